@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""
+The SDK's one clock: the store's time, so that no host's wall clock decides a lease.
+
+This is the only module that reads a wall clock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Anything that tells the time."""
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC, with millisecond precision."""
+        ...
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """Cut a moment to whole milliseconds, the precision that every store keeps."""
+    utc = moment.astimezone(UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+class SystemClock:
+    """The host's wall clock; for stores that live on this host, and for tools."""
+
+    def now(self) -> datetime:
+        """Return the host's time."""
+        return to_milliseconds(datetime.now(UTC))
+
+
+class StoreClock:
+    """
+    The store's time, sampled and advanced by the monotonic clock in between.
+
+    Thread-safe. A sample is good for `refresh_s` seconds. When the store can't be
+    asked, the last sample goes on; with no sample yet, the store's error is raised.
+    """
+
+    def __init__(
+        self, sample: Callable[[], datetime], *, refresh_s: float = 60.0
+    ) -> None:
+        self._sample = sample
+        self._refresh_s = refresh_s
+        self._lock = threading.Lock()
+        self._base: datetime | None = None
+        self._mark = 0.0
+
+    def now(self) -> datetime:
+        """Return the store's time."""
+        with self._lock:
+            age = time.monotonic() - self._mark
+            if self._base is None or age > self._refresh_s:
+                age = self._refresh(age)
+            assert self._base is not None  # noqa: S101  set by _refresh
+            return to_milliseconds(self._base + timedelta(seconds=age))
+
+    def _refresh(self, age: float) -> float:
+        began = time.monotonic()
+        try:
+            sampled = self._sample()
+        except Exception:
+            if self._base is None:
+                raise
+            return age
+        ended = time.monotonic()
+        # The store read its clock somewhere between the two marks.
+        self._base, self._mark = sampled, (began + ended) / 2
+        return ended - self._mark
+
+
+class FakeClock:
+    """A clock for tests that stands still until it is moved. Thread-safe."""
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._now = start or datetime(2026, 1, 1, tzinfo=UTC)
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the set time."""
+        with self._lock:
+            return to_milliseconds(self._now)
+
+    def advance(self, seconds: float) -> datetime:
+        """Move the time forward by `seconds` and return it."""
+        with self._lock:
+            self._now += timedelta(seconds=seconds)
+            return to_milliseconds(self._now)
+
+
+class OffsetClock:
+    """The host's time plus an offset that can be advanced: demos live on it."""
+
+    def __init__(self, offset_s: float = 0.0) -> None:
+        self._lock = threading.Lock()
+        self._offset_s = offset_s
+
+    @property
+    def offset_s(self) -> float:
+        """Seconds by which this clock is ahead of the host's."""
+        return self._offset_s
+
+    def now(self) -> datetime:
+        """Return the host's time plus the offset."""
+        return to_milliseconds(datetime.now(UTC) + timedelta(seconds=self._offset_s))
+
+    def advance(self, seconds: float) -> datetime:
+        """Move the clock forward by `seconds` and return the new time."""
+        with self._lock:
+            self._offset_s += seconds
+        return self.now()

@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: MIT
+"""
+The errors of the SDK: four families that decide what happens next.
+
+::
+
+    EnrollError
+    ├── ConfigurationError          a backend is set up wrong: jobs wait, nothing counts
+    │   ├── SettingsError           (also ValueError)
+    │   ├── MissingExtraError       (also ImportError)
+    │   ├── UnknownBackendError
+    │   ├── DuplicateBackendError
+    │   ├── PluginUnavailableError
+    │   ├── SchemaError
+    │   └── BackendRefusedError     credentials or rights refused, redirect, foreign page
+    ├── RejectedError               the request is refused for good: never retried
+    │   ├── ValidationError
+    │   ├── SignatureError
+    │   ├── PayloadError
+    │   ├── NotFoundError
+    │   │   ├── CourseNotFoundError
+    │   │   └── EnrollmentNotFoundError
+    │   ├── TokenError
+    │   ├── CourseNotForSaleError
+    │   ├── CouponUnavailableError
+    │   ├── AlreadyEnrolledError
+    │   ├── AmountTooSmallError
+    │   ├── SelfReferralError
+    │   ├── VetoedError
+    │   ├── IdempotencyMismatchError
+    │   ├── TransitionError
+    │   └── BackendRejectedError    the provider or the LMS refused this very call
+    ├── ConflictError               somebody else was faster: re-read, retry in place
+    │   ├── VersionConflictError
+    │   ├── LeaseLostError
+    │   └── InProgressError
+    └── TransientError              try again later
+        ├── StorageUnavailableError
+        ├── PaymentsUnavailableError
+        ├── LMSUnavailableError
+        └── ThrottledError
+
+Duplicates are outcomes, not errors. Drivers' exceptions are wrapped at the plugin's
+edge with ``raise … from exc``. ``str(error)`` is for operators; ``public_message`` is
+safe to show to a learner, and hosts translate by ``code``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EnrollError(Exception):
+    """
+    Base of every error of the SDK; never raised directly.
+
+    Attributes:
+        code: Stable machine-readable name.
+        http_status: Status with which the HTTP surface answers.
+        retryable: Whether the same call may succeed later.
+        retry_after_s: Seconds to wait before a retry, or None.
+        public_message: Text that holds nothing secret or personal.
+        field: Name of the field or variable at fault, or None.
+    """
+
+    code: str = "error"
+    http_status: int = 500
+    retryable: bool = False
+    public_message: str = "Something went wrong."
+    family: ClassVar[str] = "unknown"
+
+    def __init__(  # noqa: PLR0913  every attribute may be overridden by name
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        http_status: int | None = None,
+        retryable: bool | None = None,
+        retry_after_s: float | None = None,
+        public_message: str | None = None,
+        field: str | None = None,
+    ) -> None:
+        if code is not None:
+            self.code = code
+        if http_status is not None:
+            self.http_status = http_status
+        if retryable is not None:
+            self.retryable = retryable
+        if public_message is not None:
+            self.public_message = public_message
+        self.retry_after_s = retry_after_s
+        self.field = field
+        super().__init__(message or self.public_message)
+
+
+class ConfigurationError(EnrollError):
+    """A backend or setting is wrong: jobs wait and no try counts."""
+
+    code = "configuration"
+    http_status = 503
+    retryable = True
+    public_message = "The service is not set up correctly."
+    family = "configuration"
+
+
+class SettingsError(ConfigurationError, ValueError):
+    """
+    One or more settings are wrong; the text names every variable.
+
+    Attributes:
+        problems: One line for each wrong setting.
+    """
+
+    code = "settings"
+
+    def __init__(self, problems: list[str] | str) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class MissingExtraError(ConfigurationError, ImportError):
+    """A driver is not installed; the text is the command that installs it."""
+
+    code = "missing_extra"
+
+    def __init__(self, extra: str, package: str | None = None) -> None:
+        self.extra = extra
+        what = f"{package} is not installed. Run: " if package else ""
+        super().__init__(f"{what}pip install 'frappe-enroll-sdk[{extra}]'")
+
+
+class UnknownBackendError(ConfigurationError):
+    """No plugin brings a backend of this name."""
+
+    code = "unknown_backend"
+
+
+class DuplicateBackendError(ConfigurationError):
+    """Two plugins claim one backend name."""
+
+    code = "duplicate_backend"
+
+
+class PluginUnavailableError(ConfigurationError):
+    """A plugin that the settings require is absent or broken."""
+
+    code = "plugin_unavailable"
+
+
+class SchemaError(ConfigurationError):
+    """The store's schema is missing or older: run ``frappe-enroll setup``."""
+
+    code = "schema"
+
+
+class BackendRefusedError(ConfigurationError):
+    """A backend refuses our credentials or rights, redirects, or is not what we expect."""
+
+    code = "backend_refused"
+
+
+class RejectedError(EnrollError):
+    """The request is refused for a cause of its own: never retried."""
+
+    code = "rejected"
+    http_status = 400
+    public_message = "The request was refused."
+    family = "rejected"
+
+
+class ValidationError(RejectedError):
+    """An argument is not of its form; ``field`` names it."""
+
+    code = "validation"
+    public_message = "A field is not valid."
+
+
+class SignatureError(RejectedError):
+    """The webhook's signature is missing, wrong or out of the time tolerance."""
+
+    code = "signature"
+    public_message = "The signature is not valid."
+
+
+class PayloadError(RejectedError):
+    """The webhook's body is signed but not a payment event."""
+
+    code = "payload"
+    public_message = "The body is not valid."
+
+
+class NotFoundError(RejectedError):
+    """There is no such thing."""
+
+    code = "not_found"
+    http_status = 404
+    public_message = "Not found."
+
+
+class CourseNotFoundError(NotFoundError):
+    """The LMS has no such course, or it is not published."""
+
+    code = "course_not_found"
+    public_message = "There is no such course."
+
+
+class EnrollmentNotFoundError(NotFoundError):
+    """There is no such enrollment."""
+
+    code = "enrollment_not_found"
+    public_message = "There is no such enrollment."
+
+
+class TokenError(RejectedError):
+    """The learner's token does not fit the enrollment."""
+
+    code = "token"
+    http_status = 403
+    public_message = "The token is not valid for this enrollment."
+
+
+class CourseNotForSaleError(RejectedError):
+    """The course has no price and free courses are not allowed by the settings."""
+
+    code = "course_not_for_sale"
+    http_status = 409
+    public_message = "This course can't be bought here."
+
+
+class CouponUnavailableError(RejectedError):
+    """The code can't be used for this course and learner (one answer for every cause)."""
+
+    code = "coupon_unavailable"
+    http_status = 409
+    public_message = "This code can't be used."
+
+
+class AlreadyEnrolledError(RejectedError):
+    """The learner is already enrolled: no money is taken, no coupon touched."""
+
+    code = "already_enrolled"
+    http_status = 409
+    public_message = "You are already enrolled in this course."
+
+
+class AmountTooSmallError(RejectedError):
+    """What is left to pay lies below the provider's minimum charge."""
+
+    code = "amount_too_small"
+    http_status = 409
+    public_message = "The amount is too small to be paid."
+
+
+class SelfReferralError(RejectedError):
+    """The affiliate is the learner."""
+
+    code = "self_referral"
+    public_message = "You can't refer yourself."
+
+
+class VetoedError(RejectedError):
+    """A plugin's check refused the checkout."""
+
+    code = "vetoed"
+    http_status = 409
+    public_message = "This checkout is not allowed."
+
+
+class IdempotencyMismatchError(RejectedError):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_mismatch"
+    http_status = 422
+    public_message = "This idempotency key was used for another request."
+
+
+class TransitionError(RejectedError):
+    """The enrollment's status does not allow this."""
+
+    code = "transition"
+    http_status = 409
+    public_message = "The enrollment does not allow this now."
+
+
+class BackendRejectedError(RejectedError):
+    """The payment provider or the LMS refused this very call for good."""
+
+    code = "backend_rejected"
+    http_status = 409
+    public_message = "The request was refused by another system."
+
+
+class ConflictError(EnrollError):
+    """Somebody else was faster: read again and retry in place."""
+
+    code = "conflict"
+    http_status = 409
+    retryable = True
+    public_message = "Somebody else changed this just now. Try again."
+    family = "conflict"
+
+
+class VersionConflictError(ConflictError):
+    """The row has another version than the one that was read."""
+
+    code = "version_conflict"
+
+
+class LeaseLostError(ConflictError):
+    """The claim's lease lapsed or was taken: write nothing."""
+
+    code = "lease_lost"
+
+
+class InProgressError(ConflictError):
+    """The same request is being worked on right now."""
+
+    code = "in_progress"
+    public_message = "The same request is still being worked on."
+
+
+class TransientError(EnrollError):
+    """
+    It may work later.
+
+    Attributes:
+        unclear: Whether the call may have taken effect although it failed
+            (time-out, reset, 5xx): look before any repetition.
+    """
+
+    code = "transient"
+    http_status = 503
+    retryable = True
+    public_message = "The service is busy. Try again later."
+    family = "transient"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        unclear: bool = False,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        public_message: str | None = None,
+    ) -> None:
+        self.unclear = unclear
+        super().__init__(
+            message,
+            code=code,
+            retry_after_s=retry_after_s,
+            public_message=public_message,
+        )
+
+
+class StorageUnavailableError(TransientError):
+    """The store can't be reached or can't write."""
+
+    code = "storage_unavailable"
+
+
+class PaymentsUnavailableError(TransientError):
+    """The payment provider can't be reached, fails or times out."""
+
+    code = "payments_unavailable"
+
+
+class LMSUnavailableError(TransientError):
+    """The LMS can't be reached, fails or times out."""
+
+    code = "lms_unavailable"
+
+
+class ThrottledError(TransientError):
+    """The other side asks to slow down (429, "Throttled"): no try counts."""
+
+    code = "throttled"

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Identifiers, tokens and coupon codes: always from the operating system's source."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+
+#: Letters and digits that nobody confuses when reading aloud or typing (no 0 O 1 I L U).
+CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_enrollment_id() -> str:
+    """Return a new enrollment id: ``enr_`` and 128 random bits in hexadecimal."""
+    return f"enr_{secrets.token_hex(16)}"
+
+
+def new_token() -> str:
+    """Return a learner's token (256 random bits, URL-safe)."""
+    return secrets.token_urlsafe(32)
+
+
+def new_claim_token() -> str:
+    """Return the token that fences one claim of a job."""
+    return secrets.token_hex(16)
+
+
+def hash_token(token: str) -> str:
+    """Return what is stored of a token: its SHA-256 (it is random, so no salt)."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def token_matches(token: str, token_hash: str) -> bool:
+    """Compare a token with a stored hash in constant time."""
+    return hmac.compare_digest(hash_token(token), token_hash)
+
+
+def new_coupon_code(prefix: str = "GRANT", groups: int = 3, size: int = 4) -> str:
+    """Return a code such as ``GRANT-7K2Q-M4XW-9PTD`` (about 59 random bits)."""
+    parts = [
+        "".join(secrets.choice(CODE_ALPHABET) for _ in range(size))
+        for _ in range(groups)
+    ]
+    return "-".join([prefix, *parts] if prefix else parts)
+
+
+def fingerprint(*parts: str | int | None) -> str:
+    """Return a digest of the parts that tells two different lists apart."""
+    text = "\x1f".join("\x00" if part is None else str(part) for part in parts)
+    return hashlib.sha256(text.encode()).hexdigest()
