@@ -1,0 +1,769 @@
+# SPDX-License-Identifier: MIT
+"""
+The records of the domain: frozen, storage-independent, safe to share between threads.
+
+Moments are aware UTC datetimes with millisecond precision; money is integer minor
+units. Secrets are never part of a record: a learner's token is kept as its hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from .money import Money
+
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """Where an enrollment stands; ``states.py`` holds the allowed transitions."""
+
+    PENDING = "pending"
+    AWAITING_PAYMENT = "awaiting_payment"
+    CONFIRMED = "confirmed"
+    ENROLLED = "enrolled"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    ON_HOLD = "on_hold"
+
+
+class Kind(StrEnum):
+    """What entitles the learner."""
+
+    PAID = "paid"
+    FULL_GRANT = "full_grant"
+    PARTIAL_GRANT = "partial_grant"
+    FREE = "free"
+
+
+class LMSStatus(StrEnum):
+    """How far the LMS follows the enrollment."""
+
+    PENDING = "pending"
+    SYNCED = "synced"
+    RETRYING = "retrying"
+    DEAD = "dead"
+
+
+class Override(StrEnum):
+    """An operator's audited word, which stands above the facts."""
+
+    REVOKED = "revoked"
+    ACCEPTED = "accepted"
+    DISMISSED = "dismissed"
+    REINSTATED = "reinstated"
+
+
+class SeatState(StrEnum):
+    """A coupon's seat: held (may lapse), bound to a checkout session, or redeemed."""
+
+    HELD = "held"
+    BOUND = "bound"
+    REDEEMED = "redeemed"
+
+
+class ReserveOutcome(StrEnum):
+    """Answer of `CouponStore.reserve`."""
+
+    RESERVED = "reserved"
+    HELD = "held"
+    EXHAUSTED = "exhausted"
+
+
+class ReleaseOutcome(StrEnum):
+    """Answer of `CouponStore.release`."""
+
+    RELEASED = "released"
+    REDEEMED = "redeemed"
+    NOT_HELD = "not_held"
+
+
+class JobState(StrEnum):
+    """
+    State of a job or of a stored payment event.
+
+    An event calls them received, claimed, done and failed; quarantined and ignored
+    are ends that only events have.
+    """
+
+    DUE = "due"
+    RUNNING = "running"
+    DONE = "done"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
+    IGNORED = "ignored"
+
+
+class SessionStatus(StrEnum):
+    """Status of a checkout session (Stripe API, Checkout Session object)."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+
+
+class PaymentStatus(StrEnum):
+    """Payment status of a checkout session (Stripe API, Checkout Session object)."""
+
+    PAID = "paid"
+    UNPAID = "unpaid"
+    NO_PAYMENT_REQUIRED = "no_payment_required"
+
+
+class ExpireOutcome(StrEnum):
+    """Answer of `PaymentGateway.expire_session`."""
+
+    EXPIRED = "expired"
+    NOT_OPEN = "not_open"
+
+
+class Fact(StrEnum):
+    """What a payment event means."""
+
+    PAID = "paid"
+    PROCESSING = "processing"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+
+
+class RefundStatus(StrEnum):
+    """Status of a refund (Stripe API, Refund object)."""
+
+    PENDING = "pending"
+    REQUIRES_ACTION = "requires_action"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[T]):
+    """
+    One page of a list.
+
+    Attributes:
+        items: The records, in the list's order.
+        next_cursor: Opaque text that continues the list, or None at its end.
+    """
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Course:
+    """
+    A course as the LMS (or the host's `get_course` hook) tells it.
+
+    Attributes:
+        id: The LMS's own spelling of the name.
+        title: Text for people.
+        price: What it costs; None when the course is not for sale.
+        published: Whether learners may see it.
+        url: Where the learner goes after enrolling, or None.
+    """
+
+    id: str
+    title: str
+    price: Money | None = None
+    published: bool = True
+    url: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Learner:
+    """
+    A user of the LMS (Frappe: User; an enrolment's `member`).
+
+    Attributes:
+        name: The LMS's own spelling (Frappe: the lower-cased e-mail address).
+        email: E-mail address.
+        full_name: Name for people, or None.
+        enabled: False for a disabled account.
+    """
+
+    name: str
+    email: str = attrs.field(repr=False)
+    full_name: str | None = attrs.field(default=None, repr=False)
+    enabled: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class LMSEnrollment:
+    """
+    A row of the LMS (Frappe: LMS Enrollment).
+
+    Attributes:
+        name: The row's name in the LMS.
+        learner: The row's `member`.
+        course_id: The row's `course`.
+        creation: The LMS's own time stamp as text: good for ordering only.
+        progress: Percent of the course that the learner has done.
+        member_type: "Student", "Mentor" or "Staff".
+        batch: Batch that made the row, or None.
+        certificate: Certificate that hangs on the row, or None.
+    """
+
+    name: str
+    learner: str
+    course_id: str
+    creation: str = ""
+    progress: float = 0.0
+    member_type: str = "Student"
+    batch: str | None = None
+    certificate: str | None = None
+
+    @property
+    def removable(self) -> bool:
+        """Whether the row is a plain student's, without batch or certificate."""
+        return (
+            self.member_type == "Student" and not self.batch and not self.certificate
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Coupon:
+    """
+    The terms of a code.
+
+    Attributes:
+        code: What is typed, upper-case.
+        percent_off: Above 0, at most 100.
+        course_id: The one course it is good for; None = any course.
+        email: The one learner it is good for, lower-case; None = anyone.
+        max_redemptions: Seats.
+        starts_at: First moment at which it may be reserved, or None.
+        expires_at: First moment at which it may no longer be reserved, or None.
+        disabled: True once an operator has disabled it.
+        created_at: When it was created.
+        reserved: Seats that are held or bound now (filled in by the store).
+        redeemed: Seats that are redeemed (filled in by the store).
+    """
+
+    code: str
+    percent_off: Decimal
+    course_id: str | None = None
+    email: str | None = attrs.field(default=None, repr=False)
+    max_redemptions: int = 1
+    starts_at: datetime | None = None
+    expires_at: datetime | None = None
+    disabled: bool = False
+    created_at: datetime
+    reserved: int = 0
+    redeemed: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Seat:
+    """
+    One holder's seat on a coupon.
+
+    Attributes:
+        code: The coupon's code.
+        holder: The enrollment's id.
+        state: held, bound or redeemed.
+        reserved_at: When the holder first got the seat.
+        until: When a held seat lapses (a bound one never lapses by time alone).
+    """
+
+    code: str
+    holder: str
+    state: SeatState
+    reserved_at: datetime
+    until: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Reservation:
+    """
+    Answer of `CouponStore.reserve`.
+
+    Attributes:
+        outcome: reserved = the holder has a seat (now or from before); held = no seat
+            is free, but one that is not redeemed may become free; exhausted = nothing
+            to be had (all redeemed, disabled, outside its window, unknown).
+        seat: The holder's own seat when reserved, or None.
+        blocker: When held: the seat that has waited longest, whose holder may be
+            settled for a takeover.
+    """
+
+    outcome: ReserveOutcome
+    seat: Seat | None = None
+    blocker: Seat | None = None
+
+
+@attrs.frozen(kw_only=True)
+class HistoryEntry:
+    """
+    One line of an enrollment's audit trail, written with the change that it tells.
+
+    Attributes:
+        at: When.
+        version: The version that the write made.
+        status: Status after the write.
+        fact: What happened, a short stable word.
+        op_id: Id of the write, so that a lost acknowledgement is recognised.
+        detail: More, by name; nothing secret or personal.
+    """
+
+    at: datetime
+    version: int
+    status: Status
+    fact: str
+    op_id: str
+    detail: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Enrollment:
+    """
+    One attempt of one learner at one course.
+
+    Attributes:
+        id: ``enr_…``; also the coupon's holder and the provider's idempotency key.
+        email: Normalised (trimmed, lower-case) address of the learner.
+        learner: The LMS's name of the learner.
+        course_id: The LMS's name of the course.
+        course_title: Text for people.
+        full_name: Name of the learner, or None.
+        kind: What entitles.
+        status: Where it stands.
+        version: Grows by one with each write; the compare-and-set token.
+        price: Price of the course when it was opened.
+        discount: What the coupon takes off.
+        amount: What is to be paid; discount + amount = price, always.
+        coupon_code: The code, or None.
+        affiliate: Who referred the learner, or None.
+        success_url: Where the payment page sends the learner, or None.
+        cancel_url: Where the payment page sends a learner who gives up, or None.
+        token_hash: Hash of the learner's token.
+        idempotency_key: The caller's key, or None.
+        terms: Fingerprint of what was asked for (course, coupon, amount, URLs).
+        session_request: The complete create request as sent to the provider, or None.
+        session_id: The checkout session, once known.
+        payment_url: Where to pay, once known.
+        session_expires_at: When the session lapses, once requested.
+        payment_id: The provider's payment, once paid.
+        lms_status: How far the LMS follows.
+        lms_enrollment_id: The LMS's row, once known.
+        lms_row_ours: Whether we inserted that row (only such a row may be removed).
+        lms_progress: Progress kept when the row was removed, restored later.
+        lms_verified: Whether checkout could ask the LMS for an existing enrolment.
+        override: An operator's word, or None.
+        reason: Why it is on hold, failed or revoked; a short stable word, or None.
+        holds_slot: Whether it is the live row of its learner and course.
+        due_at: When settle owes it a look; None = nothing owed.
+        tries: Claims of the owed look since it last went well.
+        created_at: When it was opened.
+        updated_at: When it was last written.
+        history: The audit trail, oldest first.
+    """
+
+    id: str
+    email: str = attrs.field(repr=False)
+    learner: str = attrs.field(repr=False)
+    course_id: str
+    course_title: str = ""
+    full_name: str | None = attrs.field(default=None, repr=False)
+    kind: Kind
+    status: Status = Status.PENDING
+    version: int = 1
+    price: Money
+    discount: Money
+    amount: Money
+    coupon_code: str | None = attrs.field(default=None, repr=False)
+    affiliate: str | None = attrs.field(default=None, repr=False)
+    success_url: str | None = None
+    cancel_url: str | None = None
+    token_hash: str = attrs.field(default="", repr=False)
+    idempotency_key: str | None = attrs.field(default=None, repr=False)
+    terms: str = ""
+    session_request: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    session_id: str | None = None
+    payment_url: str | None = attrs.field(default=None, repr=False)
+    session_expires_at: datetime | None = None
+    payment_id: str | None = None
+    lms_status: LMSStatus = LMSStatus.PENDING
+    lms_enrollment_id: str | None = None
+    lms_row_ours: bool = False
+    lms_progress: float | None = None
+    lms_verified: bool = True
+    override: Override | None = None
+    reason: str | None = None
+    holds_slot: bool = True
+    due_at: datetime | None = None
+    tries: int = 0
+    created_at: datetime
+    updated_at: datetime
+    history: tuple[HistoryEntry, ...] = attrs.field(default=(), repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class OpenResult:
+    """
+    Answer of `EnrollmentStore.open`.
+
+    Attributes:
+        enrollment: The row that stands: ours, or the one that was there.
+        opened: Whether ours was written.
+    """
+
+    enrollment: Enrollment
+    opened: bool
+
+
+@attrs.frozen(kw_only=True)
+class TryError:
+    """
+    What became of one try of a job.
+
+    Attributes:
+        at: When the try ended (or was recovered).
+        try_number: Which try it was.
+        code: Stable code of the error; "lease_lapsed" for a recovered try.
+        cause: Words for an operator; nothing secret or personal.
+        worker: Who ran it.
+    """
+
+    at: datetime
+    try_number: int
+    code: str
+    cause: str
+    worker: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """
+    A job, or a stored payment event (whose key is the event id).
+
+    Attributes:
+        key: Unique name.
+        kind: Which handler runs it.
+        payload: What the handler gets; None once pruned.
+        data: What the handler keeps between tries.
+        state: See `JobState`.
+        seq: Grows with each `enqueue`; a completion with a stale one is not an end.
+        due_at: When it may be claimed; the lease's end while it runs.
+        tries: Claims that count.
+        token: Fences the running claim.
+        owner: Who claimed it last.
+        errors: What became of tries: the first and the last ones.
+        outcome: A short word about the end, or None.
+        deliveries: How often a payment event was delivered; 0 for jobs.
+        recovered: Whether this claim took the job from a lapsed lease.
+        created_at: When it was first enqueued.
+        updated_at: When it was last written.
+    """
+
+    key: str
+    kind: str
+    payload: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    data: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    state: JobState = JobState.DUE
+    seq: int = 1
+    due_at: datetime
+    tries: int = 0
+    token: str | None = None
+    owner: str | None = None
+    errors: tuple[TryError, ...] = ()
+    outcome: str | None = None
+    deliveries: int = 0
+    recovered: bool = False
+    created_at: datetime
+    updated_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Recorded:
+    """
+    Answer of `EventStore.record`.
+
+    Attributes:
+        event: The stored event.
+        new: Whether this was its first delivery.
+    """
+
+    event: Job
+    new: bool
+
+
+@attrs.frozen(kw_only=True)
+class JobStats:
+    """
+    Numbers of a queue; each is capped, so that counting never scans.
+
+    Attributes:
+        counts: Rows by state.
+        due_now: Rows that may be claimed now.
+        oldest_due_at: When the oldest of them fell due, or None.
+        cap: A count equal to this means "this many or more".
+    """
+
+    counts: Mapping[JobState, int]
+    due_now: int
+    oldest_due_at: datetime | None
+    cap: int
+
+
+@attrs.frozen(kw_only=True)
+class GatePolicy:
+    """
+    How a backend's gate works.
+
+    Attributes:
+        closed_s: Seconds that a fault keeps the gate closed before a probe.
+        rate_per_s: Jobs admitted per second, or None for no bound.
+        burst: Jobs that may be admitted at once.
+    """
+
+    closed_s: float = 30.0
+    rate_per_s: float | None = None
+    burst: int = 10
+
+
+@attrs.frozen(kw_only=True)
+class Admission:
+    """
+    Answer of `GateStore.admit`.
+
+    Attributes:
+        admitted: How many of the asked jobs may run now.
+        probe: Whether the caller must `ping` first and report (half-open).
+        retry_at: When to ask again, where fewer than asked were admitted.
+    """
+
+    admitted: int
+    probe: bool = False
+    retry_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class AuditEntry:
+    """
+    One action of an operator, or of the SDK on its own.
+
+    Attributes:
+        id: Unique.
+        at: When.
+        actor: Who.
+        action: A short stable word.
+        subject: Id of what was acted on.
+        reason: Why, in the actor's words.
+        detail: More, by name.
+    """
+
+    id: str
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    reason: str = ""
+    detail: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class SessionOrder:
+    """
+    What a checkout session is to be made of.
+
+    Attributes:
+        enrollment_id: Ours; also the idempotency key.
+        amount: What is to be paid.
+        course_id: For the metadata.
+        course_title: The line that the learner reads.
+        email: Prefilled on the payment page.
+        success_url: With ``{CHECKOUT_SESSION_ID}`` where the id goes.
+        cancel_url: Where "back" leads.
+        expires_at: When the session is to lapse.
+        metadata: More metadata, from plugins.
+        parameters: Allow-listed session parameters, from plugins.
+    """
+
+    enrollment_id: str
+    amount: Money
+    course_id: str
+    course_title: str
+    email: str = attrs.field(repr=False)
+    success_url: str
+    cancel_url: str
+    expires_at: datetime
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class CheckoutSession:
+    """
+    A checkout session as the provider tells it.
+
+    Attributes:
+        id: ``cs_…``.
+        url: Where to pay, while it is open.
+        status: open, complete or expired.
+        payment_status: paid, unpaid or no_payment_required.
+        payment_failed: Complete, unpaid, and the delayed payment has failed for good.
+        amount: What the session charges, in the integration's currency.
+        livemode: Whether real money moves.
+        payment_id: ``pi_…``, once there is one.
+        enrollment_id: Our id in its metadata, or None. A hint only.
+        ours: Whether its metadata carries our application's mark. A hint only.
+        expires_at: When it lapses.
+    """
+
+    id: str
+    url: str | None = attrs.field(default=None, repr=False)
+    status: SessionStatus
+    payment_status: PaymentStatus
+    payment_failed: bool = False
+    amount: Money | None
+    livemode: bool
+    payment_id: str | None = None
+    enrollment_id: str | None = None
+    ours: bool = False
+    expires_at: datetime | None = None
+
+    @property
+    def paid(self) -> bool:
+        """Whether the payment is complete (or none is required)."""
+        return (
+            self.status is SessionStatus.COMPLETE
+            and self.payment_status is not PaymentStatus.UNPAID
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Refund:
+    """
+    A refund as the provider tells it.
+
+    Attributes:
+        id: ``re_…``.
+        payment_id: The payment that it gives back.
+        amount: How much.
+        status: Where it stands.
+        created_at: When it was made.
+    """
+
+    id: str
+    payment_id: str
+    amount: Money
+    status: RefundStatus
+    created_at: datetime
+
+    @property
+    def counts(self) -> bool:
+        """Whether the money is, or is going, back."""
+        return self.status not in {RefundStatus.FAILED, RefundStatus.CANCELED}
+
+
+@attrs.frozen(kw_only=True)
+class PaymentEvent:
+    """
+    A verified payment event.
+
+    Attributes:
+        id: The id to dedupe by (``evt_…``; a thin event gives its snapshot's).
+        type: The provider's type.
+        created_at: The provider's time.
+        livemode: Whether real money moves.
+        account: Connected account that it belongs to, or None for our own.
+        fact: What it means; None = nothing to us: stored and ignored.
+        object_id: Id of the object that it is about.
+        session_id: The checkout session, where the event names one.
+        payment_id: The payment, where the event names one.
+        enrollment_id: Our id in the metadata, or None. A hint only.
+        session: The session as the signed body tells it, where it is about one.
+    """
+
+    id: str
+    type: str
+    created_at: datetime
+    livemode: bool
+    account: str | None = None
+    fact: Fact | None = None
+    object_id: str | None = None
+    session_id: str | None = None
+    payment_id: str | None = None
+    enrollment_id: str | None = None
+    session: CheckoutSession | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Checkout:
+    """
+    Answer of `EnrollSDK.checkout`.
+
+    Attributes:
+        enrollment_id: Id of the enrollment.
+        token: The learner's key to it; only in the answer to the call that opened it.
+        status: "enrolled", "confirmed" (the LMS is still owed) or "awaiting_payment".
+        payment_url: The payment page, or None.
+        next_url: Where to send the learner now, or None.
+        expires_at: When the payment page lapses, or None.
+        price: Price of the course.
+        discount: What the coupon takes off.
+        amount: What is to be paid; discount + amount = price.
+        resumed: Whether an earlier attempt goes on.
+    """
+
+    enrollment_id: str
+    token: str | None = attrs.field(default=None, repr=False)
+    status: Status
+    payment_url: str | None = attrs.field(default=None, repr=False)
+    next_url: str | None = attrs.field(default=None, repr=False)
+    expires_at: datetime | None = None
+    price: Money
+    discount: Money
+    amount: Money
+    resumed: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class WebhookResult:
+    """
+    Answer of `EnrollSDK.handle_webhook`.
+
+    Attributes:
+        outcome: "processed", "duplicate", "ignored", "queued" or "quarantined".
+        event_id: The event's id.
+        enrollment_id: The enrollment that it named, or None.
+    """
+
+    outcome: str
+    event_id: str
+    enrollment_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class JobReport:
+    """
+    Answer of `EnrollSDK.run_jobs`.
+
+    Attributes:
+        claimed: Due enrollments, events and jobs that were taken.
+        succeeded: Of these, done.
+        retried: Of these, put back on the schedule.
+        dead: Of these, ended as dead.
+        deferred: Of these, put back without counting a try.
+        due_left: What is still due, capped.
+    """
+
+    claimed: int = 0
+    succeeded: int = 0
+    retried: int = 0
+    dead: int = 0
+    deferred: int = 0
+    due_left: int = 0
