@@ -177,7 +177,7 @@ class EnrollmentStore(Protocol):
 
         Status, `changes` (fields of `Enrollment` by name), the history entry, `due_at`,
         `updated_at` (the entry's `at`) and `version + 1` are one write; `tries` becomes
-        0. A row that leaves `states.LIVE` gives its slot back; one that enters it takes
+        0 and `effects_owed` true. A row that leaves `states.LIVE` gives its slot back; one that enters it takes
         the slot if it is free and otherwise goes on without. None = another version
         stands (and its last entry's `op_id` is not this entry's: a write whose
         acknowledgement was lost counts as ours).
@@ -205,7 +205,8 @@ class EnrollmentStore(Protocol):
         """
         Set when the next look is owed, where the version is still `version`.
 
-        With `ok`, `tries` becomes 0. False = another version stands: it has its own.
+        With `ok`, `tries` becomes 0 and `effects_owed` false. False = another version
+        stands: it has its own.
         """
         ...
 
@@ -293,7 +294,7 @@ class JobStore(Protocol):
         """
         End the job, or put it back as due (tries 0) when `seq` has grown meanwhile.
 
-        Returns the state that now stands; None = the claim is lost.
+        Either way `data` becomes empty: the work that it was kept for is done. Returns the state that now stands; None = the claim is lost.
         """
         ...
 

@@ -363,7 +363,9 @@ class Enrollment:
         lms_verified: Whether checkout could ask the LMS for an existing enrolment.
         override: An operator's word, or None.
         reason: Why it is on hold, failed or revoked; a short stable word, or None.
+        refunded_minor: Minor units given back so far (refunds that count).
         holds_slot: Whether it is the live row of its learner and course.
+        effects_owed: Whether the effects of the last write may still be missing.
         due_at: When settle owes it a look; None = nothing owed.
         tries: Claims of the owed look since it last went well.
         created_at: When it was opened.
@@ -402,7 +404,9 @@ class Enrollment:
     lms_verified: bool = True
     override: Override | None = None
     reason: str | None = None
+    refunded_minor: int = 0
     holds_slot: bool = True
+    effects_owed: bool = False
     due_at: datetime | None = None
     tries: int = 0
     created_at: datetime
