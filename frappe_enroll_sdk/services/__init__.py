@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The use cases: each module has one; `sdk.py` wires them."""

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""What every service is given: the backends, the clock, the plugins, the settings."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..clock import Clock
+
+
+if TYPE_CHECKING:
+    from ..backoff import RetryPolicy
+    from ..interfaces import LMS, PaymentGateway, Storage
+    from ..models import GatePolicy
+    from ..plugins import Plugins
+    from ..settings import Settings
+    from .facts import SettlePolicy
+
+
+def worker_name() -> str:
+    """Return a name for this thread of work: host, process, thread."""
+    host = socket.gethostname()
+    return f"{host}:{os.getpid()}:{threading.get_ident() & 0xFFFFFF:x}"
+
+
+@attrs.frozen(kw_only=True)
+class Context:
+    """
+    The wiring of one SDK; owned by `EnrollSDK`, shared by its services and threads.
+
+    Attributes:
+        settings: The settings.
+        storage: The store.
+        payments: The payment gateway.
+        lms: The LMS.
+        plugins: Hooks and job handlers.
+        clock: The one clock.
+        settle_policy: What `decide` follows.
+        retry_policy: When a failed job runs again.
+        gate_policy: How the backends' gates work.
+    """
+
+    settings: Settings
+    storage: Storage
+    payments: PaymentGateway
+    lms: LMS
+    plugins: Plugins
+    clock: Clock
+    settle_policy: SettlePolicy
+    retry_policy: RetryPolicy
+    gate_policy: GatePolicy
+
+    def now(self) -> datetime:
+        """Return the store's time."""
+        return self.clock.now()
+
+    @staticmethod
+    def new_op_id() -> str:
+        """Return an id that stamps one write."""
+        return secrets.token_hex(8)

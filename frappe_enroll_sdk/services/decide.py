@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: MIT
+"""
+The one place that decides what becomes of an enrollment: pure, no I/O, no clock.
+
+`settle` calls `decide` until it answers `Keep`: a `Need` is fetched by one call and
+decided again, a `Write` is one compare-and-set and decided again.
+
+Two rules carry the coupon's promises:
+
+* Between a reserve and the bind or redeem that follows it the row is written once
+  ("reserved"). So a rollback that released before our reserve has either written the
+  exit already (our write loses, and the unbound seat lapses by itself) or loses its own
+  write and looks again. Without that write a slow checkout could redeem for a row that
+  has ended.
+* Every exit releases first and writes then; a release that answers "redeemed" means
+  that the point of no return was passed: the row is completed instead.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ..models import (
+    CheckoutSession,
+    Enrollment,
+    ExpireOutcome,
+    Fact,
+    LMSStatus,
+    Override,
+    ReleaseOutcome,
+    ReserveOutcome,
+    SeatState,
+    SessionStatus,
+    Status,
+)
+from ..states import ENTITLED, EXITS
+from .facts import (
+    Decision,
+    Facts,
+    Keep,
+    LMSReport,
+    Need,
+    Refuse,
+    SettlePolicy,
+    Step,
+    Wish,
+    Write,
+)
+
+
+def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
+    """Answer what to do next with this row, given what is known."""
+    if facts.order is not None:
+        decision = _decide_order(row, facts)
+        if decision is not None:
+            return decision
+    if row.status is Status.PENDING:
+        return _decide_pending(row, facts)
+    if row.status is Status.AWAITING_PAYMENT:
+        return _decide_awaiting(row, facts, policy)
+    if row.status in EXITS:
+        return _decide_exit(row, facts, policy)
+    return _decide_money(row, facts, policy) or _decide_lms(row, facts)
+
+
+# An operator's word: where it may be said, what it writes, where it is already so.
+_ORDERS = {
+    Override.REVOKED: ({Status.CONFIRMED, Status.ENROLLED}, Status.REVOKED),
+    Override.REINSTATED: ({Status.REVOKED}, Status.CONFIRMED),
+    Override.ACCEPTED: ({Status.ON_HOLD}, Status.CONFIRMED),
+    Override.DISMISSED: ({Status.ON_HOLD}, Status.CANCELLED),
+}
+
+
+def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
+    order = facts.order
+    assert order is not None  # noqa: S101  the caller has looked
+    if row.override is order.override:
+        return None
+    sources, to = _ORDERS[order.override]
+    if row.status not in sources:
+        return Refuse(f"an enrollment that is {row.status} can't be {order.override}")
+    return Write(
+        to=to,
+        fact=f"{order.override}_by_operator",
+        changes={
+            "override": order.override,
+            "reason": None if to in ENTITLED else "operator",
+            "lms_status": LMSStatus.PENDING,
+        },
+        detail={"actor": order.actor, "reason": order.reason},
+    )
+
+
+def _decide_pending(row: Enrollment, facts: Facts) -> Decision:
+    if row.session_request is not None:
+        return _decide_requested(row, facts)
+    if facts.wish is Wish.LOOK:
+        return Keep(row.due_at)
+    if facts.wish is not Wish.ADVANCE:
+        return _leave(row, facts)
+    if row.coupon_code is None:
+        return _advance_without_coupon(row, facts)
+    return _advance_with_coupon(row, facts)
+
+
+def _advance_without_coupon(row: Enrollment, facts: Facts) -> Decision:
+    if row.amount.amount_minor == 0:
+        return Write(to=Status.CONFIRMED, fact="free")
+    return _request_session(facts)
+
+
+def _advance_with_coupon(row: Enrollment, facts: Facts) -> Decision:
+    if facts.reservation is None:
+        return Need(Step.RESERVE)
+    seat = facts.reservation.seat
+    if facts.reservation.outcome is not ReserveOutcome.RESERVED or seat is None:
+        outcome = facts.reservation.outcome
+        return _fail(row, facts, "coupon_unavailable", outcome=str(outcome))
+    if seat.state is SeatState.REDEEMED:
+        return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
+    if not facts.fenced:
+        return Write(to=Status.PENDING, fact="reserved")
+    return _use_seat(row, facts)
+
+
+def _use_seat(row: Enrollment, facts: Facts) -> Decision:
+    if row.amount.amount_minor == 0:
+        if facts.redeemed is None:
+            return Need(Step.REDEEM)
+        if facts.redeemed:
+            return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
+        return _fail(row, facts, "coupon_unavailable", outcome="lost")
+    if facts.bound is None:
+        return Need(Step.BIND)
+    if not facts.bound:
+        return _fail(row, facts, "coupon_unavailable", outcome="lost")
+    return _request_session(facts)
+
+
+def _request_session(facts: Facts) -> Decision:
+    if facts.request is None:
+        return Need(Step.PREPARE)
+    return Write(
+        to=Status.PENDING,
+        fact="session_requested",
+        changes={"session_request": facts.request},
+    )
+
+
+def _decide_requested(row: Enrollment, facts: Facts) -> Decision:
+    """Settle a row whose create request may have been sent: send it (again)."""
+    if facts.create_refused is not None:
+        return _fail(row, facts, "payment_refused", cause=facts.create_refused)
+    if facts.session is None:
+        return Need(Step.CREATE)
+    return Write(
+        to=Status.AWAITING_PAYMENT,
+        fact="session_created",
+        changes={
+            "session_id": facts.session.id,
+            "payment_url": facts.session.url,
+            "session_expires_at": facts.session.expires_at,
+        },
+    )
+
+
+def _decide_awaiting(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
+    session = _signed_session(row, facts) or facts.session
+    if session is None:
+        return Need(Step.RETRIEVE)
+    if session.paid:
+        return _paid(row, session, policy)
+    if session.status is SessionStatus.OPEN:
+        return _decide_open_session(row, facts, session, policy)
+    if session.status is SessionStatus.EXPIRED:
+        return _leave(row, facts)
+    if session.payment_failed:
+        return _fail(row, facts, "payment_failed")
+    if row.reason != "processing":
+        return Write(
+            to=row.status, fact="payment_processing", changes={"reason": "processing"}
+        )
+    return Keep(_later(facts, policy.processing_look_s))
+
+
+def _decide_open_session(
+    row: Enrollment, facts: Facts, session: CheckoutSession, policy: SettlePolicy
+) -> Decision:
+    if facts.wish in {Wish.CANCEL, Wish.EXPIRE}:
+        if facts.expire is None:
+            return Need(Step.EXPIRE)
+        if facts.expire is ExpireOutcome.EXPIRED:
+            return _leave(row, facts)
+        # Not open any more: the session that we hold is old news.
+        return Need(Step.RETRIEVE)
+    margin = policy.session_margin_s
+    ends_at = session.expires_at or row.session_expires_at or facts.now
+    return Keep(max(ends_at + timedelta(seconds=margin), _later(facts, margin)))
+
+
+def _signed_session(row: Enrollment, facts: Facts) -> CheckoutSession | None:
+    """Return the session of a signed event that is itself the payment fact."""
+    event = facts.event
+    if event is None or event.session is None or event.fact is not Fact.PAID:
+        return None
+    return event.session if event.session.id == row.session_id else None
+
+
+def _paid(row: Enrollment, session: CheckoutSession, policy: SettlePolicy) -> Decision:
+    changes = {"payment_id": session.payment_id, "reason": None}
+    wrong = mismatch(row, session, policy)
+    if wrong is not None:
+        return Write(
+            to=Status.ON_HOLD, fact="paid_mismatch", changes=changes | {"reason": wrong}
+        )
+    return Write(to=Status.CONFIRMED, fact="paid", changes=changes)
+
+
+def mismatch(
+    row: Enrollment, session: CheckoutSession, policy: SettlePolicy
+) -> str | None:
+    """Name what does not fit between a paid session and its order, or None."""
+    if session.livemode is not policy.livemode:
+        return "mode_mismatch"
+    if session.amount is None or session.amount.currency != row.amount.currency:
+        return "currency_mismatch"
+    if session.amount != row.amount:
+        return "amount_mismatch"
+    return None
+
+
+def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
+    """Look at a row that has ended: only a payment that came late revives it."""
+    if row.override is Override.DISMISSED:
+        return Keep()
+    someone_acts = facts.wish in {Wish.ADVANCE, Wish.CANCEL, Wish.EXPIRE}
+    if someone_acts and row.coupon_code is not None and facts.released is None:
+        # A checkout that lost to this exit may have left a seat behind.
+        return Need(Step.RELEASE)
+    if row.session_id is None or someone_acts or facts.wish is Wish.DUE:
+        return Keep()
+    session = _signed_session(row, facts) or facts.session
+    if session is None:
+        return Need(Step.RETRIEVE)
+    if not session.paid:
+        return Keep()
+    reason = mismatch(row, session, policy) or "late_payment"
+    return Write(
+        to=Status.ON_HOLD,
+        fact="paid_late",
+        changes={"payment_id": session.payment_id, "reason": reason},
+    )
+
+
+def _decide_money(
+    row: Enrollment, facts: Facts, policy: SettlePolicy
+) -> Decision | None:
+    """Apply the refunds, where somebody says that there is news of them."""
+    if not facts.check_money or row.payment_id is None:
+        return None
+    if facts.refunds is None:
+        return Need(Step.REFUNDS)
+    refunded = sum(r.amount.amount_minor for r in facts.refunds if r.counts)
+    to = _status_after_refunds(row, refunded, policy)
+    if to is row.status and refunded == row.refunded_minor:
+        return None
+    changes: dict[str, object] = {"refunded_minor": refunded}
+    if to is not row.status:
+        changes["lms_status"] = LMSStatus.PENDING
+        changes["reason"] = None if to in ENTITLED else "refunded"
+    fact = "refunded" if refunded >= row.refunded_minor else "refund_failed"
+    return Write(to=to, fact=fact, changes=changes, detail={"refunded_minor": refunded})
+
+
+def _status_after_refunds(
+    row: Enrollment, refunded: int, policy: SettlePolicy
+) -> Status:
+    full = row.amount.amount_minor > 0 and refunded >= row.amount.amount_minor
+    if full and policy.refund_policy != "keep":
+        return _after_full_refund(row, policy)
+    if not full and row.reason == "refunded" and row.override is None:
+        return Status.CONFIRMED
+    return row.status
+
+
+def _after_full_refund(row: Enrollment, policy: SettlePolicy) -> Status:
+    if row.override is Override.REINSTATED or row.status is Status.REVOKED:
+        return row.status
+    return Status.ON_HOLD if policy.refund_policy == "suspend" else Status.REVOKED
+
+
+def _decide_lms(row: Enrollment, facts: Facts) -> Decision:
+    """Take over what a sync found."""
+    report = facts.lms
+    if report is None:
+        return Keep()
+    if row.status is Status.CONFIRMED and report.status is LMSStatus.SYNCED:
+        if report.name is None:
+            # The sync ran before this row was confirmed; its job is owed again.
+            return Keep()
+        return Write(to=Status.ENROLLED, fact="enrolled", changes=_lms_changes(report))
+    if report.status is not LMSStatus.SYNCED:
+        return _lms_trouble(row, report)
+    changes = _lms_changes(report)
+    if row.status is Status.ENROLLED and report.name is None:
+        return Keep()
+    if all(getattr(row, name) == value for name, value in changes.items()):
+        return Keep()
+    return Write(to=row.status, fact="lms_synced", changes=changes)
+
+
+def _lms_changes(report: LMSReport) -> dict[str, object]:
+    return {
+        "lms_status": report.status,
+        "lms_enrollment_id": report.name,
+        "lms_row_ours": report.ours,
+        "lms_progress": report.progress,
+    }
+
+
+def _lms_trouble(row: Enrollment, report: LMSReport) -> Decision:
+    if report.status is row.lms_status:
+        return Keep()
+    return Write(
+        to=row.status,
+        fact=f"lms_{report.status}",
+        changes={"lms_status": report.status},
+    )
+
+
+def _leave(row: Enrollment, facts: Facts) -> Decision:
+    """End a row that was never paid: release first, complete if that is too late."""
+    to = Status.CANCELLED if facts.wish is Wish.CANCEL else Status.EXPIRED
+    return _exit(row, facts, to, str(to), {})
+
+
+def _fail(row: Enrollment, facts: Facts, reason: str, **detail: str) -> Decision:
+    return _exit(row, facts, Status.FAILED, reason, detail)
+
+
+def _exit(
+    row: Enrollment, facts: Facts, to: Status, reason: str, detail: dict[str, str]
+) -> Decision:
+    if row.coupon_code is not None:
+        if facts.released is None:
+            return Need(Step.RELEASE)
+        if facts.released is ReleaseOutcome.REDEEMED and row.amount.amount_minor == 0:
+            return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
+    return Write(to=to, fact=reason, changes={"reason": reason}, detail=detail)
+
+
+def _later(facts: Facts, seconds: float) -> datetime:
+    return facts.now + timedelta(seconds=seconds)

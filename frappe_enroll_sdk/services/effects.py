@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""
+What a write owes to the rest of the world: pure.
+
+Each effect is keyed by (enrollment, version) or is harmless when repeated, so that
+after a crash the next `settle` simply does them all again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum, auto
+
+import attrs
+
+from ..ids import fingerprint
+from ..models import Enrollment, Status
+from ..states import ENTITLED, EXITS
+
+
+class EffectKind(StrEnum):
+    """What is to be done."""
+
+    REDEEM = auto()
+    RELEASE = auto()
+    SYNC = auto()
+    PLUGIN_JOBS = auto()
+
+
+@attrs.frozen(kw_only=True)
+class Effect:
+    """
+    One thing to do after a write.
+
+    Attributes:
+        kind: What.
+        fact: For plugin jobs: the fact that they hang on.
+    """
+
+    kind: EffectKind
+    fact: str = ""
+
+
+def effects_of(row: Enrollment) -> tuple[Effect, ...]:
+    """Return what the row's last write owes."""
+    if len(row.history) < 2 or row.history[-2].status is row.status:  # noqa: PLR2004
+        return ()
+    before = row.history[-2].status
+    effects: list[Effect] = []
+    if row.status is Status.CONFIRMED and row.coupon_code is not None:
+        effects.append(Effect(kind=EffectKind.REDEEM))
+    if row.status in EXITS and row.coupon_code is not None:
+        effects.append(Effect(kind=EffectKind.RELEASE))
+    lost_right = before in ENTITLED and row.status not in ENTITLED
+    if row.status is Status.CONFIRMED or lost_right:
+        effects.append(Effect(kind=EffectKind.SYNC))
+    effects.append(Effect(kind=EffectKind.PLUGIN_JOBS, fact=str(row.status)))
+    return tuple(effects)
+
+
+#: Which observers hear of a history fact.
+_HOOKS: Mapping[str, tuple[str, ...]] = {
+    "reserved": ("on_coupon_reserved",),
+    "coupon_redeemed": ("on_coupon_redeemed",),
+    "paid": ("on_payment_confirmed",),
+    "payment_failed": ("on_payment_failed",),
+    "refunded": ("on_payment_refunded",),
+    "enrolled": ("on_enrolled",),
+}
+
+
+def hooks_of(row: Enrollment, fact: str) -> tuple[str, ...]:
+    """Return the observers that hear of this write."""
+    hooks = list(_HOOKS.get(fact, ()))
+    changed = len(row.history) > 1 and row.history[-2].status is not row.status
+    if changed and row.status is Status.REVOKED:
+        hooks.append("on_enrollment_revoked")
+    if row.coupon_code is not None and row.status in EXITS and changed:
+        hooks.append("on_coupon_released")
+    if row.coupon_code is not None and fact == "paid":
+        hooks.append("on_coupon_redeemed")
+    return tuple(hooks)
+
+
+def sync_key(email: str, course_id: str) -> str:
+    """Return the key of the one sync job of a learner and course (no address in it)."""
+    return f"sync:{fingerprint(email, course_id)[:40]}"
+
+
+def plugin_job_key(kind: str, row: Enrollment, fact: str) -> str:
+    """Return the key of the one job of this kind for this fact."""
+    return f"{kind}:{row.id}:{fact}:{row.version}"

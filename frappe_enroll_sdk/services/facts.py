@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""What `decide` is given and what it answers: plain records, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum, auto
+from typing import Any
+
+import attrs
+
+from ..models import (
+    CheckoutSession,
+    ExpireOutcome,
+    LMSStatus,
+    Override,
+    PaymentEvent,
+    Refund,
+    ReleaseOutcome,
+    Reservation,
+    Status,
+)
+
+
+class Wish(StrEnum):
+    """Why `settle` is called."""
+
+    #: A hint (webhook, return page, reconcile): look, change what the facts change.
+    LOOK = auto()
+    #: The time that the row itself had set has come; nobody waits for an answer.
+    DUE = auto()
+    #: The learner is in the checkout and waits.
+    ADVANCE = auto()
+    #: The learner gives up.
+    CANCEL = auto()
+    #: Somebody else waits for the coupon, or the learner began anew with other terms.
+    EXPIRE = auto()
+
+
+class Step(StrEnum):
+    """A fact that `decide` misses; `settle` gets it by one call."""
+
+    RESERVE = auto()
+    BIND = auto()
+    REDEEM = auto()
+    RELEASE = auto()
+    PREPARE = auto()
+    CREATE = auto()
+    RETRIEVE = auto()
+    EXPIRE = auto()
+    REFUNDS = auto()
+
+
+@attrs.frozen(kw_only=True)
+class LMSReport:
+    """
+    What the sync of a learner and course found.
+
+    Attributes:
+        status: How far the LMS follows.
+        name: The LMS's row, or None when there is none.
+        ours: Whether we inserted that row.
+        progress: Progress of a row that was removed, to be restored later.
+    """
+
+    status: LMSStatus
+    name: str | None = None
+    ours: bool = False
+    progress: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """An operator's word: what, who and why."""
+
+    override: Override
+    actor: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Facts:
+    """
+    All that is known while one `settle` runs.
+
+    None means: not asked for yet.
+
+    Attributes:
+        now: The store's time.
+        wish: Why settle was called.
+        event: A signed payment event that names this enrollment.
+        lms: What a sync found.
+        order: An operator's word.
+        check_money: Whether refunds are to be listed again.
+        reservation: Answer of reserve.
+        fenced: Whether this run wrote the row after its reserve (see ``decide``).
+        bound: Answer of bind.
+        redeemed: Answer of redeem.
+        released: Answer of release.
+        request: The prepared create request.
+        session: The session as the provider tells it now.
+        create_refused: Why the provider refused the create request for good.
+        expire: Answer of expire.
+        refunds: All refunds of the payment.
+    """
+
+    now: datetime
+    wish: Wish = Wish.LOOK
+    event: PaymentEvent | None = None
+    lms: LMSReport | None = None
+    order: Order | None = None
+    check_money: bool = False
+    reservation: Reservation | None = None
+    fenced: bool = False
+    bound: bool | None = None
+    redeemed: bool | None = None
+    released: ReleaseOutcome | None = None
+    request: Mapping[str, Any] | None = None
+    session: CheckoutSession | None = None
+    create_refused: str | None = None
+    expire: ExpireOutcome | None = None
+    refunds: tuple[Refund, ...] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SettlePolicy:
+    """
+    The settings that `decide` follows.
+
+    Attributes:
+        livemode: Whether the provider's credentials move real money.
+        refund_policy: "keep", "suspend" or "revoke" after a full refund.
+        grace_s: Seconds after which a row that nobody advances is rolled back.
+        session_margin_s: Seconds past a session's end before it is looked at.
+        processing_look_s: Seconds between looks at a delayed payment.
+    """
+
+    livemode: bool = False
+    refund_policy: str = "revoke"
+    grace_s: float = 120.0
+    session_margin_s: float = 60.0
+    processing_look_s: float = 3600.0
+
+
+@attrs.frozen
+class Need:
+    """`decide` misses a fact."""
+
+    step: Step
+
+
+@attrs.frozen(kw_only=True)
+class Write:
+    """
+    One write of the row.
+
+    Attributes:
+        to: Status after it.
+        fact: The history's word for it.
+        changes: Fields by name.
+        detail: The history's detail.
+    """
+
+    to: Status
+    fact: str
+    changes: Mapping[str, Any] = attrs.field(factory=dict)
+    detail: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Keep:
+    """Nothing to change; `due_at` = when the next look is owed (None = never)."""
+
+    due_at: datetime | None = None
+
+
+@attrs.frozen
+class Refuse:
+    """The operator's word does not fit the row's status."""
+
+    why: str
+
+
+Decision = Need | Write | Keep | Refuse
