@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""
+Exact money: integer minor units, and every rounding rule in this one place.
+
+* An amount that the LMS tells as a JSON number is read through its decimal text and
+  rounded half up to the currency's exponent.
+* What is left after a discount is rounded half down to what the currency can charge,
+  and the discount is the rest of the price: discount + amount = price, always.
+* Three-decimal currencies are charged in steps of ten minor units (Stripe, "Supported
+  currencies": the last digit must be 0).
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import cache
+
+import attrs
+
+from .errors import MissingExtraError, ValidationError
+
+
+_CURRENCY = re.compile(r"[a-z]{3}")
+
+# Stripe, "Supported currencies": least charge, in the units that Stripe is sent.
+_MINIMUM_CHARGE = {
+    "usd": 50, "aed": 200, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "czk": 1500,
+    "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50,
+    "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200, "ron": 200,
+    "sek": 300, "sgd": 50, "thb": 1000,
+}  # fmt: skip
+
+# Stripe, "Supported currencies", special cases: no decimals in use, sent times 100.
+_SENT_AS_TWO_DECIMAL = frozenset({"isk", "ugx"})
+# Stripe, "Zero-decimal currencies": MGA has a fifth as minor unit and is sent whole.
+_SENT_WHOLE = frozenset({"mga"})
+
+
+def _check_currency(_: object, __: object, value: object) -> None:
+    if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
+        raise ValidationError(
+            "currency: must be a lower-case ISO 4217 code", field="currency"
+        )
+
+
+def _check_minor(_: object, __: object, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValidationError("amount_minor: must be an integer", field="amount_minor")
+
+
+@attrs.frozen
+class Money:
+    """
+    An amount in a currency.
+
+    Attributes:
+        amount_minor: Integer minor units (cents; whole yen).
+        currency: Lower-case ISO 4217 code.
+    """
+
+    amount_minor: int = attrs.field(validator=_check_minor)
+    currency: str = attrs.field(validator=_check_currency)
+
+    @classmethod
+    def zero(cls, currency: str) -> Money:
+        """Return nothing, in a currency."""
+        return cls(0, currency)
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.amount_minor + self._same(other), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.amount_minor - self._same(other), self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.amount_minor < self._same(other)
+
+    def __bool__(self) -> bool:
+        return self.amount_minor != 0
+
+    def __str__(self) -> str:
+        digits = exponent(self.currency)
+        return f"{self.decimal:.{digits}f} {self.currency.upper()}"
+
+    @property
+    def decimal(self) -> Decimal:
+        """The amount in major units."""
+        return Decimal(self.amount_minor).scaleb(-exponent(self.currency))
+
+    def _same(self, other: Money) -> int:
+        if other.currency != self.currency:
+            raise ValidationError(
+                f"currency: {self.currency} and {other.currency} do not mix",
+                field="currency",
+            )
+        return other.amount_minor
+
+
+@cache
+def exponent(currency: str) -> int:
+    """
+    Return how many decimals the currency has at the payment provider.
+
+    The exponents of ISO 4217, but where Stripe documents its own (MGA, ISK, UGX).
+    """
+    if currency in _SENT_AS_TWO_DECIMAL:
+        return 2
+    if currency in _SENT_WHOLE:
+        return 0
+    try:
+        from iso4217 import Currency  # noqa: PLC0415  an extra, loaded when used
+    except ImportError as error:
+        raise MissingExtraError("all", "iso4217") from error
+    try:
+        digits = Currency(currency.upper()).exponent
+    except ValueError as error:
+        raise ValidationError("currency: is not in ISO 4217", field="currency") from error
+    return int(digits or 0)
+
+
+def from_major(amount: Decimal | float | str, currency: str) -> Money:
+    """
+    Read an amount in major units, rounded half up to minor units.
+
+    Raises:
+        ValidationError: It is not a finite, non-negative number.
+    """
+    try:
+        number = Decimal(str(amount))
+    except InvalidOperation as error:
+        raise ValidationError("amount: is not a number", field="amount") from error
+    if not number.is_finite() or number < 0:
+        raise ValidationError("amount: must be finite and not negative", field="amount")
+    minor = number.scaleb(exponent(currency))
+    return Money(int(minor.quantize(Decimal(1), ROUND_HALF_UP)), currency)
+
+
+def charge_step(currency: str) -> int:
+    """Return the step in minor units in which the provider can charge."""
+    return 10 if exponent(currency) == 3 else _whole_step(currency)  # noqa: PLR2004
+
+
+def _whole_step(currency: str) -> int:
+    return 100 if currency in _SENT_AS_TWO_DECIMAL else 1
+
+
+def discount_of(price: Money, percent_off: Decimal) -> Money:
+    """
+    Return what `percent_off` takes off, such that the rest can be charged.
+
+    The rest is rounded half down to the currency's charge step (half of a step goes
+    to the learner), and the discount is price minus rest.
+
+    Raises:
+        ValidationError: The percentage is not above 0 and at most 100.
+    """
+    if not Decimal(0) < percent_off <= Decimal(100):
+        raise ValidationError(
+            "percent_off: must be above 0 and at most 100", field="percent_off"
+        )
+    step = charge_step(price.currency)
+    exact = Decimal(price.amount_minor) * (100 - percent_off) / 100
+    steps = (exact / step).to_integral_value(ROUND_HALF_DOWN)
+    return Money(price.amount_minor - int(steps) * step, price.currency)
+
+
+def minimum_charge(currency: str) -> int:
+    """Return the least amount in minor units that the provider charges."""
+    return _MINIMUM_CHARGE.get(currency, charge_step(currency))

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""What a job's handler may answer."""
+
+from __future__ import annotations
+
+import attrs
+
+from .models import Enrollment, Job
+
+
+@attrs.frozen
+class Done:
+    """The work is done."""
+
+    outcome: str = "done"
+
+
+@attrs.frozen
+class Retry:
+    """
+    It did not work: the try counts.
+
+    Attributes:
+        after_s: Seconds until the next try; None = by the schedule.
+        cause: Words for an operator.
+    """
+
+    after_s: float | None = None
+    cause: str = "the handler asked for a retry"
+
+
+@attrs.frozen
+class Snooze:
+    """It is not the time yet: no try counts."""
+
+    after_s: float
+
+
+@attrs.frozen
+class Dead:
+    """It can never work: an operator has to look."""
+
+    cause: str
+
+
+Outcome = Done | Retry | Snooze | Dead
+
+
+@attrs.frozen(kw_only=True)
+class JobContext:
+    """
+    What a plugin's job handler is called with.
+
+    Attributes:
+        job: The job; its key is stable over all tries, so use it as idempotency key.
+        enrollment: The enrollment as it stands now.
+        fact: The status whose first writing this job hangs on, e.g. "enrolled".
+    """
+
+    job: Job
+    enrollment: Enrollment
+    fact: str
