@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""
+The hooks (pluggy), one manager per `EnrollSDK`.
+
+Error policy: `on_*` observers run after the write that they report, at most once,
+each isolated (one that raises is logged and counted, the others still run).
+`check_*` hooks may veto and fail closed. What must happen is a job (`register_jobs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+
+if TYPE_CHECKING:
+    from .models import Course, Enrollment, Job
+
+
+PROJECT = "frappe_enroll_sdk"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class HookSpecs:
+    """Every hook with its arguments; a plugin takes those that it names."""
+
+    @hookspec
+    def register_backends(self, register: Callable[[str, str, str], None]) -> None:
+        """
+        Bring backends: ``register(kind, name, "package.module:Class")``.
+
+        Called: once, when the SDK is made. `kind` is storage, payments or lms; the
+        target is imported when settings choose it, and built by its
+        ``from_settings(settings, clock)``.
+        """
+
+    @hookspec
+    def register_jobs(self, register: Callable[..., None]) -> None:
+        """
+        Bring job handlers: ``register(kind, handler, on=("enrolled",))``.
+
+        Called: once, when the SDK is made. For each fact in `on` one job is owed; the
+        handler gets a `JobContext` and answers Done, Retry, Snooze or Dead.
+        """
+
+    @hookspec
+    def register_commands(self, register: Callable[[Any], None]) -> None:
+        """
+        Bring click commands to ``frappe-enroll``: ``register(command)``.
+
+        Called: when the command line starts.
+        """
+
+    @hookspec
+    def enrich_checkout(
+        self, enrollment: Enrollment
+    ) -> Mapping[str, Mapping[str, Any]] | None:
+        """
+        Add to a checkout session: ``{"metadata": {…}, "parameters": {…}}``.
+
+        Called: before a create request is stored. Errors: the checkout fails (503).
+        Allowed parameters: locale, automatic_tax, tax_id_collection, invoice_creation,
+        payment_method_types.
+        """
+
+    @hookspec
+    def check_checkout(
+        self, course: Course, email: str, coupon_code: str | None
+    ) -> None:
+        """
+        Veto a checkout by raising a `RejectedError` (any other error: 503).
+
+        Called: before anything is written.
+        """
+
+    @hookspec
+    def check_coupon(self, code: str, course_id: str, email: str) -> None:
+        """
+        Veto a coupon by raising a `RejectedError` (any other error: 503).
+
+        Called: after the coupon's own terms were found to fit.
+        """
+
+    @hookspec(firstresult=True)
+    def get_course(self, course_id: str) -> Course | None:
+        """
+        Give the course and its price instead of the LMS; None = ask the next.
+
+        Called: where the catalogue's cache has no fresh entry. First result wins.
+        """
+
+    @hookspec(firstresult=True)
+    def authenticate_admin(self, environ: Mapping[str, Any]) -> str | None:
+        """
+        Name the operator of an admin request by the host's own login, or None.
+
+        Called: for each admin request without a bearer token. First result wins.
+        """
+
+    @hookspec
+    def on_coupon_reserved(self, enrollment: Enrollment) -> None:
+        """Observe that the enrollment holds a seat on its coupon."""
+
+    @hookspec
+    def on_coupon_redeemed(self, enrollment: Enrollment) -> None:
+        """Observe that the coupon is redeemed for good."""
+
+    @hookspec
+    def on_coupon_released(self, enrollment: Enrollment) -> None:
+        """Observe that the seat was given back."""
+
+    @hookspec
+    def on_payment_confirmed(self, enrollment: Enrollment) -> None:
+        """Observe that the payment is verified."""
+
+    @hookspec
+    def on_payment_failed(self, enrollment: Enrollment) -> None:
+        """Observe that a delayed payment failed for good."""
+
+    @hookspec
+    def on_payment_refunded(self, enrollment: Enrollment) -> None:
+        """Observe that money went back."""
+
+    @hookspec
+    def on_enrolled(self, enrollment: Enrollment) -> None:
+        """Observe that the LMS holds the enrolment."""
+
+    @hookspec
+    def on_enrollment_revoked(self, enrollment: Enrollment) -> None:
+        """Observe that the learner is no longer entitled."""
+
+    @hookspec
+    def on_job_retried(self, job: Job, cause: str) -> None:
+        """Observe that a try failed and the job is back on the schedule."""
+
+    @hookspec
+    def on_job_dead(self, job: Job, cause: str) -> None:
+        """Observe that a job is dead."""
+
+    @hookspec
+    def on_alert(self, code: str, subject: str) -> None:
+        """Observe something that an operator has to look at."""
+
+
+#: Hooks that only observe.
+OBSERVERS: Sequence[str] = tuple(
+    name for name in vars(HookSpecs) if name.startswith("on_")
+)

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: MIT
+"""
+Discovery and isolation of plugins: a broken one is reported and harms nobody.
+
+Entry points are loaded one by one (pluggy's own loader dies on the first that fails
+and skips the second of two equal names silently), keyed by distribution and name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+import attrs
+import pluggy
+
+from .errors import (
+    ConfigurationError,
+    EnrollError,
+    PluginUnavailableError,
+    RejectedError,
+    TransientError,
+)
+from .hookspecs import OBSERVERS, PROJECT, HookSpecs
+from .models import Course, Enrollment
+from .outcomes import JobContext, Outcome
+from .registry import Registry
+
+
+logger = logging.getLogger(__name__)
+
+#: Session parameters that a plugin may set.
+ALLOWED_PARAMETERS = frozenset(
+    {
+        "locale",
+        "automatic_tax",
+        "tax_id_collection",
+        "invoice_creation",
+        "payment_method_types",
+    }
+)
+
+Handler = Callable[[JobContext], Outcome]
+
+
+@attrs.frozen(kw_only=True)
+class PluginInfo:
+    """
+    What became of one plugin.
+
+    Attributes:
+        name: Its entry-point name (or the name it was given to us by).
+        dist: Its distribution, or "".
+        version: That distribution's version, or "".
+        status: "loaded", "disabled", "broken" or "missing".
+        error: Why it is broken, in words.
+        hooks: Hooks that it implements.
+    """
+
+    name: str
+    dist: str = ""
+    version: str = ""
+    status: str = "loaded"
+    error: str = ""
+    hooks: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Enrichment:
+    """What plugins add to a checkout session."""
+
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class JobRegistration:
+    """One job handler: its kind, and the facts that owe it a job."""
+
+    kind: str
+    handler: Handler
+    on: tuple[str, ...]
+    plugin: str
+
+
+class Plugins:
+    """
+    The plugins of one SDK; two SDKs in one process share none of this.
+
+    Thread-safe after construction.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Iterable[str] = (),
+        deny: Iterable[str] = (),
+        extra: Iterable[object] = (),
+        discover: bool = True,
+        trace: bool = False,
+    ) -> None:
+        """
+        Load plugins.
+
+        Args:
+            allow: If not empty, only these are loaded, and each is required.
+            deny: These are not loaded.
+            extra: Plugin objects that the host gives.
+            discover: Whether to look for installed ones.
+            trace: Whether to log each hook call.
+        """
+        self.manager = pluggy.PluginManager(PROJECT)
+        self.manager.add_hookspecs(HookSpecs)
+        self.registry = Registry()
+        self.infos: list[PluginInfo] = []
+        self.observer_errors: Counter[str] = Counter()
+        self._jobs: dict[str, JobRegistration] = {}
+        self._allow, self._deny = tuple(allow), frozenset(deny)
+        if trace:
+            self.manager.add_hookcall_monitoring(_trace_before, _trace_after)
+        if discover:
+            self._discover()
+        for plugin in extra:
+            self._add(plugin, PluginInfo(name=_name_of(plugin)))
+        self._note_missing()
+
+    @property
+    def missing_required(self) -> tuple[str, ...]:
+        """Required plugins that are absent or broken."""
+        loaded = {info.name for info in self.infos if info.status == "loaded"}
+        return tuple(name for name in self._allow if name not in loaded)
+
+    def require_ready(self) -> None:
+        """Raise `PluginUnavailableError` when a required plugin is not there."""
+        if self.missing_required:
+            raise PluginUnavailableError(
+                "FRAPPE_ENROLL_PLUGINS: absent or broken: "
+                + ", ".join(self.missing_required),
+                field="FRAPPE_ENROLL_PLUGINS",
+            )
+
+    def notify(self, hook: str, **arguments: Any) -> None:
+        """Call observers, each isolated from the others and from us."""
+        for impl in getattr(self.manager.hook, hook).get_hookimpls():
+            try:
+                impl.function(*(arguments[name] for name in impl.argnames))
+            except Exception:
+                self.observer_errors[impl.plugin_name] += 1
+                logger.exception(
+                    "observer failed", extra={"hook": hook, "plugin": impl.plugin_name}
+                )
+
+    def check(self, hook: str, **arguments: Any) -> None:
+        """Call vetoes: a `RejectedError` passes through, anything else is a 503."""
+        try:
+            getattr(self.manager.hook, hook)(**arguments)
+        except RejectedError:
+            raise
+        except Exception as error:
+            raise TransientError(
+                f"a plugin's {hook} failed: {type(error).__name__}",
+                code="plugin_failed",
+            ) from error
+
+    def enrich_checkout(self, *, enrollment: Enrollment) -> Enrichment:
+        """Collect what plugins add; the first plugin to name a key wins."""
+        fields: dict[str, dict[str, Any]] = {"metadata": {}, "parameters": {}}
+        try:
+            answers = self.manager.hook.enrich_checkout(enrollment=enrollment)
+        except EnrollError:
+            raise
+        except Exception as error:
+            raise TransientError(
+                f"a plugin's enrich_checkout failed: {type(error).__name__}",
+                code="plugin_failed",
+            ) from error
+        for answer in answers:
+            for part, values in (answer or {}).items():
+                for key, value in values.items():
+                    fields[part].setdefault(key, value)
+        foreign = set(fields["parameters"]) - ALLOWED_PARAMETERS
+        if foreign:
+            raise ConfigurationError(
+                f"enrich_checkout: parameters not allowed: {', '.join(sorted(foreign))}"
+            )
+        return Enrichment(**fields)
+
+    def get_course(self, course_id: str) -> Course | None:
+        """Ask the plugins for a course."""
+        course: Course | None = self.manager.hook.get_course(course_id=course_id)
+        return course
+
+    def commands(self) -> list[Any]:
+        """Return the click commands that plugins bring."""
+        found: list[Any] = []
+        self.manager.hook.register_commands(register=found.append)
+        return found
+
+    def job_kinds(self, fact: str) -> tuple[str, ...]:
+        """Return the kinds of jobs that a fact owes."""
+        return tuple(job.kind for job in self._jobs.values() if fact in job.on)
+
+    def handler(self, kind: str) -> Handler | None:
+        """Return the handler of a kind, or None."""
+        job = self._jobs.get(kind)
+        return job.handler if job else None
+
+    def _discover(self) -> None:
+        seen: dict[str, str] = {}
+        for entry in metadata.entry_points(group=PROJECT):
+            dist = entry.dist.name if entry.dist else ""
+            version = entry.dist.version if entry.dist else ""
+            info = PluginInfo(name=entry.name, dist=dist, version=version)
+            if self._is_off(entry.name):
+                self.infos.append(attrs.evolve(info, status="disabled"))
+            elif seen.setdefault(entry.name, dist) != dist:
+                error = f"the name is already taken by {seen[entry.name]}"
+                self._report(attrs.evolve(info, status="broken", error=error))
+            else:
+                self._load(entry, info)
+
+    def _is_off(self, name: str) -> bool:
+        return name in self._deny or bool(self._allow and name not in self._allow)
+
+    def _load(self, entry: metadata.EntryPoint, info: PluginInfo) -> None:
+        try:
+            plugin = entry.load()
+        except Exception as error:  # noqa: BLE001  a broken plugin must not harm the host
+            self._report(attrs.evolve(info, status="broken", error=_cause(error)))
+        else:
+            self._add(plugin, info)
+
+    def _add(self, plugin: object, info: PluginInfo) -> None:
+        try:
+            name = self.manager.register(plugin, name=info.name)
+            if name is None:
+                raise ConfigurationError("the plugin blocks itself")
+            self._check(plugin)
+            self._collect(plugin, info.name)
+        except Exception as error:  # noqa: BLE001  a broken plugin must not harm the host
+            if self.manager.is_registered(plugin):
+                self.manager.unregister(plugin)
+            self.registry.remove(info.name)
+            self._jobs = {k: j for k, j in self._jobs.items() if j.plugin != info.name}
+            self._report(attrs.evolve(info, status="broken", error=_cause(error)))
+        else:
+            callers = self.manager.get_hookcallers(plugin) or []
+            hooks = tuple(sorted(caller.name for caller in callers))
+            self.infos.append(attrs.evolve(info, hooks=hooks))
+
+    def _check(self, plugin: object) -> None:
+        """Refuse unknown hooks and wrappers around observers."""
+        self.manager.check_pending()
+        for caller in self.manager.get_hookcallers(plugin) or []:
+            for impl in caller.get_hookimpls():
+                wraps = impl.wrapper or impl.hookwrapper
+                if impl.plugin is plugin and wraps and caller.name in OBSERVERS:
+                    raise ConfigurationError(f"{caller.name} can't be wrapped")
+
+    def _collect(self, plugin: object, name: str) -> None:
+        """Take the plugin's backends and jobs (its own only: one breaks alone)."""
+
+        def register_backend(kind: str, backend: str, target: str) -> None:
+            self.registry.add(name, kind, backend, target)
+
+        def register_job(kind: str, handler: Handler, *, on: Iterable[str] = ()) -> None:
+            if kind in self._jobs or kind in {"sync", "payment_event"}:
+                raise ConfigurationError(f"the job kind {kind!r} is taken")
+            self._jobs[kind] = JobRegistration(
+                kind=kind, handler=handler, on=tuple(on), plugin=name
+            )
+
+        for hook, register in (
+            ("register_backends", register_backend),
+            ("register_jobs", register_job),
+        ):
+            for impl in getattr(self.manager.hook, hook).get_hookimpls():
+                if impl.plugin is plugin:
+                    impl.function(register)
+
+    def _note_missing(self) -> None:
+        known = {info.name for info in self.infos}
+        for name in self._allow:
+            if name not in known:
+                error = "named in FRAPPE_ENROLL_PLUGINS, but not installed"
+                self._report(PluginInfo(name=name, status="missing", error=error))
+
+    def _report(self, info: PluginInfo) -> None:
+        self.infos.append(info)
+        logger.error(
+            "plugin unavailable", extra={"plugin": info.name, "cause": info.error}
+        )
+
+
+def _name_of(plugin: object) -> str:
+    own = getattr(plugin, "__name__", None)
+    return str(own or type(plugin).__name__)
+
+
+def _cause(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _trace_before(hook: str, impls: list[Any], kwargs: Mapping[str, Any]) -> None:
+    names = [impl.plugin_name for impl in impls]
+    logger.info("hook call", extra={"hook": hook, "plugins": names})
+
+
+def _trace_after(
+    outcome: Any, hook: str, impls: list[Any], kwargs: Mapping[str, Any]
+) -> None:
+    logger.info("hook answered", extra={"hook": hook, "failed": bool(outcome.exception)})

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: MIT
+"""
+The settings: what can be set, what it defaults to, what fits together.
+
+Precedence: argument > host dict > environment > TOML file > default. ``NAME_FILE``
+reads a value from a file; an empty value counts as unset; all problems are reported at
+once, each with its variable's name; secrets never show.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from .errors import SettingsError
+from .settings_loader import (
+    Secret,
+    convert_all,
+    gather,
+    in_range,
+    names,
+    one_of,
+    option,
+    secret_option,
+    words,
+)
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """
+    Everything that can be set; see ``docs/settings.md`` for each field's meaning.
+
+    Frozen; safe to share. Build one by arguments, or by `from_env`.
+
+    Raises:
+        SettingsError: Names every wrong variable at once.
+    """
+
+    mongodb_uri: Secret = secret_option("MONGODB_URI", "MongoDB connection string")
+    mongodb_database: str = option(
+        "MONGODB_DATABASE", "MongoDB database", "frappe_enroll"
+    )
+    database_url: str = option(
+        "DATABASE_URL", "SQLAlchemy URL; SQLite only (sqlite:////absolute/path)", ""
+    )
+    stripe_secret_key: Secret = secret_option(
+        "STRIPE_SECRET_KEY", "Stripe secret or restricted key"
+    )
+    stripe_webhook_secret: tuple[Secret, ...] = option(
+        "STRIPE_WEBHOOK_SECRET",
+        "signing secrets (whsec_…), comma-separated while rotating",
+        (),
+        convert=words(Secret),
+        secret=True,
+    )
+    stripe_api_base: str = option(
+        "STRIPE_API_BASE", "Stripe's API", "https://api.stripe.com"
+    )
+    stripe_timeout_s: float = option(
+        "FRAPPE_ENROLL_STRIPE_TIMEOUT_S",
+        "seconds for one Stripe call",
+        20.0,
+        convert=in_range(float, 0.5, 120),
+    )
+    frappe_lms_url: str = option("FRAPPE_LMS_URL", "base URL of the Frappe site", "")
+    frappe_lms_site: str = option(
+        "FRAPPE_LMS_SITE", "Host header of a multi-site bench", ""
+    )
+    frappe_lms_api_key: Secret = secret_option(
+        "FRAPPE_LMS_API_KEY", "API key of a user with the role Moderator"
+    )
+    frappe_lms_api_secret: Secret = secret_option(
+        "FRAPPE_LMS_API_SECRET", "API secret of that user"
+    )
+    frappe_lms_timeout_s: float = option(
+        "FRAPPE_ENROLL_LMS_TIMEOUT_S",
+        "seconds for one LMS call in all",
+        15.0,
+        convert=in_range(float, 0.2, 120),
+    )
+    storage: str = option(
+        "FRAPPE_ENROLL_STORAGE", "storage backend; default by what is set", ""
+    )
+    payments: str = option("FRAPPE_ENROLL_PAYMENTS", "payments backend", "stripe")
+    lms: str = option("FRAPPE_ENROLL_LMS", "LMS backend", "frappe")
+    plugins: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_PLUGINS",
+        "allow-list of plugins; each named one is required",
+        (),
+        convert=words(str),
+    )
+    disable_plugins: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_DISABLE_PLUGINS",
+        "plugins that are not loaded",
+        (),
+        convert=words(str),
+    )
+    trace_plugins: bool = option(
+        "FRAPPE_ENROLL_TRACE_PLUGINS", "log each hook call", default=False
+    )
+    public_url: str = option(
+        "FRAPPE_ENROLL_PUBLIC_URL", "where the mount is reached from outside", ""
+    )
+    secret_key: Secret = secret_option(
+        "FRAPPE_ENROLL_SECRET_KEY", "key for cookies and cursors"
+    )
+    redirect_hosts: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_REDIRECT_HOSTS",
+        "hosts to which an HTTP caller's success and cancel URLs may point",
+        (),
+        convert=words(str),
+    )
+    admin_tokens: tuple[Secret, ...] = option(
+        "FRAPPE_ENROLL_ADMIN_TOKENS",
+        "hash lines of admin tokens",
+        (),
+        convert=words(Secret),
+        secret=True,
+    )
+    cron_secret: Secret = secret_option(
+        "FRAPPE_ENROLL_CRON_SECRET", "bearer secret of /cron/run", also=("CRON_SECRET",)
+    )
+    inline_s: float = option(
+        "FRAPPE_ENROLL_INLINE_S",
+        "seconds of inline work in checkout, webhook and return; 0 = never",
+        3.0,
+        convert=in_range(float, 0, 60),
+    )
+    free_courses: bool = option(
+        "FRAPPE_ENROLL_FREE_COURSES",
+        "whether a course without a price may be taken without a coupon",
+        default=False,
+    )
+    session_ttl_s: float = option(
+        "FRAPPE_ENROLL_SESSION_TTL_S",
+        "life of a checkout session in seconds (Stripe: 30 minutes to 24 hours)",
+        7200.0,
+        convert=in_range(float, 1860, 86400),
+    )
+    reservation_s: float = option(
+        "FRAPPE_ENROLL_RESERVATION_S",
+        "seconds after which a reservation may be taken over",
+        900.0,
+        convert=in_range(float, 1, 86400),
+    )
+    course_ttl_s: float = option(
+        "FRAPPE_ENROLL_COURSE_TTL_S",
+        "seconds for which a course's price is taken from the cache",
+        300.0,
+        convert=in_range(float, 0, 86400),
+    )
+    course_stale_s: float = option(
+        "FRAPPE_ENROLL_COURSE_STALE_S",
+        "seconds for which it may be used while the LMS is down",
+        86400.0,
+        convert=in_range(float, 0, 604800),
+    )
+    retry_schedule_s: tuple[float, ...] = option(
+        "FRAPPE_ENROLL_RETRY_SCHEDULE_S",
+        "seconds before the second, third, … try",
+        (120.0, 240.0, 480.0, 960.0, 1920.0),
+        convert=words(in_range(float, 0, 604800)),
+    )
+    retry_jitter: float = option(
+        "FRAPPE_ENROLL_RETRY_JITTER",
+        "share by which each wait varies",
+        0.1,
+        convert=in_range(float, 0, 0.5),
+    )
+    verify_after_s: float = option(
+        "FRAPPE_ENROLL_VERIFY_AFTER_S",
+        "seconds after an unclear LMS call until the look that settles it",
+        120.0,
+        convert=in_range(float, 0, 86400),
+    )
+    lease_s: float = option(
+        "FRAPPE_ENROLL_LEASE_S",
+        "seconds for which a claim is safe from other workers",
+        60.0,
+        convert=in_range(float, 1, 3600),
+    )
+    lms_rate_per_s: float = option(
+        "FRAPPE_ENROLL_LMS_RATE_PER_S",
+        "LMS jobs started per second, all workers together; 0 = no bound",
+        20.0,
+        convert=in_range(float, 0, 10000),
+    )
+    gate_closed_s: float = option(
+        "FRAPPE_ENROLL_GATE_CLOSED_S",
+        "seconds between probes of a backend that is down",
+        30.0,
+        convert=in_range(float, 0.1, 3600),
+    )
+    below_minimum: str = option(
+        "FRAPPE_ENROLL_BELOW_MINIMUM",
+        "what becomes of a remainder below the provider's minimum: free or refused",
+        "refused",
+        convert=one_of("free", "refused"),
+    )
+    refund_policy: str = option(
+        "FRAPPE_ENROLL_REFUND_POLICY",
+        "what a full refund does: keep, suspend or revoke",
+        "revoke",
+        convert=one_of("keep", "suspend", "revoke"),
+    )
+    body_limit: int = option(
+        "FRAPPE_ENROLL_BODY_LIMIT",
+        "largest request body in bytes",
+        1_048_576,
+        convert=in_range(int, 1024, 67_108_864),
+    )
+    allow_insecure_lms: bool = option(
+        "FRAPPE_ENROLL_ALLOW_INSECURE_LMS",
+        "allow an http:// LMS off loopback (never with a live key)",
+        default=False,
+    )
+    allow_foreign_stripe: bool = option(
+        "FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE",
+        "allow a foreign STRIPE_API_BASE off loopback (never with a live key)",
+        default=False,
+    )
+    sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        problems = convert_all(self)
+        problems += _contradictions(self) if not problems else []
+        if problems:
+            raise SettingsError(problems)
+
+    @classmethod
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        config: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> Self:
+        """
+        Gather the settings from all sources.
+
+        Args:
+            environ: Instead of the process's environment.
+            config: The host's dict, by variable or field name.
+            arguments: By field name; these win.
+        """
+        env = os.environ if environ is None else environ
+        values, sources, problems = gather(cls, env, config or {}, arguments)
+        try:
+            settings = cls(**values, sources=sources)
+        except SettingsError as error:
+            raise SettingsError([*problems, *error.problems]) from None
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    @property
+    def live(self) -> bool:
+        """Whether the Stripe key moves real money."""
+        return self.stripe_secret_key.value.startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def storage_name(self) -> str:
+        """The storage backend that is chosen."""
+        return self.storage or ("mongo" if self.mongodb_uri else "sql")
+
+    @property
+    def default_database(self) -> bool:
+        """Whether neither a storage backend's address nor name was given."""
+        return not (self.mongodb_uri or self.database_url or self.storage)
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The SQL database's URL: as set, or a file in the user's data folder."""
+        if self.database_url:
+            return self.database_url
+        home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
+        return f"sqlite:///{Path(home).absolute()}/frappe-enroll/enroll.sqlite3"
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Return what does not fit together."""
+    found = []
+    lms, stripe = settings.frappe_lms_url, settings.stripe_api_base
+    if lms and not _is_url(lms):
+        found.append("FRAPPE_LMS_URL: must be an http:// or https:// URL")
+    elif _plain_and_far(lms) and (settings.live or not settings.allow_insecure_lms):
+        found.append(
+            "FRAPPE_LMS_URL: http:// is refused off loopback "
+            "(FRAPPE_ENROLL_ALLOW_INSECURE_LMS allows it, never with a live key)"
+        )
+    foreign = urlsplit(stripe).hostname != "api.stripe.com" or _plain_and_far(stripe)
+    if not _is_url(stripe):
+        found.append("STRIPE_API_BASE: must be an http:// or https:// URL")
+    elif settings.live and foreign:
+        found.append("STRIPE_API_BASE: a live key goes to https://api.stripe.com only")
+    elif foreign and not _is_near(stripe) and not settings.allow_foreign_stripe:
+        found.append(
+            "STRIPE_API_BASE: is refused off loopback "
+            "(FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE allows it, never with a live key)"
+        )
+    if settings.live and settings.default_database:
+        found.append(
+            "DATABASE_URL: a live STRIPE_SECRET_KEY needs a database that is named "
+            "(MONGODB_URI or DATABASE_URL)"
+        )
+    if settings.public_url and not _is_url(settings.public_url):
+        found.append("FRAPPE_ENROLL_PUBLIC_URL: must be an absolute URL")
+    found += [
+        "STRIPE_WEBHOOK_SECRET: each secret must begin with whsec_"
+        for secret in settings.stripe_webhook_secret
+        if not secret.value.startswith("whsec_") or len(secret.value) < 10  # noqa: PLR2004
+    ]
+    return found
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _is_near(url: str) -> bool:
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def _plain_and_far(url: str) -> bool:
+    return url.startswith("http://") and not _is_near(url)
+
+
+def describe(settings: Settings) -> list[tuple[str, str, str, str]]:
+    """Return (variable, value, source, meaning) of each setting, secrets masked."""
+    return [
+        (
+            names(field)[0],
+            "***"
+            if field.metadata["secret"] and getattr(settings, field.name)
+            else _plain(getattr(settings, field.name)),
+            settings.sources.get(field.name, "default"),
+            field.metadata["help"],
+        )
+        for field in attrs.fields(Settings)
+        if "env" in field.metadata
+    ]
+
+
+def template() -> str:
+    """Return an environment file with every variable, its meaning and its default."""
+    lines = []
+    for field in attrs.fields(Settings):
+        if "env" in field.metadata:
+            default = "" if field.metadata["secret"] else _plain(field.default)
+            lines += [f"# {field.metadata['help']}", f"#{names(field)[0]}={default}", ""]
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_plain(item) for item in value)
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return f"{value:g}" if isinstance(value, float) else str(value)
