@@ -15,7 +15,7 @@ import attrs
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _PREFIX = "FRAPPE_ENROLL_"
 #: Variables with our prefix that are read elsewhere.
-_NOT_OURS = {"FRAPPE_ENROLL_CONFIG", "FRAPPE_ENROLL_SHARED"}
+_NOT_OURS = {"FRAPPE_ENROLL_CONFIG"}
 
 
 @attrs.frozen(repr=False)
