@@ -310,7 +310,7 @@ class JobStore(Protocol):
         """
         Put the job back as due; without `counts`, the try is given back.
 
-        If `seq` has grown since the claim it is due at once. False = claim lost.
+        False = the claim is lost.
         """
         ...
 
@@ -357,8 +357,8 @@ class JobStore(Protocol):
         """
         Drop up to `limit` jobs that were done or cancelled before; count.
 
-        An event store keeps the row (key, type, object id, outcome) and nulls the
-        payload of events that are done or ignored.
+        An event store keeps the row (key, outcome) and, of the payload of events that
+        are done or ignored, only ``type`` and ``object_id``.
         """
         ...
 

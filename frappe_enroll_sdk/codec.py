@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""
+Records to plain JSON data and back.
+
+Moments become ISO 8601 text in UTC with milliseconds, decimals become text, enums
+their value, money ``{"amount_minor": …, "currency": …}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any, TypeVar
+
+from cattrs import Converter
+
+from .errors import ValidationError
+
+
+T = TypeVar("T")
+
+
+def text_of(moment: datetime) -> str:
+    """Return a moment as ISO text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def moment_of(text: str) -> datetime:
+    """Return the moment of an ISO text."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+@cache
+def _converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    converter.register_unstructure_hook(datetime, text_of)
+    converter.register_structure_hook(datetime, lambda value, _: moment_of(value))
+    converter.register_unstructure_hook(Decimal, str)
+    converter.register_structure_hook(Decimal, lambda value, _: Decimal(value))
+    # JSON that a record carries is kept as it is.
+    converter.register_structure_hook_func(
+        lambda kind: getattr(kind, "__origin__", kind) is Mapping,
+        lambda value, _: dict(value),
+    )
+    return converter
+
+
+def dump(record: Any) -> Any:
+    """Return a record as plain JSON data."""
+    return _converter().unstructure(record)
+
+
+def load(kind: type[T], data: Any) -> T:
+    """
+    Return the record that `dump` made the data of; fields may be missing, not wrong.
+
+    Raises:
+        ValidationError: The data is not of this kind.
+    """
+    try:
+        return _converter().structure(data, kind)
+    except Exception as error:
+        raise ValidationError(
+            f"not a {kind.__name__}: {type(error).__name__}", field=kind.__name__
+        ) from error
+
+
+def require_text(**fields: Any) -> None:
+    """
+    Refuse whatever is not text (an operator such as ``{"$gt": ""}`` for instance).
+
+    Raises:
+        ValidationError: Names the field.
+    """
+    for name, value in fields.items():
+        if value is not None and not isinstance(value, str):
+            raise ValidationError(f"{name}: must be text", field=name)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""
+What each verb of a job store makes of a job: pure, in one place for every store.
+
+A store finds the row, applies the function and writes the answer, in one transaction
+or one conditional write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from .models import Job, JobState, TryError
+from .states import FINISHED
+
+
+#: Errors kept of a job: the first ones and the last ones.
+FIRST_ERRORS, LAST_ERRORS = 3, 7
+EVENT_KIND = "payment_event"
+#: What a pruned event keeps of its payload.
+KEPT_OF_EVENTS = frozenset({"type", "object_id"})
+
+
+def new_job(
+    key: str, kind: str, payload: Mapping[str, Any], due_at: datetime, now: datetime
+) -> Job:
+    """Return a job that nobody has seen."""
+    return Job(
+        key=key,
+        kind=kind,
+        payload=payload,
+        due_at=due_at,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def enqueued(
+    job: Job, payload: Mapping[str, Any], due_at: datetime, now: datetime
+) -> Job:
+    """Return a known job after another `enqueue`."""
+    more = attrs.evolve(job, payload=payload, seq=job.seq + 1, updated_at=now)
+    if job.state in FINISHED:
+        return _due(more, due_at, tries=0)
+    if job.state is JobState.DUE:
+        return attrs.evolve(more, due_at=min(job.due_at, due_at))
+    return more
+
+
+def may_claim(job: Job, now: datetime) -> bool:
+    """Tell whether a job may be claimed: due, or running with a lapsed lease."""
+    return job.state in {JobState.DUE, JobState.RUNNING} and job.due_at <= now
+
+
+def claimed(job: Job, owner: str, token: str, now: datetime, lease_s: float) -> Job:
+    """Return a job as claimed; a try that was lost with its lease is written down."""
+    recovered = job.state is JobState.RUNNING
+    errors = job.errors
+    if recovered:
+        lost = TryError(
+            at=now,
+            try_number=job.tries,
+            code="lease_lapsed",
+            cause="the worker died or stalled past its lease",
+            worker=job.owner or "",
+        )
+        errors = with_error(errors, lost)
+    return attrs.evolve(
+        job,
+        state=JobState.RUNNING,
+        due_at=now + timedelta(seconds=lease_s),
+        tries=job.tries + 1,
+        token=token,
+        owner=owner,
+        errors=errors,
+        recovered=recovered,
+        updated_at=now,
+    )
+
+
+def with_error(
+    errors: tuple[TryError, ...], error: TryError | None
+) -> tuple[TryError, ...]:
+    """Return the errors with one more: the first and the last ones stay."""
+    if error is None:
+        return errors
+    more = (*errors, error)
+    if len(more) <= FIRST_ERRORS + LAST_ERRORS:
+        return more
+    return (*more[:FIRST_ERRORS], *more[-LAST_ERRORS:])
+
+
+def beaten(
+    job: Job, now: datetime, lease_s: float, data: Mapping[str, Any] | None
+) -> Job:
+    """Return a running job after a heartbeat."""
+    due_at = now + timedelta(seconds=lease_s)
+    kept = job.data if data is None else data
+    return attrs.evolve(job, due_at=due_at, data=kept, updated_at=now)
+
+
+def completed(
+    job: Job, seq: int, now: datetime, state: JobState, outcome: str | None
+) -> Job:
+    """Return a job after its work was done."""
+    if job.seq != seq:
+        return _due(attrs.evolve(job, data={}, updated_at=now), now, tries=0)
+    return attrs.evolve(
+        job, state=state, outcome=outcome, data={}, token=None, updated_at=now
+    )
+
+
+def rescheduled(
+    job: Job,
+    due_at: datetime,
+    now: datetime,
+    error: TryError | None,
+    *,
+    counts: bool,
+) -> Job:
+    """Return a job put back on the schedule."""
+    tries = job.tries if counts else max(job.tries - 1, 0)
+    errors = with_error(job.errors, error)
+    back = attrs.evolve(job, errors=errors, updated_at=now)
+    return _due(back, due_at, tries=tries)
+
+
+def buried(job: Job, seq: int, now: datetime, error: TryError) -> Job:
+    """Return a job that can't be done (unless there is news of it)."""
+    more = attrs.evolve(job, errors=with_error(job.errors, error), updated_at=now)
+    if job.seq != seq:
+        return _due(more, now, tries=0)
+    return attrs.evolve(more, state=JobState.DEAD, outcome=error.code, token=None)
+
+
+def retried(job: Job, now: datetime) -> Job | None:
+    """Return a due or dead job made due now; None for any other."""
+    if job.state is JobState.DEAD:
+        return _due(attrs.evolve(job, updated_at=now), now, tries=0)
+    if job.state is JobState.DUE:
+        return attrs.evolve(job, due_at=min(now, job.due_at), updated_at=now)
+    return None
+
+
+def new_event(
+    key: str,
+    payload: Mapping[str, Any],
+    now: datetime,
+    state: JobState,
+    outcome: str | None,
+) -> Job:
+    """Return an event at its first delivery."""
+    job = new_job(key, EVENT_KIND, payload, now, now)
+    return attrs.evolve(job, state=state, outcome=outcome, deliveries=1)
+
+
+def delivered(job: Job, payload: Mapping[str, Any], now: datetime) -> Job:
+    """Return a known event after one more delivery; a dead one gets another chance."""
+    more = attrs.evolve(job, deliveries=job.deliveries + 1, updated_at=now)
+    if job.state is JobState.DEAD:
+        return _due(attrs.evolve(more, payload=payload), now, tries=0)
+    return more
+
+
+def is_pruned(job: Job) -> bool:
+    """Tell whether an event keeps no more than what a pruned one keeps."""
+    return set(job.payload or ()) <= KEPT_OF_EVENTS
+
+
+def pruned(job: Job) -> Job:
+    """Return an event without its payload; type and object id stay."""
+    payload = job.payload or {}
+    kept = {name: payload[name] for name in KEPT_OF_EVENTS if name in payload}
+    return attrs.evolve(job, payload=kept)
+
+
+def _due(job: Job, due_at: datetime, *, tries: int) -> Job:
+    return attrs.evolve(
+        job, state=JobState.DUE, due_at=due_at, tries=tries, token=None, outcome=None
+    )

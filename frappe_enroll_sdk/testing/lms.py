@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""`FakeLMS`: an LMS in memory that keeps Frappe's habits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import RLock
+
+from ..errors import (
+    BackendRejectedError,
+    CourseNotFoundError,
+    LMSUnavailableError,
+)
+from ..models import Course, Learner, LMSEnrollment, Page
+from ..money import Money
+from .faults import FailNext
+from .memory_pages import page_of
+
+
+class FakeLMS:
+    """
+    `LMS` in memory. Thread-safe.
+
+    Attributes:
+        call_timeout_s: As the interface says.
+        duplicates: "accepted" (Frappe 15: a second row) or "refused".
+        faults: Plan failures of verbs here; "after" = the call took effect.
+        is_down: Whether every verb fails.
+        blind: Whether look-ups answer nothing (a key without the right to see).
+        before_insert: Called before each insert, if set (to stage a race).
+    """
+
+    call_timeout_s = 15.0
+
+    def __init__(self, *, duplicates: str = "accepted") -> None:
+        self.duplicates = duplicates
+        self.faults = FailNext()
+        self.is_down = False
+        self.blind = False
+        self.before_insert: Callable[[], None] | None = None
+        self.courses: dict[str, Course] = {}
+        self.users: dict[str, Learner] = {}
+        self.rows: dict[str, LMSEnrollment] = {}
+        self.inserts = 0
+        self._lock = RLock()
+        self._count = 0
+
+    def add_course(self, name: str, price: Money | None = None, **more: object) -> None:
+        """Put a course into the catalogue."""
+        title = str(more.get("title", name.title()))
+        published = bool(more.get("published", True))
+        self.courses[name.lower()] = Course(
+            id=name, title=title, price=price, published=published
+        )
+
+    def add_row(self, learner: str, course_id: str, **more: object) -> LMSEnrollment:
+        """Put a row there that is not ours."""
+        with self._lock:
+            self._count += 1
+            row = LMSEnrollment(
+                name=f"row{self._count:07d}",
+                learner=learner,
+                course_id=course_id,
+                creation=f"2026-01-01 00:00:00.{self._count:06d}",
+                **more,  # type: ignore[arg-type]  # the record checks its own fields
+            )
+            self.rows[row.name] = row
+            return row
+
+    def rows_of(self, learner: str, course_id: str) -> tuple[LMSEnrollment, ...]:
+        """Return the rows of learner and course, oldest first (no fault applies)."""
+        with self._lock:
+            found = [
+                row
+                for row in self.rows.values()
+                if (row.learner, row.course_id) == (learner.lower(), course_id)
+            ]
+        return tuple(sorted(found, key=lambda row: (row.creation, row.name)))
+
+    def _enter(self, verb: str) -> None:
+        if self.is_down:
+            raise LMSUnavailableError("the LMS is down", unclear=True)
+        self.faults.check(verb)
+
+    def ping(self, *, timeout_s: float | None = None) -> None:
+        """See `LMS.ping`."""
+        self._enter("ping")
+
+    def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
+        """See `LMS.get_course`."""
+        self._enter("get_course")
+        course = self.courses.get(course_id.lower())
+        if course is None or not course.published:
+            raise CourseNotFoundError(field="course_id")
+        return course
+
+    def list_courses(
+        self, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Course]:
+        """See `LMS.list_courses`."""
+        self._enter("list_courses")
+        return page_of(self.courses.values(), lambda c: (c.id,), limit, cursor)
+
+    def find_user(
+        self, email: str, *, timeout_s: float | None = None
+    ) -> Learner | None:
+        """See `LMS.find_user`."""
+        self._enter("find_user")
+        return self.users.get(email.strip().lower())
+
+    def create_user(
+        self, email: str, full_name: str | None, *, timeout_s: float | None = None
+    ) -> Learner:
+        """See `LMS.create_user`."""
+        self._enter("create_user")
+        name = email.strip().lower()
+        with self._lock:
+            user = self.users.setdefault(
+                name, Learner(name=name, email=name, full_name=full_name)
+            )
+        self.faults.check("create_user", after=True)
+        return user
+
+    def find_enrollments(
+        self, learner: str, course_id: str, *, timeout_s: float | None = None
+    ) -> tuple[LMSEnrollment, ...]:
+        """See `LMS.find_enrollments`."""
+        self._enter("find_enrollments")
+        return () if self.blind else self.rows_of(learner, course_id)
+
+    def insert_enrollment(
+        self,
+        learner: str,
+        course_id: str,
+        *,
+        progress: float | None = None,
+        timeout_s: float | None = None,
+    ) -> LMSEnrollment:
+        """See `LMS.insert_enrollment`."""
+        self._enter("insert_enrollment")
+        if self.before_insert is not None:
+            self.before_insert()
+        if course_id.lower() not in self.courses:
+            raise BackendRejectedError(f"course {course_id} is not in the LMS")
+        with self._lock:
+            if self.duplicates == "refused" and self.rows_of(learner, course_id):
+                raise BackendRejectedError("Student is already enrolled")
+            self.inserts += 1
+            row = self.add_row(learner.lower(), course_id, progress=progress or 0.0)
+        self.faults.check("insert_enrollment", after=True)
+        return row
+
+    def delete_enrollment(self, name: str, *, timeout_s: float | None = None) -> bool:
+        """See `LMS.delete_enrollment`."""
+        self._enter("delete_enrollment")
+        with self._lock:
+            gone = self.rows.pop(name, None) is not None
+        self.faults.check("delete_enrollment", after=True)
+        return gone
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""`MemoryStorage`: every store in this process's memory, for tests. Thread-safe."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from threading import RLock
+
+from .. import gate as gates
+from ..clock import Clock, SystemClock
+from ..gate import Gate
+from ..models import Admission, AuditEntry, GatePolicy, Page
+from .memory_coupons import MemoryCoupons
+from .memory_enrollments import MemoryEnrollments
+from .memory_jobs import MemoryEvents, MemoryJobs
+from .memory_pages import page_of
+
+
+class MemoryGates:
+    """`GateStore` in memory."""
+
+    def __init__(self, lock: RLock) -> None:
+        self._lock = lock
+        self._rows: dict[str, Gate] = {}
+
+    def _get(self, name: str) -> Gate:
+        return self._rows.get(name, Gate(name=name))
+
+    def admit(
+        self, name: str, n: int, now: datetime, policy: GatePolicy
+    ) -> Admission:
+        """See `GateStore.admit`."""
+        with self._lock:
+            self._rows[name], answer = gates.admit(self._get(name), n, now, policy)
+            return answer
+
+    def report(self, name: str, *, ok: bool, now: datetime, policy: GatePolicy) -> bool:
+        """See `GateStore.report`."""
+        with self._lock:
+            gate = self._get(name)
+            self._rows[name], changed = gates.report(
+                gate, ok=ok, now=now, policy=policy
+            )
+            return changed
+
+    def is_open(self, name: str) -> bool:
+        """See `GateStore.is_open`."""
+        with self._lock:
+            return self._get(name).retry_at is None
+
+    def hold(
+        self, name: str, holder: str, k: int, now: datetime, until: datetime
+    ) -> bool:
+        """See `GateStore.hold`."""
+        with self._lock:
+            self._rows[name], ok = gates.hold(self._get(name), holder, k, now, until)
+            return ok
+
+    def drop(self, name: str, holder: str) -> None:
+        """See `GateStore.drop`."""
+        with self._lock:
+            self._rows[name] = gates.drop(self._get(name), holder)
+
+
+class MemoryAudit:
+    """`AuditStore` in memory."""
+
+    def __init__(self, lock: RLock) -> None:
+        self._lock = lock
+        self._rows: dict[str, AuditEntry] = {}
+
+    def append(self, entry: AuditEntry) -> None:
+        """See `AuditStore.append`."""
+        with self._lock:
+            self._rows.setdefault(entry.id, entry)
+
+    def list(
+        self, *, subject: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[AuditEntry]:
+        """See `AuditStore.list`."""
+        with self._lock:
+            rows = [r for r in self._rows.values() if subject in (None, r.subject)]
+        return page_of(rows, lambda r: (r.at, r.id), limit, cursor, newest=True)
+
+
+class MemoryStorage:
+    """
+    `Storage` in memory: the semantics of the interface, no durability.
+
+    Two SDKs in one process may share one.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        lock = RLock()
+        self.coupons = MemoryCoupons(lock)
+        self.enrollments = MemoryEnrollments(lock)
+        self.events = MemoryEvents(lock)
+        self.jobs = MemoryJobs(lock)
+        self.gates = MemoryGates(lock)
+        self.audit = MemoryAudit(lock)
+
+    def now(self) -> datetime:
+        """Return the given clock's time."""
+        return self._clock.now()
+
+    def setup(self) -> None:
+        """Do nothing: there is no schema."""
+
+    def check_schema(self) -> None:
+        """Do nothing: there is no schema."""
+
+    def ping(self) -> None:
+        """Do nothing: memory is there."""
+
+    def close(self) -> None:
+        """Do nothing: what is in memory stays."""

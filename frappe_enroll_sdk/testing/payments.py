@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: MIT
+"""`FakePayments`: a payment provider in memory that keeps Stripe's rules."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any
+
+import attrs
+
+from ..clock import Clock, SystemClock
+from ..codec import dump, load
+from ..errors import (
+    BackendRejectedError,
+    PayloadError,
+    PaymentsUnavailableError,
+    SignatureError,
+    ValidationError,
+)
+from ..models import (
+    CheckoutSession,
+    ExpireOutcome,
+    Fact,
+    Page,
+    PaymentEvent,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    SessionOrder,
+    SessionStatus,
+)
+from ..money import Money
+from .faults import FailNext
+
+
+HEADER = "Fake-Signature"
+_TOLERANCE_S = 300
+_LEAST_LIFE = timedelta(minutes=30)
+
+
+class FakePayments:
+    """
+    `PaymentGateway` in memory, and the customer's side of it. Thread-safe.
+
+    Attributes:
+        livemode: As the interface says; False.
+        faults: Plan failures of verbs here.
+        url: Where its payment pages would be.
+    """
+
+    livemode = False
+    url = "http://127.0.0.1:9/pay"
+
+    def __init__(
+        self, clock: Clock | None = None, *, secrets: tuple[str, ...] = ("whsec_fake",)
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.secrets = secrets
+        self.faults = FailNext()
+        self.is_down = False
+        self.sessions: dict[str, CheckoutSession] = {}
+        self.refunds: dict[str, Refund] = {}
+        self.events: list[PaymentEvent] = []
+        self._answers: dict[str, tuple[Mapping[str, Any], str]] = {}
+        self._lock = RLock()
+        self._count = 0
+
+    def _enter(self, verb: str) -> None:
+        if self.is_down:
+            raise PaymentsUnavailableError("the provider is down")
+        self.faults.check(verb)
+
+    def _next(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}_{self._count:06d}"
+
+    def ping(self) -> None:
+        """See `PaymentGateway.ping`."""
+        self._enter("ping")
+
+    def prepare_session(self, order: SessionOrder) -> Mapping[str, Any]:
+        """See `PaymentGateway.prepare_session`."""
+        request: Mapping[str, Any] = dump(order)
+        return request
+
+    def create_session(self, request: Mapping[str, Any]) -> CheckoutSession:
+        """See `PaymentGateway.create_session`; the rules are Stripe's."""
+        self._enter("create_session")
+        order = load(SessionOrder, request)
+        with self._lock:
+            known = self._answers.get(order.enrollment_id)
+            if known is None:
+                session = self._new_session(order)
+                self._answers[order.enrollment_id] = (dict(request), session.id)
+            elif known[0] != dict(request):
+                raise BackendRejectedError("the key was used with other parameters")
+            else:
+                session = self.sessions[known[1]]
+        self.faults.check("create_session", after=True)
+        return session
+
+    def _new_session(self, order: SessionOrder) -> CheckoutSession:
+        life = order.expires_at - self.clock.now()
+        if life < _LEAST_LIFE or life > timedelta(hours=24):
+            raise BackendRejectedError("expires_at: 30 minutes to 24 hours from now")
+        session_id = self._next("cs_fake")
+        session = CheckoutSession(
+            id=session_id,
+            url=f"{self.url}/{session_id}",
+            status=SessionStatus.OPEN,
+            payment_status=PaymentStatus.UNPAID,
+            amount=order.amount,
+            livemode=self.livemode,
+            enrollment_id=order.enrollment_id,
+            ours=True,
+            expires_at=order.expires_at,
+        )
+        self.sessions[session_id] = session
+        return session
+
+    def retrieve_session(self, session_id: str) -> CheckoutSession:
+        """See `PaymentGateway.retrieve_session`."""
+        self._enter("retrieve_session")
+        return self._look(session_id)
+
+    def _look(self, session_id: str) -> CheckoutSession:
+        with self._lock:
+            session = self.sessions.get(session_id)
+            if session is None:
+                raise BackendRejectedError("no such session")
+            lapsed = session.expires_at and session.expires_at <= self.clock.now()
+            if session.status is SessionStatus.OPEN and lapsed:
+                session = self._put(session, status=SessionStatus.EXPIRED)
+                self._emit("checkout.session.expired", Fact.EXPIRED, session)
+            return session
+
+    def _put(self, session: CheckoutSession, **changes: Any) -> CheckoutSession:
+        self.sessions[session.id] = attrs.evolve(session, **changes)
+        return self.sessions[session.id]
+
+    def find_session(self, payment_id: str) -> CheckoutSession | None:
+        """See `PaymentGateway.find_session`."""
+        self._enter("find_session")
+        with self._lock:
+            all_sessions = self.sessions.values()
+            return next((s for s in all_sessions if s.payment_id == payment_id), None)
+
+    def expire_session(self, session_id: str) -> ExpireOutcome:
+        """See `PaymentGateway.expire_session`."""
+        self._enter("expire_session")
+        with self._lock:
+            session = self._look(session_id)
+            if session.status is SessionStatus.OPEN:
+                session = self._put(session, status=SessionStatus.EXPIRED)
+                self._emit("checkout.session.expired", Fact.EXPIRED, session)
+            expired = session.status is SessionStatus.EXPIRED
+        self.faults.check("expire_session", after=True)
+        return ExpireOutcome.EXPIRED if expired else ExpireOutcome.NOT_OPEN
+
+    def list_refunds(self, payment_id: str) -> tuple[Refund, ...]:
+        """See `PaymentGateway.list_refunds`."""
+        self._enter("list_refunds")
+        with self._lock:
+            return tuple(r for r in self.refunds.values() if r.payment_id == payment_id)
+
+    def refund(
+        self, payment_id: str, *, amount: Money | None, idempotency_key: str
+    ) -> Refund:
+        """See `PaymentGateway.refund`."""
+        self._enter("refund")
+        return self.play_refund(payment_id, amount, key=idempotency_key)[0]
+
+    def list_events(
+        self, *, since: datetime, limit: int = 100, cursor: str | None = None
+    ) -> Page[PaymentEvent]:
+        """See `PaymentGateway.list_events`."""
+        self._enter("list_events")
+        with self._lock:
+            events = [e for e in reversed(self.events) if e.created_at >= since]
+        start = int(cursor or 0)
+        end = start + limit
+        more = len(events) > end
+        return Page(
+            items=tuple(events[start:end]), next_cursor=str(end) if more else None
+        )
+
+    # The customer's and the operator's side.
+
+    def pay(self, session_id: str, **changes: Any) -> PaymentEvent:
+        """Pay an open session; `changes` forge what the event tells of it."""
+        with self._lock:
+            session = self._open(session_id)
+            paid = self._put(
+                session,
+                status=SessionStatus.COMPLETE,
+                payment_status=PaymentStatus.PAID,
+                payment_id=self._next("pi_fake"),
+            )
+            told = attrs.evolve(paid, **changes)
+            return self._emit("checkout.session.completed", Fact.PAID, told)
+
+    def _open(self, session_id: str) -> CheckoutSession:
+        session = self._look(session_id)
+        if session.status is not SessionStatus.OPEN:
+            raise BackendRejectedError("the session is not open")
+        return session
+
+    def pay_delayed(self, session_id: str) -> PaymentEvent:
+        """Complete a session with a delayed method: unpaid for now."""
+        with self._lock:
+            session = self._open(session_id)
+            told = self._put(
+                session,
+                status=SessionStatus.COMPLETE,
+                payment_id=self._next("pi_fake"),
+            )
+            return self._emit("checkout.session.completed", Fact.PROCESSING, told)
+
+    def settle_delayed(self, session_id: str, *, ok: bool) -> PaymentEvent:
+        """Let a delayed payment succeed or fail."""
+        with self._lock:
+            session = self._look(session_id)
+            if ok:
+                told = self._put(session, payment_status=PaymentStatus.PAID)
+                name = "checkout.session.async_payment_succeeded"
+                return self._emit(name, Fact.PAID, told)
+            told = self._put(session, payment_failed=True)
+            return self._emit(
+                "checkout.session.async_payment_failed", Fact.FAILED, told
+            )
+
+    def play_refund(
+        self,
+        payment_id: str,
+        amount: Money | None = None,
+        *,
+        status: RefundStatus = RefundStatus.SUCCEEDED,
+        key: str = "",
+    ) -> tuple[Refund, PaymentEvent]:
+        """Give money back as an operator at the provider would."""
+        with self._lock:
+            session = next(
+                s for s in self.sessions.values() if s.payment_id == payment_id
+            )
+            refund = self.refunds.get(key) or Refund(
+                id=self._next("re_fake"),
+                payment_id=payment_id,
+                amount=amount or session.amount or Money.zero("usd"),
+                status=status,
+                created_at=self.clock.now(),
+            )
+            self.refunds[key or refund.id] = refund
+            event = self._emit("charge.refunded", Fact.REFUNDED, session)
+            return refund, attrs.evolve(event, session=None, session_id=None)
+
+    def _emit(self, kind: str, fact: Fact, session: CheckoutSession) -> PaymentEvent:
+        event = PaymentEvent(
+            id=self._next("evt_fake"),
+            type=kind,
+            created_at=self.clock.now(),
+            livemode=session.livemode,
+            fact=fact,
+            object_id=session.id,
+            session_id=session.id,
+            payment_id=session.payment_id,
+            enrollment_id=session.enrollment_id,
+            session=session,
+        )
+        self.events.append(event)
+        return event
+
+    def signed(
+        self, event: PaymentEvent, *, secret: str | None = None, at: datetime | None = None
+    ) -> tuple[bytes, dict[str, str]]:
+        """Return the body and headers with which an event is delivered."""
+        body = json.dumps(dump(event)).encode()
+        stamp = int((at or self.clock.now()).timestamp())
+        digest = _sign(secret or self.secrets[0], stamp, body)
+        return body, {HEADER: f"t={stamp},v1={digest}"}
+
+    def parse_event(
+        self, body: bytes, headers: Mapping[str, str], *, now: datetime
+    ) -> PaymentEvent:
+        """See `PaymentGateway.parse_event`."""
+        named = {str(k).lower(): v for k, v in headers.items()}
+        stamp, _, digest = str(named.get(HEADER.lower(), "")).partition(",v1=")
+        if not stamp.startswith("t=") or not stamp[2:].isdecimal():
+            raise SignatureError("no signature", field=HEADER)
+        if abs(now.timestamp() - int(stamp[2:])) > _TOLERANCE_S:
+            raise SignatureError("out of the time tolerance", field=HEADER)
+        wanted = [_sign(secret, int(stamp[2:]), body) for secret in self.secrets]
+        if not any(hmac.compare_digest(w, str(digest)) for w in wanted):
+            raise SignatureError("wrong signature", field=HEADER)
+        try:
+            return load(PaymentEvent, json.loads(body))
+        except (ValueError, RecursionError, ValidationError) as error:
+            raise PayloadError("not an event", field="body") from error
+
+
+def _sign(secret: str, stamp: int, body: bytes) -> str:
+    signed = f"{stamp}.".encode() + body
+    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
