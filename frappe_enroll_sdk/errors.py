@@ -12,7 +12,8 @@ The errors of the SDK: four families that decide what happens next.
     │   ├── DuplicateBackendError
     │   ├── PluginUnavailableError
     │   ├── SchemaError
-    │   └── BackendRefusedError     credentials or rights refused, redirect, foreign page
+    │   ├── BackendRefusedError     credentials or rights refused, redirect, foreign page
+    │   └── BlindKeyError           the LMS key can insert but not see
     ├── RejectedError               the request is refused for good: never retried
     │   ├── ValidationError
     │   ├── SignatureError
@@ -157,6 +158,12 @@ class BackendRefusedError(ConfigurationError):
     """A backend refuses our credentials or rights, redirects, or is not what we expect."""
 
     code = "backend_refused"
+
+
+class BlindKeyError(ConfigurationError):
+    """The LMS took an enrolment and shows none: the key may insert but not see."""
+
+    code = "blind_key"
 
 
 class RejectedError(EnrollError):

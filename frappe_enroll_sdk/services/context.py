@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import attrs
@@ -60,6 +60,11 @@ class Context:
     def now(self) -> datetime:
         """Return the store's time."""
         return self.clock.now()
+
+    @property
+    def grace(self) -> timedelta:
+        """How long a fresh write may be worked on before others look at it."""
+        return timedelta(seconds=self.settle_policy.grace_s)
 
     @staticmethod
     def new_op_id() -> str:

@@ -151,7 +151,7 @@ def _request_session(facts: Facts) -> Decision:
 def _decide_requested(row: Enrollment, facts: Facts) -> Decision:
     """Settle a row whose create request may have been sent: send it (again)."""
     if facts.create_refused is not None:
-        return _fail(row, facts, "payment_refused", cause=facts.create_refused)
+        return _fail(row, facts, facts.create_refused, cause=facts.create_cause)
     if facts.session is None:
         return Need(Step.CREATE)
     return Write(

@@ -100,7 +100,9 @@ class Facts:
         released: Answer of release.
         request: The prepared create request.
         session: The session as the provider tells it now.
-        create_refused: Why the provider refused the create request for good.
+        create_refused: "payment_refused" (for good) or "payments_unavailable" (the
+            very first sending never left this host), or None.
+        create_cause: The same in words.
         expire: Answer of expire.
         refunds: All refunds of the payment.
     """
@@ -119,6 +121,7 @@ class Facts:
     request: Mapping[str, Any] | None = None
     session: CheckoutSession | None = None
     create_refused: str | None = None
+    create_cause: str = ""
     expire: ExpireOutcome | None = None
     refunds: tuple[Refund, ...] | None = None
 

@@ -21,6 +21,7 @@ from ..errors import (
     ConfigurationError,
     ConflictError,
     EnrollmentNotFoundError,
+    PaymentsUnavailableError,
     TransientError,
     TransitionError,
 )
@@ -283,11 +284,20 @@ class Settle:
         return attrs.evolve(facts, request=request)
 
     def _create(self, row: Enrollment, facts: Facts) -> Facts:
+        # Prepared in this run = never sent before: a call that surely never arrived
+        # (connection refused) leaves nothing behind and is rolled back at once.
+        first = facts.request is not None
         try:
             session = self._context.payments.create_session(row.session_request or {})
         except BackendRejectedError as error:
-            return attrs.evolve(facts, create_refused=str(error))
-        return attrs.evolve(facts, session=session)
+            refused, cause = "payment_refused", str(error)
+        except PaymentsUnavailableError as error:
+            if error.unclear or not first:
+                raise
+            refused, cause = "payments_unavailable", str(error)
+        else:
+            return attrs.evolve(facts, session=session)
+        return attrs.evolve(facts, create_refused=refused, create_cause=cause)
 
     def _retrieve(self, row: Enrollment, facts: Facts) -> Facts:
         session = self._context.payments.retrieve_session(row.session_id or "")

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""`EnrollSDK`: the facade that wires settings, backends, plugins and services."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from .backoff import RetryPolicy
+from .clock import Clock, StoreClock, SystemClock
+from .interfaces import LMS, PaymentGateway, Storage
+from .models import Checkout, Enrollment, GatePolicy, JobReport, WebhookResult
+from .plugins import Plugins
+from .services.admin import Admin
+from .services.catalogue import Catalogue
+from .services.checkout import CheckoutService
+from .services.context import Context
+from .services.coupons import Coupons
+from .services.enrollments import Enrollments
+from .services.events import EventHandler, EventService
+from .services.facts import SettlePolicy
+from .services.inline import Inline
+from .services.passes import Pass
+from .services.runner import Runner
+from .services.settle import Settle
+from .services.sync import SyncHandler
+from .services.worker import Worker
+from .settings import Settings
+
+
+logger = logging.getLogger(__name__)
+
+
+class EnrollSDK:
+    """
+    Turns a coupon or a payment into an enrollment, exactly once.
+
+    Thread-safe and fork-safe: clients are made lazily, once per process. The host owns
+    it and calls `close` (or uses it as a context manager).
+
+    Attributes:
+        settings: The settings.
+        plugins: What was loaded.
+        storage: The store.
+        payments: The payment gateway.
+        lms: The LMS.
+        clock: The one clock.
+        coupons: `Coupons`.
+        enrollments: `Enrollments`.
+        admin: `Admin`.
+        catalogue: `Catalogue`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        storage: Storage | None = None,
+        payments: PaymentGateway | None = None,
+        lms: LMS | None = None,
+        clock: Clock | None = None,
+        plugins: Iterable[object] = (),
+        discover: bool = True,
+    ) -> None:
+        """
+        Wire an SDK; nothing is connected yet.
+
+        Args:
+            settings: The settings; defaults where not given.
+            storage: A store instead of the one that settings name.
+            payments: A gateway instead of the one that settings name.
+            lms: An LMS instead of the one that settings name.
+            clock: A clock instead of the store's time (for tests and demos).
+            plugins: Plugin objects of the host's own.
+            discover: Whether installed plugins are looked for.
+
+        Raises:
+            ConfigurationError: A backend can't be built; the text says what to do.
+        """
+        self.settings = settings or Settings()
+        self.plugins = Plugins(
+            allow=self.settings.plugins,
+            deny=self.settings.disable_plugins,
+            extra=plugins,
+            discover=discover,
+            trace=self.settings.trace_plugins,
+        )
+        tools = clock or SystemClock()
+        chosen = self.settings
+        self.storage: Storage = storage or self._make(
+            "storage", chosen.storage_name, tools
+        )
+        self.payments: PaymentGateway = payments or self._make(
+            "payments", chosen.payments, tools
+        )
+        self.lms: LMS = lms or self._make("lms", chosen.lms, tools)
+        self.clock: Clock = clock or StoreClock(self.storage.now)
+        self._wire()
+        if storage is None and chosen.default_database:
+            logger.warning(
+                "no database is named: using the default file",
+                extra={"database_url": chosen.resolved_database_url},
+            )
+
+    @classmethod
+    def from_env(
+        cls, *, config: Mapping[str, Any] | None = None, **arguments: Any
+    ) -> Self:
+        """Wire an SDK from the environment (and a host's dict, and field arguments)."""
+        return cls(Settings.from_env(config=config, **arguments))
+
+    def _make(self, kind: str, name: str, clock: Clock) -> Any:
+        return self.plugins.registry.create(kind, name, self.settings, clock)
+
+    def _wire(self) -> None:
+        chosen = self.settings
+        context = Context(
+            settings=chosen,
+            storage=self.storage,
+            payments=self.payments,
+            lms=self.lms,
+            plugins=self.plugins,
+            clock=self.clock,
+            settle_policy=SettlePolicy(
+                livemode=self.payments.livemode, refund_policy=chosen.refund_policy
+            ),
+            retry_policy=RetryPolicy(
+                schedule_s=chosen.retry_schedule_s, jitter=chosen.retry_jitter
+            ),
+            gate_policy=GatePolicy(
+                closed_s=chosen.gate_closed_s,
+                rate_per_s=chosen.lms_rate_per_s or None,
+                burst=max(int(chosen.lms_rate_per_s), 1),
+            ),
+        )
+        settle = Settle(context)
+        handler = EventHandler(context, settle)
+        runner = Runner(context, settle, SyncHandler(context, settle), handler)
+        inline = Inline(context, runner)
+        self.catalogue = Catalogue(context)
+        self.coupons = Coupons(context, self.catalogue)
+        self.enrollments = Enrollments(context, settle, inline)
+        self._events = EventService(context, handler, inline)
+        self.admin = Admin(context, self._events)
+        self._checkout = CheckoutService(
+            context, self.catalogue, self.coupons, settle, inline
+        )
+        self._pass = Pass(context, runner)
+        self._settle = settle
+
+    def setup(self) -> None:
+        """Create or upgrade the store's schema; idempotent."""
+        self.storage.setup()
+
+    def ping(self) -> dict[str, str]:
+        """Ask each backend whether it works: "ok", or the error's code."""
+        health = {}
+        backends = {"storage": self.storage, "payments": self.payments, "lms": self.lms}
+        for name, backend in backends.items():
+            try:
+                backend.ping()
+                health[name] = "ok"
+            except Exception as error:  # noqa: BLE001  health is asked, not thrown
+                health[name] = str(getattr(error, "code", type(error).__name__))
+        return health
+
+    def close(self) -> None:
+        """Close the backends; the next use opens them again."""
+        self.storage.close()
+        self.lms.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def checkout(
+        self,
+        *,
+        course_id: str,
+        email: str,
+        full_name: str | None = None,
+        coupon_code: str | None = None,
+        affiliate: str | None = None,
+        success_url: str | None = None,
+        cancel_url: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Checkout:
+        """
+        Begin (or go on with) an enrollment.
+
+        The price comes from the LMS or the host's `get_course`, never from the caller.
+        Calling it again with the same terms resumes; with others, the standing attempt
+        is ended first (or completed, if it was paid).
+
+        Raises:
+            ValidationError: A field is not of its form.
+            CourseNotFoundError: No such course.
+            CourseNotForSaleError: It has no price, and no coupon pays for it.
+            CouponUnavailableError: The code can't be used here.
+            AlreadyEnrolledError: The LMS has the learner already.
+            AmountTooSmallError: The rest is below the provider's minimum.
+            IdempotencyMismatchError: The key was used for another request.
+            PluginUnavailableError: A required plugin is absent or broken.
+            TransientError: A backend is down; nothing is lost, try again.
+        """
+        return self._checkout(
+            course_id=course_id,
+            email=email,
+            full_name=full_name,
+            coupon_code=coupon_code,
+            affiliate=affiliate,
+            success_url=success_url,
+            cancel_url=cancel_url,
+            idempotency_key=idempotency_key,
+        )
+
+    def handle_webhook(
+        self, body: bytes, headers: Mapping[str, str], provider: str | None = None
+    ) -> WebhookResult:
+        """
+        Take a payment event: verify on the raw bytes, store durably, give it effect.
+
+        Raises:
+            SignatureError: Not signed by the provider (answer 400).
+            PayloadError: Signed, but not an event (answer 400).
+            StorageUnavailableError: Not stored (answer 503: the provider sends again).
+        """
+        return self._events.handle(body, headers, provider)
+
+    def confirm_return(self, session_id: str) -> Enrollment:
+        """Settle the enrollment of a session, as the webhook does, and return it."""
+        return self.enrollments.confirm_return(session_id)
+
+    def cancel(self, enrollment_id: str, token: str) -> Enrollment:
+        """End an unpaid enrollment for its learner; a paid one is completed instead."""
+        return self.enrollments.cancel(enrollment_id, token)
+
+    def settle(self, enrollment_id: str, *, check_money: bool = False) -> Enrollment:
+        """Bring one enrollment to where the facts say that it is."""
+        return self._settle(enrollment_id, check_money=check_money)
+
+    def run_jobs(self, limit: int = 100, time_budget_s: float = 20) -> JobReport:
+        """Work once through what is due; starts nothing past the budget (seconds)."""
+        return self._pass(limit, time_budget_s)
+
+    def worker(self, concurrency: int = 8, *, poll_s: float = 1.0) -> Worker:
+        """Return a worker; its `run` blocks until `stop`."""
+        return Worker(self._pass, concurrency=concurrency, poll_s=poll_s)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""Courses and their prices: from the host's hook or the LMS, cached, never invented."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from ..errors import (
+    ConfigurationError,
+    CourseNotFoundError,
+    TransientError,
+)
+from ..models import Course
+
+
+if TYPE_CHECKING:
+    from .context import Context
+
+#: Courses that the cache holds at the most.
+_MOST_COURSES = 2000
+
+
+class Catalogue:
+    """
+    A cache of courses. Thread-safe.
+
+    A fresh entry (`course_ttl_s`) saves the call; while the LMS is down, an older one
+    is used up to `course_stale_s`.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = Lock()
+        self._entries: dict[str, tuple[datetime, Course]] = {}
+
+    def get(self, course_id: str, *, timeout_s: float | None = None) -> Course:
+        """
+        Return the course under the LMS's own spelling.
+
+        Raises:
+            CourseNotFoundError: There is none, or it is not published.
+            LMSUnavailableError: The LMS is down and no usable entry is there.
+        """
+        settings, now = self._context.settings, self._context.now()
+        key = course_id.lower()
+        with self._lock:
+            entry = self._entries.get(key)
+        age = (now - entry[0]).total_seconds() if entry else None
+        if entry and age is not None and age <= settings.course_ttl_s:
+            return entry[1]
+        try:
+            course = self._fetch(course_id, timeout_s)
+        except (TransientError, ConfigurationError):
+            if entry and age is not None and age <= settings.course_stale_s:
+                return entry[1]
+            raise
+        self._remember(key, now, course)
+        return course
+
+    def _fetch(self, course_id: str, timeout_s: float | None) -> Course:
+        course = self._context.plugins.get_course(course_id)
+        if course is None:
+            course = self._context.lms.get_course(course_id, timeout_s=timeout_s)
+        if not course.published:
+            raise CourseNotFoundError(field="course_id")
+        return course
+
+    def _remember(self, key: str, now: datetime, course: Course) -> None:
+        with self._lock:
+            if len(self._entries) >= _MOST_COURSES:
+                self._entries.clear()
+            self._entries[key] = (now, course)

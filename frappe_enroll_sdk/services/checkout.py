@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: MIT
+"""
+Checkout: from what a learner asks for to a settled enrollment.
+
+Everything is validated and priced before the first write; `open` writes the whole
+attempt in one row; `settle` does the rest, now and after any crash.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ..errors import (
+    AlreadyEnrolledError,
+    BackendRejectedError,
+    ConfigurationError,
+    ConflictError,
+    CouponUnavailableError,
+    IdempotencyMismatchError,
+    PaymentsUnavailableError,
+    SelfReferralError,
+    SettingsError,
+    TransientError,
+    TransitionError,
+)
+from ..ids import fingerprint, hash_token, new_enrollment_id, new_token
+from ..models import (
+    Checkout,
+    Course,
+    Enrollment,
+    HistoryEntry,
+    Status,
+)
+from ..states import ENTITLED, EXITS, UNPAID
+from . import validate
+from .facts import Wish
+from .pricing import Quote, quote
+
+
+if TYPE_CHECKING:
+    from .catalogue import Catalogue
+    from .context import Context
+    from .coupons import Coupons
+    from .inline import Inline
+    from .settle import Settle
+
+#: How often a checkout may find that another attempt has just ended.
+_MOST_ATTEMPTS = 5
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """A checkout request after validation."""
+
+    course_id: str
+    email: str = attrs.field(repr=False)
+    full_name: str | None = attrs.field(repr=False)
+    coupon_code: str | None = attrs.field(repr=False)
+    affiliate: str | None = attrs.field(repr=False)
+    success_url: str | None
+    cancel_url: str | None
+    idempotency_key: str | None = attrs.field(repr=False)
+
+
+class CheckoutService:
+    """`EnrollSDK.checkout` of one SDK. Thread-safe."""
+
+    def __init__(
+        self,
+        context: Context,
+        catalogue: Catalogue,
+        coupons: Coupons,
+        settle: Settle,
+        inline: Inline,
+    ) -> None:
+        self._context = context
+        self._catalogue = catalogue
+        self._coupons = coupons
+        self._settle = settle
+        self._inline = inline
+
+    def __call__(self, **arguments: Any) -> Checkout:
+        """See `EnrollSDK.checkout`."""
+        request = read_request(arguments)
+        self._context.plugins.require_ready()
+        course = self._catalogue.get(request.course_id)
+        known = self._known(request, course)
+        if known is not None:
+            resumed = self._resume(known)
+            if resumed is None:
+                raise ConflictError("the attempt of this key has ended; use a new key")
+            return resumed
+        return self._start(request, course)
+
+    def _known(self, request: Request, course: Course) -> Enrollment | None:
+        """Return the row that this idempotency key has opened."""
+        if request.idempotency_key is None:
+            return None
+        store = self._context.storage.enrollments
+        row = store.find_by_idempotency_key(request.idempotency_key)
+        if row is not None and not _asks_the_same(row, request, course):
+            raise IdempotencyMismatchError(field="idempotency_key")
+        return row
+
+    def _start(self, request: Request, course: Course) -> Checkout:
+        settings = self._context.settings
+        coupon = None
+        if request.coupon_code is not None:
+            coupon = self._coupons.usable(
+                request.coupon_code, course.id, request.email
+            )
+        price = quote(
+            course,
+            coupon,
+            free_courses=settings.free_courses,
+            below_minimum=settings.below_minimum,
+        )
+        self._context.plugins.check(
+            "check_checkout",
+            course=course,
+            email=request.email,
+            coupon_code=request.coupon_code,
+        )
+        request = self._with_urls(request, price)
+        for _ in range(_MOST_ATTEMPTS):
+            answer = self._attempt(request, course, price)
+            if answer is not None:
+                return answer
+        raise ConflictError("other attempts at this course keep ending")
+
+    def _attempt(
+        self, request: Request, course: Course, price: Quote
+    ) -> Checkout | None:
+        """Resume, replace or open; None when the standing attempt has just ended."""
+        store = self._context.storage.enrollments
+        standing = store.find_live(request.email, course.id)
+        if standing is None:
+            learner, verified = self._look_at_lms(request.email, course.id)
+            token = new_token()
+            row = self._new_row(request, course, price, learner, token)
+            opened = store.open(attrs.evolve(row, lms_verified=verified))
+            if opened.opened:
+                return self._go(opened.enrollment, token)
+            standing = opened.enrollment
+        if standing.status in ENTITLED or standing.terms == terms_of(
+            request, course, price
+        ):
+            return self._resume(standing)
+        if standing.status is Status.ON_HOLD:
+            raise TransitionError(
+                "an earlier payment is being looked at", code="on_hold"
+            )
+        ended = self._settle(standing.id, wish=Wish.EXPIRE)
+        return None if ended.status in EXITS else self._answer(ended, resumed=True)
+
+    def _resume(self, row: Enrollment) -> Checkout | None:
+        """Go on with an attempt; None when that has just ended."""
+        if row.status in UNPAID:
+            row = self._settle(row.id, wish=Wish.ADVANCE)
+        return None if row.status in EXITS else self._answer(row, resumed=True)
+
+    def _look_at_lms(self, email: str, course_id: str) -> tuple[str, bool]:
+        """
+        Return the LMS's name of the learner, and whether the LMS could be asked.
+
+        While it is down, a checkout with a cached price goes on under the address
+        itself (Frappe names a user by it); a row that turns up later is alerted.
+        """
+        lms = self._context.lms
+        try:
+            user = lms.find_user(email)
+            if user is None:
+                return email, True
+            if lms.find_enrollments(user.name, course_id):
+                raise AlreadyEnrolledError(field="email")
+        except (TransientError, ConfigurationError):
+            return email, False
+        return user.name, True
+
+    def _new_row(
+        self,
+        request: Request,
+        course: Course,
+        price: Quote,
+        learner: str,
+        token: str,
+    ) -> Enrollment:
+        now = self._context.now()
+        entry = HistoryEntry(
+            at=now,
+            version=1,
+            status=Status.PENDING,
+            fact="opened",
+            op_id=self._context.new_op_id(),
+        )
+        return Enrollment(
+            id=new_enrollment_id(),
+            email=request.email,
+            learner=learner,
+            course_id=course.id,
+            course_title=course.title,
+            full_name=request.full_name,
+            kind=price.kind,
+            price=price.price,
+            discount=price.discount,
+            amount=price.amount,
+            coupon_code=request.coupon_code,
+            affiliate=request.affiliate,
+            success_url=request.success_url,
+            cancel_url=request.cancel_url,
+            token_hash=hash_token(token),
+            idempotency_key=request.idempotency_key,
+            terms=terms_of(request, course, price),
+            due_at=now + self._context.grace,
+            created_at=now,
+            updated_at=now,
+            history=(entry,),
+        )
+
+    def _go(self, row: Enrollment, token: str) -> Checkout:
+        """Settle while the learner waits, and answer."""
+        row = self._settle(row.id, wish=Wish.ADVANCE)
+        return self._answer(row, token=token)
+
+    def _answer(
+        self, row: Enrollment, *, token: str | None = None, resumed: bool = False
+    ) -> Checkout:
+        if row.status in EXITS:
+            raise _error_of(row)
+        if row.status is Status.ON_HOLD:
+            raise TransitionError("the payment is being looked at", code="on_hold")
+        if row.status is Status.CONFIRMED:
+            row = self._inline.sync(row)
+        awaiting = row.status is Status.AWAITING_PAYMENT
+        return Checkout(
+            enrollment_id=row.id,
+            token=token,
+            status=row.status,
+            payment_url=row.payment_url if awaiting else None,
+            next_url=row.payment_url if awaiting else self._course_url(row),
+            expires_at=row.session_expires_at if awaiting else None,
+            price=row.price,
+            discount=row.discount,
+            amount=row.amount,
+            resumed=resumed,
+        )
+
+    def _course_url(self, row: Enrollment) -> str | None:
+        base = self._context.settings.frappe_lms_url.rstrip("/")
+        return f"{base}/lms/courses/{row.course_id}" if base else row.success_url
+
+    def _with_urls(self, request: Request, price: Quote) -> Request:
+        """Fill in where the payment page leads; only a payment needs it."""
+        if not price.amount:
+            return request
+        base = self._context.settings.public_url.rstrip("/")
+        if not base and not (request.success_url and request.cancel_url):
+            raise SettingsError(
+                "FRAPPE_ENROLL_PUBLIC_URL: is needed unless checkout is given "
+                "success_url and cancel_url"
+            )
+        back = f"{base}/return?session_id={{CHECKOUT_SESSION_ID}}"
+        return attrs.evolve(
+            request,
+            success_url=request.success_url or back,
+            cancel_url=request.cancel_url or f"{base}/return",
+        )
+
+
+def read_request(arguments: dict[str, Any]) -> Request:
+    """
+    Validate and normalise.
+
+    Raises:
+        ValidationError: Names the first field that is wrong.
+        SelfReferralError: The affiliate is the learner.
+    """
+    code = validate.optional_text(arguments.get("coupon_code"), "coupon_code")
+    request = Request(
+        course_id=validate.text(arguments.get("course_id"), "course_id"),
+        email=validate.email(arguments.get("email")),
+        full_name=validate.optional_text(arguments.get("full_name"), "full_name"),
+        coupon_code=validate.code(code) if code else None,
+        affiliate=validate.optional_text(arguments.get("affiliate"), "affiliate"),
+        success_url=validate.url(arguments.get("success_url"), "success_url"),
+        cancel_url=validate.url(arguments.get("cancel_url"), "cancel_url"),
+        idempotency_key=validate.key(arguments.get("idempotency_key")),
+    )
+    if request.affiliate is not None and request.affiliate.lower() == request.email:
+        raise SelfReferralError(field="affiliate")
+    return request
+
+
+def terms_of(request: Request, course: Course, price: Quote) -> str:
+    """Return the fingerprint that tells whether a repeated checkout is the same."""
+    return fingerprint(
+        course.id,
+        request.coupon_code,
+        price.amount.amount_minor,
+        price.amount.currency,
+        request.success_url,
+        request.cancel_url,
+    )
+
+
+def _asks_the_same(row: Enrollment, request: Request, course: Course) -> bool:
+    mine = (request.email, course.id, request.coupon_code)
+    return mine == (row.email, row.course_id, row.coupon_code)
+
+
+def _error_of(row: Enrollment) -> Exception:
+    """Return why a checkout has ended without an enrollment."""
+    if row.reason == "coupon_unavailable":
+        return CouponUnavailableError(field="coupon_code")
+    if row.reason == "payment_refused":
+        return BackendRejectedError(
+            "the payment provider refused the session", code="payment_refused"
+        )
+    if row.reason == "payments_unavailable":
+        return PaymentsUnavailableError("the payment provider can't be reached")
+    return ConflictError("the attempt has ended meanwhile; begin again")

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""One claimed job in the hands of its handler: lease, progress, time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LeaseLostError
+
+
+if TYPE_CHECKING:
+    from ..interfaces import JobStore
+    from ..models import Job
+    from .context import Context
+
+
+class Claim:
+    """
+    A claim of a job; owned by the thread that runs it.
+
+    Attributes:
+        job: The job as claimed.
+        store: Where it lives (jobs or events).
+        data: What the handler keeps between tries.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        store: JobStore,
+        job: Job,
+        *,
+        budget_s: float | None = None,
+    ) -> None:
+        self.job, self.store = job, store
+        self.data: Mapping[str, Any] = job.data
+        self._context = context
+        self._ends = None if budget_s is None else time.monotonic() + budget_s
+
+    @property
+    def token(self) -> str:
+        """The token that fences this claim."""
+        return self.job.token or ""
+
+    def timeout_s(self, most: float) -> float:
+        """Return how long one call may take: `most`, or what the budget leaves."""
+        if self._ends is None:
+            return most
+        return max(min(most, self._ends - time.monotonic()), 0.05)
+
+    def begin_write(self, call_s: float, data: Mapping[str, Any]) -> None:
+        """
+        Make the lease outlast a call that writes, and keep `data` before it begins.
+
+        Raises:
+            LeaseLostError: The claim is somebody else's now: do not call.
+        """
+        lease_s = max(self._context.settings.lease_s, call_s * 2)
+        now = self._context.now()
+        if not self.store.heartbeat(self.token, now, lease_s, data=data):
+            raise LeaseLostError(f"{self.job.key}: the lease was lost")
+        self.data = data

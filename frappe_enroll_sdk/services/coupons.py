@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: MIT
+"""Creating, previewing and disabling coupons."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..errors import NotFoundError, ValidationError
+from ..ids import new_coupon_code
+from ..models import Coupon, Page
+from . import validate
+from .pricing import Quote, quote, require_fit
+
+
+if TYPE_CHECKING:
+    from .catalogue import Catalogue
+    from .context import Context
+
+_MOST_REDEMPTIONS = 10_000_000
+_TRIES_FOR_A_CODE = 20
+
+
+class Coupons:
+    """Coupons of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context, catalogue: Catalogue) -> None:
+        self._context = context
+        self._catalogue = catalogue
+
+    def create(
+        self,
+        percent_off: Decimal | int | str,
+        course_id: str | None = None,
+        *,
+        code: str | None = None,
+        email: str | None = None,
+        max_redemptions: int = 1,
+        starts_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        any_course: bool = False,
+    ) -> Coupon:
+        """
+        Create a coupon and return it.
+
+        Args:
+            percent_off: Above 0, at most 100.
+            course_id: The course it is good for.
+            code: What is typed; made up if not given.
+            email: The one learner it is good for.
+            max_redemptions: Seats.
+            starts_at: Aware moment from which it is good.
+            expires_at: Aware moment from which it no longer is.
+            any_course: Good for every course (then no `course_id`).
+
+        Raises:
+            ValidationError: Names the field; a code that is taken counts as one.
+        """
+        if any_course == (course_id is not None):
+            raise ValidationError(
+                "course_id: give a course, or any_course", field="course_id"
+            )
+        name = None
+        if course_id is not None:
+            name = self._catalogue.get(validate.text(course_id, "course_id")).id
+        coupon = Coupon(
+            code=validate.code(code, "code") if code is not None else new_coupon_code(),
+            percent_off=_percent(percent_off),
+            course_id=name,
+            email=validate.email(email) if email is not None else None,
+            max_redemptions=_whole(max_redemptions),
+            starts_at=_moment(starts_at, "starts_at"),
+            expires_at=_moment(expires_at, "expires_at"),
+            created_at=self._context.now(),
+        )
+        return self._store(coupon, chosen=code is not None)
+
+    def _store(self, coupon: Coupon, *, chosen: bool) -> Coupon:
+        for _ in range(_TRIES_FOR_A_CODE):
+            if self._context.storage.coupons.create(coupon):
+                return coupon
+            if chosen:
+                break
+            coupon = attrs.evolve(coupon, code=new_coupon_code())
+        raise ValidationError("code: is taken", field="code")
+
+    def get(self, code: str) -> Coupon:
+        """
+        Return a coupon with its counts.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        coupon = self._context.storage.coupons.find(validate.code(code, "code"))
+        if coupon is None:
+            raise NotFoundError(field="code")
+        return coupon
+
+    def list(
+        self,
+        *,
+        course_id: str | None = None,
+        email: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Coupon]:
+        """Return coupons, by code."""
+        return self._context.storage.coupons.list(
+            course_id=course_id, email=email, limit=limit, cursor=cursor
+        )
+
+    def disable(self, code: str) -> None:
+        """
+        Disable a coupon: nobody gets a seat any more, taken ones stay.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if not self._context.storage.coupons.disable(validate.code(code, "code")):
+            raise NotFoundError(field="code")
+
+    def preview(self, code: str, course_id: str, email: str) -> Quote:
+        """
+        Return what the learner would pay; nothing is reserved.
+
+        Raises:
+            CouponUnavailableError: It does not fit, for whatever cause.
+        """
+        address = validate.email(email)
+        typed = validate.code(code)
+        course = self._catalogue.get(validate.text(course_id, "course_id"))
+        coupon = self.usable(typed, course.id, address)
+        settings = self._context.settings
+        return quote(
+            course,
+            coupon,
+            free_courses=settings.free_courses,
+            below_minimum=settings.below_minimum,
+        )
+
+    def usable(self, code: str, course_id: str, email: str) -> Coupon:
+        """Return the coupon if its terms and the plugins allow it here."""
+        coupon = require_fit(
+            self._context.storage.coupons.find(code),
+            course_id,
+            email,
+            self._context.now(),
+        )
+        self._context.plugins.check(
+            "check_coupon", code=code, course_id=course_id, email=email
+        )
+        return coupon
+
+
+def _percent(value: Decimal | float | str) -> Decimal:
+    try:
+        percent = Decimal(str(value))
+    except InvalidOperation:
+        percent = Decimal(0)
+    if not percent.is_finite() or not 0 < percent <= 100:  # noqa: PLR2004
+        raise ValidationError(
+            "percent_off: must be above 0 and at most 100", field="percent_off"
+        )
+    return percent
+
+
+def _whole(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValidationError(
+            "max_redemptions: must be a whole number", field="max_redemptions"
+        )
+    if not 1 <= value <= _MOST_REDEMPTIONS:
+        raise ValidationError(
+            f"max_redemptions: must be 1 to {_MOST_REDEMPTIONS}",
+            field="max_redemptions",
+        )
+    return value
+
+
+def _moment(value: datetime | None, field: str) -> datetime | None:
+    if value is not None and value.tzinfo is None:
+        raise ValidationError(f"{field}: must carry a time zone", field=field)
+    return value

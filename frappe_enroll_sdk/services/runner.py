@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""
+Running claimed work: due enrollments, payment events, sync jobs, plugins' jobs.
+
+One claim is run by one thread; its end is one fenced write. Whatever raises is judged
+in one place (``judge.py``); nothing is lost, because whatever is not written down is
+claimed again when its lease lapses.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ..codec import load
+from ..errors import (
+    BlindKeyError,
+    EnrollError,
+    LeaseLostError,
+    StorageUnavailableError,
+    ValidationError,
+)
+from ..models import Enrollment, Job, JobState, LMSStatus, PaymentEvent, TryError
+from ..outcomes import Dead, JobContext, Outcome
+from ..queue import EVENT_KIND
+from .claims import Claim
+from .context import worker_name
+from .facts import Wish
+from .judge import Verdict, exhausted, judge_error, judge_outcome, needs_ping
+
+
+if TYPE_CHECKING:
+    from ..interfaces import JobStore
+    from .context import Context
+    from .events import EventHandler
+    from .settle import Settle
+    from .sync import SyncHandler
+
+logger = logging.getLogger(__name__)
+
+_LMS, _PAYMENTS = "lms", "payments"
+
+
+class Runner:
+    """Runs one claim at a time, on the caller's thread. Thread-safe."""
+
+    def __init__(
+        self,
+        context: Context,
+        settle: Settle,
+        sync: SyncHandler,
+        events: EventHandler,
+    ) -> None:
+        self._context = context
+        self._settle, self._sync, self._events = settle, sync, events
+
+    def run_due(self, row: Enrollment) -> str:
+        """Settle a claimed enrollment; return what became of it."""
+        try:
+            self._settle(row.id, wish=Wish.DUE)
+        except StorageUnavailableError:
+            raise
+        except Exception as error:  # judged below, like every other failure
+            return self._put_off(row, error)
+        return "done"
+
+    def _put_off(self, row: Enrollment, error: Exception) -> str:
+        """An enrollment that can't be settled now is never given up."""
+        down = self._is_down(_PAYMENTS, error)
+        schedule = self._context.retry_policy.schedule_s
+        wait_s = schedule[min(max(row.tries, 1), len(schedule)) - 1]
+        if down:
+            wait_s = self._context.gate_policy.closed_s
+        logger.warning(
+            "enrollment put off",
+            extra={"enrollment_id": row.id, "error_code": _code(error)},
+        )
+        if row.tries == len(schedule):
+            self._context.plugins.notify(
+                "on_alert", code="enrollment_stuck", subject=row.id
+            )
+        due_at = self._context.now() + timedelta(seconds=wait_s)
+        self._context.storage.enrollments.clear_due(
+            row.id, row.version, due_at, ok=False
+        )
+        return "snooze" if down else "retry"
+
+    def run(
+        self, store: JobStore, job: Job, *, budget_s: float | None = None
+    ) -> tuple[str, str]:
+        """
+        Run a claimed job or event and write its end.
+
+        Returns:
+            The action ("done", "retry", "snooze", "dead" or "lost") and its code.
+        """
+        verdict = self._gate(job) or self._try(store, job, budget_s)
+        return self._write(store, job, verdict), verdict.code
+
+    def _gate(self, job: Job) -> Verdict | None:
+        """Ask the gate of the job's backend; None = go on."""
+        if exhausted(job.tries, self._context.retry_policy):
+            cause = "its last try never ended: the worker died or stalled"
+            return Verdict(action="dead", code="tries_exhausted", cause=cause)
+        if job.kind != "sync":
+            return None
+        now, policy = self._context.now(), self._context.gate_policy
+        answer = self._context.storage.gates.admit(_LMS, 1, now, policy)
+        if answer.probe and self._probe(_LMS):
+            answer = self._context.storage.gates.admit(_LMS, 1, now, policy)
+        if answer.admitted:
+            return None
+        retry_at = answer.retry_at or now + timedelta(seconds=policy.closed_s)
+        wait_s = max((retry_at - now).total_seconds(), 0.1)
+        return Verdict(action="snooze", wait_s=wait_s, code="gate")
+
+    def _probe(self, backend: str) -> bool:
+        """Ping a backend and report to its gate; True = it works."""
+        gateway = self._context.lms if backend == _LMS else self._context.payments
+        try:
+            gateway.ping()
+        except Exception as error:  # noqa: BLE001  whatever it is: not well
+            self._report(backend, ok=False, code=_code(error))
+            return False
+        self._report(backend, ok=True, code="")
+        return True
+
+    def _report(self, backend: str, *, ok: bool, code: str) -> None:
+        now, policy = self._context.now(), self._context.gate_policy
+        changed = self._context.storage.gates.report(
+            backend, ok=ok, now=now, policy=policy
+        )
+        if changed and not ok:
+            logger.error("gate closed", extra={"backend": backend, "error_code": code})
+            self._context.plugins.notify(
+                "on_alert", code="backend_down", subject=backend
+            )
+
+    def _try(self, store: JobStore, job: Job, budget_s: float | None) -> Verdict:
+        try:
+            claim = Claim(self._context, store, job, budget_s=budget_s)
+            outcome = self._handle(claim)
+        except (LeaseLostError, StorageUnavailableError) as error:
+            return Verdict(action="lost", code=error.code)
+        except Exception as error:  # judged in one place
+            return self._judge(job, error)
+        policy = self._context.retry_policy
+        return judge_outcome(outcome, tries=job.tries, policy=policy)
+
+    def _handle(self, claim: Claim) -> Outcome:
+        job = claim.job
+        if job.kind == "sync":
+            return self._sync(claim)
+        if job.kind == EVENT_KIND:
+            payload = job.payload or {}
+            return self._events(load(PaymentEvent, payload.get("event")))
+        return self._run_plugin_job(job)
+
+    def _run_plugin_job(self, job: Job) -> Outcome:
+        handler = self._context.plugins.handler(job.kind)
+        if handler is None:
+            return Dead(f"no plugin handles jobs of kind {job.kind!r}")
+        payload = job.payload or {}
+        row = self._context.storage.enrollments.find(str(payload.get("enrollment_id")))
+        if row is None:
+            return Dead("the enrollment is gone")
+        fact = str(payload.get("fact"))
+        outcome = handler(JobContext(job=job, enrollment=row, fact=fact))
+        if not isinstance(outcome, Outcome):
+            raise ValidationError(
+                f"the handler of {job.kind!r} must answer Done, Retry, Snooze or Dead",
+                field="outcome",
+            )
+        return outcome
+
+    def _judge(self, job: Job, error: Exception) -> Verdict:
+        if not isinstance(error, EnrollError):
+            logger.error(
+                "job failed unexpectedly", exc_info=error, extra={"job": job.key}
+            )
+        backend = {"sync": _LMS, EVENT_KIND: _PAYMENTS}.get(job.kind)
+        down = backend is not None and self._is_down(backend, error)
+        return judge_error(
+            error,
+            tries=job.tries,
+            backend_down=down,
+            policy=self._context.retry_policy,
+            gate_closed_s=self._context.gate_policy.closed_s,
+        )
+
+    def _is_down(self, backend: str, error: Exception) -> bool:
+        if isinstance(error, BlindKeyError):
+            self._report(backend, ok=False, code=error.code)
+            return True
+        return needs_ping(error) and not self._probe(backend)
+
+    def _write(self, store: JobStore, job: Job, verdict: Verdict) -> str:
+        now, token = self._context.now(), job.token or ""
+        due_at = now + timedelta(seconds=verdict.wait_s)
+        if verdict.action == "lost":
+            return "lost"
+        if verdict.action == "done":
+            state = _END_STATES.get(verdict.code, JobState.DONE)
+            ended = store.complete(
+                token, job.seq, now, state=state, outcome=verdict.code
+            )
+            return "done" if ended else "lost"
+        if verdict.action == "snooze":
+            kept = store.reschedule(token, due_at, now, counts=False)
+            return "snooze" if kept else "lost"
+        error = TryError(
+            at=now,
+            try_number=job.tries,
+            code=verdict.code,
+            cause=verdict.cause,
+            worker=worker_name(),
+        )
+        self._tell_trouble(job, verdict)
+        if verdict.action == "dead":
+            return "dead" if store.bury(token, job.seq, now, error) else "lost"
+        kept = store.reschedule(token, due_at, now, error=error)
+        return "retry" if kept else "lost"
+
+    def _tell_trouble(self, job: Job, verdict: Verdict) -> None:
+        """Show the trouble on the enrollments, and to the observers."""
+        dead = verdict.action == "dead"
+        if job.kind == "sync" and job.payload is not None:
+            try:
+                status = LMSStatus.DEAD if dead else LMSStatus.RETRYING
+                self._sync.report(job.payload, status)
+            except (EnrollError, KeyError):
+                # The job's own end matters more than its reflection.
+                logger.exception("status not shown", extra={"job": job.key})
+        hook = "on_job_dead" if dead else "on_job_retried"
+        self._context.plugins.notify(hook, job=job, cause=verdict.cause)
+
+
+#: Ends of a payment event that are states of their own.
+_END_STATES = {
+    "quarantined": JobState.QUARANTINED,
+    "ignored": JobState.IGNORED,
+}
+
+
+def _code(error: Exception) -> str:
+    return error.code if isinstance(error, EnrollError) else type(error).__name__
