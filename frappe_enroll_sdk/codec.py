@@ -8,6 +8,8 @@ their value, money ``{"amount_minor": …, "currency": …}``.
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -77,3 +79,27 @@ def require_text(**fields: Any) -> None:
     for name, value in fields.items():
         if value is not None and not isinstance(value, str):
             raise ValidationError(f"{name}: must be text", field=name)
+
+
+def cursor_of(*parts: str | int) -> str:
+    """Return an opaque cursor that continues after a row with these sort keys."""
+    return urlsafe_b64encode(json.dumps(parts).encode()).decode()
+
+
+def parts_of(cursor: str | None, kinds: tuple[type, ...]) -> list[Any] | None:
+    """
+    Return the sort keys of a cursor, or None for None.
+
+    Raises:
+        ValidationError: It is not one of ours.
+    """
+    if cursor is None:
+        return None
+    try:
+        parts = json.loads(urlsafe_b64decode(cursor.encode()))
+    except (ValueError, AttributeError) as error:
+        raise ValidationError("cursor: is not one of ours", field="cursor") from error
+    fits = isinstance(parts, list) and len(parts) == len(kinds)
+    if not fits or not all(type(p) is k for p, k in zip(parts, kinds, strict=True)):
+        raise ValidationError("cursor: is not one of ours", field="cursor")
+    return list(parts)

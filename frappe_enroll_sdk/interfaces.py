@@ -391,9 +391,7 @@ class GateStore(Protocol):
     Shared by all workers and cron passes through the store.
     """
 
-    def admit(
-        self, name: str, n: int, now: datetime, policy: GatePolicy
-    ) -> Admission:
+    def admit(self, name: str, n: int, now: datetime, policy: GatePolicy) -> Admission:
         """
         Ask to start `n` jobs (n >= 1).
 

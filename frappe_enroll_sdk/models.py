@@ -228,9 +228,7 @@ class LMSEnrollment:
     @property
     def removable(self) -> bool:
         """Whether the row is a plain student's, without batch or certificate."""
-        return (
-            self.member_type == "Student" and not self.batch and not self.certificate
-        )
+        return self.member_type == "Student" and not self.batch and not self.certificate
 
 
 @attrs.frozen(kw_only=True)

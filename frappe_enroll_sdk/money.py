@@ -115,7 +115,9 @@ def exponent(currency: str) -> int:
     try:
         digits = Currency(currency.upper()).exponent
     except ValueError as error:
-        raise ValidationError("currency: is not in ISO 4217", field="currency") from error
+        raise ValidationError(
+            "currency: is not in ISO 4217", field="currency"
+        ) from error
     return int(digits or 0)
 
 

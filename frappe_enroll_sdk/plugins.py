@@ -266,7 +266,9 @@ class Plugins:
         def register_backend(kind: str, backend: str, target: str) -> None:
             self.registry.add(name, kind, backend, target)
 
-        def register_job(kind: str, handler: Handler, *, on: Iterable[str] = ()) -> None:
+        def register_job(
+            kind: str, handler: Handler, *, on: Iterable[str] = ()
+        ) -> None:
             if kind in self._jobs or kind in {"sync", "payment_event"}:
                 raise ConfigurationError(f"the job kind {kind!r} is taken")
             self._jobs[kind] = JobRegistration(
@@ -312,4 +314,6 @@ def _trace_before(hook: str, impls: list[Any], kwargs: Mapping[str, Any]) -> Non
 def _trace_after(
     outcome: Any, hook: str, impls: list[Any], kwargs: Mapping[str, Any]
 ) -> None:
-    logger.info("hook answered", extra={"hook": hook, "failed": bool(outcome.exception)})
+    logger.info(
+        "hook answered", extra={"hook": hook, "failed": bool(outcome.exception)}
+    )

@@ -39,7 +39,9 @@ class Registry:
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names that are claimed."""
         return tuple(
-            sorted(n for (k, n), claims in self._targets.items() if k == kind and claims)
+            sorted(
+                n for (k, n), claims in self._targets.items() if k == kind and claims
+            )
         )
 
     def create(self, kind: str, name: str, *args: Any) -> Any:

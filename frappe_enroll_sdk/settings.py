@@ -360,7 +360,11 @@ def template() -> str:
     for field in attrs.fields(Settings):
         if "env" in field.metadata:
             default = "" if field.metadata["secret"] else _plain(field.default)
-            lines += [f"# {field.metadata['help']}", f"#{names(field)[0]}={default}", ""]
+            lines += [
+                f"# {field.metadata['help']}",
+                f"#{names(field)[0]}={default}",
+                "",
+            ]
     return "\n".join(lines)
 
 

@@ -99,7 +99,8 @@ class Admin:
         row = store.storage.enrollments.find(name)
         key = sync_key(row.email, row.course_id) if row else name
         if not any(
-            queue.retry(key, now) for queue in (store.storage.jobs, store.storage.events)
+            queue.retry(key, now)
+            for queue in (store.storage.jobs, store.storage.events)
         ):
             raise NotFoundError("there is nothing to retry", field="id")
 
@@ -107,9 +108,7 @@ class Admin:
         """Make dead jobs due now, oldest first; return how many."""
         if not 1 <= limit <= _MOST:
             raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
-        return self._context.storage.jobs.requeue(
-            limit, self._context.now(), kind=kind
-        )
+        return self._context.storage.jobs.requeue(limit, self._context.now(), kind=kind)
 
     def replay_event(self, event_id: str) -> Job:
         """Give a stored event its effect again (nothing doubles) and return it."""

@@ -108,9 +108,7 @@ class CheckoutService:
         settings = self._context.settings
         coupon = None
         if request.coupon_code is not None:
-            coupon = self._coupons.usable(
-                request.coupon_code, course.id, request.email
-            )
+            coupon = self._coupons.usable(request.coupon_code, course.id, request.email)
         price = quote(
             course,
             coupon,

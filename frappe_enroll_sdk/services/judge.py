@@ -107,5 +107,3 @@ def _on_schedule(tries: int, policy: RetryPolicy, code: str, cause: str) -> Verd
 def _unknown(error: Exception) -> str:
     # The text of a foreign exception may hold anything: only its class is shown.
     return f"unexpected {type(error).__name__} (see the log)"
-
-

@@ -57,9 +57,12 @@ class Worker:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             try:
-                idle = self._pass(
-                    _PASS_LIMIT, _PASS_BUDGET_S, stopping=self._stopping.is_set
-                ).claimed == 0
+                idle = (
+                    self._pass(
+                        _PASS_LIMIT, _PASS_BUDGET_S, stopping=self._stopping.is_set
+                    ).claimed
+                    == 0
+                )
             except EnrollError as error:
                 logger.warning("pass failed", extra={"error_code": error.code})
                 idle = True

@@ -29,9 +29,7 @@ class Tap:
         name: Prefix of the verbs' names.
     """
 
-    _STORES = frozenset(
-        {"coupons", "enrollments", "events", "jobs", "gates", "audit"}
-    )
+    _STORES = frozenset({"coupons", "enrollments", "events", "jobs", "gates", "audit"})
 
     def __init__(
         self,

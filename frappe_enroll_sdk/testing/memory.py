@@ -26,9 +26,7 @@ class MemoryGates:
     def _get(self, name: str) -> Gate:
         return self._rows.get(name, Gate(name=name))
 
-    def admit(
-        self, name: str, n: int, now: datetime, policy: GatePolicy
-    ) -> Admission:
+    def admit(self, name: str, n: int, now: datetime, policy: GatePolicy) -> Admission:
         """See `GateStore.admit`."""
         with self._lock:
             self._rows[name], answer = gates.admit(self._get(name), n, now, policy)

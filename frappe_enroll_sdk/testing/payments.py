@@ -275,7 +275,11 @@ class FakePayments:
         return event
 
     def signed(
-        self, event: PaymentEvent, *, secret: str | None = None, at: datetime | None = None
+        self,
+        event: PaymentEvent,
+        *,
+        secret: str | None = None,
+        at: datetime | None = None,
     ) -> tuple[bytes, dict[str, str]]:
         """Return the body and headers with which an event is delivered."""
         body = json.dumps(dump(event)).encode()

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+"""SQL storage on SQLAlchemy Core; SQLite is the embedded default."""
+

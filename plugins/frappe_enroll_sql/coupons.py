@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: MIT
+"""Coupons: seats are rows, counted on the coupon's row in the same transaction."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.dialects.sqlite import insert
+
+from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
+from frappe_enroll_sdk.models import (
+    Coupon,
+    Page,
+    ReleaseOutcome,
+    Reservation,
+    ReserveOutcome,
+    Seat,
+    SeatState,
+)
+
+from .engine import Database
+from .schema import coupons, seats
+from .times import maybe_ms, of_doc, to_doc, to_ms
+
+
+class SQLCoupons:
+    """`CouponStore` on SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, coupon: Coupon) -> bool:
+        """See `CouponStore.create`."""
+        require_text(code=coupon.code, course_id=coupon.course_id, email=coupon.email)
+        row = {
+            "code": coupon.code,
+            "course_id": coupon.course_id,
+            "email": coupon.email,
+            "max_redemptions": coupon.max_redemptions,
+            "starts_at": maybe_ms(coupon.starts_at),
+            "expires_at": maybe_ms(coupon.expires_at),
+            "disabled": int(coupon.disabled),
+            "doc": to_doc(coupon),
+        }
+        with self._database.write() as connection:
+            done = connection.execute(
+                insert(coupons).values(row).on_conflict_do_nothing()
+            )
+            return done.rowcount == 1
+
+    def find(self, code: str) -> Coupon | None:
+        """See `CouponStore.find`."""
+        require_text(code=code)
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(coupons).where(coupons.c.code == code)
+            ).one_or_none()
+            return _coupon(row) if row else None
+
+    def list(
+        self,
+        *,
+        course_id: str | None = None,
+        email: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Coupon]:
+        """See `CouponStore.list`."""
+        require_text(course_id=course_id, email=email)
+        query = select(coupons).order_by(coupons.c.code).limit(limit + 1)
+        if course_id is not None:
+            query = query.where(coupons.c.course_id == course_id)
+        if email is not None:
+            query = query.where(coupons.c.email == email)
+        after = parts_of(cursor, (str,))
+        if after is not None:
+            query = query.where(coupons.c.code > after[0])
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        items = tuple(_coupon(row) for row in rows[:limit])
+        more = len(rows) > limit
+        return Page(
+            items=items, next_cursor=cursor_of(items[-1].code) if more else None
+        )
+
+    def disable(self, code: str) -> bool:
+        """See `CouponStore.disable`."""
+        require_text(code=code)
+        with self._database.write() as connection:
+            done = connection.execute(
+                coupons.update().where(coupons.c.code == code).values(disabled=1)
+            )
+            return done.rowcount == 1
+
+    def reserve(
+        self, code: str, holder: str, now: datetime, until: datetime
+    ) -> Reservation:
+        """See `CouponStore.reserve`."""
+        require_text(code=code, holder=holder)
+        with self._database.write() as connection:
+            own = _find(connection, code, holder)
+            if own is not None:
+                return _again(connection, own, until)
+            row = connection.execute(
+                select(coupons).where(coupons.c.code == code)
+            ).one_or_none()
+            if row is None or not _in_window(row, to_ms(now)):
+                return Reservation(outcome=ReserveOutcome.EXHAUSTED)
+            if row.taken < row.max_redemptions:
+                _count(connection, code, taken=1)
+            elif not _drop_lapsed(connection, code, now):
+                return _full(connection, code)
+            seat = Seat(
+                code=code,
+                holder=holder,
+                state=SeatState.HELD,
+                reserved_at=now,
+                until=until,
+            )
+            connection.execute(seats.insert().values(_row_of(seat)))
+            return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
+
+    def bind(self, code: str, holder: str) -> bool:
+        """See `CouponStore.bind`."""
+        return self._raise_to(code, holder, SeatState.BOUND)
+
+    def redeem(self, code: str, holder: str) -> bool:
+        """See `CouponStore.redeem`."""
+        return self._raise_to(code, holder, SeatState.REDEEMED)
+
+    def _raise_to(self, code: str, holder: str, state: SeatState) -> bool:
+        require_text(code=code, holder=holder)
+        with self._database.write() as connection:
+            seat = _find(connection, code, holder)
+            if seat is None:
+                return False
+            if seat.state is SeatState.REDEEMED:
+                return True
+            connection.execute(
+                seats.update().where(*_key(code, holder)).values(state=str(state))
+            )
+            if state is SeatState.REDEEMED:
+                _count(connection, code, redeemed=1)
+            return True
+
+    def release(self, code: str, holder: str) -> ReleaseOutcome:
+        """See `CouponStore.release`."""
+        require_text(code=code, holder=holder)
+        with self._database.write() as connection:
+            seat = _find(connection, code, holder)
+            if seat is None:
+                return ReleaseOutcome.NOT_HELD
+            if seat.state is SeatState.REDEEMED:
+                return ReleaseOutcome.REDEEMED
+            connection.execute(seats.delete().where(*_key(code, holder)))
+            _count(connection, code, taken=-1)
+            return ReleaseOutcome.RELEASED
+
+    def find_seat(self, code: str, holder: str) -> Seat | None:
+        """See `CouponStore.find_seat`."""
+        require_text(code=code, holder=holder)
+        with self._database.read() as connection:
+            return _find(connection, code, holder)
+
+
+def _coupon(row: Row[Any]) -> Coupon:
+    return attrs.evolve(
+        of_doc(Coupon, row.doc),
+        disabled=bool(row.disabled),
+        reserved=row.taken - row.redeemed,
+        redeemed=row.redeemed,
+    )
+
+
+def _key(code: str, holder: str) -> tuple[Any, Any]:
+    return seats.c.code == code, seats.c.holder == holder
+
+
+def _row_of(seat: Seat) -> dict[str, Any]:
+    return {
+        "code": seat.code,
+        "holder": seat.holder,
+        "state": str(seat.state),
+        "reserved_at": to_ms(seat.reserved_at),
+        "until": to_ms(seat.until),
+    }
+
+
+def _seat(row: Row[Any]) -> Seat:
+    return Seat(
+        code=row.code,
+        holder=row.holder,
+        state=SeatState(row.state),
+        reserved_at=datetime.fromtimestamp(row.reserved_at / 1000, UTC),
+        until=datetime.fromtimestamp(row.until / 1000, UTC),
+    )
+
+
+def _find(connection: Connection, code: str, holder: str) -> Seat | None:
+    row = connection.execute(select(seats).where(*_key(code, holder))).one_or_none()
+    return _seat(row) if row else None
+
+
+def _again(connection: Connection, own: Seat, until: datetime) -> Reservation:
+    if own.state is SeatState.HELD and until > own.until:
+        own = attrs.evolve(own, until=until)
+        connection.execute(
+            seats.update().where(*_key(own.code, own.holder)).values(until=to_ms(until))
+        )
+    return Reservation(outcome=ReserveOutcome.RESERVED, seat=own)
+
+
+def _in_window(row: Row[Any], now_ms: int) -> bool:
+    started = row.starts_at is None or row.starts_at <= now_ms
+    ended = row.expires_at is not None and row.expires_at <= now_ms
+    return started and not ended and not row.disabled
+
+
+def _count(
+    connection: Connection, code: str, *, taken: int = 0, redeemed: int = 0
+) -> None:
+    connection.execute(
+        coupons.update()
+        .where(coupons.c.code == code)
+        .values(taken=coupons.c.taken + taken, redeemed=coupons.c.redeemed + redeemed)
+    )
+
+
+def _drop_lapsed(connection: Connection, code: str, now: datetime) -> bool:
+    """Free the longest lapsed held seat, if there is one."""
+    holder = connection.execute(
+        select(seats.c.holder)
+        .where(
+            seats.c.code == code, seats.c.state == "held", seats.c.until <= to_ms(now)
+        )
+        .order_by(seats.c.until)
+        .limit(1)
+    ).scalar_one_or_none()
+    if holder is None:
+        return False
+    connection.execute(seats.delete().where(*_key(code, holder)))
+    return True
+
+
+def _full(connection: Connection, code: str) -> Reservation:
+    row = connection.execute(
+        select(seats)
+        .where(seats.c.code == code, seats.c.state != "redeemed")
+        .order_by(seats.c.reserved_at, seats.c.holder)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return Reservation(outcome=ReserveOutcome.EXHAUSTED)
+    return Reservation(outcome=ReserveOutcome.HELD, blocker=_seat(row))

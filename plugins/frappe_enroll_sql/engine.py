@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""
+One engine per process, one writer at a time, and errors in our own words.
+
+SQLite: WAL, synchronous FULL, foreign keys, ``BEGIN IMMEDIATE`` for every write (a
+deferred transaction that turns into a write can fail with "busy" at once).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
+
+from frappe_enroll_sdk.errors import (
+    EnrollError,
+    SchemaError,
+    SettingsError,
+    StorageUnavailableError,
+)
+
+
+#: Seconds that a writer waits for other processes' writers.
+BUSY_TIMEOUT_S = 30
+
+
+def checked_url(url: str) -> URL:
+    """
+    Return the URL if it is a SQLite file's.
+
+    Raises:
+        SettingsError: Any other database (until its conformance run exists), or a
+            database in memory (each connection would see its own).
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError("DATABASE_URL: is not a database URL") from error
+    if parsed.get_backend_name() != "sqlite":
+        raise SettingsError(
+            f"DATABASE_URL: {parsed.get_backend_name()} is not supported; "
+            "use sqlite:////absolute/path"
+        )
+    if not parsed.database or parsed.database == ":memory:":
+        raise SettingsError("DATABASE_URL: must name a file (sqlite:////absolute/path)")
+    return parsed
+
+
+class Database:
+    """
+    The engine and its transactions. Thread-safe and fork-safe.
+
+    A forked child never uses its parent's connections: it makes its own engine.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = checked_url(url)
+        self._lock = threading.Lock()
+        self._pid = -1
+        self._engine: Engine | None = None
+        self._writer = threading.Lock()
+
+    def engine(self) -> Engine:
+        """Return this process's engine."""
+        if self._pid == os.getpid() and self._engine is not None:
+            return self._engine
+        if self._pid != os.getpid():
+            # A lock that the parent held at the fork stays locked in the child.
+            self._lock, self._writer = threading.Lock(), threading.Lock()
+        with self._lock:
+            if self._pid != os.getpid() and self._engine is not None:
+                self._engine.dispose(close=False)
+                self._engine = None
+            if self._engine is None:
+                self._engine = _make_engine(self._url)
+            self._pid = os.getpid()
+            return self._engine
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+        self._engine = None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Run one write transaction: wholly done, or not at all."""
+        engine = self.engine()
+        with _our_errors(), self._writer, engine.connect() as connection:
+            immediate = connection.execution_options(frappe_enroll_write=True)
+            with immediate.begin():
+                yield immediate
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Run one read transaction."""
+        with _our_errors(), self.engine().connect() as connection:
+            with connection.begin():
+                yield connection
+
+    def ensure_folder(self) -> None:
+        """Make the file's folder, for the owner's eyes only."""
+        try:
+            folder = Path(str(self._url.database)).parent
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StorageUnavailableError(
+                f"DATABASE_URL: the folder can't be made ({type(error).__name__})"
+            ) from error
+
+
+def _make_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        pool_size=8,
+        max_overflow=64,
+        pool_timeout=BUSY_TIMEOUT_S,
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return engine
+
+
+def _on_connect(connection: sqlite3.Connection, _: Any) -> None:
+    # We begin our transactions ourselves (SQLAlchemy, "SQLite transactions").
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _on_begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("frappe_enroll_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    """Turn the driver's errors into ours, without paths or parameters."""
+    try:
+        yield
+    except EnrollError:
+        raise
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        cause = getattr(error, "orig", None) or error
+        words = str(cause) if isinstance(cause, sqlite3.Error) else type(error).__name__
+        if isinstance(error, DatabaseError) and "no such table" in words:
+            raise SchemaError(
+                "the database has no tables yet: run `frappe-enroll setup`"
+            ) from error
+        raise StorageUnavailableError(f"DATABASE_URL: {words}") from error
