@@ -43,7 +43,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(Decimal, lambda value, _: Decimal(value))
     # JSON that a record carries is kept as it is.
     converter.register_structure_hook_func(
-        lambda kind: getattr(kind, "__origin__", kind) is Mapping,
+        lambda kind: kind == Mapping[str, Any],
         lambda value, _: dict(value),
     )
     return converter

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""Every test starts from a clean environment and can reach loopback only."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+
+PREFIXES = ("FRAPPE_", "STRIPE_", "MONGODB_", "DATABASE_URL", "CRON_SECRET", "XDG_")
+KEPT = {"MONGODB_URI"}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch, tmp_path_factory):
+    """No test sees the settings of the machine it runs on."""
+    for name in list(os.environ):
+        if name.startswith(PREFIXES) and name not in KEPT:
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def loopback_only():
+    """Nothing but loopback is ever contacted."""
+    real = socket.socket.connect
+
+    def connect(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = address[0]
+            if host not in ("127.0.0.1", "::1", "localhost"):
+                message = f"a test tried to reach {host}"
+                raise AssertionError(message)
+        return real(self, address)
+
+    socket.socket.connect = connect
+    yield
+    socket.socket.connect = real
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Recorded third-party data beside the checkout; skips where it is missing."""
+    folder = Path(
+        os.environ.get(
+            "ENROLL_SHARED_DATA", Path(__file__).parents[1] / ".." / "shared"
+        )
+    ).resolve()
+    if not folder.is_dir():
+        pytest.skip("the recorded third-party data is not here")
+    return folder

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""The process dies at every call of every flow; then the promises must hold."""
+
+from __future__ import annotations
+
+import pytest
+from support.flows import FLOWS
+from support.world import World
+
+from frappe_enroll_sdk.errors import EnrollError
+from frappe_enroll_sdk.testing.faults import Crash, CrashPlan
+from frappe_enroll_sql.storage import SQLStorage
+
+
+NAMES = [flow.name for flow in FLOWS]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def new_world(request, tmp_path):
+    """Return a maker of worlds on each store."""
+    count = iter(range(100_000))
+
+    def make(**settings):
+        if request.param == "memory":
+            return World(**settings)
+        path = tmp_path / f"{next(count)}.sqlite3"
+        return World(lambda: SQLStorage(f"sqlite:///{path}"), **settings)
+
+    return make
+
+
+def start(flow, new_world, plan):
+    """Run a flow with a plan; the world is returned as the death has left it."""
+    world = new_world(**flow.settings)
+    given = flow.prepare(world)
+    try:
+        flow.run(world.sdk(plan), world, **given)
+    except Crash:
+        assert plan.dead
+    except EnrollError:
+        assert not plan.k, "a live process may only be refused where nothing crashed"
+    return world
+
+
+@pytest.mark.parametrize("lost_answer", [False, True], ids=["never_made", "lost"])
+@pytest.mark.parametrize("flow", FLOWS, ids=NAMES)
+def test_crash_at_every_call(flow, lost_answer, new_world):
+    """Whatever call is the last, redelivery or time alone keeps every promise."""
+    counted = CrashPlan()
+    world = start(flow, new_world, counted)
+    world.let_time_pass()
+    world.check_promises()
+    assert len(counted.calls) > 3
+    for k in range(1, len(counted.calls) + 1):
+        for redelivered in (True, False):
+            plan = CrashPlan(k, lost_answer=lost_answer)
+            world = start(flow, new_world, plan)
+            assert plan.dead, f"no {k}th call"
+            if redelivered:
+                world.redeliver_all(world.sdk())
+            try:
+                world.let_time_pass()
+                world.check_promises()
+            except (AssertionError, EnrollError) as error:
+                how = "redelivered" if redelivered else "time alone"
+                error.add_note(f"died at {k} ({plan.calls[-1]}), then {how}")
+                raise
+            world.storage.close()

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""The flows whose every call may be the process's last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from support.world import COURSE, World
+
+from frappe_enroll_sdk.errors import EnrollError
+
+
+@attrs.frozen
+class Flow:
+    """A flow: what went before (safely), and what the dying process does."""
+
+    name: str
+    prepare: Callable[[World], dict]
+    run: Callable[..., None]
+    settings: dict = attrs.field(factory=dict)
+
+
+def _nothing(world: World) -> dict:
+    return {}
+
+
+def _run_paid(sdk, world, email="ada@example.com", code=None):
+    answer = sdk.checkout(course_id=COURSE, email=email, coupon_code=code)
+    event = world.pay(answer.enrollment_id)
+    world.deliver(sdk, event)
+
+
+def _with_coupon(percent):
+    return lambda world: {"code": world.coupon(percent)}
+
+
+def _run_grant(sdk, world, code):
+    sdk.checkout(course_id=COURSE, email="ada@example.com", coupon_code=code)
+
+
+def _held_code(world):
+    code = world.coupon(50)
+    world.sdk().checkout(course_id=COURSE, email="bob@example.com", coupon_code=code)
+    world.clock.advance(901)
+    return {"code": code}
+
+
+def _open_session(world):
+    code = world.coupon(50)
+    answer = world.sdk().checkout(
+        course_id=COURSE, email="ada@example.com", coupon_code=code
+    )
+    return {"answer": answer}
+
+
+def _run_cancel(sdk, world, answer):
+    sdk.cancel(answer.enrollment_id, answer.token)
+
+
+def _run_cancel_paid(sdk, world, answer):
+    world.pay(answer.enrollment_id)
+    sdk.cancel(answer.enrollment_id, answer.token)
+
+
+def _confirmed(world):
+    sdk = world.sdk()
+    _run_paid(sdk, world)
+    return {}
+
+
+def _run_jobs(sdk, world):
+    sdk.run_jobs()
+
+
+def _enrolled(world):
+    sdk = world.sdk()
+    _run_paid(sdk, world)
+    return {"enrollment_id": world.rows()[0].id}
+
+
+def _run_revoke(sdk, world, enrollment_id):
+    sdk.enrollments.revoke(enrollment_id, "operator", "test")
+    sdk.run_jobs()
+
+
+def _run_revoke_and_reinstate(sdk, world, enrollment_id):
+    sdk.enrollments.revoke(enrollment_id, "operator", "test")
+    sdk.run_jobs()
+    sdk.enrollments.reinstate(enrollment_id, "operator", "test")
+    sdk.run_jobs()
+
+
+def _run_refund(sdk, world, enrollment_id):
+    row = world.storage.enrollments.find(enrollment_id)
+    _, event = world.payments.play_refund(row.payment_id)
+    world.deliver(sdk, event)
+    sdk.run_jobs()
+
+
+def _run_other_terms(sdk, world, answer):
+    sdk.checkout(course_id=COURSE, email="ada@example.com")
+
+
+def _takeover(sdk, world, code):
+    sdk.checkout(course_id=COURSE, email="ada@example.com", coupon_code=code)
+
+
+def _takeover_of_paid(sdk, world, code):
+    world.pay(world.rows()[0].id)
+    try:
+        sdk.checkout(course_id=COURSE, email="ada@example.com", coupon_code=code)
+    except EnrollError as error:
+        assert error.code == "coupon_unavailable"
+
+
+FLOWS = [
+    Flow("paid", _nothing, _run_paid),
+    Flow("full_grant", _with_coupon(100), _run_grant),
+    Flow("partial_grant", _with_coupon(50), _run_paid),
+    Flow("takeover", _held_code, _takeover),
+    Flow("takeover_of_paid", _held_code, _takeover_of_paid),
+    Flow("cancel", _open_session, _run_cancel),
+    Flow("cancel_against_payment", _open_session, _run_cancel_paid),
+    Flow("other_terms", _open_session, _run_other_terms),
+    Flow("lms_sync", _confirmed, _run_jobs, {"inline_s": 0}),
+    Flow("revoke", _enrolled, _run_revoke),
+    Flow("revoke_and_reinstate", _enrolled, _run_revoke_and_reinstate),
+    Flow("refund", _enrolled, _run_refund),
+]

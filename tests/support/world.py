@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""A store, a provider, an LMS and a clock, and the promises checked against all."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from frappe_enroll_sdk import EnrollSDK, Settings
+from frappe_enroll_sdk.clock import FakeClock
+from frappe_enroll_sdk.models import Fact, JobState, SeatState, Status
+from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.states import ENTITLED
+from frappe_enroll_sdk.testing.faults import CrashPlan
+from frappe_enroll_sdk.testing.lms import FakeLMS
+from frappe_enroll_sdk.testing.memory import MemoryStorage
+from frappe_enroll_sdk.testing.payments import FakePayments
+
+
+COURSE = "python-101"
+PRICE = Money(4900, "usd")
+#: Seconds by which time goes on after a crash: past graces, schedules and sessions.
+LATER = (130, 130, 300, 1000, 2000, 4000, 8000, 8000)
+
+
+class World:
+    """Everything outside the process that may die."""
+
+    def __init__(self, open_storage=None, **settings) -> None:
+        self.clock = FakeClock()
+        self.open_storage = open_storage
+        self.storage = open_storage() if open_storage else MemoryStorage(self.clock)
+        self.storage.setup()
+        self.payments = FakePayments(self.clock)
+        self.lms = FakeLMS()
+        self.lms.add_course(COURSE, PRICE)
+        self.settings = Settings(
+            **{"public_url": "http://127.0.0.1:5000", "retry_jitter": 0} | settings
+        )
+        self.events = []
+        self.unanswered = []
+
+    def sdk(self, plan: CrashPlan | None = None, plugins=(), storage=None) -> EnrollSDK:
+        """Start a process: an SDK over the world, with a fault plan around it."""
+        plan = plan or CrashPlan()
+        return EnrollSDK(
+            self.settings,
+            storage=plan.tap(storage or self.storage, ""),
+            payments=plan.tap(self.payments, "payments"),
+            lms=plan.tap(self.lms, "lms"),
+            clock=self.clock,
+            plugins=plugins,
+            discover=False,
+        )
+
+    def coupon(self, percent=100, **terms) -> str:
+        """Create a coupon for the course."""
+        return self.sdk().coupons.create(percent, COURSE, **terms).code
+
+    def pay(self, enrollment_id: str, **forged):
+        """Let the learner pay; the event is kept for (re)delivery."""
+        row = self.storage.enrollments.find(enrollment_id)
+        event = self.payments.pay(row.session_id, **forged)
+        self.events.append(event)
+        return event
+
+    def deliver(self, sdk: EnrollSDK, event):
+        """Deliver a signed event; until it is answered the provider keeps it."""
+        self.unanswered.append(event)
+        result = sdk.handle_webhook(*self.payments.signed(event))
+        self.unanswered.remove(event)
+        return result
+
+    def redeliver_all(self, sdk: EnrollSDK) -> None:
+        """The provider sends every event again, twice."""
+        for event in [*self.payments.events, *self.payments.events]:
+            self.deliver(sdk, event)
+
+    def let_time_pass(self) -> None:
+        """
+        Only time and cron go on.
+
+        A refund is news that nothing but its event brings; the provider sends it until
+        it is answered. Payments have to converge without that.
+        """
+        sdk = self.sdk()
+        for event in [e for e in self.unanswered if e.fact is Fact.REFUNDED]:
+            self.deliver(sdk, event)
+        for seconds in LATER:
+            self.clock.advance(seconds)
+            while sdk.run_jobs(limit=1000).claimed:
+                pass
+
+    def rows(self):
+        """Return all enrollments."""
+        return self.storage.enrollments.list(limit=1000).items
+
+    def check_promises(self) -> None:
+        """Check P1 to P5 over all three sides, at rest."""
+        rows = self.rows()
+        self._check_coupons(rows)
+        self._check_payments(rows)
+        self._check_lms(rows)
+        for row in rows:
+            assert not row.effects_owed, row.history
+            assert row.status not in {Status.PENDING, Status.AWAITING_PAYMENT}, row
+            versions = [entry.version for entry in row.history]
+            assert list(range(1, row.version + 1)) == versions
+
+    def _check_coupons(self, rows) -> None:
+        for coupon in self.storage.coupons.list(limit=1000).items:
+            assert coupon.reserved + coupon.redeemed <= coupon.max_redemptions
+            assert coupon.reserved == 0, "a seat is still held at rest"
+            users = [row for row in rows if row.coupon_code == coupon.code]
+            was_entitled = [
+                row for row in users if any(e.status in ENTITLED for e in row.history)
+            ]
+            assert coupon.redeemed == len(was_entitled), (coupon, users)
+            for row in was_entitled:
+                seat = self.storage.coupons.find_seat(coupon.code, row.id)
+                assert seat is not None
+                assert seat.state is SeatState.REDEEMED
+
+    def _check_payments(self, rows) -> None:
+        by_session = {row.session_id: row for row in rows if row.session_id}
+        refunded = Counter()
+        for refund in self.payments.refunds.values():
+            refunded[refund.payment_id] += refund.amount.amount_minor
+        for session in self.payments.sessions.values():
+            row = by_session.get(session.id)
+            if session.paid:
+                assert row is not None, "a paid session without its enrollment"
+                back = refunded[session.payment_id] >= row.amount.amount_minor
+                words = {Status.ENROLLED, Status.ON_HOLD}
+                gone = {Status.REVOKED}
+                allowed = gone if back else words | (gone if row.override else set())
+                assert row.status in allowed, (row.status, row.history)
+        for row in rows:
+            if row.status in ENTITLED and row.amount:
+                assert self.payments.sessions[row.session_id].paid
+
+    def _check_lms(self, rows) -> None:
+        wanted = Counter()
+        for row in rows:
+            wanted[row.learner, row.course_id] += row.status in ENTITLED
+        dead = self.storage.jobs.list(state=JobState.DEAD).items
+        for (learner, course), count in wanted.items():
+            found = self.lms.rows_of(learner, course)
+            assert count <= 1
+            assert len(found) == count or dead, (learner, found, count)
+        for row in rows:
+            if row.status in ENTITLED and not dead:
+                assert row.status is Status.ENROLLED, row.history
