@@ -75,8 +75,9 @@ def report(
     was_open = gate.retry_at is None
     if ok:
         # After an outage the backlog starts gently: with an empty bucket.
-        started = {} if was_open else {"tokens": 0.0, "filled_at": now}
-        return attrs.evolve(gate, retry_at=None, **started), not was_open
+        if was_open:
+            return gate, False
+        return attrs.evolve(gate, retry_at=None, tokens=0.0, filled_at=now), True
     later = now + timedelta(seconds=policy.closed_s)
     return attrs.evolve(gate, retry_at=later), was_open
 

@@ -37,14 +37,14 @@ _SENT_AS_TWO_DECIMAL = frozenset({"isk", "ugx"})
 _SENT_WHOLE = frozenset({"mga"})
 
 
-def _check_currency(_: object, __: object, value: object) -> None:
+def _check_currency(_: object, __: object, value: str) -> None:
     if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
         raise ValidationError(
             "currency: must be a lower-case ISO 4217 code", field="currency"
         )
 
 
-def _check_minor(_: object, __: object, value: object) -> None:
+def _check_minor(_: object, __: object, value: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValidationError("amount_minor: must be an integer", field="amount_minor")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -306,14 +306,18 @@ def _cause(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _trace_before(hook: str, impls: list[Any], kwargs: Mapping[str, Any]) -> None:
+def _trace_before(
+    hook: str, impls: Sequence[pluggy.HookImpl], _: Mapping[str, Any]
+) -> None:
     names = [impl.plugin_name for impl in impls]
     logger.info("hook call", extra={"hook": hook, "plugins": names})
 
 
 def _trace_after(
-    outcome: Any, hook: str, impls: list[Any], kwargs: Mapping[str, Any]
+    outcome: pluggy.Result[Any],
+    hook: str,
+    _: Sequence[pluggy.HookImpl],
+    __: Mapping[str, Any],
 ) -> None:
-    logger.info(
-        "hook answered", extra={"hook": hook, "failed": bool(outcome.exception)}
-    )
+    failed = outcome.exception is not None
+    logger.info("hook answered", extra={"hook": hook, "failed": failed})

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from .backoff import RetryPolicy
@@ -156,10 +156,14 @@ class EnrollSDK:
     def ping(self) -> dict[str, str]:
         """Ask each backend whether it works: "ok", or the error's code."""
         health = {}
-        backends = {"storage": self.storage, "payments": self.payments, "lms": self.lms}
-        for name, backend in backends.items():
+        pings: dict[str, Callable[[], None]] = {
+            "storage": self.storage.ping,
+            "payments": self.payments.ping,
+            "lms": self.lms.ping,
+        }
+        for name, ping in pings.items():
             try:
-                backend.ping()
+                ping()
                 health[name] = "ok"
             except Exception as error:  # noqa: BLE001  health is asked, not thrown
                 health[name] = str(getattr(error, "code", type(error).__name__))

@@ -58,7 +58,7 @@ class Enrollments:
             row = self.get(enrollment_id)
         except EnrollmentNotFoundError as error:
             raise TokenError(field="token") from error
-        if not isinstance(token, str) or not token_matches(token, row.token_hash):
+        if not token_matches(str(token), row.token_hash):
             raise TokenError(field="token")
         return row
 

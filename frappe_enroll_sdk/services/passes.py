@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..models import Job, JobReport
@@ -91,7 +92,7 @@ class _OnePass:
         for row in store.claim_due(now, settings.lease_s, self._batch()):
             self._left -= 1
             if self.has_time():
-                self._count(lambda row=row: self._runner.run_due(row))
+                self._count(partial(self._runner.run_due, row))
             else:
                 store.clear_due(row.id, row.version, now, ok=False)
 
@@ -104,7 +105,10 @@ class _OnePass:
             if not self.has_time():
                 store.release(job.token or "", self._context.now())
             elif self._still_ours(store, job):
-                self._count(lambda job=job: self._runner.run(store, job)[0])
+                self._count(partial(self._run_job, store, job))
+
+    def _run_job(self, store: JobStore, job: Job) -> str:
+        return self._runner.run(store, job)[0]
 
     def _still_ours(self, store: JobStore, job: Job) -> bool:
         """Renew a lease that earlier jobs of the batch have used up by half."""

@@ -23,7 +23,7 @@ _MOST_URL = 2000
 _MOST_KEY = 255
 
 
-def text(value: Any, field: str, *, most: int = _MOST_TEXT) -> str:
+def text(value: object, field: str, *, most: int = _MOST_TEXT) -> str:
     """Return trimmed text of 1 to `most` characters without control characters."""
     if not isinstance(value, str):
         raise ValidationError(f"{field}: must be text", field=field)

@@ -146,7 +146,9 @@ class MemoryEnrollments:
             row = self._rows.get(enrollment_id)
             if row is None or row.version != version:
                 return False
-            changes = {"tries": 0, "effects_owed": False} if ok else {}
+            changes: dict[str, Any] = (
+                {"tries": 0, "effects_owed": False} if ok else {}
+            )
             self._rows[row.id] = attrs.evolve(row, due_at=due_at, **changes)
             return True
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Stripe payments: hosted checkout sessions and signed webhooks."""

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT
+"""
+Stripe's objects as plain dicts to our records; nothing of theirs is trusted to be there.
+
+A `StripeObject` is no dict since stripe-python 15: it is turned into one at the edge,
+and signed bytes are plain JSON anyway, so this module sees dicts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from frappe_enroll_sdk.errors import PayloadError
+from frappe_enroll_sdk.models import (
+    CheckoutSession,
+    Fact,
+    PaymentEvent,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    SessionStatus,
+)
+from frappe_enroll_sdk.money import Money
+
+
+#: Our mark in a session's metadata, and the key of our id.
+APP_KEY, APP_VALUE = "frappe_enroll_app", "frappe-enroll-sdk"
+ID_KEY = "frappe_enroll_enrollment"
+
+_SESSION_FACTS = {
+    "checkout.session.completed": Fact.PAID,
+    "checkout.session.async_payment_succeeded": Fact.PAID,
+    "checkout.session.async_payment_failed": Fact.FAILED,
+    "checkout.session.expired": Fact.EXPIRED,
+}
+#: Events that only hint at news of the money; settle lists the refunds again.
+_MONEY_FACTS = {
+    "charge.refunded": Fact.REFUNDED,
+    "charge.refund.updated": Fact.REFUNDED,
+    "refund.created": Fact.REFUNDED,
+    "refund.updated": Fact.REFUNDED,
+    "refund.failed": Fact.REFUNDED,
+}
+
+
+def session_of(data: Mapping[str, Any]) -> CheckoutSession:
+    """
+    Return a session.
+
+    Raises:
+        PayloadError: A field that must be there is missing or of another type.
+    """
+    metadata = _mapping(data.get("metadata"))
+    payment = data.get("payment_intent")
+    return CheckoutSession(
+        id=_text(data, "id"),
+        url=_optional(data, "url"),
+        status=_session_status(data),
+        payment_status=_enum(PaymentStatus, data, "payment_status"),
+        payment_failed=_has_failed(data),
+        amount=_money(data.get("amount_total"), data.get("currency")),
+        livemode=data.get("livemode") is True,
+        payment_id=_id_of(payment),
+        enrollment_id=_clean(metadata.get(ID_KEY)),
+        ours=metadata.get(APP_KEY) == APP_VALUE,
+        expires_at=_moment(data.get("expires_at")),
+    )
+
+
+def _session_status(data: Mapping[str, Any]) -> SessionStatus:
+    # Very old API versions leave the status out of the payload.
+    if data.get("status") is None:
+        paid = data.get("payment_status") in {"paid", "no_payment_required"}
+        return SessionStatus.COMPLETE if paid else SessionStatus.OPEN
+    status: SessionStatus = _enum(SessionStatus, data, "status")
+    return status
+
+
+def _has_failed(data: Mapping[str, Any]) -> bool:
+    """
+    Tell whether a delayed payment has failed for good.
+
+    A complete session stays "unpaid"; its PaymentIntent goes back to asking for a
+    payment method (Stripe, "Fulfill orders": delayed notification methods).
+    """
+    payment = _mapping(data.get("payment_intent"))
+    failed = payment.get("status") in {"requires_payment_method", "canceled"}
+    complete = data.get("status") == "complete"
+    return complete and data.get("payment_status") == "unpaid" and failed
+
+
+def refund_of(data: Mapping[str, Any]) -> Refund:
+    """Return a refund; raises `PayloadError` as `session_of` does."""
+    amount = _money(data.get("amount"), data.get("currency"))
+    if amount is None:
+        raise PayloadError("refund: no amount", field="amount")
+    return Refund(
+        id=_text(data, "id"),
+        payment_id=_id_of(data.get("payment_intent")) or "",
+        amount=amount,
+        status=_enum(RefundStatus, data, "status"),
+        created_at=_moment(data.get("created")) or datetime.fromtimestamp(0, UTC),
+    )
+
+
+def event_of(data: Any) -> PaymentEvent:
+    """
+    Return a payment event of a webhook's JSON.
+
+    Raises:
+        PayloadError: It is not an event.
+    """
+    if not isinstance(data, dict):
+        raise PayloadError("not a JSON object", field="body")
+    if data.get("object") == "v2.core.event":
+        return _thin_event(data)
+    kind = _text(data, "type")
+    inner = _mapping(_mapping(data.get("data")).get("object"))
+    if not inner:
+        raise PayloadError("data.object: is missing", field="data.object")
+    fact = _SESSION_FACTS.get(kind) or _MONEY_FACTS.get(kind)
+    is_session = kind in _SESSION_FACTS and inner.get("object") == "checkout.session"
+    if fact is None or (kind in _SESSION_FACTS and not is_session):
+        return _event(data, kind, None, inner)
+    if is_session:
+        return _session_event(data, kind, fact, inner)
+    payment_id = _id_of(inner.get("payment_intent"))
+    return _event(
+        data, kind, fact if payment_id else None, inner, payment_id=payment_id
+    )
+
+
+def _session_event(
+    data: Mapping[str, Any], kind: str, fact: Fact, inner: Mapping[str, Any]
+) -> PaymentEvent:
+    if inner.get("mode") != "payment":
+        return _event(data, kind, None, inner)
+    session = session_of(inner)
+    if fact is Fact.PAID and not session.paid:
+        # Complete with a delayed method: nothing is paid yet.
+        fact = Fact.PROCESSING
+    return _event(
+        data,
+        kind,
+        fact,
+        inner,
+        session_id=session.id,
+        payment_id=session.payment_id,
+        enrollment_id=session.enrollment_id,
+        session=session,
+    )
+
+
+def _event(
+    data: Mapping[str, Any],
+    kind: str,
+    fact: Fact | None,
+    inner: Mapping[str, Any],
+    **more: Any,
+) -> PaymentEvent:
+    created_at = _moment(data.get("created"))
+    if created_at is None:
+        raise PayloadError("created: is missing", field="created")
+    return PaymentEvent(
+        id=_text(data, "id"),
+        type=kind,
+        created_at=created_at,
+        livemode=data.get("livemode") is True,
+        account=_optional(data, "account"),
+        fact=fact,
+        object_id=_clean(inner.get("id")),
+        **more,
+    )
+
+
+def _thin_event(data: Mapping[str, Any]) -> PaymentEvent:
+    """Read a thin event: it carries no facts; its snapshot's id dedupes it."""
+    stamp = data.get("created")
+    try:
+        created_at = datetime.fromisoformat(str(stamp)).astimezone(UTC)
+    except ValueError as error:
+        raise PayloadError("created: is not a time", field="created") from error
+    related = _mapping(data.get("related_object"))
+    return PaymentEvent(
+        id=_clean(data.get("snapshot_event")) or _text(data, "id"),
+        type=_text(data, "type"),
+        created_at=created_at,
+        livemode=data.get("livemode") is True,
+        object_id=_clean(related.get("id")),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(data: Mapping[str, Any], field: str) -> str:
+    value = _clean(data.get(field))
+    if value is None:
+        raise PayloadError(f"{field}: must be text", field=field)
+    return value
+
+
+def _optional(data: Mapping[str, Any], field: str) -> str | None:
+    return _clean(data.get(field), most=5000)
+
+
+def _clean(value: Any, most: int = 255) -> str | None:
+    """Return text that may be stored and searched, or None."""
+    if not isinstance(value, str) or not 0 < len(value) <= most:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate out of an escape sequence
+        return None
+    return None if "\x00" in value else value
+
+
+def _id_of(value: Any) -> str | None:
+    """Return the id of an object that may be expanded."""
+    return _clean(value.get("id") if isinstance(value, dict) else value)
+
+
+def _enum(kind: Any, data: Mapping[str, Any], field: str) -> Any:
+    try:
+        return kind(data.get(field))
+    except ValueError as error:
+        raise PayloadError(f"{field}: is not known", field=field) from error
+
+
+def _money(amount: Any, currency: Any) -> Money | None:
+    if amount is None and currency is None:
+        return None
+    whole = isinstance(amount, int) and not isinstance(amount, bool)
+    named = isinstance(currency, str) and len(currency) == 3  # noqa: PLR2004  ISO 4217
+    if not whole or not named or not currency.isascii() or not currency.isalpha():
+        raise PayloadError("amount_total: is not money", field="amount_total")
+    if abs(amount) > 10**15:
+        raise PayloadError("amount_total: is out of range", field="amount_total")
+    return Money(amount, currency.lower())
+
+
+def _moment(stamp: Any) -> datetime | None:
+    if isinstance(stamp, bool) or not isinstance(stamp, int):
+        return None
+    try:
+        return datetime.fromtimestamp(stamp, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise PayloadError("created: is out of range", field="created") from error
