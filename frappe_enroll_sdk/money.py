@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import cache
+from typing import Any
 
 import attrs
 
@@ -37,14 +38,14 @@ _SENT_AS_TWO_DECIMAL = frozenset({"isk", "ugx"})
 _SENT_WHOLE = frozenset({"mga"})
 
 
-def _check_currency(_: object, __: object, value: str) -> None:
+def _check_currency(_: object, __: object, value: Any) -> None:
     if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
         raise ValidationError(
             "currency: must be a lower-case ISO 4217 code", field="currency"
         )
 
 
-def _check_minor(_: object, __: object, value: int) -> None:
+def _check_minor(_: object, __: object, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValidationError("amount_minor: must be an integer", field="amount_minor")
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Faults on demand: which request, how often, and what happens instead."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import attrs
+
+
+@attrs.define(kw_only=True)
+class Fault:
+    """
+    One planned fault.
+
+    Attributes:
+        pattern: Regular expression searched in "METHOD /path".
+        kind: What happens; each server says which kinds it knows.
+        times: How often; None = until healed.
+        seconds: For hangs and latency.
+        status: For plain statuses.
+        headers: More headers of the answer.
+        seen: How often it has happened.
+    """
+
+    pattern: str
+    kind: str
+    times: int | None = 1
+    seconds: float = 0.0
+    status: int = 500
+    headers: dict[str, str] = attrs.field(factory=dict)
+    seen: int = 0
+
+
+class FaultPlan:
+    """The planned faults of one server. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+        #: Set to let every hanging request go on.
+        self.released = threading.Event()
+
+    def add(self, fault: Fault) -> Fault:
+        """Plan a fault."""
+        with self._lock:
+            self.released.clear()
+            self._faults.append(fault)
+        return fault
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Return the first fault that fits this request, counting it."""
+        with self._lock:
+            for fault in self._faults:
+                if re.search(fault.pattern, f"{method} {path}"):
+                    fault.seen += 1
+                    if fault.times is not None and fault.seen >= fault.times:
+                        self._faults.remove(fault)
+                    return fault
+        return None
+
+    def clear(self) -> None:
+        """Forget all faults and let hanging requests go on."""
+        with self._lock:
+            self._faults.clear()
+            self.released.set()
+
+    def hang(self, seconds: float) -> None:
+        """Wait, at most `seconds`, or until the faults are cleared."""
+        self.released.wait(seconds)

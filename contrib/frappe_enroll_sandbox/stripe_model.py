@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+"""What a Stripe account holds and the rules it keeps; no HTTP here."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from frappe_enroll_sdk.clock import Clock
+
+
+Json = dict[str, Any]
+
+_MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50}
+_LEAST_LIFE_S, _MOST_LIFE_S = 30 * 60, 24 * 60 * 60
+
+
+@attrs.define
+class StripeRefusal(Exception):
+    """An error as Stripe answers it."""
+
+    status: int
+    type: str
+    message: str
+    code: str | None = None
+    param: str | None = None
+
+
+def invalid(message: str, param: str | None = None, code: str | None = None) -> Any:
+    """Raise an invalid_request_error."""
+    raise StripeRefusal(400, "invalid_request_error", message, code, param)
+
+
+class StripeAccount:
+    """
+    Sessions, payments, refunds and events of one account. Thread-safe.
+
+    Attributes:
+        on_event: Called with each new event.
+    """
+
+    def __init__(self, clock: Clock, page_url: Callable[[str], str]) -> None:
+        self.clock = clock
+        self.page_url = page_url
+        self.lock = threading.RLock()
+        self.sessions: dict[str, Json] = {}
+        self.payments: dict[str, Json] = {}
+        self.refunds: dict[str, Json] = {}
+        self.disputes: dict[str, Json] = {}
+        self.events: dict[str, Json] = {}
+        self.on_event: Callable[[Json], None] = lambda event: None
+        self._numbers = itertools.count(1)
+
+    def now_s(self) -> int:
+        """Return the time as Stripe stamps it."""
+        return int(self.clock.now().timestamp())
+
+    def _id(self, prefix: str) -> str:
+        return f"{prefix}_sandbox{next(self._numbers):08d}"
+
+    # Sessions.
+
+    def create_session(self, params: Json) -> Json:
+        """Create a checkout session from decoded parameters."""
+        if params.get("mode") != "payment":
+            invalid("Only mode=payment is known here.", "mode")
+        total, currency, name = _total(params)
+        expires_at = self._expires_at(params)
+        metadata = _metadata(params)
+        if not params.get("success_url"):
+            invalid("Missing required param: success_url.", "success_url")
+        with self.lock:
+            name_id = self._id("cs_test")
+            session = {
+                "id": name_id,
+                "object": "checkout.session",
+                "mode": "payment",
+                "status": "open",
+                "payment_status": "unpaid",
+                "amount_subtotal": total,
+                "amount_total": total,
+                "currency": currency,
+                "client_reference_id": params.get("client_reference_id"),
+                "customer_email": params.get("customer_email"),
+                "customer_details": None,
+                "created": self.now_s(),
+                "expires_at": expires_at,
+                "livemode": False,
+                "metadata": metadata,
+                "payment_intent": None,
+                "success_url": params["success_url"],
+                "cancel_url": params.get("cancel_url"),
+                "total_details": {
+                    "amount_discount": 0,
+                    "amount_shipping": 0,
+                    "amount_tax": 0,
+                },
+                "url": self.page_url(name_id),
+            }
+            self.sessions[name_id] = session | {"_name": name}
+            return public(self.sessions[name_id])
+
+    def _expires_at(self, params: Json) -> int:
+        raw = params.get("expires_at")
+        if raw is None:
+            return self.now_s() + _MOST_LIFE_S
+        if not str(raw).isdecimal():
+            invalid("Invalid integer: expires_at", "expires_at")
+        life = int(raw) - self.now_s()
+        if life < _LEAST_LIFE_S or life > _MOST_LIFE_S:
+            invalid(
+                "The `expires_at` timestamp must be at least 30 minutes and less than "
+                "24 hours from Checkout Session creation.",
+                "expires_at",
+            )
+        return int(raw)
+
+    def lapse(self) -> None:
+        """Let every open session whose time has come expire."""
+        with self.lock:
+            for session in list(self.sessions.values()):
+                due = session["expires_at"] <= self.now_s()
+                if session["status"] == "open" and due:
+                    self._expire(session)
+
+    def _expire(self, session: Json) -> None:
+        session.update(status="expired", url=None)
+        self.emit("checkout.session.expired", public(session))
+
+    def session(self, session_id: str) -> Json:
+        """Return a session (private fields too), or refuse with 404."""
+        self.lapse()
+        with self.lock:
+            if session_id not in self.sessions:
+                message = f"No such checkout.session: '{session_id}'"
+                raise StripeRefusal(
+                    404, "invalid_request_error", message, "resource_missing", "session"
+                )
+            return self.sessions[session_id]
+
+    def expire_session(self, session_id: str) -> Json:
+        """Expire an open session; any other is refused with one and the same error."""
+        with self.lock:
+            session = self.session(session_id)
+            if session["status"] != "open":
+                invalid(
+                    "Only Checkout Sessions with a status in [\"open\"] can be expired. "
+                    f"This Checkout Session has a status of {session['status']}."
+                )
+            self._expire(session)
+            return public(session)
+
+    # The customer.
+
+    def pay(self, session_id: str, *, delayed: bool = False) -> Json:
+        """Complete an open session; with a delayed method it stays unpaid for now."""
+        with self.lock:
+            session = self._open(session_id)
+            payment = {
+                "id": self._id("pi"),
+                "object": "payment_intent",
+                "amount": session["amount_total"],
+                "currency": session["currency"],
+                "status": "processing" if delayed else "succeeded",
+                "latest_charge": self._id("ch"),
+                "livemode": False,
+                "metadata": {},
+            }
+            self.payments[payment["id"]] = payment
+            session.update(
+                status="complete",
+                payment_status="unpaid" if delayed else "paid",
+                payment_intent=payment["id"],
+                customer_details={"email": session["customer_email"]},
+                url=None,
+            )
+            return self.emit("checkout.session.completed", public(session))
+
+    def _open(self, session_id: str) -> Json:
+        session = self.session(session_id)
+        if session["status"] != "open":
+            invalid(f"The session is {session['status']}.")
+        return session
+
+    def settle_delayed(self, session_id: str, *, ok: bool) -> Json:
+        """Let a delayed payment succeed or fail."""
+        with self.lock:
+            session = self.session(session_id)
+            payment = self.payments[session["payment_intent"]]
+            payment["status"] = "succeeded" if ok else "requires_payment_method"
+            if ok:
+                session["payment_status"] = "paid"
+            word = "succeeded" if ok else "failed"
+            return self.emit(f"checkout.session.async_payment_{word}", public(session))
+
+    def decline(self, session_id: str) -> Json:
+        """Fail one try to pay; the session stays open."""
+        with self.lock:
+            session = self._open(session_id)
+            failed = {"id": self._id("pi"), "object": "payment_intent"}
+            return self.emit(
+                "payment_intent.payment_failed",
+                failed | {"amount": session["amount_total"], "metadata": {}},
+            )
+
+    def refund(
+        self, payment_id: str, amount: int | None = None, status: str = "succeeded"
+    ) -> Json:
+        """Give money back; events ``refund.created`` and ``charge.refunded``."""
+        with self.lock:
+            payment = self.payments.get(payment_id)
+            if payment is None:
+                invalid(f"No such payment_intent: '{payment_id}'", "payment_intent")
+            left = payment["amount"] - self.refunded(payment_id)
+            amount = left if amount is None else amount
+            if not 0 < amount <= left:
+                invalid("Refund amount is greater than unrefunded amount.", "amount")
+            refund = {
+                "id": self._id("re"),
+                "object": "refund",
+                "amount": amount,
+                "currency": payment["currency"],
+                "payment_intent": payment_id,
+                "charge": payment["latest_charge"],
+                "status": status,
+                "created": self.now_s(),
+                "metadata": {},
+            }
+            self.refunds[refund["id"]] = refund
+            self.emit("refund.created", dict(refund))
+            self.emit("charge.refunded", self._charge(payment))
+            return refund
+
+    def fail_refund(self, refund_id: str) -> Json:
+        """Let a refund fail after all; event ``refund.failed``."""
+        with self.lock:
+            self.refunds[refund_id]["status"] = "failed"
+            return self.emit("refund.failed", dict(self.refunds[refund_id]))
+
+    def refunded(self, payment_id: str) -> int:
+        """Return the minor units that are, or go, back."""
+        return sum(
+            refund["amount"]
+            for refund in self.refunds.values()
+            if refund["payment_intent"] == payment_id
+            and refund["status"] not in {"failed", "canceled"}
+        )
+
+    def _charge(self, payment: Json) -> Json:
+        back = self.refunded(payment["id"])
+        return {
+            "id": payment["latest_charge"],
+            "object": "charge",
+            "amount": payment["amount"],
+            "amount_refunded": back,
+            "refunded": back >= payment["amount"],
+            "currency": payment["currency"],
+            "payment_intent": payment["id"],
+            "metadata": {},
+        }
+
+    # Events.
+
+    def emit(self, kind: str, inner: Json) -> Json:
+        """Make an event of a change and hand it on."""
+        event = {
+            "id": self._id("evt"),
+            "object": "event",
+            "api_version": "2026-10-28.endive",
+            "created": self.now_s(),
+            "type": kind,
+            "livemode": False,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+            "data": {"object": inner},
+        }
+        with self.lock:
+            self.events[event["id"]] = event
+        self.on_event(event)
+        return event
+
+    def since(self, moment: datetime) -> list[Json]:
+        """Return the events since a moment, newest first."""
+        stamp = int(moment.timestamp())
+        with self.lock:
+            return [e for e in reversed(self.events.values()) if e["created"] >= stamp]
+
+
+def public(session: Json) -> Json:
+    """Return a session without our own fields."""
+    return {key: value for key, value in session.items() if not key.startswith("_")}
+
+
+def _total(params: Json) -> tuple[int, str, str]:
+    items = params.get("line_items")
+    if not isinstance(items, list) or not items:
+        invalid("You must provide line_items.", "line_items")
+    total, currency, name = 0, "", ""
+    for number, item in enumerate(items):
+        price = item.get("price_data") or {}
+        amount = str(price.get("unit_amount", ""))
+        currency = str(price.get("currency", "")).lower()
+        if not amount.isdecimal() or len(currency) != 3:
+            invalid("Invalid price_data.", f"line_items[{number}][price_data]")
+        total += int(amount) * int(item.get("quantity", 1))
+        name = str((price.get("product_data") or {}).get("name", ""))
+    if total < _MINIMUM.get(currency, 1):
+        invalid(
+            "The Checkout Session's total amount due must add up to at least the "
+            "minimum charge.",
+            code="amount_too_small",
+        )
+    return total, currency, name
+
+
+def _metadata(params: Json) -> Json:
+    metadata = params.get("metadata") or {}
+    if len(metadata) > 50:
+        invalid("Metadata can hold up to 50 keys.", "metadata")
+    for key, value in metadata.items():
+        if len(key) > 40 or len(str(value)) > 500 or "[" in key or "]" in key:
+            invalid("Metadata keys have up to 40, values up to 500 characters.", key)
+    return {key: str(value) for key, value in metadata.items()}
