@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""What a Frappe LMS site holds and the rules it keeps; no HTTP here."""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+import threading
+from typing import Any
+
+import attrs
+
+from frappe_enroll_sdk.clock import Clock
+
+
+Json = dict[str, Any]
+
+ENROLLMENT, COURSE, USER = "LMS Enrollment", "LMS Course", "User"
+#: Roles that see every enrolment; others see their own, or none.
+SEEING = frozenset({"Moderator", "System Manager", "Course Creator"})
+INSERTING = SEEING | {"Batch Evaluator", "LMS Student"}
+
+
+@attrs.define
+class FrappeRefusal(Exception):
+    """An error as Frappe answers it."""
+
+    status: int
+    exc_type: str
+    message: str
+
+
+class LMSSite:
+    """
+    Courses, users and enrolments of one site. Thread-safe.
+
+    Attributes:
+        duplicates: "accepted" (Frappe 15) or "refused" (newer Frappe).
+        role: Role of the API user.
+        throttle: New users per hour; None = no bound.
+        deadlocks: Whether more than two users created at once deadlock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.duplicates = "accepted"
+        self.role = "Moderator"
+        self.throttle: int | None = None
+        self.deadlocks = False
+        self.tables: dict[str, dict[str, Json]] = {ENROLLMENT: {}, COURSE: {}, USER: {}}
+        self._creating = threading.Semaphore(2)
+        self._dice = random.Random()  # noqa: S311  names need not be secret
+        self._count = 0
+
+    def _stamp(self) -> str:
+        self._count += 1
+        moment = self.clock.now().replace(microsecond=self._count % 1_000_000)
+        return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def add_course(
+        self,
+        name: str,
+        price: float | None = None,
+        currency: str | None = None,
+        *,
+        title: str | None = None,
+        published: bool = True,
+    ) -> Json:
+        """Put a course into the catalogue."""
+        course = {
+            "doctype": COURSE,
+            "name": name,
+            "title": title or name.replace("-", " ").title(),
+            "published": int(published),
+            "paid_course": int(price is not None),
+            "course_price": price or 0.0,
+            "currency": currency.upper() if currency else None,
+        }
+        self.tables[COURSE][name.lower()] = course
+        return course
+
+    def add_user(self, email: str, first_name: str = "Learner") -> Json:
+        """Put a user there."""
+        name = email.strip().lower()
+        user = {
+            "doctype": USER,
+            "name": name,
+            "email": name,
+            "first_name": first_name,
+            "full_name": first_name,
+            "enabled": 1,
+            "_at": self.clock.now().timestamp(),
+        }
+        self.tables[USER][name] = user
+        return user
+
+    def enrollments(
+        self, member: str | None = None, course: str | None = None
+    ) -> list[Json]:
+        """Return rows, oldest first."""
+        with self.lock:
+            return [
+                row
+                for row in self.tables[ENROLLMENT].values()
+                if member in (None, row["member"]) and course in (None, row["course"])
+            ]
+
+    def find(self, doctype: str, name: str) -> Json:
+        """Return a document by its name in any case, or refuse with 404."""
+        with self.lock:
+            found = self.tables[doctype].get(_key(doctype, name))
+        if found is None:
+            message = f"{doctype} {name} not found"
+            raise FrappeRefusal(404, "DoesNotExistError", message)
+        return found
+
+    def insert(self, doctype: str, fields: Json) -> Json:
+        """Insert a document by its doctype's rules."""
+        self._require(INSERTING if doctype == ENROLLMENT else {"Moderator"} | SEEING)
+        if doctype == USER:
+            return self._insert_user(fields)
+        if doctype == ENROLLMENT:
+            return self._insert_enrollment(fields)
+        raise FrappeRefusal(403, "PermissionError", f"No permission for {doctype}")
+
+    def _require(self, roles: frozenset[str] | set[str]) -> None:
+        if self.role not in roles:
+            raise FrappeRefusal(403, "PermissionError", "No permission")
+
+    def _insert_user(self, fields: Json) -> Json:
+        email = str(fields.get("email") or "").strip().lower()
+        if not email or not fields.get("first_name"):
+            # The real one never answers; here it is said.
+            raise FrappeRefusal(500, "TypeError", "first_name and email are needed")
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
+            raise FrappeRefusal(417, "InvalidEmailAddressError", "not an e-mail")
+        if not self._creating.acquire(blocking=not self.deadlocks):
+            raise FrappeRefusal(500, "QueryDeadlockError", "Deadlock found")
+        try:
+            with self.lock:
+                self._check_throttle()
+                if email in self.tables[USER]:
+                    raise FrappeRefusal(409, "DuplicateEntryError", "exists")
+                return self.add_user(email, str(fields["first_name"]))
+        finally:
+            self._creating.release()
+
+    def _check_throttle(self) -> None:
+        hour_ago = self.clock.now().timestamp() - 3600
+        recent = [u for u in self.tables[USER].values() if u["_at"] > hour_ago]
+        if self.throttle is not None and len(recent) >= self.throttle:
+            raise FrappeRefusal(417, "ValidationError", "Throttled")
+
+    def _insert_enrollment(self, fields: Json) -> Json:
+        member, course = fields.get("member"), fields.get("course")
+        if not member:
+            raise FrappeRefusal(417, "MandatoryError", "member")
+        if not course:
+            raise FrappeRefusal(500, "AttributeError", "NoneType has no attribute")
+        with self.lock:
+            found = self.tables[COURSE].get(str(course).lower())
+            if found is None:
+                message = f"Could not find Course: {course}"
+                raise FrappeRefusal(417, "LinkValidationError", message)
+            if not found["published"] and self.role != "Moderator":
+                raise FrappeRefusal(417, "ValidationError", "not published")
+            user = self.tables[USER].get(str(member).strip().lower())
+            name = user["name"] if user else str(member)
+            if self.duplicates == "refused" and self.enrollments(name, found["name"]):
+                message = "Student is already enrolled in this course."
+                raise FrappeRefusal(417, "ValidationError", message)
+            return self._new_row(name, found["name"], fields)
+
+    def _new_row(self, member: str, course: str, fields: Json) -> Json:
+        letters = string.ascii_lowercase + string.digits
+        name = "".join(self._dice.choice(letters) for _ in range(10))
+        stamp = self._stamp()
+        row = {
+            "doctype": ENROLLMENT,
+            "name": name,
+            "owner": member,
+            "creation": stamp,
+            "modified": stamp,
+            "member": member,
+            "course": course,
+            "progress": float(fields.get("progress") or 0.0),
+            "member_type": fields.get("member_type") or "Student",
+            "enrollment_from_batch": fields.get("enrollment_from_batch"),
+            "certificate": fields.get("certificate"),
+        }
+        self.tables[ENROLLMENT][name] = row
+        return row
+
+    def delete(self, doctype: str, name: str) -> None:
+        """Delete a document, or refuse with 404."""
+        self._require(SEEING)
+        with self.lock:
+            if self.tables[doctype].pop(_key(doctype, name), None) is None:
+                raise FrappeRefusal(404, "DoesNotExistError", "")
+
+    def list_documents(
+        self, doctype: str, filters: list[list[Any]], order_by: str | None
+    ) -> list[Json]:
+        """Return documents that fit; a key that can't see gets an empty list."""
+        if doctype == ENROLLMENT and self.role not in SEEING:
+            if self.role == "none":
+                raise FrappeRefusal(403, "PermissionError", "No permission")
+            return []
+        with self.lock:
+            rows = [
+                row
+                for row in self.tables[doctype].values()
+                if all(_fits(row, condition) for condition in filters)
+            ]
+        field, _, direction = (order_by or "name asc").partition(" ")
+        rows.sort(key=lambda row: str(row.get(field)), reverse=direction == "desc")
+        return rows
+
+
+def _key(doctype: str, name: str) -> str:
+    # Names are compared without case on MariaDB; random ones are lower-case anyway.
+    return name.strip().lower() if doctype != ENROLLMENT else name
+
+
+def _fits(row: Json, condition: list[Any]) -> bool:
+    field, operator, value = condition[-3:]
+    if field not in row and field != "name":
+        raise FrappeRefusal(417, "DataError", f"Unknown column {field}")
+    mine = row.get(field)
+    if operator == "=":
+        return str(mine).lower() == str(value).lower()
+    if operator == ">":
+        return str(mine) > str(value)
+    raise FrappeRefusal(417, "DataError", f"Unknown operator {operator}")

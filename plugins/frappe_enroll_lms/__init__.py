@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Frappe LMS through frappe-client, fenced: time-outs, status first, typed errors."""

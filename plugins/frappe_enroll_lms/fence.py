@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""
+The fence around frappe-client's HTTP session.
+
+frappe-client 0.1.0.dev0 sets no time-out, follows redirects, keeps cookies (a cookie's
+user wins over the token's on the server) and never looks at a status. Its session is
+replaced by this one, which does all four before the client sees an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+
+from frappe_enroll_sdk.errors import BackendRejectedError, LMSUnavailableError
+
+from .classify import Meaning, classify, error_of
+
+
+_CONNECT_S = 3.05
+_CHUNK = 16_384
+#: An answer larger than this is not an LMS's.
+_MOST_BYTES = 20_000_000
+
+
+class RefusedStatusError(BackendRejectedError):
+    """
+    A refusal, with what the verbs need to tell cases apart.
+
+    Attributes:
+        status: HTTP status.
+        exc_type: Frappe's class of the refusal.
+    """
+
+    def __init__(self, message: str, status: int, exc_type: str | None) -> None:
+        super().__init__(message)
+        self.status, self.exc_type = status, exc_type
+
+
+class FencedSession(requests.Session):
+    """
+    A session with a total time per call and typed errors; owned by one thread.
+
+    Attributes:
+        verb: The verb that is being called (for the classification).
+        timeout_s: Seconds for one call in all: connecting, waiting, reading.
+    """
+
+    def __init__(self, site: str) -> None:
+        super().__init__()
+        self.verb, self.timeout_s = "", 15.0
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # Keeps a .netrc from replacing our Authorization header.
+        self.auth = _leave_alone
+        if site:
+            self.headers["Host"] = site
+
+    def request(  # type: ignore[override]  # every option passes through
+        self, method: str, url: str, **options: Any
+    ) -> requests.Response:
+        """Make one call within `timeout_s`; raise what its answer means."""
+        ends = time.monotonic() + self.timeout_s
+        options |= {
+            "timeout": (min(_CONNECT_S, self.timeout_s), self.timeout_s),
+            "allow_redirects": False,
+            "stream": True,
+        }
+        headers = dict(options.pop("headers", None) or {})
+        headers["Accept"] = "application/json"
+        try:
+            response = super().request(method, url, headers=headers, **options)
+            _read(response, ends)
+        except requests.exceptions.RequestException as error:
+            sent = not _never_connected(error)
+            raise LMSUnavailableError(
+                f"the LMS can't be reached ({type(error).__name__})", unclear=sent
+            ) from error
+        self._check(response)
+        return response
+
+    def _check(self, response: requests.Response) -> None:
+        body = _json_of(response)
+        exc_type = body.get("exc_type") if body is not None else None
+        if body is not None and exc_type is None and body.get("exc"):
+            exc_type = "unknown"
+        verdict = classify(
+            response.status_code,
+            exc_type if isinstance(exc_type, str) else None,
+            is_json=body is not None,
+            verb=self.verb,
+        )
+        if verdict.meaning is Meaning.SUCCESS:
+            return
+        if verdict.meaning is Meaning.PERMANENT:
+            raise RefusedStatusError(verdict.cause, response.status_code, exc_type)
+        raise error_of(verdict, _retry_after(response))
+
+
+def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _read(response: requests.Response, ends: float) -> None:
+    """Read the body within the time: a server that drips bytes must not hold us."""
+    chunks, size = [], 0
+    for chunk in response.iter_content(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+        if time.monotonic() > ends or size > _MOST_BYTES:
+            response.close()
+            raise requests.exceptions.ReadTimeout("the answer took too long")
+    # What `content` and `json()` of the response answer from now on.
+    response._content = b"".join(chunks)  # noqa: SLF001  requests has no other way
+
+
+def _json_of(response: requests.Response) -> dict[str, Any] | None:
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdecimal() else None
+
+
+def _never_connected(error: BaseException) -> bool:
+    """Tell whether the connection was refused before anything was sent."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    reason = error.args[0] if error.args else None
+    inner = getattr(reason, "reason", None)
+    return type(inner).__name__ in {"NewConnectionError", "NameResolutionError"}
