@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""Operators' commands: data on stdout, talk on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from frappe_enroll_sdk import EnrollSDK
+from frappe_enroll_sdk.codec import dump
+
+
+Command = Callable[..., Any]
+
+_ACTOR = click.option(
+    "--actor", required=True, envvar="ENROLL_ACTOR", show_envvar=True, help="Who acts."
+)
+_REASON = click.option("--reason", required=True, help="Why; goes into the audit trail.")
+_LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=50)
+_STATE = click.option("--state", help="Only this state.")
+
+
+def _print(records: Any) -> None:
+    """Print records as JSON lines."""
+    for record in records:
+        click.echo(json.dumps(dump(record), ensure_ascii=False))
+
+
+@click.command()
+def stats() -> None:
+    """Print the queue's numbers."""
+    with EnrollSDK.from_env() as sdk:
+        _print([sdk.admin.stats()])
+
+
+@click.group()
+def jobs() -> None:
+    """List, show, retry and requeue jobs."""
+
+
+@jobs.command("list")
+@_STATE
+@_LIMIT
+def list_jobs(state: str | None, limit: int) -> None:
+    """List jobs as JSON lines."""
+    with EnrollSDK.from_env() as sdk:
+        _print(sdk.admin.jobs(state=state, limit=limit).items)
+
+
+@jobs.command("show")
+@click.argument("key")
+def show_job(key: str) -> None:
+    """Show one job with its errors."""
+    with EnrollSDK.from_env() as sdk:
+        job = sdk.storage.jobs.find(key)
+        if job is None:
+            raise click.ClickException("there is no such job")
+        _print([job])
+
+
+@jobs.command("retry")
+@click.argument("name")
+def retry_job(name: str) -> None:
+    """Make one job due now: by job key, event id or enrollment id."""
+    with EnrollSDK.from_env() as sdk:
+        sdk.admin.retry(name)
+        click.echo("due now", err=True)
+
+
+@jobs.command("requeue")
+@_LIMIT
+def requeue_jobs(limit: int) -> None:
+    """Make dead jobs due now, oldest first."""
+    with EnrollSDK.from_env() as sdk:
+        click.echo(sdk.admin.requeue(limit))
+
+
+@click.group()
+def events() -> None:
+    """List, show, replay and prune payment events."""
+
+
+@events.command("list")
+@_STATE
+@_LIMIT
+def list_events(state: str | None, limit: int) -> None:
+    """List events as JSON lines."""
+    with EnrollSDK.from_env() as sdk:
+        _print(sdk.admin.events(state=state, limit=limit).items)
+
+
+@events.command("show")
+@click.argument("event_id")
+def show_event(event_id: str) -> None:
+    """Show one event."""
+    with EnrollSDK.from_env() as sdk:
+        event = sdk.storage.events.find(event_id)
+        if event is None:
+            raise click.ClickException("there is no such event")
+        _print([event])
+
+
+@events.command("replay")
+@click.argument("event_id")
+def replay_event(event_id: str) -> None:
+    """Give a stored event its effect again; nothing doubles."""
+    with EnrollSDK.from_env() as sdk:
+        _print([sdk.admin.replay_event(event_id)])
+
+
+@events.command("prune")
+@click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True)
+def prune_events(days: int) -> None:
+    """Null the payloads of old events; their ids stay."""
+    with EnrollSDK.from_env() as sdk:
+        click.echo(sdk.admin.prune(events_older_than=timedelta(days=days))[0])
+
+
+@click.group()
+def coupons() -> None:
+    """Create, list, show and disable coupons."""
+
+
+@coupons.command("create")
+@click.option("--percent", required=True, help="Percent off, above 0, at most 100.")
+@click.option("--course", "course_id", help="The course it is good for.")
+@click.option("--any-course", is_flag=True, help="Good for every course.")
+@click.option("--email", help="The one learner it is good for.")
+@click.option("--code", help="What is typed; made up if not given.")
+@click.option("--max-redemptions", type=int, default=1, show_default=True)
+def create_coupon(percent: str, **terms: Any) -> None:
+    """Create a coupon and print it."""
+    with EnrollSDK.from_env() as sdk:
+        _print([sdk.coupons.create(percent, **terms)])
+
+
+@coupons.command("list")
+@_LIMIT
+def list_coupons(limit: int) -> None:
+    """List coupons as JSON lines."""
+    with EnrollSDK.from_env() as sdk:
+        _print(sdk.coupons.list(limit=limit).items)
+
+
+@coupons.command("show")
+@click.argument("code")
+def show_coupon(code: str) -> None:
+    """Show one coupon with its counts."""
+    with EnrollSDK.from_env() as sdk:
+        _print([sdk.coupons.get(code)])
+
+
+@coupons.command("disable")
+@click.argument("code")
+def disable_coupon(code: str) -> None:
+    """Disable a coupon; seats that are taken stay."""
+    with EnrollSDK.from_env() as sdk:
+        sdk.coupons.disable(code)
+
+
+@click.group()
+def enrollments() -> None:
+    """List, show, revoke and reinstate enrollments."""
+
+
+@enrollments.command("list")
+@click.option("--email", help="Only this learner's.")
+@click.option("--course", "course_id", help="Only this course's.")
+@click.option("--status", help="Only this status.")
+@_LIMIT
+def list_enrollments(**filters: Any) -> None:
+    """List enrollments as JSON lines."""
+    with EnrollSDK.from_env() as sdk:
+        _print(sdk.enrollments.list(**filters).items)
+
+
+@enrollments.command("show")
+@click.argument("enrollment_id")
+def show_enrollment(enrollment_id: str) -> None:
+    """Show the timeline of one enrollment."""
+    with EnrollSDK.from_env() as sdk:
+        row = sdk.enrollments.get(enrollment_id)
+    click.echo(f"{row.id}  {row.course_id}  {row.status}  LMS: {row.lms_status}")
+    for entry in row.history:
+        click.echo(f"{entry.at.isoformat()}  {entry.status:17}  {entry.fact}")
+
+
+def _order(group: click.Group, verb: str, about: str) -> None:
+    """Add a command that speaks an operator's word."""
+
+    @group.command(verb, help=about)
+    @click.argument("enrollment_id")
+    @_ACTOR
+    @_REASON
+    def order(enrollment_id: str, actor: str, reason: str) -> None:
+        with EnrollSDK.from_env() as sdk:
+            row = getattr(sdk.enrollments, verb)(enrollment_id, actor, reason)
+            click.echo(str(row.status))
+
+
+@click.group()
+def quarantine() -> None:
+    """List, accept and dismiss payments that are held."""
+
+
+@quarantine.command("list")
+@_LIMIT
+def list_quarantine(limit: int) -> None:
+    """List what is on hold, as JSON lines."""
+    with EnrollSDK.from_env() as sdk:
+        _print(sdk.admin.quarantine(limit=limit).items)
+
+
+_order(enrollments, "revoke", "Take the right to the course away.")
+_order(enrollments, "reinstate", "Give the right to the course back.")
+_order(quarantine, "accept", "Enroll one that is on hold.")
+_order(quarantine, "dismiss", "End one that is on hold.")

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: MIT
+"""
+What the demo plays, and what each scenario must leave on all three sides.
+
+Each scenario returns (expected, observed): the store, the provider and the LMS are
+asked, nothing is taken from the answers alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from frappe_enroll_sandbox.stripe_webhooks import sign
+
+from .stage import COURSE, WEBHOOK_SECRET, Stage, call
+
+
+Facts = dict[str, Any]
+Say = Callable[[str], None]
+Scenario = Callable[[Stage, Say], tuple[Facts, Facts]]
+
+_RACERS, _COPIES = 50, 20
+
+
+def _seen(stage: Stage, email: str, enrollment_id: str) -> Facts:
+    """Return what the three sides hold of one enrollment."""
+    row = stage.sdk.enrollments.get(enrollment_id)
+    session = stage.stripe.account.sessions.get(row.session_id or "")
+    return {
+        "enrollment": str(row.status),
+        "session": session["payment_status"] if session else None,
+        "lms_rows": stage.lms_rows(email),
+    }
+
+
+def paid_enrollment(stage: Stage, say: Say) -> tuple[Facts, Facts]:
+    """Pay for a course and be enrolled."""
+    answer = stage.checkout("ada@example.com").body
+    say(f"checkout: {answer['amount']}, payment page {answer['payment_url']}")
+    stage.press_pay(answer["payment_url"])
+    say("the learner pays; Stripe delivers the signed webhook")
+    stage.wait_status(answer["enrollment_id"], "enrolled")
+    expected = {"enrollment": "enrolled", "session": "paid", "lms_rows": 1}
+    return expected, _seen(stage, "ada@example.com", answer["enrollment_id"])
+
+
+def full_grant(stage: Stage, say: Say) -> tuple[Facts, Facts]:
+    """Use a coupon of 100 % and be enrolled at once, without a payment."""
+    code = stage.sdk.coupons.create(100, COURSE).code
+    answer = stage.checkout("grace@example.com", code).body
+    say(f"a full grant is redeemed: {answer['status']} without a payment")
+    stage.wait_status(answer["enrollment_id"], "enrolled")
+    coupon = stage.sdk.coupons.get(code)
+    seen = _seen(stage, "grace@example.com", answer["enrollment_id"])
+    expected = {"enrollment": "enrolled", "session": None, "lms_rows": 1, "redeemed": 1}
+    return expected, seen | {"redeemed": coupon.redeemed}
+
+
+def partial_grant(stage: Stage, say: Say) -> tuple[Facts, Facts]:
+    """Use a coupon of 40 %, pay the rest and be enrolled."""
+    code = stage.sdk.coupons.create(40, COURSE).code
+    answer = stage.checkout("edsger@example.com", code).body
+    say(f"40 % off: {answer['discount']} off {answer['price']}, {answer['amount']} due")
+    stage.press_pay(answer["payment_url"])
+    stage.wait_status(answer["enrollment_id"], "enrolled")
+    seen = _seen(stage, "edsger@example.com", answer["enrollment_id"])
+    paid = [s for s in stage.stripe.account.sessions.values() if s["client_reference_id"] == answer["enrollment_id"]]
+    expected = {
+        "enrollment": "enrolled",
+        "session": "paid",
+        "lms_rows": 1,
+        "paid_minor": 2940,
+        "redeemed": 1,
+    }
+    observed = seen | {
+        "paid_minor": paid[0]["amount_total"],
+        "redeemed": stage.sdk.coupons.get(code).redeemed,
+    }
+    return expected, observed
+
+
+def race_for_one_code(stage: Stage, say: Say) -> tuple[Facts, Facts]:
+    """Let 50 learners race for one code: one wins, 49 are told politely."""
+    code = stage.sdk.coupons.create(100, COURSE).code
+    emails = [f"racer{n}@example.com" for n in range(_RACERS)]
+    with ThreadPoolExecutor(_RACERS) as pool:
+        answers = list(pool.map(lambda email: stage.checkout(email, code), emails))
+    statuses = Counter(answer.status for answer in answers)
+    say(f"{_RACERS} learners at once: {dict(statuses)}")
+    coupon = stage.sdk.coupons.get(code)
+    winners = [a.body["enrollment_id"] for a in answers if a.status == 201]  # noqa: PLR2004
+    for winner in winners:
+        stage.wait_status(winner, "enrolled")
+    rows = sum(stage.lms_rows(email) for email in emails)
+    return (
+        {"won": 1, "refused_409": _RACERS - 1, "redeemed": 1, "held": 0, "lms_rows": 1},
+        {
+            "won": statuses[201],
+            "refused_409": statuses[409],
+            "redeemed": coupon.redeemed,
+            "held": coupon.reserved,
+            "lms_rows": rows,
+        },
+    )
+
+
+def same_event_in_parallel(stage: Stage, say: Say) -> tuple[Facts, Facts]:
+    """Deliver one event 20 times at once: one effect, every answer 2xx."""
+    answer = stage.checkout("barbara@example.com").body
+    stage.stripe.webhooks.held = True
+    stage.press_pay(answer["payment_url"])
+    stage.stripe.webhooks.drop()
+    stage.stripe.webhooks.held = False
+    event = next(reversed(stage.stripe.account.events.values()))
+    body = json.dumps(event).encode()
+    header = sign(body, WEBHOOK_SECRET, int(stage.clock.now().timestamp()))
+    with ThreadPoolExecutor(_COPIES) as pool:
+        answers = list(
+            pool.map(
+                lambda _: stage.post(
+                    "/webhooks/stripe", body, Stripe_Signature=header
+                ),
+                range(_COPIES),
+            )
+        )
+    outcomes = Counter(a.body["outcome"] for a in answers)
+    say(f"one event, {_COPIES} deliveries at once: {dict(outcomes)}")
+    stage.wait_status(answer["enrollment_id"], "enrolled")
+    history = stage.sdk.enrollments.history(answer["enrollment_id"])
+    seen = _seen(stage, "barbara@example.com", answer["enrollment_id"])
+    expected = {
+        "enrollment": "enrolled",
+        "session": "paid",
+        "lms_rows": 1,
+        "answers_2xx": _COPIES,
+        "times_confirmed": 1,
+    }
+    observed = seen | {
+        "answers_2xx": sum(a.status == 200 for a in answers),  # noqa: PLR2004
+        "times_confirmed": sum(e.fact == "paid" for e in history),
+    }
+    return expected, observed
+
+
+def forged_event(stage: Stage, say: Say) -> tuple[Facts, Facts]:
+    """Forge a payment: a wrong signature, then a right one over a wrong amount."""
+    answer = stage.checkout("mallory@example.com").body
+    row = stage.sdk.enrollments.get(answer["enrollment_id"])
+    forged = stage.stripe.account.sessions[row.session_id or ""]
+    told = {k: v for k, v in forged.items() if not k.startswith("_")} | {
+        "status": "complete",
+        "payment_status": "paid",
+        "payment_intent": "pi_forged",
+        "amount_total": 1,
+    }
+    event = {
+        "id": "evt_forged",
+        "object": "event",
+        "type": "checkout.session.completed",
+        "created": int(stage.clock.now().timestamp()),
+        "livemode": False,
+        "data": {"object": told},
+    }
+    body = json.dumps(event).encode()
+    now_s = int(stage.clock.now().timestamp())
+    wrong = sign(body, "whsec_not_the_secret", now_s)
+    first = stage.post("/webhooks/stripe", body, Stripe_Signature=wrong)
+    right = sign(body, WEBHOOK_SECRET, now_s)
+    second = stage.post("/webhooks/stripe", body, Stripe_Signature=right)
+    say(f"wrong signature: {first.status}; amount of 0.01: {second.body['outcome']}")
+    expected = {
+        "forged_status": 400,
+        "mismatch": "quarantined",
+        "enrollment": "on_hold",
+        "lms_rows": 0,
+    }
+    observed = {
+        "forged_status": first.status,
+        "mismatch": second.body["outcome"],
+        "enrollment": stage.status(answer["enrollment_id"]),
+        "lms_rows": stage.lms_rows("mallory@example.com"),
+    }
+    return expected, observed
+
+
+def lms_outage(stage: Stage, say: Say) -> tuple[Facts, Facts]:
+    """Let the LMS be down while a learner pays, then come back."""
+    answer = stage.checkout("radia@example.com").body
+    stage.lms.stop()
+    say("the LMS goes down; the learner pays")
+    stage.press_pay(answer["payment_url"])
+    during = stage.wait_status(answer["enrollment_id"], "confirmed")
+    owed = stage.lms_rows("radia@example.com")
+    stage.lms.start()
+    stage.clock.advance(120)
+    say("the LMS is back; the clock moves on by two minutes, nobody sleeps")
+    stage.wait_status(answer["enrollment_id"], "enrolled")
+    seen = _seen(stage, "radia@example.com", answer["enrollment_id"])
+    expected = {
+        "enrollment": "enrolled",
+        "session": "paid",
+        "lms_rows": 1,
+        "during": "confirmed",
+        "lms_rows_during": 0,
+    }
+    return expected, seen | {"during": during, "lms_rows_during": owed}
+
+
+def killed_process(stage: Stage, say: Say) -> tuple[Facts, Facts]:
+    """Kill a process between payment and enrollment; time alone recovers it."""
+    answer = stage.checkout("margaret@example.com").body
+    victim = stage.start_process()
+    try:
+        # The LMS writes the row, and the answer never arrives.
+        fault = stage.lms.fail_next(
+            "POST .*Enrollment", "commit_then_timeout", seconds=30
+        )
+        stage.stripe.webhooks.held = True
+        stage.press_pay(answer["payment_url"])
+        stage.stripe.webhooks.drop()
+        stage.stripe.webhooks.held = False
+        event = next(reversed(stage.stripe.account.events.values()))
+        body = json.dumps(event).encode()
+        header = sign(body, WEBHOOK_SECRET, int(stage.clock.now().timestamp()))
+        url = f"{victim.url}/webhooks/stripe"
+        headers = {"Stripe-Signature": header}
+        with ThreadPoolExecutor(1) as pool:
+            delivery = pool.submit(_deliver_quietly, url, body, headers)
+            stage.wait(lambda: fault.seen > 0 and stage.lms_rows("margaret@example.com") > 0)
+            before = stage.status(answer["enrollment_id"])
+            code = victim.kill()
+            stage.lms.heal()
+            delivery.result(30)
+    finally:
+        if victim.process.poll() is None:
+            victim.kill()
+    say(f"the process was killed (exit {code}) while the row was {before}")
+    stage.clock.advance(400)
+    say("the clock moves past its lease; the worker takes over and looks first")
+    stage.wait_status(answer["enrollment_id"], "enrolled")
+    seen = _seen(stage, "margaret@example.com", answer["enrollment_id"])
+    expected = {
+        "enrollment": "enrolled",
+        "session": "paid",
+        "lms_rows": 1,
+        "at_death": "confirmed",
+    }
+    return expected, seen | {"at_death": before}
+
+
+def _deliver_quietly(url: str, body: bytes, headers: dict[str, str]) -> None:
+    try:
+        call(url, body, headers)
+    except OSError:
+        # The other side was killed: no answer is what is wanted here.
+        return
+
+
+SCENARIOS: list[tuple[str, Scenario]] = [
+    ("paid enrollment", paid_enrollment),
+    ("full grant", full_grant),
+    ("partial grant, paid", partial_grant),
+    ("50 learners race for one code", race_for_one_code),
+    ("one event delivered 20 times at once", same_event_in_parallel),
+    ("forged event", forged_event),
+    ("LMS outage and recovery", lms_outage),
+    ("process killed between payment and enrollment", killed_process),
+]

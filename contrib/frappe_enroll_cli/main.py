@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The command's entry: groups are imported when they are called."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from typing import Any
+
+import click
+
+
+#: Command → where it lives.
+_COMMANDS = {
+    "check": "frappe_enroll_cli.service:check",
+    "config": "frappe_enroll_cli.service:config",
+    "coupons": "frappe_enroll_cli.admin:coupons",
+    "demo": "frappe_enroll_cli.demo.command:demo",
+    "enrollments": "frappe_enroll_cli.admin:enrollments",
+    "events": "frappe_enroll_cli.admin:events",
+    "jobs": "frappe_enroll_cli.admin:jobs",
+    "plugins": "frappe_enroll_cli.service:plugins",
+    "quarantine": "frappe_enroll_cli.admin:quarantine",
+    "serve": "frappe_enroll_cli.service:serve",
+    "setup": "frappe_enroll_cli.service:setup",
+    "stats": "frappe_enroll_cli.admin:stats",
+    "worker": "frappe_enroll_cli.service:worker",
+}
+_HELP = {
+    "check": "Check settings, schema, backends and plugins.",
+    "config": "Print the settings, secrets masked, or a template.",
+    "coupons": "Create, list, show and disable coupons.",
+    "demo": "Play the whole path on loopback and check it.",
+    "enrollments": "List, show, revoke and reinstate enrollments.",
+    "events": "List, show, replay and prune payment events.",
+    "jobs": "List, show, retry and requeue jobs.",
+    "plugins": "List the installed plugins and what became of them.",
+    "quarantine": "List, accept and dismiss payments that are held.",
+    "serve": "Serve the HTTP API on loopback for a quick start.",
+    "setup": "Create or upgrade the store's schema.",
+    "stats": "Print the queue's numbers.",
+    "worker": "Work through what is due.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for: ``--help`` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, without importing anything."""
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, name = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """Write the list from the table of texts."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_HELP.items()))
+
+
+@click.group(cls=LazyGroup)
+@click.option(
+    "--log-level",
+    default="WARNING",
+    envvar="LOG_LEVEL",
+    show_envvar=True,
+    help="Level of the log on stderr.",
+)
+@click.version_option(package_name="frappe-enroll-sdk")
+def cli(log_level: str) -> None:
+    """Turn a grant coupon or a payment into a Frappe LMS enrollment, exactly once."""
+    logging.basicConfig(level=log_level.upper(), stream=sys.stderr)
+
+
+def main() -> Any:
+    """Run the command; our errors become exit codes (sysexits.h)."""
+    try:
+        return cli(standalone_mode=True)
+    except Exception as error:
+        from frappe_enroll_sdk import errors  # noqa: PLC0415  only on failure
+
+        if not isinstance(error, errors.EnrollError):
+            raise
+        click.secho(f"ERROR: {error}", fg="red", err=True)
+        if isinstance(error, errors.ConfigurationError):
+            raise SystemExit(78) from error
+        raise SystemExit(69 if error.retryable else 1) from error

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Commands that run or examine the service."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import attrs
+import click
+
+from frappe_enroll_sdk import EnrollSDK, Settings
+from frappe_enroll_sdk.settings import describe, template
+
+
+@click.command()
+def setup() -> None:
+    """Create or upgrade the store's schema (idempotent)."""
+    with EnrollSDK.from_env() as sdk:
+        sdk.setup()
+        click.echo(f"{sdk.settings.storage_name}: the schema is up to date", err=True)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(*, as_json: bool) -> None:
+    """Check settings, schema, backends and plugins; exit 69 where one is down."""
+    with EnrollSDK.from_env() as sdk:
+        states = sdk.ping()
+        for name in sdk.plugins.missing_required:
+            states[f"plugin {name}"] = "missing"
+    if as_json:
+        click.echo(json.dumps(states))
+    else:
+        for name, state in states.items():
+            click.secho(f"{name:12} {state}", fg=None if state == "ok" else "red")
+    if any(state != "ok" for state in states.values()):
+        raise SystemExit(69)
+
+
+@click.command()
+@click.option("--template", "as_template", is_flag=True, help="Print all variables.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def config(*, as_template: bool, as_json: bool) -> None:
+    """Print every setting with its source, secrets masked."""
+    if as_template:
+        click.echo(template())
+        return
+    rows = describe(Settings.from_env())
+    if as_json:
+        keys = ("variable", "value", "source", "help")
+        click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
+        return
+    for variable, value, source, _ in rows:
+        click.echo(f"{variable}={value}  # {source}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plugins(*, as_json: bool) -> None:
+    """List the installed plugins and what became of them."""
+    with EnrollSDK.from_env() as sdk:
+        infos = sdk.plugins.infos
+    if as_json:
+        click.echo(json.dumps([attrs.asdict(info) for info in infos]))
+        return
+    for info in infos:
+        hooks = ", ".join(info.hooks)
+        line = f"{info.name:12} {info.status:9} {info.dist} {info.version}  {hooks}"
+        click.secho(f"{line} {info.error}", fg="red" if info.error else None)
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Work through what is due and exit (cron).")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=8,
+    envvar="WORKER_CONCURRENCY",
+    show_envvar=True,
+    help="Jobs at once.",
+)
+def worker(*, once: bool, concurrency: int) -> None:
+    """Work through what is due; SIGTERM finishes what runs and exits 0."""
+    with EnrollSDK.from_env() as sdk:
+        sdk.storage.check_schema()
+        if once:
+            report = sdk.run_jobs(limit=10_000, time_budget_s=240)
+            click.echo(json.dumps(attrs.asdict(report)))
+            return
+        work = sdk.worker(concurrency)
+        _stop_on_signals(work)
+        work.run()
+
+
+def _stop_on_signals(work: Any) -> None:
+    """Stop on the first signal; the second one ends the process at once."""
+
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        click.echo("stopping: finishing what runs", err=True)
+        work.stop()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, stop)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def serve(*, port: int) -> None:
+    """Serve the HTTP API on loopback (for a quick start, not for production)."""
+    from werkzeug.serving import run_simple  # noqa: PLC0415  an extra
+
+    from frappe_enroll_wsgi import create_app  # noqa: PLC0415
+
+    sdk = EnrollSDK.from_env()
+    sdk.storage.check_schema()
+    run_simple("127.0.0.1", port, create_app(sdk), threaded=True)
