@@ -12,7 +12,7 @@ The errors of the SDK: four families that decide what happens next.
     │   ├── DuplicateBackendError
     │   ├── PluginUnavailableError
     │   ├── SchemaError
-    │   ├── BackendRefusedError     credentials or rights refused, redirect, foreign page
+    │   ├── BackendRefusedError     refused rights, a redirect, a foreign page
     │   └── BlindKeyError           the LMS key can insert but not see
     ├── RejectedError               the request is refused for good: never retried
     │   ├── ValidationError
@@ -70,7 +70,7 @@ class EnrollError(Exception):
     public_message: str = "Something went wrong."
     family: ClassVar[str] = "unknown"
 
-    def __init__(  # noqa: PLR0913  every attribute may be overridden by name
+    def __init__(
         self,
         message: str | None = None,
         *,
@@ -155,7 +155,7 @@ class SchemaError(ConfigurationError):
 
 
 class BackendRefusedError(ConfigurationError):
-    """A backend refuses our credentials or rights, redirects, or is not what we expect."""
+    """A backend refuses our rights, redirects, or is not what we expect."""
 
     code = "backend_refused"
 
@@ -235,7 +235,7 @@ class CourseNotForSaleError(RejectedError):
 
 
 class CouponUnavailableError(RejectedError):
-    """The code can't be used for this course and learner (one answer for every cause)."""
+    """The code can't be used here and by this learner (one answer for all causes)."""
 
     code = "coupon_unavailable"
     http_status = 409

@@ -8,7 +8,7 @@ import hmac
 import secrets
 
 
-#: Letters and digits that nobody confuses when reading aloud or typing (no 0 O 1 I L U).
+#: Letters and digits that nobody confuses (no 0 O 1 I L U).
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 

@@ -177,10 +177,10 @@ class EnrollmentStore(Protocol):
 
         Status, `changes` (fields of `Enrollment` by name), the history entry, `due_at`,
         `updated_at` (the entry's `at`) and `version + 1` are one write; `tries` becomes
-        0 and `effects_owed` true. A row that leaves `states.LIVE` gives its slot back; one that enters it takes
-        the slot if it is free and otherwise goes on without. None = another version
-        stands (and its last entry's `op_id` is not this entry's: a write whose
-        acknowledgement was lost counts as ours).
+        0 and `effects_owed` true. A row that leaves `states.LIVE` gives its slot back;
+        one that enters it takes the slot if it is free and otherwise goes on without.
+        None = another version stands (and its last entry's `op_id` is not this entry's:
+        a write whose acknowledgement was lost counts as ours).
         """
         ...
 
@@ -188,7 +188,7 @@ class EnrollmentStore(Protocol):
         self, now: datetime, lease_s: float, limit: int
     ) -> tuple[Enrollment, ...]:
         """
-        Take rows with `due_at <= now`, oldest first, moving `due_at` to the lease's end.
+        Take due rows, oldest first, moving `due_at` to the lease's end.
 
         `tries` grows by one. Two callers never get the same row within a lease.
         """
@@ -294,7 +294,8 @@ class JobStore(Protocol):
         """
         End the job, or put it back as due (tries 0) when `seq` has grown meanwhile.
 
-        Either way `data` becomes empty: the work that it was kept for is done. Returns the state that now stands; None = the claim is lost.
+        Either way `data` becomes empty: the work that it was kept for is done. Returns
+        the state that now stands; None = the claim is lost.
         """
         ...
 

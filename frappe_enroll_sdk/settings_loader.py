@@ -33,7 +33,7 @@ class Secret:
         return bool(self.value)
 
 
-def option(  # noqa: D417
+def option(
     env: str,
     meaning: str,
     default: Any = None,
@@ -120,7 +120,7 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("must be text")  # noqa: TRY004  one class for all reasons
+        raise ValueError("must be text")
     return value.strip()
 
 

@@ -19,7 +19,9 @@ Command = Callable[..., Any]
 _ACTOR = click.option(
     "--actor", required=True, envvar="ENROLL_ACTOR", show_envvar=True, help="Who acts."
 )
-_REASON = click.option("--reason", required=True, help="Why; goes into the audit trail.")
+_REASON = click.option(
+    "--reason", required=True, help="Why; goes into the audit trail."
+)
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=50)
 _STATE = click.option("--state", help="Only this state.")
 

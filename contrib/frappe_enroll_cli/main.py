@@ -47,11 +47,15 @@ _HELP = {
 class LazyGroup(click.Group):
     """A group that imports a command when it is asked for: ``--help`` stays fast."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's
         """Return the names, without importing anything."""
         return sorted(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import one command."""
         target = _COMMANDS.get(cmd_name)
         if target is None:
@@ -61,7 +65,9 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(
-        self, ctx: click.Context, formatter: click.HelpFormatter
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's
+        formatter: click.HelpFormatter,
     ) -> None:
         """Write the list from the table of texts."""
         with formatter.section("Commands"):

@@ -142,7 +142,9 @@ class LMSSandbox(LoopbackServer):
                 token = base64.b64decode(token, validate=True).decode()
             except ValueError as error:
                 message = "broken Basic header"
-                raise FrappeRefusal(400, "InvalidAuthorizationToken", message) from error
+                raise FrappeRefusal(
+                    400, "InvalidAuthorizationToken", message
+                ) from error
         elif scheme != "token":
             raise FrappeRefusal(401, "AuthenticationError", "")
         if token != f"{self.api_key}:{self.api_secret}":

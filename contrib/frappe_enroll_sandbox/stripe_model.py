@@ -7,7 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 
@@ -31,7 +31,9 @@ class StripeRefusal(Exception):
     param: str | None = None
 
 
-def invalid(message: str, param: str | None = None, code: str | None = None) -> Any:
+def invalid(
+    message: str, param: str | None = None, code: str | None = None
+) -> NoReturn:
     """Raise an invalid_request_error."""
     raise StripeRefusal(400, "invalid_request_error", message, code, param)
 
@@ -53,7 +55,7 @@ class StripeAccount:
         self.refunds: dict[str, Json] = {}
         self.disputes: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
-        self.on_event: Callable[[Json], None] = lambda event: None
+        self.on_event: Callable[[Json], None] = lambda _event: None
         self._numbers = itertools.count(1)
 
     def now_s(self) -> int:
@@ -149,7 +151,7 @@ class StripeAccount:
             session = self.session(session_id)
             if session["status"] != "open":
                 invalid(
-                    "Only Checkout Sessions with a status in [\"open\"] can be expired. "
+                    'Only Checkout Sessions with a status in ["open"] can be expired. '
                     f"This Checkout Session has a status of {session['status']}."
                 )
             self._expire(session)
@@ -268,7 +270,7 @@ class StripeAccount:
 
     def emit(self, kind: str, inner: Json) -> Json:
         """Make an event of a change and hand it on."""
-        event = {
+        event: Json = {
             "id": self._id("evt"),
             "object": "event",
             "api_version": "2026-10-28.endive",

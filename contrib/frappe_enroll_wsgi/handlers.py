@@ -52,10 +52,9 @@ def checkout(sdk: EnrollSDK, request: Request) -> Response:
 
 def preview(sdk: EnrollSDK, request: Request) -> Response:
     """``POST /coupons/preview``: what the learner would pay; nothing is reserved."""
-    fields = _json(request, _PREVIEW_FIELDS)
-    found = sdk.coupons.preview(
-        fields.get("code"), fields.get("course_id"), fields.get("email")
-    )
+    fields: dict[str, Any] = dict.fromkeys(_PREVIEW_FIELDS)
+    fields |= _json(request, _PREVIEW_FIELDS)
+    found = sdk.coupons.preview(**fields)
     return _answer(
         {
             "kind": str(found.kind),
@@ -126,7 +125,7 @@ def come_back(sdk: EnrollSDK, request: Request) -> Response:
     return _page(*texts.get(row.status, ended))
 
 
-def healthz(sdk: EnrollSDK, request: Request) -> Response:
+def healthz(_sdk: EnrollSDK, _request: Request) -> Response:
     """``GET /healthz``: the process is up; no I/O."""
     return _answer({"status": "ok"})
 
@@ -138,7 +137,7 @@ class Readiness:
         self._at = float("-inf")
         self._health: dict[str, str] = {}
 
-    def __call__(self, sdk: EnrollSDK, request: Request) -> Response:
+    def __call__(self, sdk: EnrollSDK, _request: Request) -> Response:
         """Answer from a recent ping, or ping."""
         if time.monotonic() - self._at > _READY_S:
             self._health, self._at = sdk.ping(), time.monotonic()
@@ -227,5 +226,3 @@ def _page(title: str, text: str) -> Response:
         f"<title>{title}</title><h1>{title}</h1><p>{text}</p></html>"
     )
     return Response(html, content_type="text/html; charset=utf-8")
-
-

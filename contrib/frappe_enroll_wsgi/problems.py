@@ -69,6 +69,4 @@ def of_unknown(error: Exception) -> Response:
 
 
 def _problem(body: dict[str, object], status: int) -> Response:
-    return Response(
-        json.dumps(body), status, content_type="application/problem+json"
-    )
+    return Response(json.dumps(body), status, content_type="application/problem+json")

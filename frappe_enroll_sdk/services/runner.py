@@ -61,7 +61,7 @@ class Runner:
             self._settle(row.id, wish=Wish.DUE)
         except StorageUnavailableError:
             raise
-        except Exception as error:  # judged below, like every other failure
+        except Exception as error:  # noqa: BLE001  put off, like every failure
             return self._put_off(row, error)
         return "done"
 
@@ -143,7 +143,7 @@ class Runner:
             outcome = self._handle(claim)
         except (LeaseLostError, StorageUnavailableError) as error:
             return Verdict(action="lost", code=error.code)
-        except Exception as error:  # judged in one place
+        except Exception as error:  # noqa: BLE001  judged below
             return self._judge(job, error)
         policy = self._context.retry_policy
         return judge_outcome(outcome, tries=job.tries, policy=policy)

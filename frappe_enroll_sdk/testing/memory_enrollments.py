@@ -146,9 +146,7 @@ class MemoryEnrollments:
             row = self._rows.get(enrollment_id)
             if row is None or row.version != version:
                 return False
-            changes: dict[str, Any] = (
-                {"tries": 0, "effects_owed": False} if ok else {}
-            )
+            changes: dict[str, Any] = {"tries": 0, "effects_owed": False} if ok else {}
             self._rows[row.id] = attrs.evolve(row, due_at=due_at, **changes)
             return True
 

@@ -1,3 +1,2 @@
 # SPDX-License-Identifier: MIT
 """SQL storage on SQLAlchemy Core; SQLite is the embedded default."""
-

@@ -102,9 +102,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run one read transaction."""
-        with _our_errors(), self.engine().connect() as connection:
-            with connection.begin():
-                yield connection
+        with (
+            _our_errors(),
+            self.engine().connect() as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     def ensure_folder(self) -> None:
         """Make the file's folder, for the owner's eyes only."""

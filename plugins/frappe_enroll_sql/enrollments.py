@@ -199,9 +199,7 @@ class SQLEnrollments:
         if len(docs) <= limit:
             return Page(items=items)
         last = items[-1]
-        return Page(
-            items=items, next_cursor=cursor_of(to_ms(last.created_at), last.id)
-        )
+        return Page(items=items, next_cursor=cursor_of(to_ms(last.created_at), last.id))
 
 
 def _newest_first(after: list[Any] | None) -> Select[Any]:

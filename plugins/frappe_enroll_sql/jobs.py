@@ -224,7 +224,9 @@ class SQLJobs:
         if len(rows) <= limit:
             return Page(items=items)
         last = rows[limit - 1]
-        return Page(items=items, next_cursor=cursor_of(last._mapping[order], last.key))
+        return Page(
+            items=items, next_cursor=cursor_of(getattr(last, order.name), last.key)
+        )
 
     def stats(self, now: datetime, *, cap: int = 10_000) -> JobStats:
         """See `JobStore.stats`."""
@@ -239,10 +241,12 @@ class SQLJobs:
             oldest = connection.execute(
                 select(table.c.due_at).where(*due).order_by(table.c.due_at).limit(1)
             ).scalar()
-        oldest_at = None if oldest is None else datetime.fromtimestamp(
-            oldest / 1000, UTC
+        oldest_at = (
+            None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC)
         )
-        return JobStats(counts=counts, due_now=due_now, oldest_due_at=oldest_at, cap=cap)
+        return JobStats(
+            counts=counts, due_now=due_now, oldest_due_at=oldest_at, cap=cap
+        )
 
     def prune(self, before: datetime, limit: int) -> int:
         """See `JobStore.prune`."""
@@ -381,4 +385,6 @@ def _undecodable(row: Row[Any]) -> Job:
 
 def _count(connection: Connection, table: Table, cap: int, *where: Any) -> int:
     capped = select(table.c.key).where(*where).limit(cap).subquery()
-    return int(connection.execute(select(func.count()).select_from(capped)).scalar_one())
+    return int(
+        connection.execute(select(func.count()).select_from(capped)).scalar_one()
+    )

@@ -176,4 +176,3 @@ audit = Table(
     Index("audit_by_subject", "subject", "at", "id"),
     sqlite_strict=True,
 )
-

@@ -123,9 +123,7 @@ class SQLGates:
                 )
             return answer
 
-    def admit(
-        self, name: str, n: int, now: datetime, policy: GatePolicy
-    ) -> Admission:
+    def admit(self, name: str, n: int, now: datetime, policy: GatePolicy) -> Admission:
         """See `GateStore.admit`."""
         answer: Admission = self._change(
             name, lambda gate: gates.admit(gate, n, now, policy)

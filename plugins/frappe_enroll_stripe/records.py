@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Stripe's objects as plain dicts to our records; nothing of theirs is trusted to be there.
+Stripe's objects as plain dicts to our records; no field is trusted to be there.
 
 A `StripeObject` is no dict since stripe-python 15: it is turned into one at the edge,
 and signed bytes are plain JSON anyway, so this module sees dicts only.

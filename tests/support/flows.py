@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
-from support.world import COURSE, World
 
 from frappe_enroll_sdk.errors import EnrollError
+from support.world import COURSE, World
 
 
 @attrs.frozen

@@ -68,7 +68,11 @@ def partial_grant(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     stage.press_pay(answer["payment_url"])
     stage.wait_status(answer["enrollment_id"], "enrolled")
     seen = _seen(stage, "edsger@example.com", answer["enrollment_id"])
-    paid = [s for s in stage.stripe.account.sessions.values() if s["client_reference_id"] == answer["enrollment_id"]]
+    paid = [
+        s
+        for s in stage.stripe.account.sessions.values()
+        if s["client_reference_id"] == answer["enrollment_id"]
+    ]
     expected = {
         "enrollment": "enrolled",
         "session": "paid",
@@ -121,9 +125,7 @@ def same_event_in_parallel(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     with ThreadPoolExecutor(_COPIES) as pool:
         answers = list(
             pool.map(
-                lambda _: stage.post(
-                    "/webhooks/stripe", body, Stripe_Signature=header
-                ),
+                lambda _: stage.post("/webhooks/stripe", body, Stripe_Signature=header),
                 range(_COPIES),
             )
         )
@@ -230,7 +232,9 @@ def killed_process(stage: Stage, say: Say) -> tuple[Facts, Facts]:
         headers = {"Stripe-Signature": header}
         with ThreadPoolExecutor(1) as pool:
             delivery = pool.submit(_deliver_quietly, url, body, headers)
-            stage.wait(lambda: fault.seen > 0 and stage.lms_rows("margaret@example.com") > 0)
+            stage.wait(
+                lambda: fault.seen > 0 and stage.lms_rows("margaret@example.com") > 0
+            )
             before = stage.status(answer["enrollment_id"])
             code = victim.kill()
             stage.lms.heal()

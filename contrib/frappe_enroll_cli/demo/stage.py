@@ -22,6 +22,7 @@ from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sandbox.server import LoopbackServer
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import OffsetClock
+from frappe_enroll_sdk.settings_loader import Secret
 from frappe_enroll_wsgi import create_app
 
 
@@ -41,12 +42,12 @@ def demo_settings(stripe_url: str, lms_url: str, database: str, url: str) -> Set
     """Return the settings of every process on the stage."""
     return Settings(
         database_url=f"sqlite:///{database}",
-        stripe_secret_key="sk_test_sandbox",  # noqa: S106  the sandbox's
-        stripe_webhook_secret=WEBHOOK_SECRET,
+        stripe_secret_key=Secret("sk_test_sandbox"),
+        stripe_webhook_secret=(Secret(WEBHOOK_SECRET),),
         stripe_api_base=stripe_url,
         frappe_lms_url=lms_url,
-        frappe_lms_api_key="sandbox-key",
-        frappe_lms_api_secret="sandbox-secret",  # noqa: S106  the sandbox's
+        frappe_lms_api_key=Secret("sandbox-key"),
+        frappe_lms_api_secret=Secret("sandbox-secret"),
         frappe_lms_timeout_s=5,
         public_url=url,
         gate_closed_s=10,

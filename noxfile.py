@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""
+The test matrix: ``nox`` runs it all, ``nox -s tests`` one part.
+
+A Python that is not found is named and left out; the others must pass. Long runs have
+a small size by default; ``nox -s soak`` runs them at full size.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import nox
+
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+# Which Pythons a machine has is its own affair, in CI too: those missing are named.
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "typing", "tests", "tests_min", "wheel"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+PARALLEL = ["-n", "auto", "--dist", "worksteal"]
+
+
+def _find_pyenv() -> None:
+    """Let nox see the Pythons of pyenv, whatever its shims are set to."""
+    root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    for folder in sorted(root.glob("versions/3.*/bin")):
+        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+_find_pyenv()
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def oldest() -> list[str]:
+    """Return every lower bound of the project and its extras as a pin."""
+    project = PROJECT["project"]
+    wanted = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        wanted.extend(extra)
+    pins = [r for r in wanted if not r.startswith(project["name"])]
+    return sorted({re.sub(r">=", "==", pin) for pin in pins})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, import direction."""
+    session.install("-e", ".[all]", *group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Types: mypy strict over all that ships."""
+    session.install("-e", ".[all]", *group("typing"), *group("test"))
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """All tests, on every Python that is found."""
+    session.install("-e", ".[all]", *group("test"))
+    session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session(python="3.11")
+def tests_min(session: nox.Session) -> None:
+    """All tests, with the oldest versions of the dependencies that we promise."""
+    session.install("-e", ".[all]", *group("test"), *oldest())
+    session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build; install without extras and with all; test what was built."""
+    session.install("build", "twine", "pytest")
+    folder = Path(session.create_tmp()) / "dist"
+    session.run("python", "-m", "build", "--outdir", str(folder))
+    built = sorted(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime)[-1]
+    session.run("twine", "check", "--strict", str(built))
+    session.install("--force-reinstall", "--no-deps", str(built))
+    session.install("attrs", "cattrs", "pluggy")
+    session.run("python", "-I", "tests/packaging/bare.py")
+    session.install(f"{built}[all]", *group("test"))
+    installed = {"ENROLL_EXPECT_INSTALLED": "1"}
+    session.run("pytest", *PARALLEL, *session.posargs, env=installed)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run the kill, race and interleaving tests at full size."""
+    session.install("-e", ".[all]", *group("test"))
+    full = {"ENROLL_TEST_SIZE": "full"}
+    session.run("pytest", *PARALLEL, "--timeout=3000", *session.posargs, env=full)
