@@ -18,6 +18,9 @@ import pytest
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
+# The suites' asserts explain themselves like a test's own.
+pytest.register_assert_rewrite("frappe_enroll_sdk.testing.conformance")
+
 
 @pytest.fixture
 def enroll_fakes() -> SimpleNamespace:

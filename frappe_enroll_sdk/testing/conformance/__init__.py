@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""
+What a backend has to keep, as pytest suites for plugin authors.
+
+Subclass one and give it its one fixture::
+
+    from frappe_enroll_sdk.testing.conformance import StorageConformance
+
+
+    class TestMyStorage(StorageConformance):
+        @pytest.fixture
+        def storage_factory(self, tmp_path):
+            return functools.partial(MyStorage, str(tmp_path / "store"))
+
+`PaymentsConformance` wants the fixture `payments_driver`, `LMSConformance` the fixture
+`lms_driver`; their modules tell what a driver is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+
+_MODULES = {
+    "LMSConformance": "lms",
+    "PaymentsConformance": "payments",
+    "StorageConformance": "storage",
+}
+
+__all__ = ["LMSConformance", "PaymentsConformance", "StorageConformance"]  # noqa: F822  by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    """Import the suite that is asked for (the racers' processes want none)."""
+    if name not in _MODULES:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

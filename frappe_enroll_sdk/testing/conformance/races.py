@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""
+Callers that race: threads of this process, and processes of their own.
+
+Each racer opens the store by the suite's factory, waits for the others, and acts.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ...interfaces import Storage
+
+
+Factory = Callable[[], Storage]
+#: What a racer does: (storage, its number) to an answer.
+Act = Callable[[Storage, int], Any]
+
+_START_S, _END_S = 60, 120
+
+
+def crosses_processes(factory: Factory) -> bool:
+    """Tell whether another process can open the same store."""
+    try:
+        pickle.dumps(factory)
+    except Exception:  # noqa: BLE001  whatever can't be pickled stays in its process
+        return False
+    return True
+
+
+def race_threads(factory: Factory, act: Act, count: int) -> list[Any]:
+    """Let `count` threads act at once; return their answers, or raise the first error."""
+    storage, barrier = factory(), threading.Barrier(count)
+    answers: list[Any] = [None] * count
+
+    def run(number: int) -> None:
+        barrier.wait(_START_S)
+        try:
+            answers[number] = act(storage, number)
+        except Exception as error:  # noqa: BLE001  raised below, in the caller's thread
+            answers[number] = error
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_END_S)
+    return _checked(answers)
+
+
+def race_processes(
+    factory: Factory, act: Act, count: int, *, processes: int = 3
+) -> list[Any]:
+    """Let `count` racers act at once, spread over processes; `act` is importable."""
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(processes), context.Queue()
+    shares = [range(first, count, processes) for first in range(processes)]
+    children = [
+        context.Process(target=_child, args=(factory, act, share, barrier, queue))
+        for share in shares
+    ]
+    for child in children:
+        child.start()
+    answers = [answer for _ in children for answer in queue.get(timeout=_END_S)]
+    for child in children:
+        child.join(_END_S)
+        assert child.exitcode == 0
+    return _checked(answers)
+
+
+def _child(factory: Factory, act: Act, share: range, barrier: Any, queue: Any) -> None:
+    storage = factory()
+    storage.now()
+    barrier.wait(_START_S)
+    queue.put(race_threads(lambda: storage, _Numbered(act, share), len(share)))
+    storage.close()
+
+
+class _Numbered:
+    """An act under the numbers of a share."""
+
+    def __init__(self, act: Act, share: range) -> None:
+        self._act, self._share = act, share
+
+    def __call__(self, storage: Storage, number: int) -> Any:
+        return self._act(storage, self._share[number])
+
+
+def _checked(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
+
+
+def reserve_one(storage: Storage, number: int) -> str:
+    """Reserve a seat for a holder of one's own."""
+    from .records import NOW, after  # noqa: PLC0415  children import what they need
+
+    holder = f"enr_{number:04d}"
+    return str(storage.coupons.reserve("GRANT-1", holder, NOW, after(900)).outcome)
+
+
+def redeem_or_release(storage: Storage, number: int) -> str:
+    """Reserve; then redeem (even numbers) or give back (odd ones)."""
+    outcome = reserve_one(storage, number)
+    holder = f"enr_{number:04d}"
+    if outcome != "reserved":
+        return outcome
+    if number % 2:
+        return str(storage.coupons.release("GRANT-1", holder))
+    storage.coupons.bind("GRANT-1", holder)
+    return "redeemed" if storage.coupons.redeem("GRANT-1", holder) else "lost"
+
+
+def open_one_slot(storage: Storage, number: int) -> bool:
+    """Open a row for a slot that all racers want."""
+    from .records import enrollment  # noqa: PLC0415
+
+    row = enrollment(number, email="all@example.com")
+    return storage.enrollments.open(row).opened
+
+
+def write_version_one(storage: Storage, number: int) -> bool:
+    """Write the row where it still has version 1."""
+    from ...models import Status  # noqa: PLC0415
+    from .records import entry, enrollment  # noqa: PLC0415
+
+    row_id, change = enrollment().id, entry(2, Status.PENDING, op_id=f"op-{number}")
+    done = storage.enrollments.transition(row_id, 1, Status.PENDING, change, None, {})
+    return done is not None
+
+
+def claim_jobs(storage: Storage, number: int) -> list[str]:
+    """Claim what is due, a few at a time, until nothing is left."""
+    from .records import NOW  # noqa: PLC0415
+
+    keys: list[str] = []
+    while got := storage.jobs.claim(f"w{number}", NOW, 60, 3):
+        keys += [job.key for job in got]
+    return keys
+
+
+def claim_rows(storage: Storage, _number: int) -> list[str]:
+    """Claim due enrollments, a few at a time, until nothing is left."""
+    from .records import after  # noqa: PLC0415
+
+    ids: list[str] = []
+    while got := storage.enrollments.claim_due(after(1000), 60, 3):
+        ids += [row.id for row in got]
+    return ids
+
+
+def record_one_event(storage: Storage, _number: int) -> bool:
+    """Deliver one event."""
+    from .records import NOW  # noqa: PLC0415
+
+    return storage.events.record("evt_1", {"type": "t"}, now=NOW).new
+
+
+def hold_permit(storage: Storage, number: int) -> bool:
+    """Ask for one of two permits."""
+    from .records import NOW, after  # noqa: PLC0415
+
+    return storage.gates.hold("lms.users", f"job-{number}", 2, NOW, after(60))
+
+
+def become_probe(storage: Storage, _number: int) -> bool:
+    """Ask a closed gate whose time has come."""
+    from ...models import GatePolicy  # noqa: PLC0415
+    from .records import after  # noqa: PLC0415
+
+    return storage.gates.admit("lms", 1, after(100), GatePolicy()).probe
