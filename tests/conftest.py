@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,21 @@ def loopback_only():
     socket.socket.connect = connect
     yield
     socket.socket.connect = real
+
+
+@pytest.fixture
+def db_folder(tmp_path):
+    """
+    Return a folder for many short-lived databases, in memory where there is one.
+
+    What dies here is the process, never the machine, so nothing needs a disk.
+    """
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,8 @@ def _queue(name: str) -> Table:
         Column("kind", Text, nullable=False),
         Column("state", Text, _one_of("state", JobState), nullable=False),
         Column("due_at", Integer, nullable=False),
+        # The same while the job may be claimed (due or running), else null.
+        Column("claim_at", Integer),
         Column("token", Text),
         Column("pruned", Integer, nullable=False, server_default="0"),
         Column("created_at", Integer, nullable=False),
@@ -139,9 +141,13 @@ def _queue(name: str) -> Table:
         # Claims and recovery of lapsed leases read this one index.
         Index(
             f"{name}_claimable",
-            "due_at",
+            "claim_at",
             "key",
-            sqlite_where=text("state IN ('due', 'running')"),
+            sqlite_where=text("claim_at IS NOT NULL"),
+        ),
+        CheckConstraint(
+            "(claim_at IS NOT NULL) = (state IN ('due', 'running'))",
+            name="claimable_or_ended",
         ),
         Index(f"{name}_by_token", "token", unique=True),
         Index(f"{name}_by_state", "state", "due_at", "key"),

@@ -16,14 +16,14 @@ NAMES = [flow.name for flow in FLOWS]
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def new_world(request, tmp_path):
+def new_world(request, db_folder):
     """Return a maker of worlds on each store."""
     count = iter(range(100_000))
 
     def make(**settings):
         if request.param == "memory":
             return World(**settings)
-        path = tmp_path / f"{next(count)}.sqlite3"
+        path = db_folder / f"{next(count)}.sqlite3"
         return World(lambda: SQLStorage(f"sqlite:///{path}"), **settings)
 
     return make

@@ -28,7 +28,7 @@ _MODULES = {
     "StorageConformance": "storage",
 }
 
-__all__ = ["LMSConformance", "PaymentsConformance", "StorageConformance"]  # noqa: F822  by __getattr__
+__all__ = ["LMSConformance", "PaymentsConformance", "StorageConformance"]
 
 
 def __getattr__(name: str) -> Any:

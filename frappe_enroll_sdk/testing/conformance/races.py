@@ -33,7 +33,7 @@ def crosses_processes(factory: Factory) -> bool:
 
 
 def race_threads(factory: Factory, act: Act, count: int) -> list[Any]:
-    """Let `count` threads act at once; return their answers, or raise the first error."""
+    """Let `count` threads act at once; return their answers or raise an error."""
     storage, barrier = factory(), threading.Barrier(count)
     answers: list[Any] = [None] * count
 
@@ -128,7 +128,7 @@ def open_one_slot(storage: Storage, number: int) -> bool:
 def write_version_one(storage: Storage, number: int) -> bool:
     """Write the row where it still has version 1."""
     from ...models import Status  # noqa: PLC0415
-    from .records import entry, enrollment  # noqa: PLC0415
+    from .records import enrollment, entry  # noqa: PLC0415
 
     row_id, change = enrollment().id, entry(2, Status.PENDING, op_id=f"op-{number}")
     done = storage.enrollments.transition(row_id, 1, Status.PENDING, change, None, {})

@@ -24,13 +24,15 @@ def after(seconds: float) -> datetime:
 
 def coupon(code: str = "GRANT-1", **terms: Any) -> Coupon:
     """Return a coupon."""
-    given = {"percent_off": Decimal("33.5"), "created_at": NOW} | terms
+    given: dict[str, Any] = {"percent_off": Decimal("33.5"), "created_at": NOW} | terms
     return Coupon(code=code, **given)
 
 
-def entry(version: int, status: Status, fact: str = "test", **more: Any) -> Any:
+def entry(
+    version: int, status: Status, fact: str = "test", **more: Any
+) -> HistoryEntry:
     """Return a history entry."""
-    given = {"at": after(version), "op_id": f"op-{version}"} | more
+    given: dict[str, Any] = {"at": after(version), "op_id": f"op-{version}"} | more
     return HistoryEntry(version=version, status=status, fact=fact, **given)
 
 

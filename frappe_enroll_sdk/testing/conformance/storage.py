@@ -177,5 +177,5 @@ class StorageConformance(
         assert ids == ["a-4", "a-3", "a-2", "a-1", "a-0"]
         assert rest.next_cursor is None
         own = storage.audit.list(subject="enr_1").items
-        assert ["a-3", "a-1"] == [entry.id for entry in own]
+        assert [entry.id for entry in own] == ["a-3", "a-1"]
         assert own[0].detail == {"n": 3}

@@ -182,10 +182,10 @@ class EnrollmentChecks:
         for number, due in ((1, 30), (2, 10), (3, 20), (4, 5000)):
             storage.enrollments.open(enrollment(number, due_at=after(due)))
         claimed = storage.enrollments.claim_due(after(30), 60, 2)
-        assert ["enr_0002", "enr_0003"] == [row.id for row in claimed]
+        assert [row.id for row in claimed] == ["enr_0002", "enr_0003"]
         assert all((row.due_at, row.tries) == (after(90), 1) for row in claimed)
         rest = storage.enrollments.claim_due(after(30), 60, 10)
-        assert ["enr_0001"] == [row.id for row in rest]
+        assert [row.id for row in rest] == ["enr_0001"]
         assert storage.enrollments.claim_due(after(89), 60, 10) == ()
         again = storage.enrollments.claim_due(after(90), 60, 10)
         assert {row.id: row.tries for row in again} == {
@@ -244,12 +244,12 @@ class EnrollmentChecks:
             storage.enrollments.open(row)
             if number > 4:
                 write(storage, row, Status.CONFIRMED, lms_status=LMSStatus.RETRYING)
-        assert [7, 6, 5, 4, 3, 2, 1] == _numbers(storage)
-        assert [7, 5, 3, 1] == _numbers(storage, email="l1@x.org")
-        assert [3] == _numbers(storage, course_id="c3")
-        assert [7, 6, 5] == _numbers(storage, status=Status.CONFIRMED)
-        assert [7, 6, 5] == _numbers(storage, lms_status=LMSStatus.RETRYING)
-        assert [6] == _numbers(storage, email="l0@x.org", status=Status.CONFIRMED)
+        assert _numbers(storage) == [7, 6, 5, 4, 3, 2, 1]
+        assert _numbers(storage, email="l1@x.org") == [7, 5, 3, 1]
+        assert _numbers(storage, course_id="c3") == [3]
+        assert _numbers(storage, status=Status.CONFIRMED) == [7, 6, 5]
+        assert _numbers(storage, lms_status=LMSStatus.RETRYING) == [7, 6, 5]
+        assert _numbers(storage, email="l0@x.org", status=Status.CONFIRMED) == [6]
 
     def test_race_for_a_slot_opens_one_row(self, storage_factory, spread):
         """However many open at once: one row."""

@@ -78,8 +78,8 @@ class QueueChecks:
             add(storage.jobs, f"job-{number}", due)
         first = storage.jobs.claim("w", after(30), 60, 2)
         rest = storage.jobs.claim("w", after(30), 60, 10)
-        assert ["job-2", "job-3"] == [job.key for job in first]
-        assert ["job-1"] == [job.key for job in rest]
+        assert [job.key for job in first] == ["job-2", "job-3"]
+        assert [job.key for job in rest] == ["job-1"]
         tokens = {job.token for job in (*first, *rest)}
         assert len(tokens) == 3
         assert all(job.state is JobState.RUNNING for job in first)
@@ -90,7 +90,7 @@ class QueueChecks:
         add(storage.jobs, "job-1", kind="mail")
         add(storage.jobs, "job-2", kind="sync")
         claimed = storage.jobs.claim("w", NOW, 60, 10, kinds={"sync"})
-        assert ["job-2"] == [job.key for job in claimed]
+        assert [job.key for job in claimed] == ["job-2"]
         assert storage.jobs.claim("w", NOW, 60, 10, kinds=set()) == ()
 
     def test_claim_by_key_takes_only_what_is_due(self, storage: Storage):
@@ -248,7 +248,7 @@ class QueueChecks:
         assert len(numbers) <= 20
 
     def test_retry_takes_due_and_dead_jobs_only(self, storage: Storage):
-        """The button works on what waits and on what is dead, never on a running job."""
+        """The button works on what waits or is dead, never on a running job."""
         jobs = storage.jobs
         add(jobs, due=500)
         assert jobs.retry("job-1", NOW)
@@ -282,7 +282,7 @@ class QueueChecks:
         by_due = [f"job-{n}" for n in (6, 5, 4, 3, 2, 1, 0)]
         assert by_due == _keys(storage.jobs, state=JobState.DUE)
         assert {"job-0", "job-3", "job-6"} == set(_keys(storage.jobs, kind="mail"))
-        assert [] == _keys(storage.jobs, state=JobState.DEAD)
+        assert _keys(storage.jobs, state=JobState.DEAD) == []
 
     def test_stats_count_by_state(self, storage: Storage):
         """Counts, what is due and since when, each capped."""
@@ -384,7 +384,7 @@ class EventChecks:
         """An event and a job of one key are two things."""
         storage.events.record("same", {"type": "t"}, now=NOW)
         add(storage.jobs, "same")
-        assert ["same"] == [job.key for job in storage.jobs.claim("w", NOW, 60, 9)]
+        assert [job.key for job in storage.jobs.claim("w", NOW, 60, 9)] == ["same"]
         assert found(storage.events, "same").state is JobState.DUE
 
     def test_race_of_deliveries_has_one_first(self, storage_factory, spread):

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""One call of every verb of every small store, on a store with something in it."""
+
+from __future__ import annotations
+
+from frappe_enroll_sdk.models import AuditEntry, GatePolicy, JobState, LMSStatus, Status
+from frappe_enroll_sdk.testing.conformance.records import (
+    NOW,
+    after,
+    coupon,
+    enrollment,
+    entry,
+    try_error,
+)
+
+
+def fill(storage) -> None:
+    """Put a row of each sort into an empty store; the keys are the verbs' own."""
+    storage.setup()
+    for code in ("GRANT-1", "FULL"):
+        storage.coupons.create(coupon(code))
+    storage.coupons.reserve("FULL", "enr_0009", NOW, after(10))
+    storage.enrollments.open(enrollment(1, idempotency_key="key-1"))
+    for store in (storage.jobs, storage.events):
+        for key in ("due", "running", "dead", "done"):
+            store.enqueue(key, "sync", {"type": "t"}, NOW, now=NOW)
+    for store in (storage.jobs, storage.events):
+        token(store, "running")
+        store.bury(token(store, "dead"), 1, NOW, try_error())
+        store.complete(token(store, "done"), 1, NOW)
+    storage.audit.append(_audit("a-1"))
+    storage.gates.hold("lms", "h-1", 2, NOW, after(60))
+
+
+def token(store, key) -> str:
+    """Return the token of a claim of this job (a new one, or the one that runs)."""
+    job = store.claim_key(key, "w", NOW, 60) or store.find(key)
+    return job.token
+
+
+def _audit(name):
+    return AuditEntry(id=name, at=NOW, actor="a", action="b", subject="s")
+
+
+def _queue_verbs(name):
+    def verb(call):
+        return lambda storage: call(getattr(storage, name))
+
+    return {
+        f"{name}.enqueue": verb(lambda s: s.enqueue("new", "k", {}, NOW, now=NOW)),
+        f"{name}.enqueue_known": verb(
+            lambda s: s.enqueue("done", "k", {"n": 2}, NOW, now=NOW)
+        ),
+        f"{name}.claim": verb(lambda s: s.claim("w", after(100), 60, 10)),
+        f"{name}.claim_kinds": verb(
+            lambda s: s.claim("w", after(100), 60, 10, kinds={"sync"})
+        ),
+        f"{name}.claim_key": verb(lambda s: s.claim_key("due", "w", NOW, 60)),
+        f"{name}.heartbeat": verb(
+            lambda s: s.heartbeat(s.find("running").token, after(1), 60, data={"a": 1})
+        ),
+        f"{name}.complete": verb(
+            lambda s: s.complete(s.find("running").token, 1, after(1))
+        ),
+        f"{name}.reschedule": verb(
+            lambda s: s.reschedule(s.find("running").token, after(120), after(1))
+        ),
+        f"{name}.bury": verb(
+            lambda s: s.bury(s.find("running").token, 1, after(1), try_error())
+        ),
+        f"{name}.release": verb(lambda s: s.release(s.find("running").token, after(1))),
+        f"{name}.retry": verb(lambda s: s.retry("dead", after(1))),
+        f"{name}.requeue": verb(lambda s: s.requeue(10, after(1))),
+        f"{name}.find": verb(lambda s: s.find("due")),
+        f"{name}.list": verb(lambda s: s.list()),
+        f"{name}.list_state": verb(lambda s: s.list(state=JobState.DEAD)),
+        f"{name}.list_kind": verb(lambda s: s.list(kind="sync")),
+        f"{name}.stats": verb(lambda s: s.stats(after(100))),
+        f"{name}.prune": verb(lambda s: s.prune(after(10), 10)),
+    }
+
+
+def _coupon_verbs():
+    return {
+        "coupons.create": lambda s: s.coupons.create(coupon("NEW")),
+        "coupons.find": lambda s: s.coupons.find("GRANT-1"),
+        "coupons.list": lambda s: s.coupons.list(),
+        "coupons.list_course": lambda s: s.coupons.list(course_id="python-101"),
+        "coupons.list_email": lambda s: s.coupons.list(email="ada@example.com"),
+        "coupons.disable": lambda s: s.coupons.disable("GRANT-1"),
+        "coupons.reserve": lambda s: s.coupons.reserve(
+            "GRANT-1", "enr_0001", NOW, after(900)
+        ),
+        "coupons.reserve_lapsed": lambda s: s.coupons.reserve(
+            "FULL", "enr_0001", after(20), after(900)
+        ),
+        "coupons.reserve_full": lambda s: s.coupons.reserve(
+            "FULL", "enr_0001", NOW, after(900)
+        ),
+        "coupons.bind": lambda s: s.coupons.bind("FULL", "enr_0009"),
+        "coupons.redeem": lambda s: s.coupons.redeem("FULL", "enr_0009"),
+        "coupons.release": lambda s: s.coupons.release("FULL", "enr_0009"),
+        "coupons.find_seat": lambda s: s.coupons.find_seat("FULL", "enr_0009"),
+    }
+
+
+def _enrollment_verbs():
+    row = enrollment(1)
+    store = "enrollments"
+    return {
+        f"{store}.open": lambda s: s.enrollments.open(enrollment(2)),
+        f"{store}.find": lambda s: s.enrollments.find(row.id),
+        f"{store}.find_by_session": lambda s: s.enrollments.find_by_session("cs_1"),
+        f"{store}.find_by_payment": lambda s: s.enrollments.find_by_payment("pi_1"),
+        f"{store}.find_by_idempotency_key": (
+            lambda s: s.enrollments.find_by_idempotency_key("key-1")
+        ),
+        f"{store}.find_live": lambda s: s.enrollments.find_live(
+            row.email, row.course_id
+        ),
+        f"{store}.list_for_sync": lambda s: s.enrollments.list_for_sync(
+            row.email, row.course_id
+        ),
+        f"{store}.transition": lambda s: s.enrollments.transition(
+            row.id,
+            1,
+            Status.CONFIRMED,
+            entry(2, Status.CONFIRMED),
+            after(5),
+            {"session_id": "cs_1"},
+        ),
+        f"{store}.claim_due": lambda s: s.enrollments.claim_due(after(200), 60, 10),
+        f"{store}.clear_due": lambda s: s.enrollments.clear_due(row.id, 1),
+        f"{store}.list": lambda s: s.enrollments.list(),
+        f"{store}.list_email": lambda s: s.enrollments.list(email=row.email),
+        f"{store}.list_course": lambda s: s.enrollments.list(course_id="python-101"),
+        f"{store}.list_status": lambda s: s.enrollments.list(status=Status.PENDING),
+        f"{store}.list_lms": lambda s: s.enrollments.list(lms_status=LMSStatus.DEAD),
+    }
+
+
+VERBS = {
+    **_coupon_verbs(),
+    **_enrollment_verbs(),
+    **_queue_verbs("jobs"),
+    **_queue_verbs("events"),
+    "events.record": lambda s: s.events.record("evt_1", {"type": "t"}, now=NOW),
+    "events.record_known": lambda s: s.events.record("dead", {"a": "t"}, now=NOW),
+    "gates.admit": lambda s: s.gates.admit("lms", 1, NOW, GatePolicy(rate_per_s=1)),
+    "gates.report": lambda s: s.gates.report(
+        "lms", ok=False, now=NOW, policy=GatePolicy()
+    ),
+    "gates.is_open": lambda s: s.gates.is_open("lms"),
+    "gates.hold": lambda s: s.gates.hold("lms", "h-2", 2, NOW, after(60)),
+    "gates.drop": lambda s: s.gates.drop("lms", "h-1"),
+    "audit.append": lambda s: s.audit.append(_audit("a-2")),
+    "audit.list": lambda s: s.audit.list(),
+    "audit.list_subject": lambda s: s.audit.list(subject="s"),
+}
