@@ -87,7 +87,7 @@ def wheel(session: nox.Session) -> None:
     session.install("build", "twine", "pytest")
     folder = Path(session.create_tmp()) / "dist"
     session.run("python", "-m", "build", "--outdir", str(folder))
-    built = sorted(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime)[-1]
+    built = max(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime)
     session.run("twine", "check", "--strict", str(built))
     session.install("--force-reinstall", "--no-deps", str(built))
     session.install("attrs", "cattrs", "pluggy")

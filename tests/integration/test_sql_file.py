@@ -233,11 +233,13 @@ def test_forked_child_makes_its_own_connections(storage):
     thread = threading.Thread(target=hold_the_writer)
     thread.start()
     held.wait(10)
+    parents = storage._database.engine()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
             assert storage.jobs.find("parent") is not None
+            assert storage._database.engine() is not parents
             storage.jobs.enqueue("child", "sync", {}, NOW, now=NOW)
             code = 0
         finally:

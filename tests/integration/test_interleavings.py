@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: MIT
+"""Two callers of one enrollment, interleaved at every pair of calls."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from support.size import step_of, times
+from support.turns import Actor
+from support.world import COURSE, World
+
+from frappe_enroll_sdk import EnrollSDK
+from frappe_enroll_sdk.errors import EnrollError
+from frappe_enroll_sdk.models import Status
+from frappe_enroll_sdk.testing.faults import Tap
+from frappe_enroll_sql.storage import SQLStorage
+
+
+@attrs.frozen
+class Scene:
+    """What went before, and what each of the two does."""
+
+    name: str
+    first: object
+    second: object
+    opened: bool = True
+    paid: bool = False
+    percent: int = 50
+
+
+def sdk_of(world, actor) -> EnrollSDK:
+    """Return an SDK whose every call waits for the actor's turn."""
+
+    def tap(target, name):
+        return Tap(target, actor.step, lambda _verb: None, name)
+
+    return EnrollSDK(
+        world.settings,
+        storage=tap(world.storage, ""),
+        payments=tap(world.payments, "payments"),
+        lms=tap(world.lms, "lms"),
+        clock=world.clock,
+        discover=False,
+    )
+
+
+# What an actor does; each gets (actor, world, sdk, checkout).
+
+
+def pay_and_webhook(actor, world, sdk, answer):
+    actor.step("pay")
+    event = world.pay(answer.enrollment_id)
+    world.deliver(sdk, event)
+
+
+def webhook(actor, world, sdk, answer):
+    world.deliver(sdk, world.events[0])
+
+
+def come_back(actor, world, sdk, answer):
+    row = world.storage.enrollments.find(answer.enrollment_id)
+    sdk.confirm_return(row.session_id)
+
+
+def cancel(actor, world, sdk, answer):
+    sdk.cancel(answer.enrollment_id, answer.token)
+
+
+def take_over(actor, world, sdk, answer):
+    code = world.storage.enrollments.find(answer.enrollment_id).coupon_code
+    sdk.checkout(course_id=COURSE, email="bob@example.com", coupon_code=code)
+
+
+def begin_anew(actor, world, sdk, answer):
+    sdk.checkout(course_id=COURSE, email="ada@example.com")
+
+
+def refund(actor, world, sdk, answer):
+    actor.step("refund")
+    (session,) = [s for s in world.payments.sessions.values() if s.paid]
+    _, event = world.payments.play_refund(session.payment_id)
+    world.deliver(sdk, event)
+
+
+def revoke(actor, world, sdk, answer):
+    sdk.enrollments.revoke(answer.enrollment_id, "operator", "test")
+
+
+def work(actor, world, sdk, answer):
+    sdk.run_jobs()
+
+
+def check_out(actor, world, sdk, answer):
+    (coupon,) = world.storage.coupons.list().items
+    sdk.checkout(course_id=COURSE, email="ada@example.com", coupon_code=coupon.code)
+
+
+def give_up_waiting(actor, world, sdk, answer):
+    actor.step("time passes")
+    world.clock.advance(1000)
+    sdk.run_jobs()
+    (coupon,) = world.storage.coupons.list().items
+    sdk.checkout(course_id=COURSE, email="bob@example.com", coupon_code=coupon.code)
+
+
+SCENES = [
+    Scene("webhook × return", webhook, come_back, paid=True),
+    Scene("webhook × the same webhook", webhook, webhook, paid=True),
+    Scene("payment × cancel", pay_and_webhook, cancel),
+    Scene("webhook × cancel", webhook, cancel, paid=True),
+    Scene("payment × takeover", pay_and_webhook, take_over),
+    Scene("webhook × takeover", webhook, take_over, paid=True),
+    Scene("webhook × refund", webhook, refund, paid=True),
+    Scene("return × refund", come_back, refund, paid=True),
+    Scene("payment × checkout with other terms", pay_and_webhook, begin_anew),
+    Scene("cancel × takeover", cancel, take_over),
+    Scene("webhook × worker", webhook, work, paid=True),
+    Scene("webhook × revoke", webhook, revoke, paid=True),
+    Scene("checkout × the same checkout", check_out, check_out, opened=False),
+    Scene(
+        "full grant × the same full grant",
+        check_out,
+        check_out,
+        opened=False,
+        percent=100,
+    ),
+    # The slow checkout: rolled back while it sleeps, its code given to another learner.
+    Scene("slow checkout × rollback", check_out, give_up_waiting, opened=False),
+    Scene(
+        "slow full grant × rollback",
+        check_out,
+        give_up_waiting,
+        opened=False,
+        percent=100,
+    ),
+]
+
+
+def start(scene, new_world):
+    """Return a world before the scene, and its two actors."""
+    world = new_world()
+    code = world.coupon(scene.percent)
+    answer = None
+    if scene.opened:
+        answer = world.sdk().checkout(
+            course_id=COURSE, email="ada@example.com", coupon_code=code
+        )
+        world.clock.advance(901)
+    if scene.paid:
+        world.pay(answer.enrollment_id)
+    actors = []
+    for act in (scene.first, scene.second):
+
+        def run(actor, act=act):
+            act(actor, world, sdk_of(world, actor), answer)
+
+        actors.append(Actor(act.__name__, run))
+    return world, actors
+
+
+def play(scene, new_world, cut_first, cut_second, *, second_ends_first):
+    """Cut both actors at a call each, then let them end; the promises must hold."""
+    world, (first, second) = start(scene, new_world)
+    first.advance(cut_first)
+    second.advance(cut_second)
+    for actor in (second, first) if second_ends_first else (first, second):
+        actor.finish()
+    try:
+        world.let_time_pass()
+        world.check_promises()
+    except (AssertionError, EnrollError) as error:
+        error.add_note(
+            f"{first.name} was cut after {first.calls[:cut_first]}, "
+            f"{second.name} after {second.calls[:cut_second]}; "
+            f"errors: {first.error!r}, {second.error!r}"
+        )
+        raise
+    world.storage.close()
+    return world
+
+
+def count(scene, new_world, *, second_first):
+    """Return how many calls each makes when they run one after the other."""
+    world, (first, second) = start(scene, new_world)
+    for actor in (second, first) if second_first else (first, second):
+        actor.finish()
+    world.storage.close()
+    return len(first.calls), len(second.calls)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+def test_two_callers_interleaved_at_every_pair_of_calls(scene):
+    """Whatever the order of their calls: every promise holds at rest."""
+    sizes = [count(scene, World, second_first=order) for order in (False, True)]
+    most_first = max(size[0] for size in sizes)
+    most_second = max(size[1] for size in sizes)
+    assert most_first > 2
+    assert most_second > 2
+    step, begin = step_of(most_first, small=times(12, 10_000))
+    for cut_first in range(begin - 1, most_first + 1, step):
+        for cut_second in range(most_second + 1):
+            for second_ends_first in (False, True):
+                play(
+                    scene,
+                    World,
+                    cut_first,
+                    cut_second,
+                    second_ends_first=second_ends_first,
+                )
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+def test_two_callers_interleaved_on_a_file(scene, db_folder):
+    """The same on SQLite, with a sample of the pairs."""
+    names = iter(range(1_000_000))
+
+    def new_world():
+        path = db_folder / f"{next(names)}.sqlite3"
+        return World(lambda: SQLStorage(f"sqlite:///{path}"))
+
+    firsts, seconds = count(scene, new_world, second_first=False)
+    step_1, begin_1 = step_of(firsts, small=times(3, 12))
+    step_2, begin_2 = step_of(seconds, small=times(4, 12))
+    for cut_first in range(begin_1, firsts + 1, step_1):
+        for cut_second in range(begin_2, seconds + 1, step_2):
+            play(scene, new_world, cut_first, cut_second, second_ends_first=True)
+
+
+def test_webhook_cut_in_two_by_a_refund_ends_revoked():
+    """Scenario 16 and 17: a refund at any moment ends in no access."""
+    scene = next(scene for scene in SCENES if scene.name == "webhook × refund")
+    firsts, _ = count(scene, World, second_first=False)
+    for cut in range(firsts + 1):
+        world = play(scene, World, cut, 10_000, second_ends_first=True)
+        (row,) = world.rows()
+        assert row.status is Status.REVOKED
+        assert world.lms.rows_of(row.learner, row.course_id) == ()
