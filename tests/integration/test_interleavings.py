@@ -48,34 +48,41 @@ def sdk_of(world, actor) -> EnrollSDK:
 
 
 def pay_and_webhook(actor, world, sdk, answer):
+    """Pay; the webhook is delivered."""
     actor.step("pay")
     event = world.pay(answer.enrollment_id)
     world.deliver(sdk, event)
 
 
 def webhook(actor, world, sdk, answer):
+    """Deliver the webhook of what was paid before."""
     world.deliver(sdk, world.events[0])
 
 
 def come_back(actor, world, sdk, answer):
+    """Open the success page."""
     row = world.storage.enrollments.find(answer.enrollment_id)
     sdk.confirm_return(row.session_id)
 
 
 def cancel(actor, world, sdk, answer):
+    """Give up, with the token."""
     sdk.cancel(answer.enrollment_id, answer.token)
 
 
 def take_over(actor, world, sdk, answer):
+    """Ask for the code as another learner."""
     code = world.storage.enrollments.find(answer.enrollment_id).coupon_code
     sdk.checkout(course_id=COURSE, email="bob@example.com", coupon_code=code)
 
 
 def begin_anew(actor, world, sdk, answer):
+    """Begin again without the code."""
     sdk.checkout(course_id=COURSE, email="ada@example.com")
 
 
 def refund(actor, world, sdk, answer):
+    """Give all the money back; its webhook is delivered."""
     actor.step("refund")
     (session,) = [s for s in world.payments.sessions.values() if s.paid]
     _, event = world.payments.play_refund(session.payment_id)
@@ -83,19 +90,23 @@ def refund(actor, world, sdk, answer):
 
 
 def revoke(actor, world, sdk, answer):
+    """Revoke as an operator."""
     sdk.enrollments.revoke(answer.enrollment_id, "operator", "test")
 
 
 def work(actor, world, sdk, answer):
+    """Run what is due."""
     sdk.run_jobs()
 
 
 def check_out(actor, world, sdk, answer):
+    """Begin, with the code."""
     (coupon,) = world.storage.coupons.list().items
     sdk.checkout(course_id=COURSE, email="ada@example.com", coupon_code=coupon.code)
 
 
 def give_up_waiting(actor, world, sdk, answer):
+    """Let the grace pass and take the code as another learner."""
     actor.step("time passes")
     world.clock.advance(1000)
     sdk.run_jobs()

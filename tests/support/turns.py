@@ -31,7 +31,7 @@ class Actor:
             run(self)
         except EnrollError as error:
             self.error = error
-        except BaseException as error:  # noqa: BLE001  shown by `finish`
+        except BaseException as error:
             self.error = error
             raise
         finally:
