@@ -199,13 +199,21 @@ class StripeSandbox(LoopbackServer):
 
     def _sessions(self, *, params: Json, query: Json) -> Json:
         self.account.lapse()
-        wanted = query.get("payment_intent")
+        wanted = self._payment_wanted(query)
         rows = [
             public(session)
             for session in reversed(self.account.sessions.values())
             if wanted in (None, session["payment_intent"])
         ]
-        return _list(rows, query)
+        return _list(_SESSIONS, rows, query)
+
+    def _payment_wanted(self, query: Json) -> str | None:
+        """Return the payment to filter by; an unknown one is refused, as by Stripe."""
+        wanted = query.get("payment_intent")
+        if wanted is not None and wanted not in self.account.payments:
+            message = f"No such payment_intent: '{wanted}'"
+            invalid(message, "payment_intent", "resource_missing")
+        return wanted
 
     def _refund(self, *, params: Json, query: Json) -> Json:
         amount = params.get("amount")
@@ -213,18 +221,19 @@ class StripeSandbox(LoopbackServer):
         return self.account.refund(str(params.get("payment_intent")), whole)
 
     def _refunds(self, *, params: Json, query: Json) -> Json:
-        wanted = query.get("payment_intent")
+        wanted = self._payment_wanted(query)
         rows = [
             refund
             for refund in reversed(self.account.refunds.values())
             if wanted in (None, refund["payment_intent"])
         ]
-        return _list(rows, query)
+        return _list("/v1/refunds", rows, query)
 
     def _events(self, *, params: Json, query: Json) -> Json:
         self.account.lapse()
         since = int((query.get("created") or {}).get("gte", 0))
-        return _list(self.account.since(datetime.fromtimestamp(since, UTC)), query)
+        rows = self.account.since(datetime.fromtimestamp(since, UTC))
+        return _list("/v1/events", rows, query)
 
     # The hosted payment page.
 
@@ -291,7 +300,7 @@ def _error_body(error: StripeRefusal) -> Json:
     return {"error": body}
 
 
-def _list(rows: list[Json], query: Json) -> Json:
+def _list(url: str, rows: list[Json], query: Json) -> Json:
     limit = int(query.get("limit", 10))
     if not 1 <= limit <= 100:
         invalid("limit must be between 1 and 100.", "limit")
@@ -301,7 +310,7 @@ def _list(rows: list[Json], query: Json) -> Json:
         rows = rows[names.index(after) + 1 :] if after in names else []
     return {
         "object": "list",
-        "url": "/v1/list",
+        "url": url,
         "has_more": len(rows) > limit,
         "data": rows[:limit],
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from threading import RLock
@@ -244,19 +245,37 @@ class FakePayments:
     ) -> tuple[Refund, PaymentEvent]:
         """Give money back as an operator at the provider would."""
         with self._lock:
-            session = next(
-                s for s in self.sessions.values() if s.payment_id == payment_id
-            )
+            session = self._session_of(payment_id)
             refund = self.refunds.get(key) or Refund(
                 id=self._next("re_fake"),
                 payment_id=payment_id,
-                amount=amount or session.amount or Money.zero("usd"),
+                amount=self._refundable(session, amount),
                 status=status,
                 created_at=self.clock.now(),
             )
             self.refunds[key or refund.id] = refund
             event = self._emit("charge.refunded", Fact.REFUNDED, session)
             return refund, attrs.evolve(event, session=None, session_id=None)
+
+    def _session_of(self, payment_id: str) -> CheckoutSession:
+        for session in self.sessions.values():
+            if session.payment_id == payment_id:
+                return session
+        raise BackendRejectedError("no such payment")
+
+    def _refundable(self, session: CheckoutSession, amount: Money | None) -> Money:
+        """Return the amount, or all that is left; refuse more than that."""
+        whole = session.amount or Money.zero("usd")
+        back = sum(
+            refund.amount.amount_minor
+            for refund in self.refunds.values()
+            if refund.payment_id == session.payment_id and refund.counts
+        )
+        left = Money(whole.amount_minor - back, whole.currency)
+        wanted = left if amount is None else amount
+        if not 0 < wanted.amount_minor <= left.amount_minor:
+            raise BackendRejectedError("amount: more than is left of the payment")
+        return wanted
 
     def _emit(self, kind: str, fact: Fact, session: CheckoutSession) -> PaymentEvent:
         event = PaymentEvent(
@@ -293,12 +312,12 @@ class FakePayments:
         """See `PaymentGateway.parse_event`."""
         named = {str(k).lower(): v for k, v in headers.items()}
         stamp, _, digest = str(named.get(HEADER.lower(), "")).partition(",v1=")
-        if not stamp.startswith("t=") or not stamp[2:].isdecimal():
+        if not re.fullmatch(r"t=[0-9]{1,12}", stamp) or not digest.isascii():
             raise SignatureError("no signature", field=HEADER)
         if abs(now.timestamp() - int(stamp[2:])) > _TOLERANCE_S:
             raise SignatureError("out of the time tolerance", field=HEADER)
         wanted = [_sign(secret, int(stamp[2:]), body) for secret in self.secrets]
-        if not any(hmac.compare_digest(w, str(digest)) for w in wanted):
+        if not any(hmac.compare_digest(w, digest) for w in wanted):
             raise SignatureError("wrong signature", field=HEADER)
         try:
             return load(PaymentEvent, json.loads(body))

@@ -156,11 +156,17 @@ class StripePayments:
 
     def find_session(self, payment_id: str) -> CheckoutSession | None:
         """See `PaymentGateway.find_session`."""
-        with _our_errors():
-            found = self._client.v1.checkout.sessions.list(
-                {"payment_intent": payment_id, "limit": 1}
-            )
-            sessions = [session_of(session.to_dict()) for session in found.data]
+        try:
+            with _our_errors():
+                found = self._client.v1.checkout.sessions.list(
+                    {"payment_intent": payment_id, "limit": 1}
+                )
+                sessions = [session_of(session.to_dict()) for session in found.data]
+        except BackendRejectedError as error:
+            # Stripe answers a filter by an unknown id with an error, not with nothing.
+            if getattr(error.__cause__, "code", None) == "resource_missing":
+                return None
+            raise
         return sessions[0] if sessions else None
 
     def expire_session(self, session_id: str) -> ExpireOutcome:

@@ -72,7 +72,7 @@ def session_of(data: Mapping[str, Any]) -> CheckoutSession:
 def _session_status(data: Mapping[str, Any]) -> SessionStatus:
     # Very old API versions leave the status out of the payload.
     if data.get("status") is None:
-        paid = data.get("payment_status") in {"paid", "no_payment_required"}
+        paid = _optional(data, "payment_status") in {"paid", "no_payment_required"}
         return SessionStatus.COMPLETE if paid else SessionStatus.OPEN
     status: SessionStatus = _enum(SessionStatus, data, "status")
     return status
@@ -86,7 +86,7 @@ def _has_failed(data: Mapping[str, Any]) -> bool:
     payment method (Stripe, "Fulfill orders": delayed notification methods).
     """
     payment = _mapping(data.get("payment_intent"))
-    failed = payment.get("status") in {"requires_payment_method", "canceled"}
+    failed = _optional(payment, "status") in {"requires_payment_method", "canceled"}
     complete = data.get("status") == "complete"
     return complete and data.get("payment_status") == "unpaid" and failed
 
@@ -180,7 +180,7 @@ def _thin_event(data: Mapping[str, Any]) -> PaymentEvent:
     stamp = data.get("created")
     try:
         created_at = datetime.fromisoformat(str(stamp)).astimezone(UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise PayloadError("created: is not a time", field="created") from error
     related = _mapping(data.get("related_object"))
     return PaymentEvent(
