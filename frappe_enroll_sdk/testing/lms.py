@@ -73,7 +73,8 @@ class FakeLMS:
             found = [
                 row
                 for row in self.rows.values()
-                if (row.learner, row.course_id) == (learner.lower(), course_id)
+                if (row.learner.lower(), row.course_id.lower())
+                == (learner.lower(), course_id.lower())
             ]
         return tuple(sorted(found, key=lambda row: (row.creation, row.name)))
 
@@ -99,7 +100,8 @@ class FakeLMS:
     ) -> Page[Course]:
         """See `LMS.list_courses`."""
         self._enter("list_courses")
-        return page_of(self.courses.values(), lambda c: (c.id,), limit, cursor)
+        shown = [course for course in self.courses.values() if course.published]
+        return page_of(shown, lambda course: (course.id,), limit, cursor)
 
     def find_user(
         self, email: str, *, timeout_s: float | None = None
@@ -140,13 +142,14 @@ class FakeLMS:
         self._enter("insert_enrollment")
         if self.before_insert is not None:
             self.before_insert()
-        if course_id.lower() not in self.courses:
+        course = self.courses.get(course_id.lower())
+        if course is None:
             raise BackendRejectedError(f"course {course_id} is not in the LMS")
         with self._lock:
             if self.duplicates == "refused" and self.rows_of(learner, course_id):
                 raise BackendRejectedError("Student is already enrolled")
             self.inserts += 1
-            row = self.add_row(learner.lower(), course_id, progress=progress or 0.0)
+            row = self.add_row(learner.lower(), course.id, progress=progress or 0.0)
         self.faults.check("insert_enrollment", after=True)
         return row
 

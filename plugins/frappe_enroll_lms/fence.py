@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
+import urllib3
 
 from frappe_enroll_sdk.errors import BackendRejectedError, LMSUnavailableError
 
@@ -107,7 +109,7 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
 def _read(response: requests.Response, ends: float) -> None:
     """Read the body within the time: a server that drips bytes must not hold us."""
     chunks, size = [], 0
-    for chunk in response.iter_content(_CHUNK):
+    for chunk in _arrivals(response):
         chunks.append(chunk)
         size += len(chunk)
         if time.monotonic() > ends or size > _MOST_BYTES:
@@ -115,6 +117,19 @@ def _read(response: requests.Response, ends: float) -> None:
             raise requests.exceptions.ReadTimeout("the answer took too long")
     # What `content` and `json()` of the response answer from now on.
     response._content = b"".join(chunks)  # noqa: SLF001  requests has no other way
+
+
+def _arrivals(response: requests.Response) -> Iterator[bytes]:
+    """Yield what has arrived; `iter_content` would wait for a whole chunk of it."""
+    read1 = getattr(response.raw, "read1", None)
+    if read1 is None:  # urllib3 before 2.1
+        yield from response.iter_content(_CHUNK)
+        return
+    try:
+        while chunk := read1(_CHUNK, decode_content=True):
+            yield chunk
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from error
 
 
 def _json_of(response: requests.Response) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -37,6 +38,8 @@ _ENROLLMENT, _COURSE, _USER = "LMS Enrollment", "LMS Course", "User"
 _NOT_FOUND, _CONFLICT = 404, 409
 #: Rows of one learner and course that are looked at; a site has one, or a few too many.
 _MOST_ROWS = 500
+#: Seconds that the second half of a call gets, however long the first one took.
+_LEAST_S = 0.05
 _COURSE_FIELDS = [
     "name",
     "title",
@@ -131,9 +134,9 @@ class FrappeLMS:
     def _get(
         self, doctype: str, name: str, verb: str, timeout_s: float | None
     ) -> Mapping[str, Any]:
+        quoted = _quoted(name)
         client = self._client(verb, timeout_s)
-        # The client does not quote the name itself.
-        found = client.get_doc(quote(doctype), quote(name, safe=""))
+        found = client.get_doc(quote(doctype), quoted)
         if not isinstance(found, dict) or "name" not in found:
             raise LMSUnavailableError("the LMS answered 200 with something else")
         return found
@@ -175,7 +178,7 @@ class FrappeLMS:
     ) -> Learner | None:
         """See `LMS.find_user`."""
         try:
-            return _learner(self._get(_USER, email, "find_user", timeout_s))
+            return _learner(self._get(_USER, email.strip(), "find_user", timeout_s))
         except RefusedStatusError as error:
             if error.status == _NOT_FOUND:
                 return None
@@ -185,6 +188,7 @@ class FrappeLMS:
         self, email: str, full_name: str | None, *, timeout_s: float | None = None
     ) -> Learner:
         """See `LMS.create_user`."""
+        ends = time.monotonic() + (timeout_s or self.call_timeout_s)
         address = email.strip().lower()
         # LMS 2.61 loops for ever on a user without first name.
         first, _, last = (full_name or address.split("@", 1)[0]).strip().partition(" ")
@@ -203,7 +207,8 @@ class FrappeLMS:
         except RefusedStatusError as error:
             if error.status != _CONFLICT:
                 raise
-        return _learner(self._get(_USER, address, "find_user", timeout_s))
+        rest_s = max(ends - time.monotonic(), _LEAST_S)
+        return _learner(self._get(_USER, address, "find_user", rest_s))
 
     def find_enrollments(
         self, learner: str, course_id: str, *, timeout_s: float | None = None
@@ -246,14 +251,22 @@ class FrappeLMS:
     def delete_enrollment(self, name: str, *, timeout_s: float | None = None) -> bool:
         """See `LMS.delete_enrollment`."""
         client = self._client("delete_enrollment", timeout_s)
-        url = f"{self._url}/api/resource/{quote(_ENROLLMENT)}/{quote(name, safe='')}"
         try:
-            client.session.delete(url)
+            path = f"{quote(_ENROLLMENT)}/{_quoted(name)}"
+            client.session.delete(f"{self._url}/api/resource/{path}")
         except RefusedStatusError as error:
             if error.status == _NOT_FOUND:
                 return False
             raise
         return True
+
+
+def _quoted(name: str) -> str:
+    """Return a name as the last part of a path; the client does not quote it."""
+    if name in {"", ".", ".."}:
+        # These would lead to another resource (RFC 3986, 5.2.4).
+        raise RefusedStatusError("no document has this name", _NOT_FOUND, None)
+    return quote(name, safe="")
 
 
 def _rows(answer: Any) -> list[Mapping[str, Any]]:
