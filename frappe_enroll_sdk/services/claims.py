@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from .context import Context
 
 
+#: A call that writes is begun only if the budget leaves it this many seconds: one that
+#: is cut off leaves an unclear outcome, which costs minutes to settle.
+_LEAST_WRITE_S = 1.0
+
+
+class BudgetSpentError(Exception):
+    """Inline work has no time left for a write; the next worker goes on."""
+
+
 class Claim:
     """
     A claim of a job; owned by the thread that runs it.
@@ -56,9 +65,15 @@ class Claim:
 
         Raises:
             LeaseLostError: The claim is somebody else's now: do not call.
+            BudgetSpentError: Inline work has too little time left for it.
         """
+        if self._ends is not None and self._ends - time.monotonic() < self._least_s():
+            raise BudgetSpentError
         lease_s = max(self._context.settings.lease_s, call_s * 2)
         now = self._context.now()
         if not self.store.heartbeat(self.token, now, lease_s, data=data):
             raise LeaseLostError(f"{self.job.key}: the lease was lost")
         self.data = data
+
+    def _least_s(self) -> float:
+        return min(_LEAST_WRITE_S, self._context.settings.inline_s / 2)

@@ -24,7 +24,7 @@ from ..errors import (
 from ..models import Enrollment, Job, JobState, LMSStatus, PaymentEvent, TryError
 from ..outcomes import Dead, JobContext, Outcome
 from ..queue import EVENT_KIND
-from .claims import Claim
+from .claims import BudgetSpentError, Claim
 from .context import worker_name
 from .facts import Wish
 from .judge import Verdict, exhausted, judge_error, judge_outcome, needs_ping
@@ -141,6 +141,8 @@ class Runner:
         try:
             claim = Claim(self._context, store, job, budget_s=budget_s)
             outcome = self._handle(claim)
+        except BudgetSpentError:
+            return Verdict(action="snooze", code="budget")
         except (LeaseLostError, StorageUnavailableError) as error:
             return Verdict(action="lost", code=error.code)
         except Exception as error:  # noqa: BLE001  judged below
