@@ -71,6 +71,8 @@ _REFUSED_500 = frozenset(
 #: Server errors after which nothing was written.
 _ROLLED_BACK_500 = frozenset({"QueryDeadlockError", "OperationalError"})
 _STOPPED_503 = frozenset({"SessionStopped", "InReadOnlyMode"})
+#: Frappe's own refusals that are HTML: a wrong method, a body that is too large.
+_REFUSED_BY_PAGE = frozenset({405, 413})
 _SOON_417 = frozenset({"TimestampMismatchError"})
 
 
@@ -101,6 +103,9 @@ def classify(
         )
     if status == 404 and not is_json:
         return _config("no such site: check FRAPPE_LMS_URL and FRAPPE_LMS_SITE")
+    if not is_json and status not in _REFUSED_BY_PAGE:
+        # Frappe refuses in JSON: this page is somebody else's, a proxy's for instance.
+        return Verdict(meaning=Meaning.UNCLEAR, cause=f"a page, not the LMS ({status})")
     if status == 417:
         return _expectation_failed(exc_type, verb)
     return _refused(status, exc_type)
