@@ -80,10 +80,10 @@ EXPECTED = {
 _SAME_PAGE = "a bare page after a POST: with Redis down it had taken effect"
 #: Answers whose cause would give another class, if it could be seen; and why not.
 EXCEPTIONS = {
+    # The plugin never sends a password.
     "user-create-with-password": (
         "T",
-        "a weak password, for good: but status and type are those of Throttled, and "
-        "the plugin never sends a password",
+        "a weak password, for good; status and type are those of Throttled",
     ),
     "db-down-post": ("U", _SAME_PAGE),
     "db-down-ping": ("U", _SAME_PAGE),
