@@ -320,8 +320,10 @@ class TestBody:
     @pytest.mark.parametrize("field", SESSION)
     def test_session_field_of_a_wrong_type(self, field, value):
         """Scenario 21: each field of the session, each type: an event or a refusal."""
-        spoilt = EVENT | {"data": {"object": SESSION | {field: value}}}
-        assert refused(json.dumps(spoilt).encode()) in {None, PayloadError}
+        of_an_old_api_version = SESSION | {"status": None}
+        for session in (SESSION, of_an_old_api_version):
+            spoilt = EVENT | {"data": {"object": session | {field: value}}}
+            assert refused(json.dumps(spoilt).encode()) in {None, PayloadError}
 
     @pytest.mark.parametrize("value", WRONG, ids=range(len(WRONG)))
     @pytest.mark.parametrize("field", EVENT)
