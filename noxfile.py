@@ -98,6 +98,13 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """How long importing the package and the command's help take."""
+    session.install(".[all]")
+    session.run("python", "tests/bench/startup.py")
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Run the kill, race and interleaving tests at full size."""
     session.install("-e", ".[all]", *group("test"))

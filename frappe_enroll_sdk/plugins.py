@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 import pluggy
@@ -28,6 +28,10 @@ from .hookspecs import OBSERVERS, PROJECT, HookSpecs
 from .models import Course, Enrollment
 from .outcomes import JobContext, Outcome
 from .registry import Registry
+
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 
 logger = logging.getLogger(__name__)
@@ -126,6 +130,19 @@ class Plugins:
         for plugin in extra:
             self._add(plugin, PluginInfo(name=_name_of(plugin)))
         self._note_missing()
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, *, extra: Iterable[object] = (), discover: bool = True
+    ) -> Self:
+        """Load what the settings say."""
+        return cls(
+            allow=settings.plugins,
+            deny=settings.disable_plugins,
+            extra=extra,
+            discover=discover,
+            trace=settings.trace_plugins,
+        )
 
     @property
     def missing_required(self) -> tuple[str, ...]:

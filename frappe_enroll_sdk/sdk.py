@@ -79,12 +79,8 @@ class EnrollSDK:
             ConfigurationError: A backend can't be built; the text says what to do.
         """
         self.settings = settings or Settings()
-        self.plugins = Plugins(
-            allow=self.settings.plugins,
-            deny=self.settings.disable_plugins,
-            extra=plugins,
-            discover=discover,
-            trace=self.settings.trace_plugins,
+        self.plugins = Plugins.from_settings(
+            self.settings, extra=plugins, discover=discover
         )
         tools = clock or SystemClock()
         chosen = self.settings

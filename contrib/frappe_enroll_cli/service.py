@@ -11,6 +11,7 @@ import attrs
 import click
 
 from frappe_enroll_sdk import EnrollSDK, Settings
+from frappe_enroll_sdk.plugins import Plugins
 from frappe_enroll_sdk.settings import describe, template
 
 
@@ -60,8 +61,8 @@ def config(*, as_template: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins(*, as_json: bool) -> None:
     """List the installed plugins and what became of them."""
-    with EnrollSDK.from_env() as sdk:
-        infos = sdk.plugins.infos
+    # Without any backend: this is where one looks when a backend can't be built.
+    infos = Plugins.from_settings(Settings.from_env()).infos
     if as_json:
         click.echo(json.dumps([attrs.asdict(info) for info in infos]))
         return

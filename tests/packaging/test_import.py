@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""What importing the package brings along (``nox -s bench`` measures how long)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import frappe_enroll_sdk
+
+
+DRIVERS = {
+    "stripe",
+    "pymongo",
+    "sqlalchemy",
+    "frappeclient",
+    "requests",
+    "flask",
+    "werkzeug",
+    "click",
+    "rich",
+    "iso4217",
+}
+
+
+def modules_after(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after a statement."""
+    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    return {name.split(".")[0] for name in json.loads(out.splitlines()[-1])}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import frappe_enroll_sdk",
+        "import frappe_enroll_sdk.sdk, frappe_enroll_sdk.interfaces",
+        "import frappe_enroll_sql.plugin, frappe_enroll_stripe.plugin",
+        "import frappe_enroll_lms.plugin",
+        "import frappe_enroll_sdk.testing.pytest_plugin",
+    ],
+)
+def test_import_brings_no_driver(statement):
+    """Drivers load when a backend is built, never before."""
+    assert modules_after(statement) & DRIVERS == set()
+
+
+def test_import_of_the_core_brings_only_its_dependencies():
+    """attrs, cattrs, pluggy and what these need."""
+    plain = modules_after("pass")
+    added = modules_after("import frappe_enroll_sdk") - plain
+    theirs = modules_after("import attrs, cattrs, pluggy")
+    foreign = {
+        name
+        for name in added - theirs - {"frappe_enroll_sdk"}
+        if name not in sys.stdlib_module_names and not name.startswith("_")
+    }
+    assert foreign == set()
+
+
+def test_public_names_are_pinned():
+    """What hosts import from the package's top."""
+    names = ["EnrollSDK", "Settings", "errors", "hookimpl"]
+    assert sorted(frappe_enroll_sdk.__all__) == sorted(names)
