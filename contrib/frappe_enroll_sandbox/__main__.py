@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""
+``python -m frappe_enroll_sandbox``: both servers on loopback until they are stopped.
+
+One line of JSON on stdout tells where they are and with which credentials; the LMS
+holds one course for sale. SIGTERM and SIGINT end them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+from collections.abc import Sequence
+
+from . import LMSSandbox, StripeSandbox
+
+
+WEBHOOK_SECRET = "whsec_sandbox"
+COURSE = "python-101"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; 0 = stopped on request."""
+    options = _parser().parse_args(arguments)
+    stop = {signal.SIGTERM, signal.SIGINT}
+    # Blocked before any thread starts, so that none of them takes the signal.
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+    stripe = StripeSandbox(port=options.stripe_port)
+    lms = LMSSandbox(port=options.lms_port)
+    lms.site.add_course(COURSE, 49.0, "USD", title="Python 101")
+    for url in options.webhook:
+        stripe.webhooks.add_endpoint(url, WEBHOOK_SECRET)
+    with stripe, lms:
+        print(json.dumps(_told(stripe, lms)), flush=True)  # noqa: T201  its output
+        signal.sigwait(stop)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m frappe_enroll_sandbox",
+        description="Serve a Stripe-shaped and a Frappe-LMS-shaped API on loopback.",
+    )
+    for name in ("stripe", "lms"):
+        parser.add_argument(
+            f"--{name}-port", type=int, default=0, help="0 = any that is free"
+        )
+    parser.add_argument(
+        "--webhook",
+        action="append",
+        default=[],
+        metavar="URL",
+        help=f"send events there, signed with {WEBHOOK_SECRET} (may be repeated)",
+    )
+    return parser
+
+
+def _told(stripe: StripeSandbox, lms: LMSSandbox) -> dict[str, str]:
+    """Name everything as the SDK's settings do."""
+    return {
+        "STRIPE_API_BASE": stripe.url,
+        "STRIPE_SECRET_KEY": stripe.secret_key,
+        "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "FRAPPE_LMS_URL": lms.url,
+        "FRAPPE_LMS_API_KEY": lms.api_key,
+        "FRAPPE_LMS_API_SECRET": lms.api_secret,
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
