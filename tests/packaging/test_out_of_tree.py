@@ -47,23 +47,9 @@ def python(tmp_path_factory):
     mine = sysconfig.get_path("purelib")
     line = f"import site; site.addsitedir({mine!r})\n"
     (Path(packages) / "beside.pth").write_text(line)
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-index",
-            "--no-deps",
-            "--disable-pip-version-check",
-            "--target",
-            packages,
-            str(wheel),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    offline = ["--no-index", "--no-deps", "--disable-pip-version-check"]
+    install = ["-m", "pip", "install", *offline, "--target", packages, str(wheel)]
+    subprocess.run([sys.executable, *install], check=True, capture_output=True)
     return python
 
 
