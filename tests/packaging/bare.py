@@ -12,7 +12,6 @@ import sys
 
 from frappe_enroll_sdk import EnrollSDK, Settings, errors
 from frappe_enroll_sdk.clock import FakeClock
-from frappe_enroll_sdk.models import Course
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments
@@ -30,10 +29,8 @@ def main() -> None:
     found = [name for name in drivers if importlib.util.find_spec(name)]
     check(not found, f"drivers are installed: {found}")
     clock, lms = FakeClock(), FakeLMS()
-    lms.courses["python-101"] = Course(id="python-101", title="Python 101")
-    settings = Settings(
-        public_url="http://127.0.0.1:5000", free_courses=frozenset({"python-101"})
-    )
+    lms.add_course("python-101")
+    settings = Settings(public_url="http://127.0.0.1:5000", free_courses=True)
     with EnrollSDK(
         settings,
         storage=MemoryStorage(clock),
