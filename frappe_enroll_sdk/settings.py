@@ -231,8 +231,7 @@ class Settings:
     sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        problems = convert_all(self)
-        problems += _contradictions(self) if not problems else []
+        problems = convert_all(self) + _contradictions(self)
         if problems:
             raise SettingsError(problems)
 

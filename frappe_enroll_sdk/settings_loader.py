@@ -150,8 +150,9 @@ def convert_all(settings: Any) -> list[str]:
             converted = field.metadata["convert"](value)
         except ValueError as error:
             problems.append(f"{names(field)[0]} ({field.name}): {error}")
-        else:
-            object.__setattr__(settings, field.name, converted)
+            # The others are still looked at together, so that all is told at once.
+            converted = field.default
+        object.__setattr__(settings, field.name, converted)
     return problems
 
 
