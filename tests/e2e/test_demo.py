@@ -17,7 +17,7 @@ def test_demo_checks_every_scenario():
         check=False,
         timeout=100,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     assert told["ok"] is True
     assert [scenario["name"] for scenario in told["scenarios"]] == [

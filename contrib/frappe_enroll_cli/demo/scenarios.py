@@ -215,6 +215,8 @@ def lms_outage(stage: Stage, say: Say) -> tuple[Facts, Facts]:
 def killed_process(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     """Kill a process between payment and enrollment; time alone recovers it."""
     answer = stage.checkout("margaret@example.com").body
+    # What the victim has begun must not be taken over before it is dead.
+    stage.stop_worker()
     victim = stage.start_process()
     try:
         # The LMS writes the row, and the answer never arrives.
@@ -244,6 +246,7 @@ def killed_process(stage: Stage, say: Say) -> tuple[Facts, Facts]:
             victim.kill()
     say(f"the process was killed (exit {code}) while the row was {before}")
     stage.clock.advance(400)
+    stage.start_worker()
     say("the clock moves past its lease; the worker takes over and looks first")
     stage.wait_status(answer["enrollment_id"], "enrolled")
     seen = _seen(stage, "margaret@example.com", answer["enrollment_id"])

@@ -82,19 +82,27 @@ class Stage:
         self.stripe.webhooks.add_endpoint(
             f"{self.web.url}/webhooks/stripe", WEBHOOK_SECRET
         )
-        self._worker = self.sdk.worker(2, poll_s=0.1)
-        self._thread = threading.Thread(target=self._worker.run, daemon=True)
-        self._thread.start()
+        self.start_worker()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._worker.stop()
-        if self._thread is not None:
-            self._thread.join(10)
+        self.stop_worker()
         self.stripe.__exit__()
         self.lms.__exit__()
         self.web.stop()
         self.sdk.close()
+
+    def start_worker(self) -> None:
+        """Start the worker."""
+        self._worker = self.sdk.worker(2, poll_s=0.1)
+        self._thread = threading.Thread(target=self._worker.run, daemon=True)
+        self._thread.start()
+
+    def stop_worker(self) -> None:
+        """Stop the worker: what it runs is finished first."""
+        self._worker.stop()
+        if self._thread is not None:
+            self._thread.join(10)
 
     def _serve(self, request: Request) -> Response:
         return Response.from_app(self._app, request.environ)
@@ -135,7 +143,7 @@ class Stage:
         """Return how many enrolments the LMS holds for a learner."""
         return len(self.lms.site.enrollments(email, COURSE))
 
-    def wait(self, test: Callable[[], bool], seconds: float = 10.0) -> bool:
+    def wait(self, test: Callable[[], bool], seconds: float = 20.0) -> bool:
         """Wait until something holds; False = it never did."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
