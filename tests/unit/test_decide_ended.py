@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: MIT
+"""What becomes of a row that is paid, ended or held, case by case."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from unit.rows import CODE, NOW, make_event, make_refund, make_row, make_session
+
+from frappe_enroll_sdk.models import (
+    LMSStatus,
+    Override,
+    PaymentStatus,
+    RefundStatus,
+    ReleaseOutcome,
+    SessionStatus,
+    Status,
+)
+from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.services.decide import decide
+from frappe_enroll_sdk.services.facts import (
+    Facts,
+    Keep,
+    LMSReport,
+    Need,
+    Order,
+    Refuse,
+    SettlePolicy,
+    Step,
+    Wish,
+    Write,
+)
+from frappe_enroll_sdk.states import EXITS
+
+
+PAID = make_session(SessionStatus.COMPLETE, PaymentStatus.PAID, payment_id="pi_1")
+EXPIRED = make_session(SessionStatus.EXPIRED)
+ACTS = (Wish.ADVANCE, Wish.CANCEL, Wish.EXPIRE)
+LATE = Write(
+    to=Status.ON_HOLD,
+    fact="paid_late",
+    changes={"payment_id": "pi_1", "reason": "late_payment"},
+)
+
+
+def ask(row, policy="revoke", **facts):
+    """Decide once."""
+    return decide(row, Facts(now=NOW, **facts), SettlePolicy(refund_policy=policy))
+
+
+@pytest.fixture(params=sorted(EXITS), ids=str)
+def exit_row(request):
+    """Return a row in each of the exits, whose session is known."""
+    return make_row(request.param, session_id="cs_1", coupon_code=CODE)
+
+
+@pytest.mark.parametrize("wish", list(Wish))
+def test_exit_without_session_stays(exit_row, wish):
+    """Nobody can have paid."""
+    row = attrs.evolve(exit_row, session_id=None, coupon_code=None)
+    assert ask(row, wish=wish) == Keep()
+
+
+@pytest.mark.parametrize("wish", ACTS)
+def test_exit_that_somebody_acts_on_gives_its_seat_back(exit_row, wish):
+    """A checkout that lost to the exit may have left a seat behind."""
+    assert ask(exit_row, wish=wish) == Need(Step.RELEASE)
+    assert ask(exit_row, wish=wish, released=ReleaseOutcome.RELEASED) == Keep()
+
+
+def test_exit_is_looked_at_on_a_hint_only(exit_row):
+    """A hint asks the provider; time and the learner's acts do not."""
+    assert ask(exit_row) == Need(Step.RETRIEVE)
+    assert ask(exit_row, wish=Wish.DUE) == Keep()
+    uncouponed = attrs.evolve(exit_row, coupon_code=None)
+    for wish in ACTS:
+        assert ask(uncouponed, wish=wish) == Keep()
+
+
+def test_exit_that_is_not_paid_stays(exit_row):
+    """Scenario 15: an expired or open session changes nothing."""
+    assert ask(exit_row, session=EXPIRED) == Keep()
+    assert ask(exit_row, session=make_session()) == Keep()
+
+
+def test_exit_that_is_paid_is_held(exit_row):
+    """Scenario 6: money that came late is neither lost nor followed blindly."""
+    assert ask(exit_row, session=PAID) == LATE
+    assert ask(exit_row, event=make_event(session=PAID)) == LATE
+
+
+def test_exit_that_is_paid_wrongly_says_so(exit_row):
+    """The reason of the hold names what does not fit."""
+    odd = attrs.evolve(PAID, amount=Money(1, "usd"))
+    held = ask(exit_row, session=odd)
+    assert (held.to, held.changes["reason"]) == (Status.ON_HOLD, "amount_mismatch")
+
+
+def test_dismissed_payment_stays_dismissed(exit_row):
+    """An operator's word stands above every further delivery."""
+    row = attrs.evolve(exit_row, override=Override.DISMISSED)
+    assert ask(row, session=PAID) == Keep()
+    assert ask(row, wish=Wish.CANCEL) == Keep()
+
+
+def paid_row(status=Status.ENROLLED, **changes):
+    """Return a row that was paid."""
+    return make_row(status, **{"payment_id": "pi_1", "session_id": "cs_1"} | changes)
+
+
+def refunded(row, *refunds, policy="revoke"):
+    """Decide over these refunds of a row."""
+    return ask(row, policy, check_money=True, refunds=refunds)
+
+
+GONE = {"refunded_minor": 4900, "lms_status": LMSStatus.PENDING, "reason": "refunded"}
+
+
+def test_money_is_looked_at_on_news_only():
+    """Without news, or without a payment, no refunds are listed."""
+    assert ask(paid_row()) == Keep()
+    assert ask(paid_row(payment_id=None), check_money=True) == Keep()
+    assert ask(paid_row(), check_money=True) == Need(Step.REFUNDS)
+    assert refunded(paid_row()) == Keep()
+
+
+@pytest.mark.parametrize(
+    ("policy", "to"), [("revoke", Status.REVOKED), ("suspend", Status.ON_HOLD)]
+)
+@pytest.mark.parametrize("status", [Status.CONFIRMED, Status.ENROLLED])
+def test_full_refund_takes_the_right_away(policy, to, status):
+    """The policy says where to; the sync does the rest."""
+    expected = Write(
+        to=to, fact="refunded", changes=GONE, detail={"refunded_minor": 4900}
+    )
+    assert refunded(paid_row(status), make_refund(4900), policy=policy) == expected
+
+
+def test_full_refund_is_only_noted_where_the_policy_keeps():
+    """`keep`: the sum is written down, the right stays."""
+    written = refunded(paid_row(), make_refund(4900), policy="keep")
+    assert written.to is Status.ENROLLED
+    assert written.changes == {"refunded_minor": 4900}
+
+
+def test_partial_refunds_revoke_when_they_add_up():
+    """Scenario 18: 40 % is noted, another 60 % revokes."""
+    first, second = make_refund(1960), make_refund(2940)
+    noted = refunded(paid_row(), first)
+    assert (noted.to, noted.changes) == (Status.ENROLLED, {"refunded_minor": 1960})
+    row = paid_row(refunded_minor=1960)
+    assert refunded(row, first) == Keep()
+    assert refunded(row, first, second).to is Status.REVOKED
+    one_cent_less = make_refund(2939)
+    assert refunded(row, first, one_cent_less).to is Status.ENROLLED
+
+
+@pytest.mark.parametrize("status", list(RefundStatus))
+def test_refunds_count_unless_they_failed(status):
+    """Money that is going back counts as gone."""
+    counts = status not in {RefundStatus.FAILED, RefundStatus.CANCELED}
+    answer = refunded(paid_row(), make_refund(4900, status))
+    assert counts == (answer != Keep())
+
+
+@pytest.mark.parametrize("status", [Status.REVOKED, Status.ON_HOLD])
+def test_refund_that_fails_reinstates(status):
+    """Scenario 19: the money stays, so the right comes back, once."""
+    row = paid_row(status, reason="refunded", refunded_minor=4900)
+    answer = refunded(row, make_refund(4900, RefundStatus.FAILED))
+    assert (answer.to, answer.fact) == (Status.CONFIRMED, "refund_failed")
+    assert answer.changes == {
+        "refunded_minor": 0,
+        "lms_status": LMSStatus.PENDING,
+        "reason": None,
+    }
+    again = paid_row(Status.CONFIRMED)
+    assert refunded(again, make_refund(4900, RefundStatus.FAILED)) == Keep()
+
+
+def test_refund_that_fails_reinstates_nothing_but_its_own_revocation():
+    """What an operator revoked, or a mismatch held, stays so."""
+    failed = make_refund(4900, RefundStatus.FAILED)
+    by_word = paid_row(
+        Status.REVOKED, reason="operator", override=Override.REVOKED, refunded_minor=0
+    )
+    assert refunded(by_word, failed) == Keep()
+    overridden = paid_row(Status.REVOKED, reason="refunded", override=Override.ACCEPTED)
+    assert refunded(overridden, failed) == Keep()
+    held = paid_row(Status.ON_HOLD, reason="amount_mismatch")
+    assert refunded(held, failed) == Keep()
+
+
+def test_refund_of_a_reinstated_row_is_noted_only():
+    """The operator has decided with the money in view."""
+    row = paid_row(override=Override.REINSTATED)
+    answer = refunded(row, make_refund(4900))
+    assert (answer.to, answer.changes) == (Status.ENROLLED, {"refunded_minor": 4900})
+
+
+@pytest.mark.parametrize("policy", ["revoke", "suspend"])
+def test_full_refund_of_a_revoked_row_keeps_it_revoked(policy):
+    """A refund never gives a revoked row a hold to be accepted from."""
+    row = paid_row(Status.REVOKED, override=Override.REVOKED, reason="operator")
+    answer = refunded(row, make_refund(4900), policy=policy)
+    assert (answer.to, answer.changes) == (Status.REVOKED, {"refunded_minor": 4900})
+
+
+def test_money_comes_before_the_lms():
+    """Scenario 17: a sync that ran beside a refund does not enroll."""
+    report = LMSReport(status=LMSStatus.SYNCED, name="row1", ours=True)
+    row = paid_row(Status.CONFIRMED)
+    answer = ask(row, check_money=True, refunds=(make_refund(4900),), lms=report)
+    assert answer.to is Status.REVOKED
+
+
+SYNCED = LMSReport(status=LMSStatus.SYNCED, name="row1", ours=True)
+GOT = {
+    "lms_status": LMSStatus.SYNCED,
+    "lms_enrollment_id": "row1",
+    "lms_row_ours": True,
+    "lms_progress": None,
+}
+REMOVED = LMSReport(status=LMSStatus.SYNCED, name=None, progress=40.0)
+RETRYING = LMSReport(status=LMSStatus.RETRYING)
+
+
+@pytest.mark.parametrize(
+    ("status", "report", "expected"),
+    [
+        (Status.CONFIRMED, None, Keep()),
+        (Status.CONFIRMED, SYNCED, Write(to="enrolled", fact="enrolled", changes=GOT)),
+        (Status.CONFIRMED, attrs.evolve(SYNCED, name=None), Keep()),
+        (
+            Status.CONFIRMED,
+            RETRYING,
+            Write(
+                to="confirmed", fact="lms_retrying", changes={"lms_status": "retrying"}
+            ),
+        ),
+        (
+            Status.CONFIRMED,
+            LMSReport(status=LMSStatus.DEAD),
+            Write(to="confirmed", fact="lms_dead", changes={"lms_status": "dead"}),
+        ),
+        (Status.CONFIRMED, LMSReport(status=LMSStatus.PENDING), Keep()),
+        (
+            Status.ENROLLED,
+            SYNCED,
+            Write(to="enrolled", fact="lms_synced", changes=GOT),
+        ),
+        (Status.ENROLLED, attrs.evolve(SYNCED, name=None), Keep()),
+        (
+            Status.REVOKED,
+            REMOVED,
+            Write(
+                to="revoked",
+                fact="lms_synced",
+                changes=GOT
+                | {
+                    "lms_enrollment_id": None,
+                    "lms_row_ours": False,
+                    "lms_progress": 40.0,
+                },
+            ),
+        ),
+    ],
+)
+def test_sync_is_reflected(status, report, expected):
+    """What a sync found is taken over, and enrolls only with a row in hand."""
+    assert expected == ask(paid_row(status), lms=report)
+
+
+def test_sync_that_found_nothing_new_writes_nothing():
+    """The same report twice is one write."""
+    assert ask(paid_row(**GOT), lms=SYNCED) == Keep()
+
+
+ALLOWED = {
+    Override.REVOKED: {Status.CONFIRMED: "revoked", Status.ENROLLED: "revoked"},
+    Override.REINSTATED: {Status.REVOKED: "confirmed"},
+    Override.ACCEPTED: {Status.ON_HOLD: "confirmed"},
+    Override.DISMISSED: {Status.ON_HOLD: "cancelled"},
+}
+
+
+@pytest.mark.parametrize("override", list(Override))
+@pytest.mark.parametrize("status", list(Status))
+def test_order_is_obeyed_where_it_may_be_said(override, status):
+    """An operator's word fits some statuses and is refused for all others."""
+    order = Order(override=override, actor="op", reason="why")
+    answer = ask(paid_row(status), order=order)
+    to = ALLOWED[override].get(status)
+    if to is None:
+        assert answer == Refuse(f"an enrollment that is {status} can't be {override}")
+        return
+    assert answer == Write(
+        to=Status(to),
+        fact=f"{override}_by_operator",
+        changes={
+            "override": override,
+            "reason": None if to == "confirmed" else "operator",
+            "lms_status": LMSStatus.PENDING,
+        },
+        detail={"actor": "op", "reason": "why"},
+    )
+
+
+def test_order_that_was_obeyed_is_not_written_twice():
+    """A repeated word changes nothing."""
+    row = paid_row(Status.REVOKED, override=Override.REVOKED)
+    order = Order(override=Override.REVOKED, actor="op", reason="why")
+    assert ask(row, order=order) == Keep()
