@@ -121,11 +121,11 @@ class TestWholeSDK:
         assert owed == []
 
     def test_insert_that_appears_later_is_not_doubled(self, sandbox):
-        """Scenario 26: the row comes after the answer was given up, before the look."""
+        """Scenario 26: a retry that finds nothing yet waits instead of inserting."""
         sandbox.fail_next(INSERT, "commit_later", seconds=60)
-        with start_sdk(sandbox) as sdk:
+        with start_sdk(sandbox, verify_after_s=600) as sdk:
             assert enroll(sdk).status is Status.CONFIRMED
-            let_time_pass(sdk, 60)
+            let_time_pass(sdk, 300)
             assert rows(sandbox) == []
             sandbox.heal()
             wait_for(lambda: rows(sandbox))
