@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: MIT
+"""The reference pages say what the code says: nothing missing, nothing unknown."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import attrs
+import click
+import pytest
+
+from frappe_enroll_cli.main import cli
+from frappe_enroll_sdk import errors, states
+from frappe_enroll_sdk.hookspecs import OBSERVERS, HookSpecs
+from frappe_enroll_sdk.models import JobState, LMSStatus, Status
+from frappe_enroll_sdk.outcomes import Outcome
+from frappe_enroll_sdk.plugins import ALLOWED_PARAMETERS
+from frappe_enroll_sdk.settings import Settings
+from frappe_enroll_wsgi.app import _table
+
+
+ROOT = Path(__file__).parents[2]
+#: Variables that are read beside the settings: the TOML file's, the command line's.
+OTHER_VARIABLES = {
+    "FRAPPE_ENROLL_CONFIG",
+    "LOG_LEVEL",
+    "WORKER_CONCURRENCY",
+    "ENROLL_ACTOR",
+}
+
+
+def page(name):
+    """Return the text of a page."""
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def tables(text):
+    """Return the tables of a text: lists of rows, each a tuple of cells."""
+    found = []
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        rows = [tuple(c.strip() for c in r[1:-1].split("|")) for r in block.split("\n")]
+        found.append([rows[0], *rows[2:-1]])
+    return found
+
+
+def table(text, first_cell):
+    """Return the rows of the only table with this first cell in its head."""
+    (rows,) = [t[1:] for t in tables(text) if t[0][0] == first_cell]
+    return rows
+
+
+def quoted(text):
+    """Return the words between backticks."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def shown(default):
+    """Return a default as an environment variable would give it."""
+    if isinstance(default, bool):
+        return str(int(default))
+    if isinstance(default, tuple):
+        return ",".join(shown(item) for item in default)
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def setting_row(field):
+    """Return the row that describes a setting."""
+    variables = ", ".join(f"`{name}`" for name in field.metadata["env"])
+    default = "secret"
+    if not field.metadata["secret"]:
+        default = f"`{shown(field.default)}`" if field.default not in ("", ()) else "–"
+    return (variables, f"`{field.name}`", default, field.metadata["help"])
+
+
+def test_settings_are_documented():
+    """Each setting has a row with its variables, field, default and meaning."""
+    wanted = {
+        setting_row(field)
+        for field in attrs.fields(Settings)
+        if "env" in field.metadata
+    }
+    found = [
+        row
+        for rows in tables(page("settings.md"))
+        if rows[0][0] == "Variable"
+        for row in rows[1:]
+    ]
+    assert wanted == set(found)
+    assert len(found) == len(set(found))
+
+
+def test_docs_name_only_variables_that_exist():
+    """No page tells of a variable that nothing reads."""
+    known = {
+        name
+        for field in attrs.fields(Settings)
+        if "env" in field.metadata
+        for name in field.metadata["env"]
+    } | OTHER_VARIABLES
+    pattern = r"\b(?:FRAPPE|STRIPE|MONGODB|DATABASE|CRON|ENROLL)_[A-Z_]*[A-Z]\b"
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        named = set(re.findall(pattern, path.read_text(encoding="utf-8")))
+        assert set() == named - known, path.name
+
+
+def error_classes(base=errors.EnrollError):
+    """Yield the SDK's classes of errors."""
+    for cls in base.__subclasses__():
+        if cls.__module__ == errors.__name__:
+            yield cls
+            yield from error_classes(cls)
+
+
+def test_errors_are_documented():
+    """Each class has a row with its base, code, status, retryability and message."""
+    wanted = {
+        (
+            f"`{cls.__name__}`",
+            f"`{cls.__bases__[0].__name__}`",
+            f"`{cls.code}`",
+            str(cls.http_status),
+            "yes" if cls.retryable else "no",
+            cls.public_message,
+        )
+        for cls in error_classes()
+    }
+    assert wanted == set(table(page("errors.md"), "Class"))
+
+
+def calls():
+    """Yield every call in the code that ships, without the sandbox and the suites."""
+    for folder in ("frappe_enroll_sdk", "plugins", "contrib"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if "testing" in path.parts or "frappe_enroll_sandbox" in path.parts:
+                continue
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            yield from (n for n in ast.walk(tree) if isinstance(n, ast.Call))
+
+
+def name_of(call):
+    """Return the last name of what is called."""
+    function = call.func
+    return getattr(function, "attr", getattr(function, "id", ""))
+
+
+def code_of(call):
+    """Return the literal keyword argument `code` of a call, or None."""
+    for keyword in call.keywords:
+        if keyword.arg == "code" and isinstance(keyword.value, ast.Constant):
+            return keyword.value.value
+    return None
+
+
+def test_codes_without_a_class_are_documented():
+    """A code that is given to an error where it is raised has its row."""
+    raised = {
+        (f"`{code_of(call)}`", f"`{name_of(call)}`")
+        for call in calls()
+        if code_of(call) and hasattr(errors, name_of(call))
+    }
+    rows = [t[1:] for t in tables(page("errors.md")) if t[0][1] == "Class"]
+    assert raised == {row[:2] for row in rows[0]}
+
+
+def test_codes_of_tries_are_documented():
+    """A code that only a job's errors show has its row."""
+    written = {
+        f"`{code_of(call)}`"
+        for call in calls()
+        if code_of(call)
+        and (
+            name_of(call) == "TryError"
+            # What snoozes a job leaves no error there.
+            or (name_of(call) == "Verdict" and "snooze" not in ast.unparse(call))
+        )
+    }
+    (rows,) = [t[1:] for t in tables(page("errors.md")) if t[0] == ("`code`", "When")]
+    assert written == {row[0] for row in rows if row[0].startswith("`")}
+
+
+def alert_codes():
+    """Return the literal codes of alerts."""
+    for call in calls():
+        literals = [a.value for a in call.args if isinstance(a, ast.Constant)]
+        if name_of(call) in {"_alert", "_odd"}:
+            yield from literals
+        elif name_of(call) == "notify" and "on_alert" in literals and code_of(call):
+            yield code_of(call)
+
+
+def test_alerts_are_documented():
+    """Each alert's code says what to do; held payments alert by their reason."""
+    held = {"late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"}
+    rows = table(page("operations.md"), "Code")
+    assert {*alert_codes(), *held} == {c for row in rows for c in quoted(row[0])}
+
+
+def test_statuses_are_documented():
+    """Each status has a row with its groups and the transitions that it allows."""
+    groups = {
+        "live": states.LIVE,
+        "entitled": states.ENTITLED,
+        "unpaid": states.UNPAID,
+        "exit": states.EXITS,
+    }
+    wanted = {
+        (
+            str(status),
+            ", ".join(name for name, members in groups.items() if status in members)
+            or "–",
+            frozenset(str(after) for after in states.TRANSITIONS[status]),
+        )
+        for status in Status
+    }
+    found = {
+        (quoted(status)[0], group, frozenset(quoted(after)))
+        for status, _, group, after in table(page("states.md"), "Status")
+    }
+    assert wanted == found
+
+
+def test_lms_statuses_are_documented():
+    """Each `lms_status` has a row."""
+    rows = table(page("states.md"), "`lms_status`")
+    assert {str(s) for s in LMSStatus} == {quoted(row[0])[0] for row in rows}
+
+
+def test_job_states_are_documented():
+    """Each state of a job has a row that says whether it is an end."""
+    wanted = {(str(s), "yes" if s in states.FINISHED else "no") for s in JobState}
+    rows = table(page("states.md"), "State")
+    assert wanted == {(quoted(row[0])[0], row[1]) for row in rows}
+
+
+def hooks():
+    """Return each hook as it is written in the docs: name and arguments."""
+    return {
+        f"{name}({', '.join(list(inspect.signature(spec).parameters)[1:])})"
+        for name, spec in vars(HookSpecs).items()
+        if not name.startswith("_")
+    }
+
+
+def test_hooks_are_documented():
+    """Each hook stands there with its arguments; no other does."""
+    text = page("plugins.md")
+    headed = re.findall(r"^### `([^`]+)`", text, re.MULTILINE)
+    observed = [quoted(row[0])[0] for row in table(text, "Hook")]
+    assert hooks() == {*headed, *observed}
+    assert set(OBSERVERS) == {name.partition("(")[0] for name in observed}
+
+
+def test_hooks_name_their_error_policy():
+    """The section of each hook that is called says what its errors do."""
+    sections = re.split(r"^### ", page("plugins.md"), flags=re.MULTILINE)[1:]
+    for section in sections:
+        uncalled = "calls it yet" in section or "not call it yet" in section
+        assert uncalled or re.search(r"[Ee]rrors", section), section[:40]
+
+
+def test_job_outcomes_are_documented():
+    """Each answer of a job's handler has a row."""
+    rows = table(page("plugins.md"), "Outcome")
+    wanted = {cls.__name__ for cls in Outcome.__args__}
+    assert wanted == {quoted(row[0])[0].partition("(")[0] for row in rows}
+
+
+def test_session_parameters_are_documented():
+    """The parameters that a plugin may set are those that the docs allow."""
+    said = re.search(r"Allowed parameters:(.*?)\. ", page("plugins.md"), re.DOTALL)
+    assert set(quoted(said[1])) == set(ALLOWED_PARAMETERS)
+
+
+def test_routes_are_documented():
+    """The list of routes equals the application's table; each has a section."""
+    text = page("http.md")
+    wanted = {(tuple(methods), path) for methods, path, _ in _table()}
+    rows = table(text, "Methods")
+    assert wanted == {(tuple(quoted(row[0])), quoted(row[1])[0]) for row in rows}
+    sections = re.findall(r"^## `([A-Z|]+) ([^`]+)`", text, re.MULTILINE)
+    assert wanted == {(tuple(m.split("|")), path) for m, path in sections}
+
+
+def test_http_codes_exist():
+    """The codes that the HTTP page names are ones that errors have."""
+    of_http = {
+        "not_found",
+        "method_not_allowed",
+        "request_entity_too_large",
+        "unsupported_media_type",
+        "unauthorized",
+        "internal",
+    }
+    ours = {cls.code for cls in error_classes()} | {code_of(call) for call in calls()}
+    for rows in tables(page("http.md")):
+        if rows[0][:2] == ("Status", "`code`"):
+            for row in rows[1:]:
+                assert set() == set(quoted(row[1])) - ours - of_http, row
+
+
+def commands(group=cli, path=("frappe-enroll",)):
+    """Yield (path, command) of every command."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield " ".join((*path, name)), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+def test_commands_are_documented():
+    """Each command has a section; no other has."""
+    headed = re.findall(r"^###? `([^`]+)`", page("cli.md"), re.MULTILINE)
+    assert sorted(path for path, _ in commands()) == sorted(headed)
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands()), ids=str)
+def test_options_are_documented(path, command):
+    """The section of a command lists its options, and the variables they read."""
+    section = re.search(
+        rf"^###? `{re.escape(path)}`\n(.*?)(?=^##|\Z)",
+        page("cli.md"),
+        re.MULTILINE | re.DOTALL,
+    )[1]
+    wanted = {
+        (o.opts[-1], o.envvar, o.required)
+        for o in command.params
+        if isinstance(o, click.Option)
+    }
+    rows = [row for t in tables(section) for row in t[1:]]
+    found = {
+        (
+            quoted(option)[0],
+            (re.findall(r"Variable: `([A-Z_]+)`", meaning) or [None])[0],
+            meaning.endswith("Required."),
+        )
+        for option, meaning in rows
+    }
+    assert wanted == found
+
+
+def test_sessions_of_the_matrix_are_documented():
+    """CONTRIBUTING lists the sessions that the noxfile has."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    wanted = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any("session" in ast.unparse(d) for d in node.decorator_list)
+    }
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert wanted == {quoted(row[0])[0] for row in table(text, "Session")}
