@@ -152,7 +152,11 @@ class _Run:
             )
         except BackendRejectedError as error:
             # Frappe has no error of its own for "already there": look.
-            return None if self._find() else Dead(str(error))
+            found = self._find()
+            if self._unclear_at is None and not self._inserted:
+                # We have never inserted: whoever did, these are not ours to remove.
+                self._known = [row.name for row in found]
+            return None if found else Dead(str(error))
         self._inserted.append(row.name)
         return None
 

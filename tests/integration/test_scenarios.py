@@ -570,3 +570,22 @@ def test_lms_failure_never_doubles_and_never_loses(world, error, kept, after):
     world.check_promises()
     assert the_row(world).status is Status.ENROLLED
     assert world.lms.inserts == 1 if after else world.lms.inserts <= 1
+
+
+def test_row_that_somebody_else_was_faster_to_make_is_never_removed(world):
+    """A refused insert finds another's row: it entitles, and a revoke leaves it."""
+    world.lms.duplicates = "refused"
+    answer = buy(world)
+
+    def somebody_else():
+        world.lms.before_insert = None
+        world.lms.add_row("ada@example.com", COURSE)
+
+    world.lms.before_insert = somebody_else
+    sdk = world.sdk()
+    world.deliver(sdk, world.pay(answer.enrollment_id))
+    row = the_row(world)
+    assert (row.status, row.lms_row_ours) == (Status.ENROLLED, False)
+    sdk.enrollments.revoke(row.id, "operator", "test")
+    sdk.run_jobs()
+    assert len(world.lms.rows_of("ada@example.com", COURSE)) == 1
