@@ -62,7 +62,7 @@ def quote(
         AmountTooSmallError: The remainder is below the provider's minimum charge and
             the setting refuses it.
     """
-    price = course.price or Money.zero(_NO_CURRENCY)
+    price = Money.zero(_NO_CURRENCY) if course.price is None else course.price
     if coupon is None:
         return _without_coupon(price, free_courses=free_courses)
     discount = discount_of(price, coupon.percent_off) if price else price
