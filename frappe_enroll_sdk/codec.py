@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, TypeVar
-
-from cattrs import Converter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ValidationError
+
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 
 T = TypeVar("T")
@@ -36,6 +38,9 @@ def moment_of(text: str) -> datetime:
 
 @cache
 def _converter() -> Converter:
+    # cattrs is a good part of the import time: it is paid with the first record.
+    from cattrs import Converter  # noqa: PLC0415
+
     converter = Converter(detailed_validation=False)
     converter.register_unstructure_hook(datetime, text_of)
     converter.register_structure_hook(datetime, lambda value, _: moment_of(value))

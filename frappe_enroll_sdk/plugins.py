@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Self
 
 import attrs
@@ -31,6 +30,8 @@ from .registry import Registry
 
 
 if TYPE_CHECKING:
+    from importlib import metadata
+
     from .settings import Settings
 
 
@@ -186,7 +187,10 @@ class Plugins:
         """Collect what plugins add; the first plugin to name a key wins."""
         fields: dict[str, dict[str, Any]] = {"metadata": {}, "parameters": {}}
         try:
-            answers = self.manager.hook.enrich_checkout(enrollment=enrollment)
+            for answer in self.manager.hook.enrich_checkout(enrollment=enrollment):
+                for part, values in (answer or {}).items():
+                    for key, value in values.items():
+                        fields[part].setdefault(key, value)
         except EnrollError:
             raise
         except Exception as error:
@@ -194,10 +198,6 @@ class Plugins:
                 f"a plugin's enrich_checkout failed: {type(error).__name__}",
                 code="plugin_failed",
             ) from error
-        for answer in answers:
-            for part, values in (answer or {}).items():
-                for key, value in values.items():
-                    fields[part].setdefault(key, value)
         foreign = set(fields["parameters"]) - ALLOWED_PARAMETERS
         if foreign:
             raise ConfigurationError(
@@ -227,6 +227,9 @@ class Plugins:
 
     def _discover(self) -> None:
         seen: dict[str, str] = {}
+        # A good part of the import time: it is paid by whoever looks for plugins.
+        from importlib import metadata  # noqa: PLC0415
+
         for entry in metadata.entry_points(group=PROJECT):
             dist = entry.dist.name if entry.dist else ""
             version = entry.dist.version if entry.dist else ""

@@ -247,7 +247,11 @@ class CheckoutService:
 
     def _course_url(self, row: Enrollment) -> str | None:
         base = self._context.settings.frappe_lms_url.rstrip("/")
-        return f"{base}/lms/courses/{row.course_id}" if base else row.success_url
+        if base:
+            return f"{base}/lms/courses/{row.course_id}"
+        # Nobody was sent to pay: a URL that waits for a session's id leads nowhere.
+        waits = "{CHECKOUT_SESSION_ID}" in (row.success_url or "")
+        return None if waits else row.success_url
 
     def _with_urls(self, request: Request, price: Quote) -> Request:
         """Fill in where the payment page leads; only a payment needs it."""

@@ -589,3 +589,11 @@ def test_row_that_somebody_else_was_faster_to_make_is_never_removed(world):
     sdk.enrollments.revoke(row.id, "operator", "test")
     sdk.run_jobs()
     assert len(world.lms.rows_of("ada@example.com", COURSE)) == 1
+
+
+def test_enrolled_learner_is_never_sent_to_a_template(world):
+    """Without the LMS's address there is no link, rather than a broken one."""
+    first = buy(world)
+    world.deliver(world.sdk(), world.pay(first.enrollment_id))
+    again = buy(world)
+    assert (again.status, again.next_url) == ("enrolled", None)
