@@ -203,7 +203,7 @@ class OnSQLite(CouponMachine):
 
 
 @pytest.mark.parametrize(
-    ("machine", "examples"), [(InMemory, times(150, 3000)), (OnSQLite, times(15, 300))]
+    ("machine", "examples"), [(InMemory, times(150, 3000)), (OnSQLite, times(40, 400))]
 )
 def test_coupons_keep_to_the_model(machine, examples):
     """Whatever the order of the verbs."""
