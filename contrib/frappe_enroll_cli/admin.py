@@ -12,6 +12,7 @@ import click
 
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.models import JobState, Status
 
 
 Command = Callable[..., Any]
@@ -23,7 +24,9 @@ _REASON = click.option(
     "--reason", required=True, help="Why; goes into the audit trail."
 )
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=50)
-_STATE = click.option("--state", help="Only this state.")
+_STATE = click.option(
+    "--state", type=click.Choice([str(s) for s in JobState]), help="Only this state."
+)
 
 
 def _print(records: Any) -> None:
@@ -172,7 +175,9 @@ def enrollments() -> None:
 @enrollments.command("list")
 @click.option("--email", help="Only this learner's.")
 @click.option("--course", "course_id", help="Only this course's.")
-@click.option("--status", help="Only this status.")
+@click.option(
+    "--status", type=click.Choice([str(s) for s in Status]), help="Only this status."
+)
 @_LIMIT
 def list_enrollments(**filters: Any) -> None:
     """List enrollments as JSON lines."""

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""The command as a process: signals, exit codes, two streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from support.world import COURSE
+
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
+from frappe_enroll_sdk import EnrollSDK
+from frappe_enroll_sdk.models import Status
+
+
+COMMAND = [sys.executable, "-m", "frappe_enroll_cli"]
+
+
+@pytest.fixture
+def service(db_folder, monkeypatch):
+    """Return an SDK whose environment the processes share."""
+    with StripeSandbox() as stripe, LMSSandbox() as lms:
+        lms.site.add_course(COURSE, 49.0, "USD")
+        for name, value in {
+            "DATABASE_URL": f"sqlite:///{db_folder}/cli.sqlite3",
+            "STRIPE_SECRET_KEY": stripe.secret_key,
+            "STRIPE_API_BASE": stripe.url,
+            "FRAPPE_LMS_URL": lms.url,
+            "FRAPPE_LMS_API_KEY": lms.api_key,
+            "FRAPPE_LMS_API_SECRET": lms.api_secret,
+            "FRAPPE_ENROLL_INLINE_S": "0",
+        }.items():
+            monkeypatch.setenv(name, value)
+        with EnrollSDK.from_env() as sdk:
+            sdk.setup()
+            yield sdk
+
+
+@pytest.fixture
+def start():
+    """Return what starts the command; what still runs in the end is killed."""
+    started = []
+
+    def run(*arguments):
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def wait(ready, what, seconds=30):
+    """Poll until something is so."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_worker_runs_until_a_signal_and_exits_0(service, start, number):
+    """Scenario 28: what runs is finished; the talk is on stderr."""
+    worker = start("worker", "--concurrency", "2")
+    code = service.coupons.create(100, COURSE).code
+    answer = service.checkout(
+        course_id=COURSE, email="ada@example.com", coupon_code=code
+    )
+
+    def enrolled():
+        return service.enrollments.get(answer.enrollment_id).status is Status.ENROLLED
+
+    wait(enrolled, "the worker does its work")
+    worker.send_signal(number)
+    out, err = worker.communicate(timeout=20)
+    assert (worker.returncode, out) == (0, "")
+    assert err == "stopping: finishing what runs\n"
+
+
+def test_serve_answers_on_loopback(service, start):
+    """The quick start of the README."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start("serve", "--port", str(port))
+
+    def up():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+                return json.load(answer)["status"] == "ok"
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    wait(up, "the server is up")
+
+
+def test_process_exit_codes_and_streams(service):
+    """Data on stdout alone, so that a pipe reads nothing else."""
+
+    def run(*arguments, **environ):
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | environ,
+        )
+
+    done = run("check", "--json", FRAPPE_ENROLL_TRACE_PLUGINS="1")
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 3)
+    bad = run("stats", FRAPPE_ENROLL_LEASE_S="0")
+    assert (bad.returncode, bad.stdout) == (78, "")
+    assert bad.stderr.startswith("ERROR: FRAPPE_ENROLL_LEASE_S")
+    assert "Traceback" not in bad.stderr
+    usage = run("worker", "--nope")
+    assert (usage.returncode, usage.stdout) == (2, "")
