@@ -51,7 +51,7 @@ class HookSpecs:
         """
         Bring click commands to ``frappe-enroll``: ``register(command)``.
 
-        Called: when the command line starts.
+        Called: when the command line is asked for a command that is not its own.
         """
 
     @hookspec

@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
         """Import one command."""
         target = _COMMANDS.get(cmd_name)
         if target is None:
-            return None
+            return _of_plugins(cmd_name)
         module, _, name = target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
@@ -72,6 +72,15 @@ class LazyGroup(click.Group):
         """Write the list from the table of texts."""
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_HELP.items()))
+
+
+def _of_plugins(name: str) -> click.Command | None:
+    """Return a command that a plugin brings; ours can't be replaced."""
+    from frappe_enroll_sdk import Settings  # noqa: PLC0415  only for foreign names
+    from frappe_enroll_sdk.plugins import Plugins  # noqa: PLC0415
+
+    found: list[click.Command] = Plugins.from_settings(Settings.from_env()).commands()
+    return next((command for command in found if command.name == name), None)
 
 
 @click.group(cls=LazyGroup)
