@@ -44,18 +44,20 @@ def optional_text(value: Any, field: str, *, most: int = _MOST_TEXT) -> str | No
 
 def email(value: Any, field: str = "email") -> str:
     """Return an address trimmed and lower-cased."""
-    address = text(value, field, most=_MOST_TEXT).lower()
-    if not _EMAIL.fullmatch(address) or ".." in address:
+    typed = text(value, field, most=_MOST_TEXT)
+    address = typed.lower()
+    # Before the case: the Kelvin sign, for one, has a small letter in ASCII.
+    if not typed.isascii() or not _EMAIL.fullmatch(address) or ".." in address:
         raise ValidationError(f"{field}: is not an e-mail address", field=field)
     return address
 
 
 def code(value: Any, field: str = "coupon_code") -> str:
     """Return a coupon code trimmed and upper-cased."""
-    typed = text(value, field, most=64).upper()
-    if not _CODE.fullmatch(typed):
+    typed = text(value, field, most=64)
+    if not typed.isascii() or not _CODE.fullmatch(typed.upper()):
         raise ValidationError(f"{field}: is not a coupon code", field=field)
-    return typed
+    return typed.upper()
 
 
 def url(value: Any, field: str) -> str | None:
