@@ -279,7 +279,8 @@ def _status_after_refunds(
     full = row.amount.amount_minor > 0 and refunded >= row.amount.amount_minor
     if full and policy.refund_policy != "keep":
         return _after_full_refund(row, policy)
-    if not full and row.reason == "refunded" and row.override is None:
+    taken = row.reason == "refunded" and row.status not in ENTITLED
+    if not full and taken and row.override is None:
         return Status.CONFIRMED
     return row.status
 

@@ -324,6 +324,12 @@ AWAITING_CASES = [
         Keep(later(60)),
     ),
     case(
+        "open without any end is looked at soon",
+        awaiting(),
+        {"session": make_session()},
+        Keep(later(60)),
+    ),
+    case(
         "the stored end counts where none is told",
         awaiting(session_expires_at=later(300)),
         {"session": make_session()},

@@ -122,6 +122,7 @@ def test_money_is_looked_at_on_news_only():
     assert ask(paid_row(payment_id=None), check_money=True) == Keep()
     assert ask(paid_row(), check_money=True) == Need(Step.REFUNDS)
     assert refunded(paid_row()) == Keep()
+    assert refunded(paid_row(amount=Money(0, "usd"))) == Keep()
 
 
 @pytest.mark.parametrize(
