@@ -131,8 +131,11 @@ class TestFaults:
 
     def test_latency_is_waited_for(self, sandbox, lms):
         """Slow is not down."""
-        sandbox.fail_next(".", "latency", seconds=0.1)
+        fault = sandbox.fail_next(".", "latency", seconds=0.1)
+        began = time.monotonic()
         lms.ping()
+        assert fault.seen == 1
+        assert time.monotonic() - began >= 0.1
 
     @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "sized"])
     def test_dripping_answer_does_not_hold_us(self, chunked):

@@ -271,8 +271,11 @@ class TestFaults:
 
     def test_latency_is_waited_for(self, sandbox, gateway):
         """Slow is not down."""
-        sandbox.fail_next("GET", "latency", seconds=0.1)
+        fault = sandbox.fail_next("GET", "latency", seconds=0.1)
+        began = time.monotonic()
         gateway.ping()
+        assert fault.seen == 1
+        assert time.monotonic() - began >= 0.1
 
 
 class TestPage:

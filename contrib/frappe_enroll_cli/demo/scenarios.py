@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sdk.money import Money
 
 from .stage import COURSE, WEBHOOK_SECRET, Stage, call
 
@@ -40,7 +41,7 @@ def _seen(stage: Stage, email: str, enrollment_id: str) -> Facts:
 def paid_enrollment(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     """Pay for a course and be enrolled."""
     answer = stage.checkout("ada@example.com").body
-    say(f"checkout: {answer['amount']}, payment page {answer['payment_url']}")
+    say(f"checkout: {Money(**answer['amount'])}, to pay at {answer['payment_url']}")
     stage.press_pay(answer["payment_url"])
     say("the learner pays; Stripe delivers the signed webhook")
     stage.wait_status(answer["enrollment_id"], "enrolled")
@@ -64,7 +65,8 @@ def partial_grant(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     """Use a coupon of 40 %, pay the rest and be enrolled."""
     code = stage.sdk.coupons.create(40, COURSE).code
     answer = stage.checkout("edsger@example.com", code).body
-    say(f"40 % off: {answer['discount']} off {answer['price']}, {answer['amount']} due")
+    off, price, due = (Money(**answer[n]) for n in ("discount", "price", "amount"))
+    say(f"40 % off: {off} off {price}, {due} due")
     stage.press_pay(answer["payment_url"])
     stage.wait_status(answer["enrollment_id"], "enrolled")
     seen = _seen(stage, "edsger@example.com", answer["enrollment_id"])
@@ -94,7 +96,8 @@ def race_for_one_code(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     with ThreadPoolExecutor(_RACERS) as pool:
         answers = list(pool.map(lambda email: stage.checkout(email, code), emails))
     statuses = Counter(answer.status for answer in answers)
-    say(f"{_RACERS} learners at once: {dict(statuses)}")
+    told = ", ".join(f"{count} × {status}" for status, count in statuses.items())
+    say(f"{_RACERS} learners at once: {told}")
     coupon = stage.sdk.coupons.get(code)
     winners = [a.body["enrollment_id"] for a in answers if a.status == 201]  # noqa: PLR2004
     for winner in winners:
@@ -130,7 +133,8 @@ def same_event_in_parallel(stage: Stage, say: Say) -> tuple[Facts, Facts]:
             )
         )
     outcomes = Counter(a.body["outcome"] for a in answers)
-    say(f"one event, {_COPIES} deliveries at once: {dict(outcomes)}")
+    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    say(f"one event, {_COPIES} deliveries at once: {told}")
     stage.wait_status(answer["enrollment_id"], "enrolled")
     history = stage.sdk.enrollments.history(answer["enrollment_id"])
     seen = _seen(stage, "barbara@example.com", answer["enrollment_id"])

@@ -14,7 +14,8 @@ from . import races
 from .records import NOW, after
 from .storage_coupons import CouponChecks
 from .storage_enrollments import EnrollmentChecks
-from .storage_queue import EventChecks, QueueChecks
+from .storage_events import EventChecks
+from .storage_queue import QueueChecks
 
 
 _POLICY = GatePolicy(closed_s=30)
