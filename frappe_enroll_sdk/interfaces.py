@@ -14,7 +14,7 @@ Public conformance suites for all three live in ``frappe_enroll_sdk.testing``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,10 +25,13 @@ from .models import (
     Coupon,
     Course,
     Enrollment,
+    EnrollmentStats,
     ExpireOutcome,
     GatePolicy,
     HistoryEntry,
     Job,
+    JobEnd,
+    JobOrder,
     JobState,
     JobStats,
     Learner,
@@ -45,6 +48,7 @@ from .models import (
     SessionOrder,
     Status,
     TryError,
+    WorkerSeen,
 )
 from .money import Money
 
@@ -223,6 +227,10 @@ class EnrollmentStore(Protocol):
         """Return rows, newest first."""
         ...
 
+    def stats(self, now: datetime, *, cap: int = 10_000) -> EnrollmentStats:
+        """Return capped counts; never a scan of all rows."""
+        ...
+
 
 class JobStore(Protocol):
     """
@@ -232,6 +240,10 @@ class JobStore(Protocol):
     on (state, due_at) serves claims and recovery: a running job whose lease has lapsed
     is claimed like a due one, its lost try is written to `errors` (code
     ``lease_lapsed``) and counts. Every finish is fenced by the claim's token.
+
+    A verb with ``_many`` is as many conditional writes as it has items: each is fenced
+    by itself, none depends on another, and a store sends them at once where it can. It
+    is not all or nothing: after an error any of them may have been written.
     """
 
     def enqueue(
@@ -253,6 +265,12 @@ class JobStore(Protocol):
         """
         ...
 
+    def enqueue_many(
+        self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False
+    ) -> int:
+        """Do `enqueue` for each order; return how many keys were new."""
+        ...
+
     def claim(
         self,
         owner: str,
@@ -261,8 +279,14 @@ class JobStore(Protocol):
         limit: int,
         *,
         kinds: Collection[str] | None = None,
+        not_kinds: Collection[str] = (),
     ) -> tuple[Job, ...]:
-        """Take up to `limit` jobs that are due, oldest first; tries grows by one."""
+        """
+        Take up to `limit` jobs that are due, oldest first; tries grows by one.
+
+        With `kinds`, of these only; never of `not_kinds`. Each is a claim of its own,
+        with a token of its own.
+        """
         ...
 
     def claim_key(
@@ -279,7 +303,18 @@ class JobStore(Protocol):
         *,
         data: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Extend the lease and, if given, replace `data`; False = the claim is lost."""
+        """
+        Extend the lease and, if given, replace `data`; False = the claim is lost.
+
+        The lease ends at the later of its end and `now` + `lease_s`: a heartbeat never
+        takes back what a longer one gave.
+        """
+        ...
+
+    def heartbeat_many(
+        self, tokens: Collection[str], now: datetime, lease_s: float
+    ) -> frozenset[str]:
+        """Do `heartbeat` for each token; return those whose claim still stands."""
         ...
 
     def complete(
@@ -297,6 +332,12 @@ class JobStore(Protocol):
         Either way `data` becomes empty: the work that it was kept for is done. Returns
         the state that now stands; None = the claim is lost.
         """
+        ...
+
+    def complete_many(
+        self, ends: Sequence[JobEnd], now: datetime
+    ) -> tuple[JobState | None, ...]:
+        """Do `complete` for each end; return its answer for each, in their order."""
         ...
 
     def reschedule(
@@ -327,8 +368,16 @@ class JobStore(Protocol):
         """Give back a claim whose work has not begun: due at once, try given back."""
         ...
 
-    def retry(self, key: str, now: datetime) -> bool:
-        """Make a due or dead job due now (a dead one with tries 0); else False."""
+    def retry(self, key: str, now: datetime, *, due_at: datetime | None = None) -> bool:
+        """
+        Make a due or dead job due now (a dead one with tries 0); else False.
+
+        With `due_at`, a dead one becomes due then, and a due one by then.
+        """
+        ...
+
+    def bury_due(self, key: str, now: datetime, error: TryError) -> bool:
+        """End a job that waits as dead, by an operator's word; False = it does not."""
         ...
 
     def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
@@ -439,6 +488,48 @@ class AuditStore(Protocol):
         ...
 
 
+class WorkerStore(Protocol):
+    """Signs of life: one document per worker, one per host that runs cron passes."""
+
+    def seen(self, worker: WorkerSeen) -> None:
+        """Write the sign of life in the place of an earlier one of that name."""
+        ...
+
+    def list(self, *, limit: int = 50) -> tuple[WorkerSeen, ...]:
+        """Return the signs of life, the one seen last first."""
+        ...
+
+    def drop(self, name: str) -> None:
+        """Forget a worker that ended as it should."""
+        ...
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` that were last seen before; count."""
+        ...
+
+
+class Watch(Protocol):
+    """
+    Waits for news; made by `Storage.watch`, used by one thread, closed by it.
+
+    A hint only, polling stays the truth: it may answer too early or for nothing, and a
+    store that can't tell (or a connection that was lost) just lets the time pass.
+    """
+
+    def wait(self, timeout_s: float, *, now: datetime) -> bool:
+        """
+        Wait until something may have fallen due since the last answer; True = look.
+
+        News from before the first call, but after the watch was made, counts. `now` is
+        the caller's time at the call.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back what the watch holds."""
+        ...
+
+
 @runtime_checkable
 class Storage(Protocol):
     """
@@ -475,6 +566,15 @@ class Storage(Protocol):
     @property
     def audit(self) -> AuditStore:
         """The audit trail of operators' actions."""
+        ...
+
+    @property
+    def workers(self) -> WorkerStore:
+        """Signs of life of workers and cron passes."""
+        ...
+
+    def watch(self) -> Watch:
+        """Return a watch over events and jobs (a new enrollment is not due at once)."""
         ...
 
     def now(self) -> datetime:

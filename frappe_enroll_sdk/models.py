@@ -489,6 +489,42 @@ class Job:
 
 
 @attrs.frozen(kw_only=True)
+class JobOrder:
+    """
+    One job of `JobStore.enqueue_many`.
+
+    Attributes:
+        key: Unique name.
+        kind: Which handler runs it.
+        payload: What the handler gets.
+        due_at: When it may be claimed.
+    """
+
+    key: str
+    kind: str
+    payload: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    due_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class JobEnd:
+    """
+    One end of `JobStore.complete_many`.
+
+    Attributes:
+        token: The claim's token.
+        seq: The job's `seq` as claimed.
+        state: What it ends as.
+        outcome: A short word about the end, or None.
+    """
+
+    token: str
+    seq: int
+    state: JobState = JobState.DONE
+    outcome: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Recorded:
     """
     Answer of `EventStore.record`.
@@ -511,13 +547,54 @@ class JobStats:
         counts: Rows by state.
         due_now: Rows that may be claimed now.
         oldest_due_at: When the oldest of them fell due, or None.
+        done_last_hour: Rows that were done within the last hour.
         cap: A count equal to this means "this many or more".
     """
 
     counts: Mapping[JobState, int]
     due_now: int
     oldest_due_at: datetime | None
+    done_last_hour: int = 0
     cap: int
+
+
+@attrs.frozen(kw_only=True)
+class EnrollmentStats:
+    """
+    Numbers of the enrollments; each is capped, so that counting never scans.
+
+    Attributes:
+        counts: Rows by status.
+        due_now: Rows that settle owes a look now.
+        oldest_owed_at: When the oldest confirmed row that the LMS is still owed was
+            opened, or None.
+        cap: A count equal to this means "this many or more".
+    """
+
+    counts: Mapping[Status, int]
+    due_now: int
+    oldest_owed_at: datetime | None
+    cap: int
+
+
+@attrs.frozen(kw_only=True)
+class WorkerSeen:
+    """
+    The last sign of life of a worker, or of the cron passes of a host.
+
+    Attributes:
+        name: Unique: one worker's, or one host's cron.
+        kind: "worker" or "cron".
+        started_at: When this worker (or this pass) began.
+        seen_at: When it was last seen.
+        detail: More, by name: version, concurrency, counters.
+    """
+
+    name: str
+    kind: str
+    started_at: datetime
+    seen_at: datetime
+    detail: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

@@ -97,8 +97,8 @@ def with_error(
 def beaten(
     job: Job, now: datetime, lease_s: float, data: Mapping[str, Any] | None
 ) -> Job:
-    """Return a running job after a heartbeat."""
-    due_at = now + timedelta(seconds=lease_s)
+    """Return a running job after a heartbeat, which never shortens a lease."""
+    due_at = max(job.due_at, now + timedelta(seconds=lease_s))
     kept = job.data if data is None else data
     return attrs.evolve(job, due_at=due_at, data=kept, updated_at=now)
 
@@ -137,13 +137,21 @@ def buried(job: Job, seq: int, now: datetime, error: TryError) -> Job:
     return attrs.evolve(more, state=JobState.DEAD, outcome=error.code, token=None)
 
 
-def retried(job: Job, now: datetime) -> Job | None:
-    """Return a due or dead job made due now; None for any other."""
+def retried(job: Job, now: datetime, due_at: datetime | None = None) -> Job | None:
+    """Return a due or dead job made due now (or by `due_at`); None for any other."""
+    when = due_at or now
     if job.state is JobState.DEAD:
-        return _due(attrs.evolve(job, updated_at=now), now, tries=0)
+        return _due(attrs.evolve(job, updated_at=now), when, tries=0)
     if job.state is JobState.DUE:
-        return attrs.evolve(job, due_at=min(now, job.due_at), updated_at=now)
+        return attrs.evolve(job, due_at=min(when, job.due_at), updated_at=now)
     return None
+
+
+def given_up(job: Job, now: datetime, error: TryError) -> Job | None:
+    """Return a job that waits as dead, by an operator's word; None for any other."""
+    if job.state is not JobState.DUE:
+        return None
+    return buried(job, job.seq, now, error)
 
 
 def new_event(

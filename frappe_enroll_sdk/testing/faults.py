@@ -29,7 +29,11 @@ class Tap:
         name: Prefix of the verbs' names.
     """
 
-    _STORES = frozenset({"coupons", "enrollments", "events", "jobs", "gates", "audit"})
+    _STORES = frozenset(
+        {"coupons", "enrollments", "events", "jobs", "gates", "audit", "workers"}
+    )
+    #: What makes no promise: a hint, the end of a connection, work without I/O.
+    _QUIET = frozenset({"now", "close", "prepare_session", "watch"})
 
     def __init__(
         self,
@@ -46,7 +50,7 @@ class Tap:
         full = f"{self._name}.{attribute}".lstrip(".")
         if attribute in self._STORES:
             return Tap(value, self._before, self._after, full)
-        if not callable(value) or attribute in {"now", "close", "prepare_session"}:
+        if not callable(value) or attribute in self._QUIET:
             return value
 
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -8,8 +8,11 @@ from threading import RLock
 
 from .. import gate as gates
 from ..clock import Clock, SystemClock
+from ..codec import require_text
 from ..gate import Gate
-from ..models import Admission, AuditEntry, GatePolicy, Page
+from ..interfaces import Watch
+from ..models import Admission, AuditEntry, GatePolicy, Page, WorkerSeen
+from ..news import News, NewsWatch
 from .memory_coupons import MemoryCoupons
 from .memory_enrollments import MemoryEnrollments
 from .memory_jobs import MemoryEvents, MemoryJobs
@@ -81,6 +84,40 @@ class MemoryAudit:
         return page_of(rows, lambda r: (r.at, r.id), limit, cursor, newest=True)
 
 
+class MemoryWorkers:
+    """`WorkerStore` in memory."""
+
+    def __init__(self, lock: RLock) -> None:
+        self._lock = lock
+        self._rows: dict[str, WorkerSeen] = {}
+
+    def seen(self, worker: WorkerSeen) -> None:
+        """See `WorkerStore.seen`."""
+        require_text(name=worker.name)
+        with self._lock:
+            self._rows[worker.name] = worker
+
+    def list(self, *, limit: int = 50) -> tuple[WorkerSeen, ...]:
+        """See `WorkerStore.list`."""
+        with self._lock:
+            rows = sorted(self._rows.values(), key=lambda w: (w.seen_at, w.name))
+        return tuple(reversed(rows))[:limit]
+
+    def drop(self, name: str) -> None:
+        """See `WorkerStore.drop`."""
+        require_text(name=name)
+        with self._lock:
+            self._rows.pop(name, None)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """See `WorkerStore.prune`."""
+        with self._lock:
+            old = [name for name, w in self._rows.items() if w.seen_at < before]
+            for name in old[:limit]:
+                del self._rows[name]
+            return len(old[:limit])
+
+
 class MemoryStorage:
     """
     `Storage` in memory: the semantics of the interface, no durability.
@@ -90,13 +127,19 @@ class MemoryStorage:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        lock = RLock()
+        lock, news = RLock(), News()
+        self._news = news
         self.coupons = MemoryCoupons(lock)
         self.enrollments = MemoryEnrollments(lock)
-        self.events = MemoryEvents(lock)
-        self.jobs = MemoryJobs(lock)
+        self.events = MemoryEvents(lock, news)
+        self.jobs = MemoryJobs(lock, news)
         self.gates = MemoryGates(lock)
         self.audit = MemoryAudit(lock)
+        self.workers = MemoryWorkers(lock)
+
+    def watch(self) -> Watch:
+        """Return a watch over what is written in this process."""
+        return NewsWatch(self._news)
 
     def now(self) -> datetime:
         """Return the given clock's time."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from threading import RLock
@@ -11,7 +12,15 @@ from typing import Any
 import attrs
 
 from ..codec import require_text
-from ..models import Enrollment, HistoryEntry, LMSStatus, OpenResult, Page, Status
+from ..models import (
+    Enrollment,
+    EnrollmentStats,
+    HistoryEntry,
+    LMSStatus,
+    OpenResult,
+    Page,
+    Status,
+)
 from ..states import ENTITLED, LIVE
 from .memory_pages import page_of
 
@@ -172,3 +181,17 @@ class MemoryEnrollments:
                 and lms_status in (None, row.lms_status)
             ]
         return page_of(rows, lambda r: (r.created_at, r.id), limit, cursor, newest=True)
+
+    def stats(self, now: datetime, *, cap: int = 10_000) -> EnrollmentStats:
+        """See `EnrollmentStore.stats`."""
+        with self._lock:
+            rows = list(self._rows.values())
+        counts = Counter(row.status for row in rows)
+        owed = [r.created_at for r in rows if r.status is Status.CONFIRMED]
+        due = sum(row.due_at is not None and row.due_at <= now for row in rows)
+        return EnrollmentStats(
+            counts={status: min(counts[status], cap) for status in Status},
+            due_now=min(due, cap),
+            oldest_owed_at=min(owed, default=None),
+            cap=cap,
+        )

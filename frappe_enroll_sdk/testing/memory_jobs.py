@@ -3,16 +3,27 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
 from .. import queue
 from ..codec import require_text
 from ..ids import new_claim_token
-from ..models import Job, JobState, JobStats, Page, Recorded, TryError
+from ..models import (
+    Job,
+    JobEnd,
+    JobOrder,
+    JobState,
+    JobStats,
+    Page,
+    Recorded,
+    TryError,
+)
+from ..news import News
 from .memory_pages import page_of
 
 
@@ -22,9 +33,10 @@ _ENDS_OF_JOBS = frozenset({JobState.DONE, JobState.CANCELLED})
 class MemoryJobs:
     """`JobStore` in memory."""
 
-    def __init__(self, lock: RLock) -> None:
-        self._lock = lock
+    def __init__(self, lock: RLock, news: News) -> None:
+        self._lock, self._news = lock, news
         self._rows: dict[str, Job] = {}
+        self._tokens: dict[str, str] = {}
 
     def enqueue(
         self,
@@ -44,11 +56,35 @@ class MemoryJobs:
                 job = queue.new_job(key, kind, payload, due_at, now)
             elif not once:
                 job = queue.enqueued(job, payload, due_at, now)
-            return self._put(job)
+            return self._put(job, now)
 
-    def _put(self, job: Job) -> Job:
+    def _put(self, job: Job, now: datetime) -> Job:
+        before = self._rows.get(job.key)
+        if before is not None and before.token:
+            self._tokens.pop(before.token, None)
+        if job.token:
+            self._tokens[job.token] = job.key
         self._rows[job.key] = job
+        if job.state is JobState.DUE and job.due_at <= now:
+            self._news.announce()
         return job
+
+    def enqueue_many(
+        self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False
+    ) -> int:
+        """See `JobStore.enqueue_many`."""
+        with self._lock:
+            before = len(self._rows)
+            for order in orders:
+                self.enqueue(
+                    order.key,
+                    order.kind,
+                    order.payload,
+                    order.due_at,
+                    now=now,
+                    once=once,
+                )
+            return len(self._rows) - before
 
     def claim(
         self,
@@ -58,19 +94,23 @@ class MemoryJobs:
         limit: int,
         *,
         kinds: Collection[str] | None = None,
+        not_kinds: Collection[str] = (),
     ) -> tuple[Job, ...]:
         """See `JobStore.claim`."""
         with self._lock:
-            due = [
+            due = (
                 job
                 for job in self._rows.values()
-                if queue.may_claim(job, now) and (kinds is None or job.kind in kinds)
-            ]
-            due.sort(key=lambda job: (job.due_at, job.key))
-            token = new_claim_token
+                if queue.may_claim(job, now)
+                and (kinds is None or job.kind in kinds)
+                and job.kind not in not_kinds
+            )
+            first = heapq.nsmallest(limit, due, key=lambda job: (job.due_at, job.key))
             return tuple(
-                self._put(queue.claimed(job, owner, token(), now, lease_s))
-                for job in due[:limit]
+                self._put(
+                    queue.claimed(job, owner, new_claim_token(), now, lease_s), now
+                )
+                for job in first
             )
 
     def claim_key(
@@ -83,10 +123,12 @@ class MemoryJobs:
             if job is None or not queue.may_claim(job, now):
                 return None
             token = new_claim_token()
-            return self._put(queue.claimed(job, owner, token, now, lease_s))
+            return self._put(queue.claimed(job, owner, token, now, lease_s), now)
 
     def _running(self, token: str) -> Job | None:
-        return next((job for job in self._rows.values() if job.token == token), None)
+        require_text(token=token)
+        key = self._tokens.get(token)
+        return None if key is None else self._rows[key]
 
     def heartbeat(
         self,
@@ -99,7 +141,13 @@ class MemoryJobs:
         """See `JobStore.heartbeat`."""
         with self._lock:
             job = self._running(token)
-            return bool(job and self._put(queue.beaten(job, now, lease_s, data)))
+            return bool(job and self._put(queue.beaten(job, now, lease_s, data), now))
+
+    def heartbeat_many(
+        self, tokens: Collection[str], now: datetime, lease_s: float
+    ) -> frozenset[str]:
+        """See `JobStore.heartbeat_many`."""
+        return frozenset(t for t in tokens if self.heartbeat(t, now, lease_s))
 
     def complete(
         self,
@@ -115,7 +163,17 @@ class MemoryJobs:
             job = self._running(token)
             if job is None:
                 return None
-            return self._put(queue.completed(job, seq, now, state, outcome)).state
+            ended = queue.completed(job, seq, now, state, outcome)
+            return self._put(ended, now).state
+
+    def complete_many(
+        self, ends: Sequence[JobEnd], now: datetime
+    ) -> tuple[JobState | None, ...]:
+        """See `JobStore.complete_many`."""
+        return tuple(
+            self.complete(end.token, end.seq, now, state=end.state, outcome=end.outcome)
+            for end in ends
+        )
 
     def reschedule(
         self,
@@ -131,25 +189,34 @@ class MemoryJobs:
             job = self._running(token)
             if job is None:
                 return False
-            self._put(queue.rescheduled(job, due_at, now, error, counts=counts))
+            self._put(queue.rescheduled(job, due_at, now, error, counts=counts), now)
             return True
 
     def bury(self, token: str, seq: int, now: datetime, error: TryError) -> bool:
         """See `JobStore.bury`."""
         with self._lock:
             job = self._running(token)
-            return bool(job and self._put(queue.buried(job, seq, now, error)))
+            return bool(job and self._put(queue.buried(job, seq, now, error), now))
 
     def release(self, token: str, now: datetime) -> bool:
         """See `JobStore.release`."""
         return self.reschedule(token, now, now, counts=False)
 
-    def retry(self, key: str, now: datetime) -> bool:
+    def retry(self, key: str, now: datetime, *, due_at: datetime | None = None) -> bool:
         """See `JobStore.retry`."""
+        require_text(key=key)
         with self._lock:
             job = self._rows.get(key)
-            again = job and queue.retried(job, now)
-            return bool(again and self._put(again))
+            again = job and queue.retried(job, now, due_at)
+            return bool(again and self._put(again, now))
+
+    def bury_due(self, key: str, now: datetime, error: TryError) -> bool:
+        """See `JobStore.bury_due`."""
+        require_text(key=key)
+        with self._lock:
+            job = self._rows.get(key)
+            dead = job and queue.given_up(job, now, error)
+            return bool(dead and self._put(dead, now))
 
     def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
         """See `JobStore.requeue`."""
@@ -197,10 +264,15 @@ class MemoryJobs:
             rows = list(self._rows.values())
         due = [job.due_at for job in rows if queue.may_claim(job, now)]
         counts = Counter(job.state for job in rows)
+        hour_ago = now - timedelta(hours=1)
+        done = sum(
+            job.state is JobState.DONE and job.updated_at > hour_ago for job in rows
+        )
         return JobStats(
             counts={state: min(counts[state], cap) for state in JobState},
             due_now=min(len(due), cap),
             oldest_due_at=min(due, default=None),
+            done_last_hour=min(done, cap),
             cap=cap,
         )
 
@@ -235,10 +307,9 @@ class MemoryEvents(MemoryJobs):
             job = self._rows.get(key)
             if job is None:
                 event = queue.new_event(key, payload, now, state, outcome)
-                return Recorded(event=self._put(event), new=True)
-            return Recorded(
-                event=self._put(queue.delivered(job, payload, now)), new=False
-            )
+                return Recorded(event=self._put(event, now), new=True)
+            event = self._put(queue.delivered(job, payload, now), now)
+            return Recorded(event=event, new=False)
 
     def prune(self, before: datetime, limit: int) -> int:
         """See `EventStore.prune`."""
@@ -252,5 +323,5 @@ class MemoryEvents(MemoryJobs):
                 and not queue.is_pruned(job)
             ]
             for job in old[:limit]:
-                self._put(queue.pruned(job))
+                self._rows[job.key] = queue.pruned(job)
             return len(old[:limit])

@@ -16,7 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
@@ -26,6 +35,7 @@ from frappe_enroll_sdk.errors import (
     SettingsError,
     StorageUnavailableError,
 )
+from frappe_enroll_sdk.news import News
 
 
 #: Seconds that a writer waits for other processes' writers.
@@ -59,9 +69,13 @@ class Database:
     The engine and its transactions. Thread-safe and fork-safe.
 
     A forked child never uses its parent's connections: it makes its own engine.
+
+    Attributes:
+        news: Where this process's writers announce what fell due.
     """
 
     def __init__(self, url: str) -> None:
+        self.news = News()
         self._url = checked_url(url)
         self._lock = threading.Lock()
         self._pid = -1
@@ -75,6 +89,7 @@ class Database:
         if self._pid != os.getpid():
             # A lock that the parent held at the fork stays locked in the child.
             self._lock, self._writer = threading.Lock(), threading.Lock()
+            self.news = News()
         with self._lock:
             if self._pid != os.getpid() and self._engine is not None:
                 self._engine.dispose(close=False)
@@ -94,7 +109,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Run one write transaction: wholly done, or not at all."""
         engine = self.engine()
-        with _our_errors(), self._writer, engine.connect() as connection:
+        with our_errors(), self._writer, engine.connect() as connection:
             immediate = connection.execution_options(frappe_enroll_write=True)
             with immediate.begin():
                 yield immediate
@@ -103,7 +118,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Run one read transaction."""
         with (
-            _our_errors(),
+            our_errors(),
             self.engine().connect() as connection,
             connection.begin(),
         ):
@@ -146,7 +161,7 @@ def _on_begin(connection: Connection) -> None:
 
 
 @contextmanager
-def _our_errors() -> Iterator[None]:
+def our_errors() -> Iterator[None]:
     """Turn the driver's errors into ours, without paths or parameters."""
     try:
         yield
@@ -160,3 +175,13 @@ def _our_errors() -> Iterator[None]:
                 "the database has no tables yet: run `frappe-enroll setup`"
             ) from error
         raise StorageUnavailableError(f"DATABASE_URL: {words}") from error
+
+
+def capped_count(
+    connection: Connection, column: Column[Any], cap: int, *where: ColumnElement[bool]
+) -> int:
+    """Count rows, but no more than `cap`."""
+    capped = select(column).where(*where).limit(cap).subquery()
+    return int(
+        connection.execute(select(func.count()).select_from(capped)).scalar_one()
+    )

@@ -16,6 +16,7 @@ from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
 from frappe_enroll_sdk.errors import ValidationError
 from frappe_enroll_sdk.models import (
     Enrollment,
+    EnrollmentStats,
     HistoryEntry,
     LMSStatus,
     OpenResult,
@@ -24,9 +25,9 @@ from frappe_enroll_sdk.models import (
 )
 from frappe_enroll_sdk.states import ENTITLED, LIVE
 
-from .engine import Database
+from .engine import Database, capped_count
 from .schema import enrollments as table
-from .times import maybe_ms, of_doc, to_doc, to_ms
+from .times import maybe_moment, maybe_ms, of_doc, to_doc, to_ms
 
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,7 @@ class SQLEnrollments:
         until = now + timedelta(seconds=lease_s)
         query = (
             select(table.c.id, table.c.doc)
-            .where(table.c.due_at.is_not(None), table.c.due_at <= to_ms(now))
+            .where(*_due(now))
             .order_by(table.c.due_at, table.c.id)
             .limit(limit)
         )
@@ -200,6 +201,29 @@ class SQLEnrollments:
             return Page(items=items)
         last = items[-1]
         return Page(items=items, next_cursor=cursor_of(to_ms(last.created_at), last.id))
+
+    def stats(self, now: datetime, *, cap: int = 10_000) -> EnrollmentStats:
+        """See `EnrollmentStore.stats`."""
+        confirmed = table.c.status == str(Status.CONFIRMED)
+        oldest = select(table.c.created_at).where(confirmed)
+        with self._database.read() as connection:
+            counts = {
+                status: capped_count(
+                    connection, table.c.id, cap, table.c.status == str(status)
+                )
+                for status in Status
+            }
+            due = capped_count(connection, table.c.id, cap, *_due(now))
+            owed = connection.execute(
+                oldest.order_by(table.c.created_at, table.c.id).limit(1)
+            ).scalar()
+        return EnrollmentStats(
+            counts=counts, due_now=due, oldest_owed_at=maybe_moment(owed), cap=cap
+        )
+
+
+def _due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (table.c.due_at.is_not(None), table.c.due_at <= to_ms(now))
 
 
 def _newest_first(after: list[Any] | None) -> Select[Any]:

@@ -1,47 +1,43 @@
 # SPDX-License-Identifier: MIT
-"""Jobs and payment events: one implementation over two tables."""
+"""Jobs: find the rows, apply ``queue.py``, write them, in one transaction."""
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-import attrs
-from sqlalchemy import Connection, Row, Table, func, select, tuple_
+from sqlalchemy import Table, select
 
 from frappe_enroll_sdk import queue
-from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
-from frappe_enroll_sdk.errors import ValidationError
+from frappe_enroll_sdk.codec import require_text
 from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import (
     Job,
+    JobEnd,
+    JobOrder,
     JobState,
     JobStats,
     Page,
-    Recorded,
     TryError,
 )
 
 from .engine import Database
-from .times import of_doc, to_doc, to_ms
-
-
-logger = logging.getLogger(__name__)
-
-_CLAIMABLE = frozenset({JobState.DUE, JobState.RUNNING})
+from .job_lists import list_jobs, old_keys, stats_of
+from .job_rows import decode, undecodable
+from .job_table import QueueTable
+from .times import to_ms
 
 
 class SQLJobs:
-    """`JobStore` on SQL: find the row, apply ``queue.py``, write it, in one go."""
+    """`JobStore` on SQL."""
 
     #: States whose old rows `prune` takes.
     _ends = (JobState.DONE, JobState.CANCELLED)
 
     def __init__(self, database: Database, table: Table) -> None:
         self._database, self._table = database, table
+        self._rows = QueueTable(table)
 
     def enqueue(
         self,
@@ -54,16 +50,39 @@ class SQLJobs:
         once: bool = False,
     ) -> Job:
         """See `JobStore.enqueue`."""
-        require_text(key=key, kind=kind)
+        order = JobOrder(key=key, kind=kind, payload=payload, due_at=due_at)
+        return self._enqueue([order], now=now, once=once)[0][key]
+
+    def enqueue_many(
+        self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False
+    ) -> int:
+        """See `JobStore.enqueue_many`."""
+        return self._enqueue(orders, now=now, once=once)[1]
+
+    def _enqueue(
+        self, orders: Sequence[JobOrder], *, now: datetime, once: bool
+    ) -> tuple[dict[str, Job], int]:
+        for order in orders:
+            require_text(key=order.key, kind=order.kind)
+        keys = [order.key for order in orders]
         with self._database.write() as connection:
-            job = self._find(connection, key)
-            if job is None:
-                return self._insert(
-                    connection, queue.new_job(key, kind, payload, due_at, now)
-                )
-            if once:
-                return job
-            return self._update(connection, queue.enqueued(job, payload, due_at, now))
+            rows = list(self._rows.find_many(connection, "key", keys))
+            before = {row.key: decode(row) for row in rows}
+            jobs = {row.key: before[row.key] or undecodable(row) for row in rows}
+            for order in orders:
+                _put(jobs, order, now, once=once)
+            new = [job for key, job in jobs.items() if key not in before]
+            self._rows.insert(connection, new)
+            if not once:
+                old = [(job, jobs[key]) for key, job in before.items()]
+                self._rows.update(connection, old)
+        self._announce(jobs.values(), now)
+        return jobs, len(new)
+
+    def _announce(self, jobs: Collection[Job], now: datetime) -> None:
+        """Wake this process's watches if any of these has fallen due."""
+        if any(job.state is JobState.DUE and job.due_at <= now for job in jobs):
+            self._database.news.announce()
 
     def claim(
         self,
@@ -73,6 +92,7 @@ class SQLJobs:
         limit: int,
         *,
         kinds: Collection[str] | None = None,
+        not_kinds: Collection[str] = (),
     ) -> tuple[Job, ...]:
         """See `JobStore.claim`."""
         table = self._table
@@ -82,35 +102,63 @@ class SQLJobs:
             .order_by(table.c.claim_at, table.c.key)
             .limit(limit)
         )
+        # As an expression, so that SQLite walks the due jobs in order instead of
+        # sorting all jobs of these kinds.
+        kind = table.c.kind + ""
         if kinds is not None:
-            # As an expression, so that SQLite walks the due jobs in order instead of
-            # sorting all jobs of these kinds.
-            query = query.where((table.c.kind + "").in_(sorted(kinds)))
-        claimed = []
+            query = query.where(kind.in_(sorted(kinds)))
+        if not_kinds:
+            query = query.where(kind.not_in(sorted(not_kinds)))
+        changes = []
         with self._database.write() as connection:
             for row in connection.execute(query).all():
-                job = _decode(row)
+                job = decode(row)
                 if job is None:
-                    self._bury_undecodable(connection, row)
-                else:
-                    token = new_claim_token()
-                    job = queue.claimed(job, owner, token, now, lease_s)
-                    claimed.append(self._update(connection, job))
-        return tuple(claimed)
+                    self._rows.bury_undecodable(connection, row)
+                    continue
+                token = new_claim_token()
+                changes.append((job, queue.claimed(job, owner, token, now, lease_s)))
+            self._rows.update(connection, changes)
+        return tuple(job for _, job in changes)
 
     def claim_key(
         self, key: str, owner: str, now: datetime, lease_s: float
     ) -> Job | None:
         """See `JobStore.claim_key`."""
+
+        def take(job: Job) -> Job | None:
+            if not queue.may_claim(job, now):
+                return None
+            return queue.claimed(job, owner, new_claim_token(), now, lease_s)
+
+        return self._of_key(key, take)
+
+    def _of_key(
+        self, key: str, change: Callable[[Job], Job | None], now: datetime | None = None
+    ) -> Job | None:
         require_text(key=key)
         with self._database.write() as connection:
-            job = self._find(connection, key)
-            if job is None or not queue.may_claim(job, now):
-                return None
-            token = new_claim_token()
-            return self._update(
-                connection, queue.claimed(job, owner, token, now, lease_s)
+            row = self._rows.row(connection, key)
+            job = self._rows.change(connection, row, change)
+        if job is not None and now is not None:
+            self._announce([job], now)
+        return job
+
+    def _fenced(
+        self, tokens: Collection[str], change: Callable[[Job], Job], now: datetime
+    ) -> dict[str, Job]:
+        """Change the jobs that these tokens fence; a token not answered is lost."""
+        for token in tokens:
+            require_text(token=token)
+        with self._database.write() as connection:
+            rows = self._rows.find_many(connection, "token", list(tokens))
+            before = {row.token: decode(row) for row in list(rows)}
+            after = {token: change(job) for token, job in before.items() if job}
+            self._rows.update(
+                connection, [(before[token], job) for token, job in after.items()]
             )
+        self._announce(after.values(), now)
+        return after
 
     def heartbeat(
         self,
@@ -121,7 +169,17 @@ class SQLJobs:
         data: Mapping[str, Any] | None = None,
     ) -> bool:
         """See `JobStore.heartbeat`."""
-        return bool(self._fenced(token, lambda j: queue.beaten(j, now, lease_s, data)))
+        return bool(
+            self._fenced([token], lambda j: queue.beaten(j, now, lease_s, data), now)
+        )
+
+    def heartbeat_many(
+        self, tokens: Collection[str], now: datetime, lease_s: float
+    ) -> frozenset[str]:
+        """See `JobStore.heartbeat_many`."""
+        return frozenset(
+            self._fenced(tokens, lambda j: queue.beaten(j, now, lease_s, None), now)
+        )
 
     def complete(
         self,
@@ -133,10 +191,26 @@ class SQLJobs:
         outcome: str | None = None,
     ) -> JobState | None:
         """See `JobStore.complete`."""
-        ended = self._fenced(
-            token, lambda j: queue.completed(j, seq, now, state, outcome)
+        end = JobEnd(token=token, seq=seq, state=state, outcome=outcome)
+        return self.complete_many([end], now)[0]
+
+    def complete_many(
+        self, ends: Sequence[JobEnd], now: datetime
+    ) -> tuple[JobState | None, ...]:
+        """See `JobStore.complete_many`."""
+        first = {end.token: end for end in reversed(ends)}
+
+        def change(job: Job) -> Job:
+            end = first[job.token or ""]
+            return queue.completed(job, end.seq, now, end.state, end.outcome)
+
+        done = self._fenced(first, change, now)
+        return tuple(
+            done[end.token].state
+            if end.token in done and first[end.token] is end
+            else None
+            for end in ends
         )
-        return ended.state if ended else None
 
     def reschedule(
         self,
@@ -148,39 +222,35 @@ class SQLJobs:
         counts: bool = True,
     ) -> bool:
         """See `JobStore.reschedule`."""
-        return bool(
-            self._fenced(
-                token,
-                lambda j: queue.rescheduled(j, due_at, now, error, counts=counts),
-            )
-        )
+
+        def change(job: Job) -> Job:
+            return queue.rescheduled(job, due_at, now, error, counts=counts)
+
+        return bool(self._fenced([token], change, now))
 
     def bury(self, token: str, seq: int, now: datetime, error: TryError) -> bool:
         """See `JobStore.bury`."""
-        return bool(self._fenced(token, lambda j: queue.buried(j, seq, now, error)))
+        return bool(
+            self._fenced([token], lambda j: queue.buried(j, seq, now, error), now)
+        )
 
     def release(self, token: str, now: datetime) -> bool:
         """See `JobStore.release`."""
         return self.reschedule(token, now, now, counts=False)
 
-    def retry(self, key: str, now: datetime) -> bool:
+    def retry(self, key: str, now: datetime, *, due_at: datetime | None = None) -> bool:
         """See `JobStore.retry`."""
-        require_text(key=key)
-        with self._database.write() as connection:
-            return self._retry(connection, key, now)
+        return bool(self._of_key(key, lambda j: queue.retried(j, now, due_at), now))
 
-    def _retry(self, connection: Connection, key: str, now: datetime) -> bool:
-        row = self._row(connection, key)
-        # A damaged row is kept as it is for whoever repairs it.
-        job = _decode(row) if row else None
-        again = job and queue.retried(job, now)
-        return bool(again and self._update(connection, again))
+    def bury_due(self, key: str, now: datetime, error: TryError) -> bool:
+        """See `JobStore.bury_due`."""
+        return bool(self._of_key(key, lambda j: queue.given_up(j, now, error)))
 
     def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
         """See `JobStore.requeue`."""
         table = self._table
         query = (
-            select(table.c.key)
+            select(table)
             .where(table.c.state == "dead")
             .order_by(table.c.due_at, table.c.key)
             .limit(limit)
@@ -188,14 +258,18 @@ class SQLJobs:
         if kind is not None:
             query = query.where(table.c.kind == kind)
         with self._database.write() as connection:
-            keys = connection.execute(query).scalars().all()
-            return sum(self._retry(connection, key, now) for key in keys)
+            dead = [decode(row) for row in connection.execute(query).all()]
+            again = [(job, queue.retried(job, now)) for job in dead if job]
+            changes = [(job, after) for job, after in again if after]
+            self._rows.update(connection, changes)
+        self._announce([after for _, after in changes], now)
+        return len(changes)
 
     def find(self, key: str) -> Job | None:
         """See `JobStore.find`."""
         require_text(key=key)
         with self._database.read() as connection:
-            return self._find(connection, key)
+            return self._rows.find(connection, key)
 
     def list(
         self,
@@ -207,191 +281,30 @@ class SQLJobs:
     ) -> Page[Job]:
         """See `JobStore.list`."""
         require_text(kind=kind)
-        table = self._table
-        order = table.c.created_at if state is None else table.c.due_at
-        after = parts_of(cursor, (int, str))
-        place = tuple_(order, table.c.key)
-        query = select(table).limit(limit + 1)
-        if state is None:
-            query = query.order_by(order.desc(), table.c.key.desc())
-        else:
-            query = query.where(table.c.state == str(state))
-            query = query.order_by(order, table.c.key)
-        if after is not None:
-            here = tuple_(*after)
-            query = query.where(place < here if state is None else place > here)
-        if kind is not None:
-            query = query.where(table.c.kind == kind)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        items = tuple(_decode(row) or _undecodable(row) for row in rows[:limit])
-        if len(rows) <= limit:
-            return Page(items=items)
-        last = rows[limit - 1]
-        return Page(
-            items=items, next_cursor=cursor_of(getattr(last, order.name), last.key)
-        )
+            return list_jobs(connection, self._table, state, kind, limit, cursor)
 
     def stats(self, now: datetime, *, cap: int = 10_000) -> JobStats:
         """See `JobStore.stats`."""
-        table = self._table
-        due = [table.c.claim_at <= to_ms(now)]
         with self._database.read() as connection:
-            counts = {
-                state: _count(connection, table, cap, table.c.state == str(state))
-                for state in JobState
-            }
-            due_now = _count(connection, table, cap, *due)
-            oldest = connection.execute(
-                select(table.c.claim_at).where(*due).order_by(table.c.claim_at).limit(1)
-            ).scalar()
-        oldest_at = (
-            None if oldest is None else datetime.fromtimestamp(oldest / 1000, UTC)
-        )
-        return JobStats(
-            counts=counts, due_now=due_now, oldest_due_at=oldest_at, cap=cap
-        )
+            return stats_of(connection, self._table, now, cap)
 
     def prune(self, before: datetime, limit: int) -> int:
         """See `JobStore.prune`."""
-        keys = self._old(before, limit)
+        keys = old_keys(self._table, self._ends, before, limit)
         with self._database.write() as connection:
             done = connection.execute(
                 self._table.delete().where(self._table.c.key.in_(keys))
             )
             return done.rowcount
 
-    def _old(self, before: datetime, limit: int) -> Any:
-        table = self._table
-        return (
-            select(table.c.key)
-            .where(
-                table.c.state.in_([str(state) for state in self._ends]),
-                table.c.updated_at < to_ms(before),
-                table.c.pruned == 0,
-            )
-            .limit(limit)
+
+def _put(jobs: dict[str, Job], order: JobOrder, now: datetime, *, once: bool) -> None:
+    """Put one order into the jobs that stand."""
+    known = jobs.get(order.key)
+    if known is None:
+        jobs[order.key] = queue.new_job(
+            order.key, order.kind, order.payload, order.due_at, now
         )
-
-    # One row.
-
-    def _row(self, connection: Connection, key: str) -> Row[Any] | None:
-        query = select(self._table).where(self._table.c.key == key)
-        return connection.execute(query).one_or_none()
-
-    def _find(self, connection: Connection, key: str) -> Job | None:
-        row = self._row(connection, key)
-        return (_decode(row) or _undecodable(row)) if row else None
-
-    def _fenced(self, token: str, change: Callable[[Job], Job]) -> Job | None:
-        """Change the job that this claim's token fences; None = the claim is lost."""
-        require_text(token=token)
-        with self._database.write() as connection:
-            row = connection.execute(
-                select(self._table).where(self._table.c.token == token)
-            ).one_or_none()
-            job = _decode(row) if row else None
-            return self._update(connection, change(job)) if job else None
-
-    def _insert(self, connection: Connection, job: Job) -> Job:
-        connection.execute(self._table.insert().values(_row_of(job)))
-        return job
-
-    def _update(self, connection: Connection, job: Job) -> Job:
-        connection.execute(
-            self._table.update()
-            .where(self._table.c.key == job.key)
-            .values(_row_of(job))
-        )
-        return job
-
-    def _bury_undecodable(self, connection: Connection, row: Row[Any]) -> None:
-        """Let a row that can't be decoded fail alone: the others go on."""
-        logger.error("row can't be decoded", extra={"job": row.key})
-        connection.execute(
-            self._table.update()
-            .where(self._table.c.key == row.key)
-            .values(state="dead", claim_at=None, token=None)
-        )
-
-
-class SQLEvents(SQLJobs):
-    """`EventStore` on SQL."""
-
-    _ends = (JobState.DONE, JobState.IGNORED)
-
-    def record(
-        self,
-        key: str,
-        payload: Mapping[str, Any],
-        *,
-        now: datetime,
-        state: JobState = JobState.DUE,
-        outcome: str | None = None,
-    ) -> Recorded:
-        """See `EventStore.record`."""
-        require_text(key=key)
-        with self._database.write() as connection:
-            known = self._find(connection, key)
-            if known is None:
-                event = queue.new_event(key, payload, now, state, outcome)
-                return Recorded(event=self._insert(connection, event), new=True)
-            event = queue.delivered(known, payload, now)
-            return Recorded(event=self._update(connection, event), new=False)
-
-    def prune(self, before: datetime, limit: int) -> int:
-        """See `JobStore.prune`."""
-        with self._database.write() as connection:
-            keys = connection.execute(self._old(before, limit)).scalars().all()
-            for key in keys:
-                event = self._find(connection, key)
-                if event is not None:
-                    self._update(connection, queue.pruned(event))
-            return len(keys)
-
-
-def _row_of(job: Job) -> dict[str, Any]:
-    return {
-        "key": job.key,
-        "kind": job.kind,
-        "state": str(job.state),
-        "due_at": to_ms(job.due_at),
-        "claim_at": to_ms(job.due_at) if job.state in _CLAIMABLE else None,
-        "token": job.token,
-        "pruned": int(job.kind == queue.EVENT_KIND and queue.is_pruned(job)),
-        "created_at": to_ms(job.created_at),
-        "updated_at": to_ms(job.updated_at),
-        "doc": to_doc(job),
-    }
-
-
-def _decode(row: Row[Any]) -> Job | None:
-    try:
-        return of_doc(Job, row.doc)
-    except (json.JSONDecodeError, ValidationError):
-        return None
-
-
-def _undecodable(row: Row[Any]) -> Job:
-    """Show a row that can't be decoded by what its columns still tell."""
-    at = datetime.fromtimestamp(row.updated_at / 1000, UTC)
-    error = TryError(
-        at=at, try_number=0, code="undecodable", cause="the stored row is damaged"
-    )
-    job = Job(
-        key=row.key,
-        kind=row.kind,
-        state=JobState(row.state),
-        due_at=datetime.fromtimestamp(row.due_at / 1000, UTC),
-        created_at=datetime.fromtimestamp(row.created_at / 1000, UTC),
-        updated_at=at,
-        outcome="undecodable",
-    )
-    return attrs.evolve(job, errors=(error,))
-
-
-def _count(connection: Connection, table: Table, cap: int, *where: Any) -> int:
-    capped = select(table.c.key).where(*where).limit(cap).subquery()
-    return int(
-        connection.execute(select(func.count()).select_from(capped)).scalar_one()
-    )
+    elif not once:
+        jobs[order.key] = queue.enqueued(known, order.payload, order.due_at, now)

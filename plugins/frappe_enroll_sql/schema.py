@@ -3,7 +3,9 @@
 The tables.
 
 Each row keeps its record as JSON in `doc`; what is searched, sorted or checked stands
-in columns of its own. Moments are integer milliseconds since 1970 (UTC).
+in columns of its own. A queue's row has a column for each field, so that a claim and
+its end write few bytes and encode none. Moments are integer milliseconds since 1970
+(UTC).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from frappe_enroll_sdk.models import JobState, LMSStatus, SeatState, Status
 
 
 #: Grows with each change of a table; `setup` upgrades, older is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -130,26 +132,41 @@ def _queue(name: str) -> Table:
         Column("key", Text, primary_key=True),
         Column("kind", Text, nullable=False),
         Column("state", Text, _one_of("state", JobState), nullable=False),
+        Column("seq", Integer, nullable=False),
         Column("due_at", Integer, nullable=False),
         # The same while the job may be claimed (due or running), else null.
         Column("claim_at", Integer),
+        Column("tries", Integer, nullable=False),
         Column("token", Text),
+        Column("owner", Text),
+        Column("outcome", Text),
+        Column("deliveries", Integer, nullable=False),
+        Column("recovered", Integer, nullable=False),
         Column("pruned", Integer, nullable=False, server_default="0"),
         Column("created_at", Integer, nullable=False),
         Column("updated_at", Integer, nullable=False),
-        Column("doc", Text, nullable=False),
+        # JSON, last: the columns before it are read without them.
+        Column("payload", Text),
+        Column("data", Text, nullable=False),
+        Column("errors", Text, nullable=False),
         # Claims and recovery of lapsed leases read this one index.
         Index(
             f"{name}_claimable",
             "claim_at",
             "key",
+            "kind",
             sqlite_where=text("claim_at IS NOT NULL"),
         ),
         CheckConstraint(
             "(claim_at IS NOT NULL) = (state IN ('due', 'running'))",
             name="claimable_or_ended",
         ),
-        Index(f"{name}_by_token", "token", unique=True),
+        Index(
+            f"{name}_by_token",
+            "token",
+            unique=True,
+            sqlite_where=text("token IS NOT NULL"),
+        ),
         Index(f"{name}_by_state", "state", "due_at", "key"),
         Index(f"{name}_by_kind", "kind", "created_at", "key"),
         Index(f"{name}_newest", "created_at", "key"),
@@ -168,6 +185,16 @@ gates = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("doc", Text, nullable=False),
+    sqlite_strict=True,
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("seen_at", Integer, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("workers_seen", "seen_at", "name"),
     sqlite_strict=True,
 )
 

@@ -24,8 +24,12 @@ from . import schema
 from .coupons import SQLCoupons
 from .engine import Database
 from .enrollments import SQLEnrollments
-from .jobs import SQLEvents, SQLJobs
+from .events import SQLEvents
+from .jobs import SQLJobs
+from .migrate import upgrade
 from .times import of_doc, to_doc, to_ms
+from .watch import SQLWatch
+from .workers import SQLWorkers
 
 
 if TYPE_CHECKING:
@@ -48,6 +52,7 @@ class SQLStorage:
         self.jobs = SQLJobs(self._database, schema.jobs)
         self.gates = SQLGates(self._database)
         self.audit = SQLAudit(self._database)
+        self.workers = SQLWorkers(self._database)
 
     @classmethod
     def from_settings(cls, settings: Settings, _clock: Clock) -> Self:
@@ -62,17 +67,15 @@ class SQLStorage:
             ).scalar_one()
         return datetime.fromisoformat(stamp).replace(tzinfo=UTC)
 
+    def watch(self) -> SQLWatch:
+        """Return a watch; its thread closes it."""
+        return SQLWatch(self._database)
+
     def setup(self) -> None:
-        """Create the tables; idempotent, and safe beside other processes."""
+        """Create or upgrade the tables; idempotent, and safe beside other processes."""
         self._database.ensure_folder()
-        table = schema.schema_version
         with self._database.write() as connection:
-            schema.metadata.create_all(connection)
-            connection.execute(
-                insert(table)
-                .values(id=1, version=schema.SCHEMA_VERSION)
-                .on_conflict_do_nothing()
-            )
+            upgrade(connection)
 
     def check_schema(self) -> None:
         """Raise `SchemaError` when `setup` has to run first."""

@@ -25,6 +25,16 @@ def maybe_ms(moment: datetime | None) -> int | None:
     return None if moment is None else to_ms(moment)
 
 
+def to_moment(ms: int) -> datetime:
+    """Return the moment of whole milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def maybe_moment(ms: int | None) -> datetime | None:
+    """Return a moment, or None."""
+    return None if ms is None else to_moment(ms)
+
+
 def to_doc(record: Any) -> str:
     """Return a record as JSON text."""
     return json.dumps(dump(record), separators=(",", ":"), ensure_ascii=False)

@@ -257,15 +257,15 @@ def test_row_that_can_not_be_decoded_fails_alone(storage, path):
     for key in ("job-1", "job-2", "job-3"):
         storage.jobs.enqueue(key, "sync", {}, NOW, now=NOW)
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE jobs SET doc = '{\"key\": 5' WHERE key = 'job-2'")
+    connection.execute("UPDATE jobs SET payload = '{\"n\": 5' WHERE key = 'job-2'")
     connection.commit()
     claimed = storage.jobs.claim("w", NOW, 60, 10)
     assert [job.key for job in claimed] == ["job-1", "job-3"]
     (dead,) = storage.jobs.list(state=JobState.DEAD).items
     assert (dead.key, dead.outcome) == ("job-2", "undecodable")
     assert not storage.jobs.retry("job-2", NOW)
-    query = "SELECT doc FROM jobs WHERE key = 'job-2'"
-    assert connection.execute(query).fetchone() == ('{"key": 5',)
+    query = "SELECT payload FROM jobs WHERE key = 'job-2'"
+    assert connection.execute(query).fetchone() == ('{"n": 5',)
     connection.close()
 
 

@@ -20,6 +20,7 @@ WHOLE_LISTS = {
     "jobs.list",
     "events.list",
     "audit.list",
+    "workers.list",
 }
 
 
@@ -82,6 +83,7 @@ def test_every_verb_is_covered():
         "events": interfaces.EventStore,
         "gates": interfaces.GateStore,
         "audit": interfaces.AuditStore,
+        "workers": interfaces.WorkerStore,
     }
     for store, protocol in stores.items():
         verbs = {name for name in dir(protocol) if not name.startswith("_")}

@@ -3,7 +3,16 @@
 
 from __future__ import annotations
 
-from frappe_enroll_sdk.models import AuditEntry, GatePolicy, JobState, LMSStatus, Status
+from frappe_enroll_sdk.models import (
+    AuditEntry,
+    GatePolicy,
+    JobEnd,
+    JobOrder,
+    JobState,
+    LMSStatus,
+    Status,
+    WorkerSeen,
+)
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,
@@ -29,6 +38,7 @@ def fill(storage) -> None:
         store.bury(token(store, "dead"), 1, NOW, try_error())
         store.complete(token(store, "done"), 1, NOW)
     storage.audit.append(_audit("a-1"))
+    storage.workers.seen(_worker("w-1"))
     storage.gates.hold("lms", "h-1", 2, NOW, after(60))
 
 
@@ -42,6 +52,22 @@ def _audit(name):
     return AuditEntry(id=name, at=NOW, actor="a", action="b", subject="s")
 
 
+def _worker(name):
+    return WorkerSeen(name=name, kind="worker", started_at=NOW, seen_at=NOW)
+
+
+def _ends(store):
+    """Return the end of the running claim, and one of a claim that is lost."""
+    running = store.find("running").token
+    return [JobEnd(token=running, seq=1), JobEnd(token="lost", seq=1)]
+
+
+def _orders():
+    """Return an order for a known key and two for new ones."""
+    keys = ("done", "new-1", "new-2")
+    return [JobOrder(key=key, kind="k", payload={"n": 2}, due_at=NOW) for key in keys]
+
+
 def _queue_verbs(name):
     def verb(call):
         return lambda storage: call(getattr(storage, name))
@@ -51,14 +77,24 @@ def _queue_verbs(name):
         f"{name}.enqueue_known": verb(
             lambda s: s.enqueue("done", "k", {"n": 2}, NOW, now=NOW)
         ),
+        f"{name}.enqueue_many": verb(lambda s: s.enqueue_many(_orders(), now=NOW)),
         f"{name}.claim": verb(lambda s: s.claim("w", after(100), 60, 10)),
         f"{name}.claim_kinds": verb(
             lambda s: s.claim("w", after(100), 60, 10, kinds={"sync"})
+        ),
+        f"{name}.claim_not_kinds": verb(
+            lambda s: s.claim("w", after(100), 60, 10, not_kinds={"mail"})
         ),
         f"{name}.claim_key": verb(lambda s: s.claim_key("due", "w", NOW, 60)),
         f"{name}.heartbeat": verb(
             lambda s: s.heartbeat(s.find("running").token, after(1), 60, data={"a": 1})
         ),
+        f"{name}.heartbeat_many": verb(
+            lambda s: s.heartbeat_many(
+                [s.find("running").token, "lost"], after(100), 60
+            )
+        ),
+        f"{name}.complete_many": verb(lambda s: s.complete_many(_ends(s), after(1))),
         f"{name}.complete": verb(
             lambda s: s.complete(s.find("running").token, 1, after(1))
         ),
@@ -70,6 +106,7 @@ def _queue_verbs(name):
         ),
         f"{name}.release": verb(lambda s: s.release(s.find("running").token, after(1))),
         f"{name}.retry": verb(lambda s: s.retry("dead", after(1))),
+        f"{name}.bury_due": verb(lambda s: s.bury_due("due", after(1), try_error())),
         f"{name}.requeue": verb(lambda s: s.requeue(10, after(1))),
         f"{name}.find": verb(lambda s: s.find("due")),
         f"{name}.list": verb(lambda s: s.list()),
@@ -135,6 +172,7 @@ def _enrollment_verbs():
         f"{store}.list_email": lambda s: s.enrollments.list(email=row.email),
         f"{store}.list_course": lambda s: s.enrollments.list(course_id="python-101"),
         f"{store}.list_status": lambda s: s.enrollments.list(status=Status.PENDING),
+        f"{store}.stats": lambda s: s.enrollments.stats(after(200)),
         f"{store}.list_lms": lambda s: s.enrollments.list(lms_status=LMSStatus.DEAD),
     }
 
@@ -153,6 +191,10 @@ VERBS = {
     "gates.is_open": lambda s: s.gates.is_open("lms"),
     "gates.hold": lambda s: s.gates.hold("lms", "h-2", 2, NOW, after(60)),
     "gates.drop": lambda s: s.gates.drop("lms", "h-1"),
+    "workers.seen": lambda s: s.workers.seen(_worker("w-2")),
+    "workers.list": lambda s: s.workers.list(),
+    "workers.drop": lambda s: s.workers.drop("w-1"),
+    "workers.prune": lambda s: s.workers.prune(after(100), 10),
     "audit.append": lambda s: s.audit.append(_audit("a-2")),
     "audit.list": lambda s: s.audit.list(),
     "audit.list_subject": lambda s: s.audit.list(subject="s"),

@@ -145,6 +145,29 @@ def claim_jobs(storage: Storage, number: int) -> list[str]:
     return keys
 
 
+def complete_all(storage: Storage, _number: int) -> list[bool]:
+    """End all running jobs in one batch, as every other racer does."""
+    from ...models import JobEnd, JobState  # noqa: PLC0415
+    from .records import after  # noqa: PLC0415
+
+    jobs = storage.jobs.list(state=JobState.RUNNING, limit=100).items
+    ends = [JobEnd(token=job.token or "", seq=job.seq) for job in jobs]
+    answers = storage.jobs.complete_many(ends, after(1))
+    return [answer is JobState.DONE for answer in answers]
+
+
+def enqueue_same(storage: Storage, number: int) -> int:
+    """Enqueue one batch of the same ten keys, as every other racer does."""
+    from ...models import JobOrder  # noqa: PLC0415
+    from .records import NOW  # noqa: PLC0415
+
+    orders = [
+        JobOrder(key=f"job-{n}", kind="sync", payload={"by": number}, due_at=NOW)
+        for n in range(10)
+    ]
+    return storage.jobs.enqueue_many(orders, now=NOW)
+
+
 def claim_rows(storage: Storage, _number: int) -> list[str]:
     """Claim due enrollments, a few at a time, until nothing is left."""
     from .records import after  # noqa: PLC0415

@@ -12,9 +12,11 @@ from ...interfaces import Storage
 from ...models import AuditEntry, GatePolicy
 from . import races
 from .records import NOW, after
+from .storage_batches import BatchChecks
 from .storage_coupons import CouponChecks
 from .storage_enrollments import EnrollmentChecks
 from .storage_events import EventChecks
+from .storage_news import NewsChecks, WorkerChecks
 from .storage_queue import QueueChecks
 
 
@@ -96,7 +98,14 @@ class GateChecks:
 
 
 class StorageConformance(
-    CouponChecks, EnrollmentChecks, QueueChecks, EventChecks, GateChecks
+    CouponChecks,
+    EnrollmentChecks,
+    QueueChecks,
+    BatchChecks,
+    EventChecks,
+    GateChecks,
+    WorkerChecks,
+    NewsChecks,
 ):
     """
     Subclass it with the fixture `storage_factory`: a callable that opens the store.

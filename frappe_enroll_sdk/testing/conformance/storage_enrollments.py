@@ -257,6 +257,27 @@ class EnrollmentChecks:
         assert answers.count(True) == 1
         assert len(storage_factory().enrollments.list().items) == 1
 
+    def test_stats_count_by_status(self, storage: Storage):
+        """Counts, what is due, and since when the LMS owes the oldest row."""
+        for number in range(1, 6):
+            storage.enrollments.open(enrollment(number, due_at=after(number)))
+        for number in (4, 2):
+            row, change = enrollment(number), entry(2, Status.CONFIRMED)
+            storage.enrollments.transition(
+                row.id, 1, Status.CONFIRMED, change, None, {}
+            )
+        stats = storage.enrollments.stats(after(3))
+        assert (stats.counts[Status.PENDING], stats.counts[Status.CONFIRMED]) == (3, 2)
+        assert (stats.due_now, stats.oldest_owed_at) == (2, after(2))
+        capped = storage.enrollments.stats(after(3), cap=2)
+        assert (capped.counts[Status.PENDING], capped.cap) == (2, 2)
+
+    def test_stats_of_nothing(self, storage: Storage):
+        """Where nothing is owed, nothing is old."""
+        stats = storage.enrollments.stats(NOW)
+        assert stats.oldest_owed_at is None
+        assert set(stats.counts.values()) == {0}
+
     def test_race_for_a_version_has_one_winner(self, storage_factory, spread):
         """However many write one version at once: one of them wins."""
         storage = storage_factory()

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+"""Payment events: jobs in a table of their own, recorded at each delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.codec import require_text
+from frappe_enroll_sdk.models import JobState, Recorded
+
+from .job_lists import old_keys
+from .job_rows import decode, undecodable
+from .jobs import SQLJobs
+
+
+class SQLEvents(SQLJobs):
+    """`EventStore` on SQL."""
+
+    _ends = (JobState.DONE, JobState.IGNORED)
+
+    def record(
+        self,
+        key: str,
+        payload: Mapping[str, Any],
+        *,
+        now: datetime,
+        state: JobState = JobState.DUE,
+        outcome: str | None = None,
+    ) -> Recorded:
+        """See `EventStore.record`."""
+        require_text(key=key)
+        with self._database.write() as connection:
+            row = self._rows.row(connection, key)
+            if row is None:
+                event = queue.new_event(key, payload, now, state, outcome)
+                self._rows.insert(connection, [event])
+            else:
+                before = decode(row)
+                event = queue.delivered(before or undecodable(row), payload, now)
+                self._rows.update(connection, [(before, event)])
+        self._announce([event], now)
+        return Recorded(event=event, new=row is None)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """See `JobStore.prune`."""
+        keys = old_keys(self._table, self._ends, before, limit)
+        with self._database.write() as connection:
+            found = connection.execute(keys).scalars().all()
+            jobs = [
+                decode(row) for row in self._rows.find_many(connection, "key", found)
+            ]
+            changes = [(event, queue.pruned(event)) for event in jobs if event]
+            self._rows.update(connection, changes)
+            return len(changes)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""From an older schema to this one: in one transaction, wholly or not at all."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Table, inspect, select, text
+from sqlalchemy.dialects.sqlite import insert
+
+from . import schema
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables to `SCHEMA_VERSION`; a newer schema is left as it is."""
+    found = _version(connection)
+    if found == 1:
+        for table in (schema.jobs, schema.events):
+            _spread_doc(connection, table)
+    schema.metadata.create_all(connection)
+    if found is None or found < schema.SCHEMA_VERSION:
+        row = insert(schema.schema_version).values(id=1, version=schema.SCHEMA_VERSION)
+        connection.execute(
+            row.on_conflict_do_update(
+                index_elements=["id"], set_={"version": schema.SCHEMA_VERSION}
+            )
+        )
+
+
+def _version(connection: Connection) -> int | None:
+    if not inspect(connection).has_table("schema_version"):
+        return None
+    return connection.execute(
+        select(schema.schema_version.c.version)
+    ).scalar_one_or_none()
+
+
+def _spread_doc(connection: Connection, table: Table) -> None:
+    """Version 1 kept a job's fields in `doc`: give each the column that it has now."""
+    old = f"{table.name}_v1"
+    names = [index["name"] for index in inspect(connection).get_indexes(table.name)]
+    connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {old}"))
+    for name in names:
+        connection.execute(text(f"DROP INDEX {name}"))
+    table.create(connection)
+    columns = ", ".join(column.name for column in table.columns)
+    values = ", ".join(_VALUES.get(c.name, c.name) for c in table.columns)
+    connection.execute(
+        text(f"INSERT INTO {table.name} ({columns}) SELECT {values} FROM {old}")  # noqa: S608  own names
+    )
+    connection.execute(text(f"DROP TABLE {old}"))
+
+
+def _from_doc(field: str, default: str) -> str:
+    # A damaged document stays damaged, in `payload`, for whoever repairs it.
+    found = f"coalesce(json_extract(doc, '$.{field}'), {default})"
+    return f"CASE WHEN json_valid(doc) THEN {found} ELSE {default} END"
+
+
+_VALUES = {
+    "seq": _from_doc("seq", "1"),
+    "tries": _from_doc("tries", "0"),
+    "owner": _from_doc("owner", "NULL"),
+    "outcome": _from_doc("outcome", "NULL"),
+    "deliveries": _from_doc("deliveries", "0"),
+    "recovered": _from_doc("recovered", "0"),
+    "data": _from_doc("data", "'{}'"),
+    "errors": _from_doc("errors", "'[]'"),
+    "payload": (
+        "CASE WHEN json_valid(doc) THEN json_extract(doc, '$.payload') ELSE doc END"
+    ),
+}

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""
+Waiting for news in a SQLite file.
+
+Within the process, writers announce. Other processes' commits show in ``PRAGMA
+data_version``, which changes with any commit of another connection; a look at the
+claims' index then tells whether something is due.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import PoolProxiedConnection, select
+
+from frappe_enroll_sdk.errors import StorageUnavailableError
+
+from . import schema
+from .engine import our_errors
+from .times import to_ms
+
+
+if TYPE_CHECKING:
+    from .engine import Database
+
+#: Seconds between two looks at the data version: about ten microseconds each.
+_LOOK_S = 0.01
+
+
+class SQLWatch:
+    """`Watch` on a SQLite file; used by one thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._seen = database.news.count
+        self._connection: PoolProxiedConnection | None = None
+        self._version = self._ask(self._data_version) or 0
+
+    def wait(self, timeout_s: float, *, now: datetime) -> bool:
+        """See `Watch.wait`."""
+        began = time.monotonic()
+        while True:
+            left_s = timeout_s - (time.monotonic() - began)
+            seen = self._database.news.wait(self._seen, max(min(left_s, _LOOK_S), 0.0))
+            if seen != self._seen:
+                self._seen = seen
+                return True
+            passed = timedelta(seconds=time.monotonic() - began)
+            if self._is_news(to_ms(now + passed)):
+                return True
+            if left_s <= 0:
+                return False
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _is_news(self, now_ms: int) -> bool:
+        version = self._ask(self._data_version)
+        if version in (None, self._version):
+            return False
+        self._version = version or 0
+        return bool(self._ask(lambda: self._due(now_ms)))
+
+    def _ask(self, question: Callable[[], int]) -> int | None:
+        """Answer a question, or None while the file can't be read: polling goes on."""
+        try:
+            with our_errors():
+                return question()
+        except StorageUnavailableError:
+            self.close()
+            return None
+
+    def _data_version(self) -> int:
+        if self._connection is None:
+            self._connection = self._database.engine().raw_connection()
+        # Outside of any transaction: in one, the version stands still.
+        cursor = self._connection.cursor()
+        try:
+            (version,) = cursor.execute("PRAGMA data_version").fetchone()
+        finally:
+            cursor.close()
+        return int(version)
+
+    def _due(self, now_ms: int) -> int:
+        with self._database.read() as connection:
+            for table in (schema.events, schema.jobs):
+                query = select(table.c.key).where(table.c.claim_at <= now_ms).limit(1)
+                if connection.execute(query).first() is not None:
+                    return 1
+        return 0

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""A file of the first schema becomes one of this: nothing in it is lost."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+
+from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.errors import SchemaError
+from frappe_enroll_sdk.models import Job, JobState
+from frappe_enroll_sdk.testing.conformance.records import NOW, after, try_error
+from frappe_enroll_sql.storage import SQLStorage
+from frappe_enroll_sql.times import to_ms
+
+
+#: The queue's table as version 1 made it.
+VERSION_1 = """
+CREATE TABLE {name} (
+    "key" TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+    due_at INTEGER NOT NULL, claim_at INTEGER, token TEXT,
+    pruned INTEGER DEFAULT '0' NOT NULL, created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL, doc TEXT NOT NULL, PRIMARY KEY ("key")
+) STRICT;
+CREATE INDEX {name}_claimable ON {name} (claim_at, "key") WHERE claim_at IS NOT NULL;
+CREATE UNIQUE INDEX {name}_by_token ON {name} (token);
+CREATE INDEX {name}_by_state ON {name} (state, due_at, "key");
+"""
+
+JOBS = [
+    Job(
+        key="due",
+        kind="sync",
+        payload={"n": "ü"},
+        due_at=NOW,
+        created_at=NOW,
+        updated_at=NOW,
+    ),
+    Job(
+        key="running",
+        kind="sync",
+        payload={"n": [1]},
+        data={"inserted": ["r1"]},
+        state=JobState.RUNNING,
+        seq=3,
+        due_at=after(60),
+        tries=2,
+        token="t" * 32,
+        owner="w",
+        errors=(try_error(),),
+        recovered=True,
+        created_at=NOW,
+        updated_at=after(1),
+    ),
+    Job(
+        key="pruned",
+        kind="payment_event",
+        payload=None,
+        state=JobState.DONE,
+        due_at=NOW,
+        outcome="processed",
+        deliveries=4,
+        created_at=NOW,
+        updated_at=NOW,
+    ),
+]
+
+
+def insert(connection, table, job, doc=None):
+    """Write a job as version 1 did."""
+    claimable = job.state in (JobState.DUE, JobState.RUNNING)
+    row = (
+        job.key,
+        job.kind,
+        str(job.state),
+        to_ms(job.due_at),
+        to_ms(job.due_at) if claimable else None,
+        job.token,
+        int(job.payload is None),
+        to_ms(job.created_at),
+        to_ms(job.updated_at),
+        doc or json.dumps(dump(job)),
+    )
+    marks = ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)  # noqa: S608  ours
+
+
+@pytest.fixture
+def old(tmp_path):
+    """Return the path of a file of version 1 with jobs in it."""
+    path = tmp_path / "store.sqlite3"
+    storage = SQLStorage(f"sqlite:///{path}")
+    storage.setup()
+    storage.close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE workers")
+    for table in ("jobs", "events"):
+        connection.execute(f"DROP TABLE {table}")
+        connection.executescript(VERSION_1.format(name=table))
+        for job in JOBS:
+            insert(connection, table, job)
+    insert(
+        connection,
+        "jobs",
+        Job(key="bad", kind="k", due_at=NOW, created_at=NOW, updated_at=NOW),
+        '{"key": 5',
+    )
+    connection.execute("UPDATE schema_version SET version = 1")
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_older_file_is_refused_until_setup(old):
+    """The error names the command; nothing is written before."""
+    storage = SQLStorage(f"sqlite:///{old}")
+    with pytest.raises(SchemaError, match="frappe-enroll setup"):
+        storage.check_schema()
+    storage.close()
+
+
+def test_setup_keeps_every_job_of_an_older_file(old):
+    """Every field comes back; claims and their fences go on."""
+    storage = SQLStorage(f"sqlite:///{old}")
+    storage.setup()
+    storage.check_schema()
+    for store in (storage.jobs, storage.events):
+        assert [store.find(job.key) for job in JOBS] == JOBS
+    assert storage.jobs.complete("t" * 32, 3, after(2)) is JobState.DONE
+    assert storage.workers.list() == ()
+    storage.close()
+
+
+def test_setup_keeps_a_damaged_job_as_it_is(old):
+    """What can't be read is kept for whoever repairs it, and fails alone."""
+    storage = SQLStorage(f"sqlite:///{old}")
+    storage.setup()
+    assert [job.key for job in storage.jobs.claim("w", NOW, 60, 9)] == ["due"]
+    assert storage.jobs.find("bad").outcome == "undecodable"
+    storage.close()
+    connection = sqlite3.connect(old)
+    kept = connection.execute("SELECT payload FROM jobs WHERE key = 'bad'").fetchone()
+    connection.close()
+    assert kept == ('{"key": 5',)
+
+
+def test_older_file_gets_the_indexes_of_a_new_one(old, tmp_path):
+    """An upgraded file and a fresh one have the same tables and indexes."""
+    fresh = tmp_path / "fresh.sqlite3"
+    found = []
+    for path in (old, fresh):
+        storage = SQLStorage(f"sqlite:///{path}")
+        storage.setup()
+        storage.setup()
+        storage.close()
+        connection = sqlite3.connect(path)
+        query = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+        found.append(connection.execute(query).fetchall())
+        connection.close()
+    assert found[0] == found[1]
