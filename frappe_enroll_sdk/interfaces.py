@@ -67,8 +67,13 @@ class CouponStore(Protocol):
         """Write a new coupon; False when the code is taken."""
         ...
 
-    def find(self, code: str) -> Coupon | None:
-        """Return the coupon with its counts, or None."""
+    def find(self, code: str, *, counted: bool = True) -> Coupon | None:
+        """
+        Return the coupon, or None.
+
+        Its counts are exact at some moment of the call; without `counted` they may stay
+        0, where counting would cost a checkout time.
+        """
         ...
 
     def list(
@@ -587,6 +592,10 @@ class Storage(Protocol):
 
     def check_schema(self) -> None:
         """Raise `SchemaError` when the schema is missing or older than this code."""
+        ...
+
+    def list_drift(self) -> tuple[str, ...]:
+        """Return what differs from what `setup` makes, in words; () = nothing."""
         ...
 
     def ping(self) -> None:

@@ -13,6 +13,7 @@ KINDS = ("storage", "payments", "lms")
 
 #: Backends of this distribution and the extra that brings their driver.
 BUILT_IN_EXTRAS = {
+    ("storage", "mongo"): "mongo",
     ("storage", "sql"): "sql",
     ("payments", "stripe"): "stripe",
     ("lms", "frappe"): "lms",

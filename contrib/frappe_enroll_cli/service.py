@@ -16,9 +16,20 @@ from frappe_enroll_sdk.settings import describe, template
 
 
 @click.command()
-def setup() -> None:
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Change nothing; report what differs, and exit 1 if anything does.",
+)
+def setup(*, only_check: bool) -> None:
     """Create or upgrade the store's schema (idempotent)."""
     with EnrollSDK.from_env() as sdk:
+        if only_check:
+            drift = sdk.storage.list_drift()
+            for difference in drift:
+                click.echo(difference)
+            raise SystemExit(1 if drift else 0)
         sdk.setup()
         click.echo(f"{sdk.settings.storage_name}: the schema is up to date", err=True)
 

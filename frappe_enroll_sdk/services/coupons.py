@@ -144,7 +144,7 @@ class Coupons:
     def usable(self, code: str, course_id: str, email: str) -> Coupon:
         """Return the coupon if its terms and the plugins allow it here."""
         coupon = require_fit(
-            self._context.storage.coupons.find(code),
+            self._context.storage.coupons.find(code, counted=False),
             course_id,
             email,
             self._context.now(),

@@ -151,6 +151,10 @@ class MemoryStorage:
     def check_schema(self) -> None:
         """Do nothing: there is no schema."""
 
+    def list_drift(self) -> tuple[str, ...]:
+        """Return nothing: there is no schema."""
+        return ()
+
     def ping(self) -> None:
         """Do nothing: memory is there."""
 

@@ -38,7 +38,7 @@ class MemoryCoupons:
             self._seats[coupon.code] = {}
             return True
 
-    def find(self, code: str) -> Coupon | None:
+    def find(self, code: str, *, counted: bool = True) -> Coupon | None:
         """See `CouponStore.find`."""
         require_text(code=code)
         with self._lock:

@@ -51,7 +51,7 @@ class SQLCoupons:
             )
             return done.rowcount == 1
 
-    def find(self, code: str) -> Coupon | None:
+    def find(self, code: str, *, counted: bool = True) -> Coupon | None:  # noqa: ARG002  counting costs nothing here
         """See `CouponStore.find`."""
         require_text(code=code)
         with self._database.read() as connection:

@@ -89,6 +89,17 @@ class SQLStorage:
                 f"{schema.SCHEMA_VERSION}: run `frappe-enroll setup`"
             )
 
+    def list_drift(self) -> tuple[str, ...]:
+        """Return the tables and indexes that `setup` makes and that are not there."""
+        known = text("SELECT name FROM sqlite_master WHERE type IN ('table', 'index')")
+        with self._database.read() as connection:
+            there = set(connection.execute(known).scalars())
+        wanted = schema.metadata.sorted_tables
+        names = [f"table {table.name}" for table in wanted]
+        names += [f"index {index.name}" for table in wanted for index in table.indexes]
+        missing = [name for name in names if name.split()[1] not in there]
+        return tuple(f"{name} is missing" for name in missing)
+
     def ping(self) -> None:
         """Prove that the file is ours and can be written."""
         self.check_schema()

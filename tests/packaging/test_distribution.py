@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 NAME = "frappe-enroll-sdk"
 PACKAGES = {
     "frappe_enroll_sdk",
+    "frappe_enroll_mongo",
     "frappe_enroll_sql",
     "frappe_enroll_stripe",
     "frappe_enroll_lms",
@@ -48,7 +49,7 @@ def test_entry_points_lead_to_what_they_name():
         for group in ("frappe_enroll_sdk", "console_scripts", "pytest11")
     }
     assert by_group == {
-        "frappe_enroll_sdk": {"sql", "stripe", "lms"},
+        "frappe_enroll_sdk": {"mongo", "sql", "stripe", "lms"},
         "console_scripts": {"frappe-enroll"},
         "pytest11": {"frappe_enroll"},
     }
@@ -61,7 +62,7 @@ def test_metadata_names_licence_pythons_and_extras():
     told = metadata.metadata(NAME)
     assert told["License-Expression"] == "MIT"
     assert told["Requires-Python"] == ">=3.11"
-    extras = {"sql", "stripe", "lms", "wsgi", "cli", "all"}
+    extras = {"mongo", "sql", "stripe", "lms", "wsgi", "cli", "all"}
     assert set(told.get_all("Provides-Extra")) == extras
 
 

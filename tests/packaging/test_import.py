@@ -40,8 +40,8 @@ def modules_after(statement: str) -> set[str]:
     [
         "import frappe_enroll_sdk",
         "import frappe_enroll_sdk.sdk, frappe_enroll_sdk.interfaces",
-        "import frappe_enroll_sql.plugin, frappe_enroll_stripe.plugin",
-        "import frappe_enroll_lms.plugin",
+        "import frappe_enroll_mongo.plugin, frappe_enroll_sql.plugin",
+        "import frappe_enroll_stripe.plugin, frappe_enroll_lms.plugin",
         "import frappe_enroll_sdk.testing.pytest_plugin",
     ],
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from enroll_file_lms import FileLMS
 
 from frappe_enroll_lms.frappe import FrappeLMS
+from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.clock import Clock, FakeClock, OffsetClock, SystemClock
 from frappe_enroll_sdk.interfaces import LMS, PaymentGateway, Storage
 from frappe_enroll_sdk.testing.lms import FakeLMS
@@ -15,9 +16,11 @@ from frappe_enroll_sql.storage import SQLStorage
 from frappe_enroll_stripe.gateway import StripePayments
 
 
-def storages(memory: MemoryStorage, sql: SQLStorage) -> list[Storage]:
-    """Both stores."""
-    return [memory, sql]
+def storages(
+    memory: MemoryStorage, sql: SQLStorage, mongo: MongoStorage
+) -> list[Storage]:
+    """The stores."""
+    return [memory, sql, mongo]
 
 
 def gateways(fake: FakePayments, stripe: StripePayments) -> list[PaymentGateway]:

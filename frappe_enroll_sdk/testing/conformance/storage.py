@@ -151,6 +151,10 @@ class StorageConformance(
         storage.check_schema()
         assert storage.jobs.find("job-1") is not None
 
+    def test_fresh_schema_has_not_drifted(self, storage: Storage):
+        """What `setup` made is what this code wants."""
+        assert storage.list_drift() == ()
+
     def test_ping_of_a_working_store_is_silent(self, storage: Storage):
         """Nothing is raised, nothing is changed."""
         storage.ping()

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""MongoDB storage on pymongo: each verb is one conditional write on one document."""

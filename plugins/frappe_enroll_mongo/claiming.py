@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""
+Claims in batches: candidates by index, one bulk of conditional writes, read back.
+
+WiredTiger keeps the entries of claimed jobs at the index's front for a while, and a
+claim that begins there walks over all of them. So a claim begins where the last one
+ended, and every few seconds, or when that finds too little, at the front.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Collection
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import attrs
+
+from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.ids import new_claim_token
+from frappe_enroll_sdk.models import Job, JobState
+
+from .documents import Document
+from .jobdocs import to_job
+
+
+if TYPE_CHECKING:
+    from .link import Run
+    from .queuetable import QueueTable
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which a claim looks at the index's front again.
+_FRONT_EVERY_S = 2.0
+_SEPARATOR = "."
+
+
+@attrs.define
+class _LowWater:
+    """Where the last claim ended. Thread-safe."""
+
+    at: datetime | None = None
+    front_at: float = 0.0
+    lock: threading.Lock = attrs.field(factory=threading.Lock)
+
+    def bound(self) -> datetime | None:
+        """Return where to begin; None = at the front."""
+        with self.lock:
+            if time.monotonic() - self.front_at > _FRONT_EVERY_S:
+                return None
+            return self.at
+
+    def reach(self, at: datetime, *, from_front: bool) -> None:
+        """Take down where a claim ended."""
+        with self.lock:
+            self.at = at
+            if from_front:
+                self.front_at = time.monotonic()
+
+    def expect(self, at: datetime) -> None:
+        """Go back for a job that falls due earlier."""
+        with self.lock:
+            if self.at is not None and at < self.at:
+                self.at = at
+
+
+def new_token(key: str) -> str:
+    """Return a token that names its job, so that a fence is found by `_id`."""
+    return f"{new_claim_token()}{_SEPARATOR}{key}"
+
+
+def key_of(token: str) -> str:
+    """Return the key of a token's job ("" for what is no token of ours)."""
+    return token.partition(_SEPARATOR)[2]
+
+
+class Claimer:
+    """Claims of one collection. Thread-safe; the low-water mark is this process's."""
+
+    def __init__(self, rows: QueueTable) -> None:
+        self._rows = rows
+        self._low = _LowWater()
+
+    def expect(self, at: datetime) -> None:
+        """Tell that a job falls due at this moment."""
+        self._low.expect(at)
+
+    def claim(
+        self,
+        owner: str,
+        now: datetime,
+        lease_s: float,
+        limit: int,
+        kinds: Collection[str] | None,
+        not_kinds: Collection[str],
+    ) -> tuple[Job, ...]:
+        """See `JobStore.claim`."""
+        if limit <= 0 or (kinds is not None and not kinds):
+            return ()
+        wanted = _kinds_of(kinds, not_kinds)
+        op, claims = secrets.token_hex(8), dict[str, Job]()
+
+        def act(run: Run) -> tuple[Job, ...]:
+            if run.again and claims:
+                # What the first run has got, nobody else will work on.
+                return tuple(self._rows.ours(claims, op, run).values())
+            writes = []
+            for found in self._candidates(now, limit, wanted, run):
+                job = to_job(found)
+                if job is None:
+                    self._bury_undecodable(found, run)
+                    continue
+                taken = queue.claimed(job, owner, new_token(job.key), now, lease_s)
+                claims[job.key] = taken
+                writes.append(self._rows.write_of(found, taken, op))
+            if not writes:
+                return ()
+            done = self._rows.collection.bulk_write(
+                writes, ordered=False, session=run.session
+            )
+            if done.matched_count == len(writes):
+                return tuple(claims.values())
+            return tuple(self._rows.ours(claims, op, run).values())
+
+        return self._rows.link.write(act)
+
+    def _candidates(
+        self, now: datetime, limit: int, kinds: Document, run: Run
+    ) -> list[Document]:
+        # A claim of some kinds walks past the others: it has no bound of its own.
+        low = None if kinds else self._low.bound()
+        found = self._due(now, limit, kinds, low, run)
+        if low is not None and len(found) < limit:
+            low = None
+            found = self._due(now, limit, kinds, None, run)
+        if found and not kinds:
+            self._low.reach(found[-1]["claim_at"], from_front=low is None)
+        return found
+
+    def _due(
+        self,
+        now: datetime,
+        limit: int,
+        kinds: Document,
+        low: datetime | None,
+        run: Run,
+    ) -> list[Document]:
+        span = {"$lte": now} if low is None else {"$gte": low, "$lte": now}
+        cursor = self._rows.collection.find(
+            {"claim_at": span, **kinds},
+            sort=[("claim_at", 1)],
+            limit=limit,
+            hint="claimable",
+            session=run.session,
+        )
+        return [*cursor]
+
+    def _bury_undecodable(self, found: Document, run: Run) -> None:
+        """Let a row that can't be decoded fail alone: the others go on."""
+        logger.error("row can't be decoded", extra={"job": found["_id"]})
+        self._rows.collection.update_one(
+            {"_id": found["_id"], "rev": found["rev"]},
+            {
+                "$set": {"state": str(JobState.DEAD)},
+                "$unset": {"claim_at": "", "token": ""},
+                "$inc": {"rev": 1},
+            },
+            session=run.session,
+        )
+
+
+def _kinds_of(kinds: Collection[str] | None, not_kinds: Collection[str]) -> Document:
+    wanted: Document = {}
+    if kinds is not None:
+        wanted["$in"] = sorted(kinds)
+    if not_kinds:
+        wanted["$nin"] = sorted(not_kinds)
+    return {"kind": wanted} if wanted else {}

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: MIT
+"""
+Coupons: numbered seats, so that no document is written by every claim.
+
+Measured beside a counter document and beside seats within the coupon (ADR 0014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
+from frappe_enroll_sdk.models import (
+    Coupon,
+    Page,
+    ReleaseOutcome,
+    Reservation,
+    ReserveOutcome,
+    Seat,
+)
+
+from . import seats
+from .documents import Document, of_document, to_document
+from .schema import COUPONS, SEATS
+from .taking import Take, new_op
+
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+    from .link import Link, Run
+
+
+class MongoCoupons:
+    """`CouponStore` on MongoDB."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    @property
+    def _coupons(self) -> Collection[Document]:
+        return self._link.collection(COUPONS)
+
+    @property
+    def _seats(self) -> Collection[Document]:
+        return self._link.collection(SEATS)
+
+    def create(self, coupon: Coupon) -> bool:
+        """See `CouponStore.create`."""
+        require_text(code=coupon.code, course_id=coupon.course_id, email=coupon.email)
+        document = to_document(coupon)
+        document = {"_id": document.pop("code"), **document}
+        for counted in ("reserved", "redeemed"):
+            del document[counted]
+        document |= {"issued": 0, "full": False, "op": new_op()}
+        coupons = self._coupons
+
+        def act(run: Run) -> bool:
+            try:
+                coupons.insert_one(document, session=run.session)
+            except DuplicateKeyError:
+                # The first run may have written it: the stamp tells.
+                ours = {"_id": document["_id"], "op": document["op"]}
+                return (
+                    run.again
+                    and coupons.find_one(ours, session=run.session) is not None
+                )
+            return True
+
+        return self._link.write(act)
+
+    def find(self, code: str, *, counted: bool = True) -> Coupon | None:
+        """See `CouponStore.find`."""
+        require_text(code=code)
+        found = self._terms(code)
+        if found is None:
+            return None
+        coupon = _coupon(found)
+        return self._counted(coupon) if counted else coupon
+
+    def _terms(self, code: str) -> Document | None:
+        coupons = self._coupons
+        return self._link.read(
+            lambda run: coupons.find_one({"_id": code}, session=run.session)
+        )
+
+    def _counted(self, coupon: Coupon) -> Coupon:
+        seats_, code = self._seats, coupon.code
+
+        def count(where: Mapping[str, Any], hint: str) -> int:
+            return self._link.read(
+                lambda run: seats_.count_documents(
+                    {"code": code, **where}, hint=hint, session=run.session
+                )
+            )
+
+        return attrs.evolve(
+            coupon,
+            reserved=count({"open_at": {"$exists": True}}, "waiting"),
+            redeemed=count({"state": seats.REDEEMED}, "redeemed"),
+        )
+
+    def list(
+        self,
+        *,
+        course_id: str | None = None,
+        email: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Coupon]:
+        """See `CouponStore.list`."""
+        require_text(course_id=course_id, email=email)
+        where: Document = {}
+        if course_id is not None:
+            where["course_id"] = course_id
+        if email is not None:
+            where["email"] = email
+        after = parts_of(cursor, (str,))
+        if after is not None:
+            where["_id"] = {"$gt": after[0]}
+        coupons = self._coupons
+        found = self._link.read(
+            lambda run: [
+                *coupons.find(where, session=run.session)
+                .sort("_id", 1)
+                .limit(limit + 1),
+            ]
+        )
+        items = tuple(self._counted(_coupon(one)) for one in found[:limit])
+        more = len(found) > limit
+        return Page(
+            items=items, next_cursor=cursor_of(items[-1].code) if more else None
+        )
+
+    def disable(self, code: str) -> bool:
+        """See `CouponStore.disable`."""
+        require_text(code=code)
+        coupons, change = self._coupons, {"$set": {"disabled": True}}
+        done = self._link.write(
+            lambda run: coupons.update_one({"_id": code}, change, session=run.session)
+        )
+        return done.matched_count == 1
+
+    def reserve(
+        self, code: str, holder: str, now: datetime, until: datetime
+    ) -> Reservation:
+        """See `CouponStore.reserve`."""
+        require_text(code=code, holder=holder)
+        found = self._terms(code)
+        if found is None:
+            return Reservation(outcome=ReserveOutcome.EXHAUSTED)
+        # A ticket drawn for a holder that has a seat would be a number lost; a single
+        # seat has no tickets, and the index tells.
+        good, single = _is_good(found, now), found["max_redemptions"] == 1
+        own = None if good and single else self._again(code, holder, until)
+        if own is not None or not good:
+            return own or Reservation(outcome=ReserveOutcome.EXHAUSTED)
+        take = Take(self._link, found, seats.held_by(holder, now, until, new_op()))
+        seat = take.fresh()
+        own = None if seat else self._again(code, holder, until)
+        if own is not None:
+            return own
+        seat = seat or take.lapsed(now) or take.lost_number()
+        if seat is not None:
+            return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
+        # A race with itself (one holder, two callers) may have given it a seat now.
+        return self._again(code, holder, until) or self._full(code)
+
+    def _again(self, code: str, holder: str, until: datetime) -> Reservation | None:
+        """
+        Answer the holder's own seat, if it has one, by a write.
+
+        A write, because a "yes" that was only read might still be rolled back.
+        """
+        table, mine = self._seats, {"code": code, "holder": holder}
+        stamp = {"op": new_op()}
+        longer = {"$max": {"until": until, "lapses_at": until}, "$set": stamp}
+
+        def act(run: Run) -> Document | None:
+            answer: Document | None = table.find_one_and_update(
+                {**mine, "state": seats.HELD},
+                longer,
+                return_document=ReturnDocument.AFTER,
+                session=run.session,
+            ) or table.find_one_and_update(
+                mine,
+                {"$set": stamp},
+                return_document=ReturnDocument.AFTER,
+                session=run.session,
+            )
+            return answer
+
+        found = self._link.write(act)
+        if found is None:
+            return None
+        return Reservation(outcome=ReserveOutcome.RESERVED, seat=seats.to_seat(found))
+
+    def _full(self, code: str) -> Reservation:
+        table = self._seats
+        waiting = {"code": code, "open_at": {"$exists": True}}
+        found = self._link.read(
+            lambda run: table.find_one(
+                waiting, sort=[("open_at", 1), ("holder", 1)], session=run.session
+            )
+        )
+        if found is None:
+            return Reservation(outcome=ReserveOutcome.EXHAUSTED)
+        return Reservation(outcome=ReserveOutcome.HELD, blocker=seats.to_seat(found))
+
+    def bind(self, code: str, holder: str) -> bool:
+        """See `CouponStore.bind`."""
+        require_text(code=code, holder=holder)
+        table, mine = self._seats, {"code": code, "holder": holder}
+        stamp = {"$set": {"op": new_op()}}
+
+        def act(run: Run) -> bool:
+            held = {**mine, "state": seats.HELD}
+            if table.update_one(held, seats.BIND, session=run.session).matched_count:
+                return True
+            # Bound or redeemed already: a write tells it durably.
+            return table.update_one(mine, stamp, session=run.session).matched_count == 1
+
+        return self._link.write(act)
+
+    def redeem(self, code: str, holder: str) -> bool:
+        """See `CouponStore.redeem`."""
+        require_text(code=code, holder=holder)
+        table, mine = self._seats, {"code": code, "holder": holder}
+        done = self._link.write(
+            lambda run: table.update_one(
+                mine, _stamped(seats.REDEEM, new_op()), session=run.session
+            )
+        )
+        return done.matched_count == 1
+
+    def release(self, code: str, holder: str) -> ReleaseOutcome:
+        """See `CouponStore.release`."""
+        require_text(code=code, holder=holder)
+        table, mine, op = self._seats, {"code": code, "holder": holder}, new_op()
+        open_ = {**mine, "open_at": {"$exists": True}}
+
+        def act(run: Run) -> ReleaseOutcome:
+            change = seats.given_back(op)
+            if table.update_one(open_, change, session=run.session).matched_count:
+                return ReleaseOutcome.RELEASED
+            stamp = {"$set": {"op": new_op()}}
+            if table.update_one(mine, stamp, session=run.session).matched_count:
+                return ReleaseOutcome.REDEEMED
+            stamped = {**seats.seats_of(code), "op": op}
+            if run.again and table.find_one(stamped, session=run.session):
+                return ReleaseOutcome.RELEASED
+            return ReleaseOutcome.NOT_HELD
+
+        return self._link.write(act)
+
+    def find_seat(self, code: str, holder: str) -> Seat | None:
+        """See `CouponStore.find_seat`."""
+        require_text(code=code, holder=holder)
+        table, mine = self._seats, {"code": code, "holder": holder}
+        found = self._link.read(lambda run: table.find_one(mine, session=run.session))
+        return seats.to_seat(found) if found else None
+
+
+def _stamped(change: Document, op: str) -> Document:
+    return {**change, "$set": {**change["$set"], "op": op}}
+
+
+def _coupon(document: Document) -> Coupon:
+    return of_document(Coupon, {**document, "code": document["_id"]})
+
+
+def _is_good(coupon: Document, now: datetime) -> bool:
+    started = coupon.get("starts_at") is None or coupon["starts_at"] <= now
+    ended = coupon.get("expires_at") is not None and coupon["expires_at"] <= now
+    return started and not ended and not coupon["disabled"]

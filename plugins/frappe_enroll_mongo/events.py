@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""Payment events: jobs that are recorded, and whose keys are kept for good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.codec import require_text
+from frappe_enroll_sdk.models import Job, JobState, Recorded
+
+from . import joblists
+from .jobs import MongoJobs
+from .queuetable import Change
+
+
+class MongoEvents(MongoJobs):
+    """`EventStore` on MongoDB."""
+
+    _ends = frozenset({JobState.DONE, JobState.IGNORED})
+
+    def record(
+        self,
+        key: str,
+        payload: Mapping[str, Any],
+        *,
+        now: datetime,
+        state: JobState = JobState.DUE,
+        outcome: str | None = None,
+    ) -> Recorded:
+        """See `EventStore.record`."""
+        require_text(key=key)
+        self._claimer.expect(now)
+        new = queue.new_event(key, payload, now, state, outcome)
+
+        def again(job: Job) -> Job:
+            return queue.delivered(job, payload, now)
+
+        events, keys = self._put({key: new}, {key: again}, now)
+        return Recorded(event=events[key], new=key in keys)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """See `JobStore.prune`."""
+
+        def empty(event: Job) -> Job | None:
+            # Asked again with the write: one that has been replayed keeps its payload.
+            ended = event.state in self._ends and event.updated_at < before
+            return queue.pruned(event) if ended else None
+
+        keys, _ = joblists.old_keys(self._rows, before, limit)
+        changes: dict[str, Change] = dict.fromkeys(keys, empty)
+        return len(self._rows.change(changes)) if changes else 0

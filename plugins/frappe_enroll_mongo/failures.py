@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""
+The driver's errors in our own words: what happened, never a document or the URI.
+
+One question decides what a verb does next: may the write have landed although its
+acknowledgement did not come? Then the verb runs once more and looks for its own stamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bson.errors import InvalidBSON, InvalidDocument
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+    WTimeoutError,
+)
+
+from frappe_enroll_sdk.errors import (
+    EnrollError,
+    SettingsError,
+    StorageUnavailableError,
+    ValidationError,
+)
+
+
+#: Server error codes that an operator can act on (MongoDB, "Error Codes").
+_WORDS = {
+    13: "the user may not do this (role readWrite is needed)",
+    18: "authentication failed",
+    50: "the operation timed out",
+    64: "a majority of the replica set did not acknowledge in time",
+    121: "a document does not fit the collection's validator",
+    8000: "authentication failed",
+    10107: "the server is not primary",
+    13435: "the server is not primary",
+    189: "the primary stepped down",
+    91: "the server is shutting down",
+    11600: "the server is shutting down",
+    11602: "the primary stepped down",
+}
+_DUPLICATE = 11000
+
+
+def is_unclear(error: Exception) -> bool:
+    """
+    Tell whether the write may have landed, or may land where it is sent again.
+
+    A connection that broke, an election, a time limit, a write that a majority has not
+    acknowledged yet; no server to be found is plain unavailability.
+    """
+    if isinstance(error, ServerSelectionTimeoutError):
+        return False
+    kinds = (AutoReconnect, ExecutionTimeout, WriteConcernError, WTimeoutError)
+    if isinstance(error, kinds):
+        return True
+    if isinstance(error, BulkWriteError):
+        return bool((error.details or {}).get("writeConcernErrors"))
+    return isinstance(error, PyMongoError) and error.has_error_label(
+        "RetryableWriteError"
+    )
+
+
+def duplicate_of(error: DuplicateKeyError, index: str) -> bool:
+    """Tell whether this index refused the write."""
+    details: Any = error.details or {}
+    return index in str(details.get("errmsg", "")) or index in str(error)
+
+
+def only_duplicates(error: BulkWriteError) -> bool:
+    """Tell whether nothing but known keys kept an unordered bulk from being whole."""
+    details: Any = error.details or {}
+    codes = {problem.get("code") for problem in details.get("writeErrors", ())}
+    return codes == {_DUPLICATE} and not details.get("writeConcernErrors")
+
+
+@contextmanager
+def our_errors() -> Iterator[None]:
+    """Turn whatever the driver raises into an error of ours."""
+    try:
+        yield
+    except EnrollError:
+        raise
+    except (OverflowError, InvalidDocument, UnicodeError) as error:
+        raise ValidationError(
+            f"a value can't be stored ({type(error).__name__})", field="document"
+        ) from error
+    except (ConfigurationError, InvalidURI) as error:
+        raise SettingsError(
+            f"MONGODB_URI: is not usable ({type(error).__name__})"
+        ) from error
+    except (PyMongoError, InvalidBSON) as error:
+        raise StorageUnavailableError(f"MONGODB_URI: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OperationFailure) and error.code in _WORDS:
+        return _WORDS[error.code]
+    if isinstance(error, ServerSelectionTimeoutError):
+        return "no server that takes writes can be reached"
+    if isinstance(error, ConnectionFailure):
+        return f"the connection failed ({type(error).__name__})"
+    if isinstance(error, OperationFailure):
+        return f"the server refused the operation (code {error.code})"
+    return type(error).__name__

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""A job as a document: its fields, and two that only its collection needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.errors import ValidationError
+from frappe_enroll_sdk.models import Job, JobState, TryError
+
+from .documents import Document, of_document, to_document
+
+
+_CLAIMABLE = frozenset({JobState.DUE, JobState.RUNNING})
+
+
+def of_job(job: Job, ends: Collection[JobState]) -> Document:
+    """
+    Return the document of a job.
+
+    `claim_at` stands while it may be claimed; `prune_at` once it has ended in one of
+    `ends` and still holds what `prune` takes.
+    """
+    document = to_document(job)
+    document = {"_id": document.pop("key"), **document}
+    if job.state in _CLAIMABLE:
+        document["claim_at"] = job.due_at
+    emptied = job.kind == queue.EVENT_KIND and queue.is_pruned(job)
+    if job.state in ends and not emptied:
+        document["prune_at"] = job.updated_at
+    return document
+
+
+def to_job(document: Document) -> Job | None:
+    """Return the job of a document, or None when it is damaged."""
+    try:
+        return of_document(Job, {**document, "key": document["_id"]})
+    except ValidationError:
+        return None
+
+
+def show_job(document: Document) -> Job:
+    """Return the job of a document; a damaged one by what still can be read."""
+    job = to_job(document)
+    if job is not None:
+        return job
+    at = document["updated_at"]
+    error = TryError(
+        at=at, try_number=0, code="undecodable", cause="the stored row is damaged"
+    )
+    return Job(
+        key=document["_id"],
+        kind=str(document["kind"]),
+        state=JobState(document["state"]),
+        due_at=document["due_at"],
+        created_at=document["created_at"],
+        updated_at=at,
+        outcome="undecodable",
+        errors=(error,),
+    )

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: MIT
+"""Jobs and payment events: one implementation over two collections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.codec import require_text
+from frappe_enroll_sdk.models import (
+    Job,
+    JobEnd,
+    JobOrder,
+    JobState,
+    JobStats,
+    Page,
+    TryError,
+)
+
+from . import joblists
+from .claiming import Claimer, key_of, new_token
+from .jobdocs import show_job
+from .queuetable import Change, QueueTable
+
+
+if TYPE_CHECKING:
+    from .link import Link, Run
+
+
+class MongoJobs:
+    """`JobStore` on MongoDB."""
+
+    #: States whose old rows `prune` takes.
+    _ends: frozenset[JobState] = frozenset({JobState.DONE, JobState.CANCELLED})
+
+    def __init__(self, link: Link, name: str) -> None:
+        self._link = link
+        self._rows = QueueTable(link, name, self._ends)
+        self._claimer = Claimer(self._rows)
+
+    def enqueue(
+        self,
+        key: str,
+        kind: str,
+        payload: Mapping[str, Any],
+        due_at: datetime,
+        *,
+        now: datetime,
+        once: bool = False,
+    ) -> Job:
+        """See `JobStore.enqueue`."""
+        order = JobOrder(key=key, kind=kind, payload=payload, due_at=due_at)
+        return self._enqueue([order], now=now, once=once)[0][key]
+
+    def enqueue_many(
+        self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False
+    ) -> int:
+        """See `JobStore.enqueue_many`."""
+        return len(self._enqueue(orders, now=now, once=once)[1])
+
+    def _enqueue(
+        self, orders: Sequence[JobOrder], *, now: datetime, once: bool
+    ) -> tuple[dict[str, Job], frozenset[str]]:
+        by_key: dict[str, list[JobOrder]] = {}
+        for order in orders:
+            require_text(key=order.key, kind=order.kind)
+            self._claimer.expect(order.due_at)
+            by_key.setdefault(order.key, []).append(order)
+        if not by_key:
+            return {}, frozenset()
+        more = {key: _Again(got, now, once=once) for key, got in by_key.items()}
+        new = {
+            key: _Again(got[1:], now, once=once)(
+                queue.new_job(key, got[0].kind, got[0].payload, got[0].due_at, now)
+            )
+            for key, got in by_key.items()
+        }
+        return self._put(new, more, now)
+
+    def _put(
+        self,
+        new: Mapping[str, Job],
+        again: Mapping[str, Callable[[Job], Job]],
+        now: datetime,
+    ) -> tuple[dict[str, Job], frozenset[str]]:
+        jobs, keys = self._rows.put(new, again)
+        self._rows.announce(jobs.values(), now)
+        return jobs, keys
+
+    def claim(
+        self,
+        owner: str,
+        now: datetime,
+        lease_s: float,
+        limit: int,
+        *,
+        kinds: Collection[str] | None = None,
+        not_kinds: Collection[str] = (),
+    ) -> tuple[Job, ...]:
+        """See `JobStore.claim`."""
+        return self._claimer.claim(owner, now, lease_s, limit, kinds, not_kinds)
+
+    def claim_key(
+        self, key: str, owner: str, now: datetime, lease_s: float
+    ) -> Job | None:
+        """See `JobStore.claim_key`."""
+
+        def take(job: Job) -> Job | None:
+            if not queue.may_claim(job, now):
+                return None
+            return queue.claimed(job, owner, new_token(key), now, lease_s)
+
+        return self._of_key(key, take)
+
+    def heartbeat(
+        self,
+        token: str,
+        now: datetime,
+        lease_s: float,
+        *,
+        data: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """See `JobStore.heartbeat`."""
+        return bool(self._fenced(token, lambda j: queue.beaten(j, now, lease_s, data)))
+
+    def heartbeat_many(
+        self, tokens: Collection[str], now: datetime, lease_s: float
+    ) -> frozenset[str]:
+        """See `JobStore.heartbeat_many`."""
+        beats = {
+            token: lambda job: queue.beaten(job, now, lease_s, None) for token in tokens
+        }
+        return frozenset(self._fenced_many(beats))
+
+    def complete(
+        self,
+        token: str,
+        seq: int,
+        now: datetime,
+        *,
+        state: JobState = JobState.DONE,
+        outcome: str | None = None,
+    ) -> JobState | None:
+        """See `JobStore.complete`."""
+        end = JobEnd(token=token, seq=seq, state=state, outcome=outcome)
+        return self.complete_many([end], now)[0]
+
+    def complete_many(
+        self, ends: Sequence[JobEnd], now: datetime
+    ) -> tuple[JobState | None, ...]:
+        """See `JobStore.complete_many`."""
+        # Of two ends for one token the first one counts.
+        changes = {end.token: _Complete(end, now) for end in reversed(ends)}
+        ended = self._fenced_many(changes)
+        self._rows.announce(ended.values(), now)
+        states = {token: job.state for token, job in ended.items()}
+        # A token that comes twice has ended its claim once.
+        return tuple(states.pop(end.token, None) for end in ends)
+
+    def reschedule(
+        self,
+        token: str,
+        due_at: datetime,
+        now: datetime,
+        *,
+        error: TryError | None = None,
+        counts: bool = True,
+    ) -> bool:
+        """See `JobStore.reschedule`."""
+        return self._end(
+            token,
+            lambda j: queue.rescheduled(j, due_at, now, error, counts=counts),
+            now,
+        )
+
+    def bury(self, token: str, seq: int, now: datetime, error: TryError) -> bool:
+        """See `JobStore.bury`."""
+        return self._end(token, lambda j: queue.buried(j, seq, now, error), now)
+
+    def _end(self, token: str, change: Callable[[Job], Job], now: datetime) -> bool:
+        job = self._fenced(token, change)
+        if job is None:
+            return False
+        self._claimer.expect(job.due_at)
+        self._rows.announce([job], now)
+        return True
+
+    def release(self, token: str, now: datetime) -> bool:
+        """See `JobStore.release`."""
+        return self.reschedule(token, now, now, counts=False)
+
+    def retry(self, key: str, now: datetime, *, due_at: datetime | None = None) -> bool:
+        """See `JobStore.retry`."""
+        job = self._of_key(key, lambda job: queue.retried(job, now, due_at))
+        if job is None:
+            return False
+        self._claimer.expect(job.due_at)
+        self._rows.announce([job], now)
+        return True
+
+    def bury_due(self, key: str, now: datetime, error: TryError) -> bool:
+        """See `JobStore.bury_due`."""
+        return bool(self._of_key(key, lambda job: queue.given_up(job, now, error)))
+
+    def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
+        """See `JobStore.requeue`."""
+        keys = joblists.dead_keys(self._rows, limit, kind)
+        changes: dict[str, Change] = {
+            key: lambda job: queue.retried(job, now) for key in keys
+        }
+        if not changes:
+            return 0
+        jobs = self._rows.change(changes)
+        self._claimer.expect(now)
+        self._rows.announce(jobs.values(), now)
+        return len(jobs)
+
+    def find(self, key: str) -> Job | None:
+        """See `JobStore.find`."""
+        require_text(key=key)
+        table = self._rows.collection
+        found = self._link.read(
+            lambda run: table.find_one({"_id": key}, session=run.session)
+        )
+        return show_job(found) if found else None
+
+    def list(
+        self,
+        *,
+        state: JobState | None = None,
+        kind: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Job]:
+        """See `JobStore.list`."""
+        require_text(kind=kind)
+        return joblists.list_jobs(self._rows, state, kind, limit, cursor)
+
+    def stats(self, now: datetime, *, cap: int = 10_000) -> JobStats:
+        """See `JobStore.stats`."""
+        return joblists.stats_of(self._rows, now, cap)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """See `JobStore.prune`."""
+        names, old = joblists.old_keys(self._rows, before, limit)
+        if not names:
+            return 0
+        # Asked again with the write: one that has been revived stays.
+        where, table = {"_id": {"$in": names}, **old}, self._rows.collection
+
+        def act(run: Run) -> int:
+            return table.delete_many(where, session=run.session).deleted_count
+
+        return self._link.write(act)
+
+    def _of_key(self, key: str, change: Change) -> Job | None:
+        require_text(key=key)
+        return self._rows.change({key: change}).get(key)
+
+    def _fenced(self, token: str, change: Callable[[Job], Job]) -> Job | None:
+        """Change the job that this claim's token fences; None = the claim is lost."""
+        return self._fenced_many({token: change}).get(token)
+
+    def _fenced_many(
+        self, changes: Mapping[str, Callable[[Job], Job]]
+    ) -> dict[str, Job]:
+        """Change each job whose token still fences it; return them by token."""
+        by_key: dict[str, _Fence] = {}
+        for token, change in changes.items():
+            require_text(token=token)
+            by_key.setdefault(key_of(token), _Fence()).changes[token] = change
+        if not by_key:
+            return {}
+        done = self._rows.change(dict(by_key))
+        return {by_key[key].passed: job for key, job in done.items()}
+
+
+class _Again:
+    """What more orders make of a known job."""
+
+    def __init__(
+        self, orders: Sequence[JobOrder], now: datetime, *, once: bool
+    ) -> None:
+        self._orders, self._now, self._once = orders, now, once
+
+    def __call__(self, job: Job) -> Job:
+        if not self._once:
+            for order in self._orders:
+                job = queue.enqueued(job, order.payload, order.due_at, self._now)
+        return job
+
+
+class _Complete:
+    """One end of a claim."""
+
+    def __init__(self, end: JobEnd, now: datetime) -> None:
+        self._end, self._now = end, now
+
+    def __call__(self, job: Job) -> Job:
+        end = self._end
+        return queue.completed(job, end.seq, self._now, end.state, end.outcome)
+
+
+class _Fence:
+    """
+    Lets the claim that stands change its job, and no other.
+
+    Attributes:
+        changes: What each token's holder wants.
+        passed: The token that was let through last.
+    """
+
+    def __init__(self) -> None:
+        self.changes: dict[str, Callable[[Job], Job]] = {}
+        self.passed = ""
+
+    def __call__(self, job: Job) -> Job | None:
+        if job.token is None or job.token not in self.changes:
+            return None
+        self.passed = job.token
+        return self.changes[job.token](job)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""
+One queue's collection: conditional writes on `rev`.
+
+A job is read, changed by ``queue.py``, and written where its `rev` is still the one
+that was read. `op` stamps each write, so that a verb whose acknowledgement was lost
+finds its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
+
+from frappe_enroll_sdk.errors import ConflictError
+from frappe_enroll_sdk.models import Job, JobState
+
+from .documents import Document, difference
+from .failures import only_duplicates
+from .jobdocs import of_job, show_job, to_job
+
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection as Table
+
+    from .link import Link, Run
+
+#: What becomes of a job; None = it is left as it is.
+Change = Callable[[Job], Job | None]
+
+#: How often a verb may lose its race for one job; each loss is another's success.
+_MOST_RACES = 100
+
+
+class QueueTable:
+    """
+    Conditional writes on one queue's collection. Thread-safe.
+
+    Args:
+        link: The connection.
+        name: The collection's name.
+        ends: States whose old rows are pruned.
+    """
+
+    def __init__(self, link: Link, name: str, ends: Collection[JobState]) -> None:
+        self.link, self._name, self._ends = link, name, ends
+
+    @property
+    def collection(self) -> Table[Document]:
+        """The collection, its durability pinned."""
+        return self.link.collection(self._name)
+
+    def announce(self, jobs: Collection[Job], now: datetime) -> None:
+        """Wake this process's watches if any of these has fallen due."""
+        if any(job.state is JobState.DUE and job.due_at <= now for job in jobs):
+            self.link.news.announce()
+
+    def write_of(self, found: Document, after: Job, op: str) -> UpdateOne:
+        """Return the conditional write that makes `after` of a found document."""
+        wanted = of_job(after, self._ends) | {"rev": found["rev"] + 1, "op": op}
+        where = {"_id": found["_id"], "rev": found["rev"]}
+        return UpdateOne(where, difference(found, wanted))
+
+    def ours(self, jobs: Mapping[str, Job], op: str, run: Run) -> dict[str, Job]:
+        """Return those that carry our stamp: others were faster for the rest."""
+        mine = {"_id": {"$in": [*jobs]}, "op": op}
+        found = self.collection.find(mine, {"_id": 1}, session=run.session)
+        names = {one["_id"] for one in found}
+        return {key: job for key, job in jobs.items() if key in names}
+
+    def change(self, changes: Mapping[str, Change]) -> dict[str, Job]:
+        """Write what each change makes of its job; return what was written."""
+        op = secrets.token_hex(8)
+        return self.link.write(lambda run: self._change(changes, op, run))
+
+    def _change(
+        self, changes: Mapping[str, Change], op: str, run: Run
+    ) -> dict[str, Job]:
+        left, written = dict(changes), dict[str, Job]()
+        for _ in range(_MOST_RACES):
+            before = self._read([*left], run)
+            wanted: dict[str, Job] = {}
+            writes: list[UpdateOne] = []
+            for found in before:
+                job, key = to_job(found), found["_id"]
+                if job is None:
+                    # A damaged row is kept as it is for whoever repairs it.
+                    continue
+                if found.get("op") == op:
+                    written[key] = job
+                    continue
+                after = left[key](job)
+                if after is not None:
+                    wanted[key] = after
+                    writes.append(self.write_of(found, after, op))
+            if not writes:
+                return written
+            done = self.collection.bulk_write(
+                writes, ordered=False, session=run.session
+            )
+            if done.matched_count == len(writes):
+                return written | wanted
+            written |= self.ours(wanted, op, run)
+            left = {key: changes[key] for key in wanted if key not in written}
+        raise ConflictError(f"jobs keep changing: {', '.join(left)}")
+
+    def _read(self, keys: list[str], run: Run) -> list[Document]:
+        where = {"_id": keys[0]} if len(keys) == 1 else {"_id": {"$in": keys}}
+        return [*self.collection.find(where, session=run.session)]
+
+    def put(
+        self, jobs: Mapping[str, Job], again: Mapping[str, Callable[[Job], Job]]
+    ) -> tuple[dict[str, Job], frozenset[str]]:
+        """
+        Write new jobs, or what `again` makes of known ones.
+
+        A known one is always written, if only its stamp: that it is known was learned
+        from an index that may be ahead of what is durable.
+
+        Returns:
+            The jobs that now stand, and the keys that were new.
+        """
+        op = secrets.token_hex(8)
+
+        def act(run: Run) -> tuple[dict[str, Job], frozenset[str]]:
+            known = self._insert(jobs, op, run)
+            new = jobs.keys() - known
+            if not known:
+                return dict(jobs), frozenset(new)
+            stands = self._change({key: again[key] for key in known}, op, run)
+            if run.again:
+                # What the first run has inserted and this one has found untouched.
+                new |= {key for key in known if stands.get(key) == jobs[key]}
+            missing = [key for key in known if key not in stands]
+            damaged = {d["_id"]: show_job(d) for d in self._read(missing, run)}
+            return {**jobs, **damaged, **stands}, frozenset(new)
+
+        return self.link.write(act)
+
+    def _insert(self, jobs: Mapping[str, Job], op: str, run: Run) -> set[str]:
+        """Insert what is not known yet; return the keys that are."""
+        documents = [
+            of_job(job, self._ends) | {"rev": 1, "op": op} for job in jobs.values()
+        ]
+        try:
+            self.collection.insert_many(documents, ordered=False, session=run.session)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+            problems = (error.details or {})["writeErrors"]
+            return {documents[problem["index"]]["_id"] for problem in problems}
+        return set()
