@@ -3,7 +3,8 @@
 The one table of an enrollment's transitions.
 
 A row may always be written with its own status (another field changes). Paid never
-goes back to pending; a late payment fact on an exit leads to ``on_hold`` only.
+goes back to pending; a late payment fact on an exit leads to ``on_hold`` only, and only
+a full grant whose coupon turns out to be redeemed leads from an exit to ``confirmed``.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.CONFIRMED: frozenset({Status.ENROLLED, Status.REVOKED, Status.ON_HOLD}),
     Status.ENROLLED: frozenset({Status.REVOKED, Status.ON_HOLD}),
     Status.REVOKED: frozenset({Status.CONFIRMED, Status.ON_HOLD}),
-    Status.EXPIRED: frozenset({Status.ON_HOLD}),
-    Status.CANCELLED: frozenset({Status.ON_HOLD}),
-    Status.FAILED: frozenset({Status.ON_HOLD}),
+    Status.EXPIRED: frozenset({Status.CONFIRMED, Status.ON_HOLD}),
+    Status.CANCELLED: frozenset({Status.CONFIRMED, Status.ON_HOLD}),
+    Status.FAILED: frozenset({Status.CONFIRMED, Status.ON_HOLD}),
     Status.ON_HOLD: frozenset({Status.CONFIRMED, Status.REVOKED, Status.CANCELLED}),
 }
 

@@ -5,15 +5,20 @@ The one place that decides what becomes of an enrollment: pure, no I/O, no clock
 `settle` calls `decide` until it answers `Keep`: a `Need` is fetched by one call and
 decided again, a `Write` is one compare-and-set and decided again.
 
-Two rules carry the coupon's promises:
+Three rules carry the coupon's promises:
 
 * Between a reserve and the bind or redeem that follows it the row is written once
   ("reserved"). So a rollback that released before our reserve has either written the
   exit already (our write loses, and the unbound seat lapses by itself) or loses its own
   write and looks again. Without that write a slow checkout could redeem for a row that
   has ended.
-* Every exit releases first and writes then; a release that answers "redeemed" means
-  that the point of no return was passed: the row is completed instead.
+* Where money is asked for, the exit is written first and its effect releases: a slow
+  rollback that loses its write has taken no seat from a row that went on. (Nothing but
+  a confirmed row redeems such a seat, so there is nothing to ask before.)
+* A full grant is the other way round: redeem is the point of no return, so its exit
+  releases first, and one that answers "redeemed" is completed instead. After the write
+  it is asked once more: of three callers one may have redeemed a seat that another had
+  reserved again meanwhile.
 """
 
 from __future__ import annotations
@@ -235,9 +240,13 @@ def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decisio
     if row.override is Override.DISMISSED:
         return Keep()
     someone_acts = facts.wish in {Wish.ADVANCE, Wish.CANCEL, Wish.EXPIRE}
-    if someone_acts and row.coupon_code is not None and facts.released is None:
+    full_grant = row.coupon_code is not None and row.amount.amount_minor == 0
+    asks = someone_acts or (full_grant and row.effects_owed)
+    if asks and row.coupon_code is not None and facts.released is None:
         # A checkout that lost to this exit may have left a seat behind.
         return Need(Step.RELEASE)
+    if full_grant and facts.released is ReleaseOutcome.REDEEMED:
+        return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
     if row.session_id is None or someone_acts or facts.wish is Wish.DUE:
         return Keep()
     session = _signed_session(row, facts) or facts.session
@@ -331,7 +340,7 @@ def _lms_trouble(row: Enrollment, report: LMSReport) -> Decision:
 
 
 def _leave(row: Enrollment, facts: Facts) -> Decision:
-    """End a row that was never paid: release first, complete if that is too late."""
+    """End a row that was never paid."""
     to = Status.CANCELLED if facts.wish is Wish.CANCEL else Status.EXPIRED
     return _exit(row, facts, to, str(to), {})
 
@@ -343,10 +352,10 @@ def _fail(row: Enrollment, facts: Facts, reason: str, **detail: str) -> Decision
 def _exit(
     row: Enrollment, facts: Facts, to: Status, reason: str, detail: dict[str, str]
 ) -> Decision:
-    if row.coupon_code is not None:
+    if row.coupon_code is not None and row.amount.amount_minor == 0:
         if facts.released is None:
             return Need(Step.RELEASE)
-        if facts.released is ReleaseOutcome.REDEEMED and row.amount.amount_minor == 0:
+        if facts.released is ReleaseOutcome.REDEEMED:
             return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
     return Write(to=to, fact=reason, changes={"reason": reason}, detail=detail)
 

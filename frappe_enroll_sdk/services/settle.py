@@ -35,7 +35,7 @@ from ..models import (
     SessionOrder,
     Status,
 )
-from ..states import is_allowed
+from ..states import EXITS, is_allowed
 from .decide import decide
 from .effects import EffectKind, effects_of, hooks_of, plugin_job_key, sync_key
 from .facts import Facts, Keep, LMSReport, Need, Order, Refuse, Step, Wish, Write
@@ -316,4 +316,9 @@ class Settle:
 
 def _after_write(write: Write, facts: Facts) -> Facts:
     """Keep what is known; from our own write after a reserve on, the seat is fenced."""
-    return attrs.evolve(facts, fenced=facts.fenced or write.fact == "reserved")
+    return attrs.evolve(
+        facts,
+        fenced=facts.fenced or write.fact == "reserved",
+        # What was released before an exit says nothing of a seat reserved meanwhile.
+        released=None if write.to in EXITS else facts.released,
+    )

@@ -176,7 +176,10 @@ def play(scene, new_world, cut_first, cut_second, *, second_ends_first):
     second.advance(cut_second)
     for actor in (second, first) if second_ends_first else (first, second):
         actor.finish()
+    pays = (cut_first + cut_second) % 2 == 0
     try:
+        if pays:
+            world.pay_all_that_is_open()
         world.let_time_pass()
         world.check_promises()
     except (AssertionError, EnrollError) as error:
@@ -235,6 +238,48 @@ def test_two_callers_interleaved_on_a_file(scene, db_folder):
     for cut_first in range(begin_1, firsts + 1, step_1):
         for cut_second in range(begin_2, seconds + 1, step_2):
             play(scene, new_world, cut_first, cut_second, second_ends_first=True)
+
+
+def test_rollback_that_loses_its_write_frees_no_seat():
+    """It has read the row before the checkout went on, and acts on it afterwards."""
+    scene = next(scene for scene in SCENES if scene.name == "slow checkout × rollback")
+    world, (checkout, rollback) = start(scene, World)
+    checkout.advance_past("enrollments.open")
+    rollback.advance_past("enrollments.find")
+    checkout.finish()
+    rollback.finish()
+    world.pay_all_that_is_open()
+    world.let_time_pass()
+    world.check_promises()
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_full_grant_redeemed_on_a_seat_that_another_run_reserved(dies):
+    """Three of one row: a rollback between reserve and redeem, a repeated checkout."""
+    scene = next(
+        scene for scene in SCENES if scene.name == "slow full grant × rollback"
+    )
+    world, (checkout, _) = start(scene, World)
+    again = Actor(
+        "again", lambda actor: check_out(actor, world, sdk_of(world, actor), None)
+    )
+    rollback = Actor(
+        "rollback", lambda actor: work(actor, world, sdk_of(world, actor), None)
+    )
+    checkout.advance_past("enrollments.transition")
+    world.clock.advance(130)
+    rollback.advance_past("coupons.release")
+    again.advance_past("coupons.reserve")
+    checkout.advance_past("coupons.redeem")
+    rollback.finish()
+    for actor in (checkout, again):
+        if dies:
+            actor.die()
+        actor.finish()
+    world.let_time_pass()
+    world.check_promises()
+    (row,) = world.rows()
+    assert row.status is Status.ENROLLED
 
 
 def test_webhook_cut_in_two_by_a_refund_ends_revoked():

@@ -43,7 +43,7 @@ from frappe_enroll_sdk.services.facts import (
     Wish,
     Write,
 )
-from frappe_enroll_sdk.states import UNPAID, is_allowed
+from frappe_enroll_sdk.states import EXITS, UNPAID, is_allowed
 
 
 maybe = st.none() | st.booleans()
@@ -75,6 +75,7 @@ rows = st.builds(
     override=st.none() | st.sampled_from(Override),
     reason=st.sampled_from([None, "refunded", "operator", "processing"]),
     refunded_minor=st.sampled_from([0, 1960, 4900]),
+    effects_owed=st.booleans(),
 )
 facts = st.builds(
     Facts,
@@ -145,7 +146,9 @@ def has_reason(row, facts, policy):
         or (row.amount == NOTHING and facts.released is ReleaseOutcome.REDEEMED),
         Status.ON_HOLD: row.reason == "refunded",
         Status.REVOKED: row.reason == "refunded",
-    }
+    } | dict.fromkeys(
+        EXITS, row.amount == NOTHING and facts.released is ReleaseOutcome.REDEEMED
+    )
     words = {Override.ACCEPTED, Override.REINSTATED}
     ordered = facts.order is not None and facts.order.override in words
     return ordered or reasons.get(row.status, False)
@@ -183,9 +186,10 @@ def test_only_a_confirmed_row_with_a_row_in_the_lms_is_enrolled(row, facts, poli
 @many
 @given(rows, facts, policies)
 def test_no_seat_is_freed_while_a_payment_may_come(row, facts, policy):
-    """A seat is released only once the session is known to be over, or never was."""
+    """A row ends, or frees, only once the session is known to be over or never was."""
     answer = decide(row, facts, policy)
-    if getattr(answer, "step", None) is not Step.RELEASE:
+    exits = isinstance(answer, Write) and answer.to in EXITS
+    if not exits and getattr(answer, "step", None) is not Step.RELEASE:
         return
     if row.status is Status.AWAITING_PAYMENT:
         session = facts.session

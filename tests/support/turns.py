@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 
 from frappe_enroll_sdk.errors import EnrollError
+from frappe_enroll_sdk.testing.faults import Crash
 
 
 _LONG_S = 60
@@ -20,7 +21,7 @@ class Actor:
 
     def __init__(self, name, run) -> None:
         self.name, self.calls, self.error = name, [], None
-        self.done = False
+        self.done, self._dies = False, False
         self._left = 0
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, args=(run,), daemon=True)
@@ -29,7 +30,7 @@ class Actor:
         self._go.acquire()
         try:
             run(self)
-        except EnrollError as error:
+        except (EnrollError, Crash) as error:
             self.error = error
         except BaseException as error:
             self.error = error
@@ -43,6 +44,8 @@ class Actor:
         if self._left == 0:
             self._stopped.release()
             self._go.acquire()
+        if self._dies:
+            raise Crash(verb)
         self._left -= 1
         self.calls.append(verb)
 
@@ -56,10 +59,22 @@ class Actor:
         self._go.release()
         assert self._stopped.acquire(timeout=_LONG_S), f"{self.name} hangs"
 
+    def advance_past(self, verb: str) -> None:
+        """Let it go on until it has made this call."""
+        made = len(self.calls)
+        while verb not in self.calls[made:]:
+            assert not self.done, f"{self.name} has never called {verb}"
+            self.advance(1)
+
+    def die(self) -> None:
+        """Let it die where it stands."""
+        self._dies = True
+        self.finish()
+
     def finish(self) -> None:
         """Let it run to its end; raise what it did not expect."""
         while not self.done:
             self.advance(-1)
         self._thread.join(_LONG_S)
-        if self.error is not None and not isinstance(self.error, EnrollError):
+        if self.error is not None and not isinstance(self.error, (EnrollError, Crash)):
             raise self.error

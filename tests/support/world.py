@@ -75,6 +75,13 @@ class World:
         for event in [*self.payments.events, *self.payments.events]:
             self.deliver(sdk, event)
 
+    def pay_all_that_is_open(self) -> None:
+        """Every learner comes back and pays, whoever's checkout page still takes it."""
+        for row in self.rows():
+            session = self.payments.sessions.get(row.session_id or "")
+            if session is not None and session.status == "open":
+                self.deliver(self.sdk(), self.pay(row.id))
+
     def let_time_pass(self) -> None:
         """
         Only time and cron go on.

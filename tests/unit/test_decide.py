@@ -115,11 +115,22 @@ PENDING_CASES = [
     case("due", pending(), {"wish": Wish.DUE}, ended(Status.EXPIRED, "expired")),
     case("replaced", pending(), {"wish": Wish.EXPIRE}, ended("expired", "expired")),
     case("given up", pending(), {"wish": Wish.CANCEL}, ended("cancelled", "cancelled")),
-    case("an end releases first", granted(), {"wish": Wish.DUE}, Need(Step.RELEASE)),
+    case(
+        "a full grant's end releases first",
+        granted(),
+        {"wish": Wish.DUE},
+        Need(Step.RELEASE),
+    ),
     case(
         "released, then expired",
         granted(),
         {"wish": Wish.DUE, "released": ReleaseOutcome.RELEASED},
+        ended(Status.EXPIRED, "expired"),
+    ),
+    case(
+        "where money is asked for, the end is written first",
+        granted(PRICE),
+        {"wish": Wish.DUE},
         ended(Status.EXPIRED, "expired"),
     ),
     case(
@@ -192,7 +203,7 @@ PENDING_CASES = [
     case(
         "not bound",
         granted(PRICE),
-        FENCED | {"bound": False, "released": ReleaseOutcome.NOT_HELD},
+        FENCED | {"bound": False},
         unavailable("lost"),
     ),
     *(
@@ -245,7 +256,7 @@ REQUESTED_CASES = [
         "refused, with a seat",
         granted(PRICE, session_request=REQUEST),
         {"create_refused": "payments_unavailable"},
-        Need(Step.RELEASE),
+        ended(Status.FAILED, "payments_unavailable", cause=""),
     ),
 ]
 AWAITING_CASES = [
@@ -366,15 +377,14 @@ AWAITING_CASES = [
             "wish": Wish.EXPIRE,
             "session": OPEN,
             "expire": ExpireOutcome.EXPIRED,
-            "released": ReleaseOutcome.RELEASED,
         },
         ended(Status.EXPIRED, "expired"),
     ),
     case(
         "no seat is freed before the session has expired",
         awaiting(coupon_code=CODE),
-        {"wish": Wish.EXPIRE, "session": OPEN, "expire": ExpireOutcome.EXPIRED},
-        Need(Step.RELEASE),
+        {"wish": Wish.EXPIRE, "session": OPEN},
+        Need(Step.EXPIRE),
     ),
     case(
         "a lapsed session ends the row",

@@ -5,7 +5,15 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from unit.rows import CODE, NOW, make_event, make_refund, make_row, make_session
+from unit.rows import (
+    CODE,
+    NOTHING,
+    NOW,
+    make_event,
+    make_refund,
+    make_row,
+    make_session,
+)
 
 from frappe_enroll_sdk.models import (
     LMSStatus,
@@ -66,6 +74,22 @@ def test_exit_that_somebody_acts_on_gives_its_seat_back(exit_row, wish):
     """A checkout that lost to the exit may have left a seat behind."""
     assert ask(exit_row, wish=wish) == Need(Step.RELEASE)
     assert ask(exit_row, wish=wish, released=ReleaseOutcome.RELEASED) == Keep()
+
+
+@pytest.mark.parametrize("wish", list(Wish))
+def test_ended_full_grant_whose_coupon_was_redeemed_is_completed(exit_row, wish):
+    """What its exit owes asks once more; redeemed is the point of no return."""
+    row = attrs.evolve(exit_row, amount=NOTHING, session_id=None, effects_owed=True)
+    assert ask(row, wish=wish) == Need(Step.RELEASE)
+    assert ask(row, wish=wish, released=ReleaseOutcome.NOT_HELD) == Keep()
+    redeemed = ask(row, wish=wish, released=ReleaseOutcome.REDEEMED)
+    assert redeemed == Write(to=Status.CONFIRMED, fact="coupon_redeemed")
+
+
+def test_ended_partial_grant_is_not_revived_by_its_coupon(exit_row):
+    """A part of the price is no payment."""
+    released = ReleaseOutcome.REDEEMED
+    assert ask(exit_row, wish=Wish.CANCEL, released=released) == Keep()
 
 
 def test_exit_is_looked_at_on_a_hint_only(exit_row):

@@ -30,9 +30,9 @@ ALLOWED = {
     "confirmed": {"enrolled", "revoked", "on_hold"},
     "enrolled": {"revoked", "on_hold"},
     "revoked": {"confirmed", "on_hold"},
-    "expired": {"on_hold"},
-    "cancelled": {"on_hold"},
-    "failed": {"on_hold"},
+    "expired": {"confirmed", "on_hold"},
+    "cancelled": {"confirmed", "on_hold"},
+    "failed": {"confirmed", "on_hold"},
     "on_hold": {"confirmed", "revoked", "cancelled"},
 }
 
@@ -56,9 +56,10 @@ def test_paid_never_goes_back():
     assert Status.FAILED not in reached
 
 
-def test_exit_is_revived_by_a_hold_only():
+def test_exit_is_revived_by_a_hold_or_a_redeemed_grant_only():
     """A late payment on an exit is looked at by an operator first."""
-    assert {TRANSITIONS[status] for status in EXITS} == {frozenset({Status.ON_HOLD})}
+    revived = frozenset({Status.CONFIRMED, Status.ON_HOLD})
+    assert {TRANSITIONS[status] for status in EXITS} == {revived}
 
 
 def test_groups_of_statuses_are_what_their_names_say():
