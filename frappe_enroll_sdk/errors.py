@@ -24,6 +24,9 @@ The errors of the SDK: four families that decide what happens next.
     │   ├── TokenError
     │   ├── CourseNotForSaleError
     │   ├── CouponUnavailableError
+    │   │   ├── CouponReservedError
+    │   │   ├── CouponExpiredError
+    │   │   └── CouponExhaustedError
     │   ├── AlreadyEnrolledError
     │   ├── AmountTooSmallError
     │   ├── SelfReferralError
@@ -235,11 +238,38 @@ class CourseNotForSaleError(RejectedError):
 
 
 class CouponUnavailableError(RejectedError):
-    """The code can't be used here and by this learner (one answer for all causes)."""
+    """
+    The code can't be used here and by this learner.
+
+    One answer for a code that does not exist, is for another course or learner, is
+    disabled or not good yet; its children are for those whom the code fits.
+    """
 
     code = "coupon_unavailable"
     http_status = 409
     public_message = "This code can't be used."
+
+
+class CouponReservedError(CouponUnavailableError):
+    """Somebody else holds the code's last seat; told to those whom it fits only."""
+
+    code = "coupon_reserved"
+    retryable = True
+    public_message = "Somebody else is using this code just now. Try again later."
+
+
+class CouponExpiredError(CouponUnavailableError):
+    """The code's time is over; told to those whom it fits only."""
+
+    code = "coupon_expired"
+    public_message = "This code has expired."
+
+
+class CouponExhaustedError(CouponUnavailableError):
+    """The code is used up; told to those whom it fits only."""
+
+    code = "coupon_exhausted"
+    public_message = "This code has been used already."
 
 
 class AlreadyEnrolledError(RejectedError):

@@ -21,6 +21,10 @@ from .states import FINISHED
 #: Errors kept of a job: the first ones and the last ones.
 FIRST_ERRORS, LAST_ERRORS = 3, 7
 EVENT_KIND = "payment_event"
+#: Kind of the records of HTTP requests with an Idempotency-Key, in the events store.
+REQUEST_KIND = "http_request"
+#: How long such a record is good for.
+REQUEST_LIFE = timedelta(hours=24)
 #: What a pruned event keeps of its payload.
 KEPT_OF_EVENTS = frozenset({"type", "object_id"})
 

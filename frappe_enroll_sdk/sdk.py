@@ -12,6 +12,7 @@ from .clock import Clock, StoreClock, SystemClock
 from .interfaces import LMS, PaymentGateway, Storage
 from .models import Checkout, Enrollment, GatePolicy, JobReport, WebhookResult
 from .plugins import Plugins
+from .services import validate
 from .services.admin import Admin
 from .services.catalogue import Catalogue
 from .services.checkout import CheckoutService
@@ -237,6 +238,11 @@ class EnrollSDK:
     def cancel(self, enrollment_id: str, token: str) -> Enrollment:
         """End an unpaid enrollment for its learner; a paid one is completed instead."""
         return self.enrollments.cancel(enrollment_id, token)
+
+    def has_account(self, email: str) -> bool:
+        """Tell whether the LMS knows an address and lets it in; it is not created."""
+        user = self.lms.find_user(validate.email(email))
+        return user is not None and user.enabled
 
     def settle(self, enrollment_id: str, *, check_money: bool = False) -> Enrollment:
         """Bring one enrollment to where the facts say that it is."""

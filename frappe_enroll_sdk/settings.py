@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .errors import SettingsError
+from .settings_http import HTTPSettings, http_contradictions
 from .settings_loader import (
     Secret,
     convert_all,
@@ -35,7 +36,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @attrs.frozen(kw_only=True)
-class Settings:
+class Settings(HTTPSettings):
     """
     Everything that can be set; see ``docs/settings.md`` for each field's meaning.
 
@@ -106,28 +107,6 @@ class Settings:
     )
     trace_plugins: bool = option(
         "FRAPPE_ENROLL_TRACE_PLUGINS", "log each hook call", default=False
-    )
-    public_url: str = option(
-        "FRAPPE_ENROLL_PUBLIC_URL", "where the mount is reached from outside", ""
-    )
-    secret_key: Secret = secret_option(
-        "FRAPPE_ENROLL_SECRET_KEY", "key for cookies and cursors"
-    )
-    redirect_hosts: tuple[str, ...] = option(
-        "FRAPPE_ENROLL_REDIRECT_HOSTS",
-        "hosts to which an HTTP caller's success and cancel URLs may point",
-        (),
-        convert=words(str),
-    )
-    admin_tokens: tuple[Secret, ...] = option(
-        "FRAPPE_ENROLL_ADMIN_TOKENS",
-        "hash lines of admin tokens",
-        (),
-        convert=words(Secret),
-        secret=True,
-    )
-    cron_secret: Secret = secret_option(
-        "FRAPPE_ENROLL_CRON_SECRET", "bearer secret of /cron/run", also=("CRON_SECRET",)
     )
     inline_s: float = option(
         "FRAPPE_ENROLL_INLINE_S",
@@ -212,12 +191,6 @@ class Settings:
         "revoke",
         convert=one_of("keep", "suspend", "revoke"),
     )
-    body_limit: int = option(
-        "FRAPPE_ENROLL_BODY_LIMIT",
-        "largest request body in bytes",
-        1_048_576,
-        convert=in_range(int, 1024, 67_108_864),
-    )
     allow_insecure_lms: bool = option(
         "FRAPPE_ENROLL_ALLOW_INSECURE_LMS",
         "allow an http:// LMS off loopback (never with a live key)",
@@ -287,7 +260,7 @@ class Settings:
 
 def _contradictions(settings: Settings) -> list[str]:
     """Return what does not fit together."""
-    found = []
+    found = http_contradictions(settings)
     lms, stripe = settings.frappe_lms_url, settings.stripe_api_base
     if lms and not _is_url(lms):
         found.append("FRAPPE_LMS_URL: must be an http:// or https:// URL")

@@ -13,6 +13,7 @@ import click
 
 #: Command → where it lives.
 _COMMANDS = {
+    "admin-token": "frappe_enroll_cli.tokens:admin_token",
     "check": "frappe_enroll_cli.service:check",
     "config": "frappe_enroll_cli.service:config",
     "coupons": "frappe_enroll_cli.admin:coupons",
@@ -28,6 +29,7 @@ _COMMANDS = {
     "worker": "frappe_enroll_cli.service:worker",
 }
 _HELP = {
+    "admin-token": "Make tokens of the admin surface.",
     "check": "Check settings, schema, backends and plugins.",
     "config": "Print the settings, secrets masked, or a template.",
     "coupons": "Create, list, show and disable coupons.",

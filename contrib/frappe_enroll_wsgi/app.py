@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The WSGI callable: the table of routes, and what every answer carries."""
+"""The WSGI callable: routing, and answers for whatever is raised."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
@@ -13,75 +13,62 @@ from werkzeug.wrappers import Request, Response
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
 
-from . import handlers, problems
+from . import problems
+from .routes import Resource
+from .surface import Surface
+from .table import RESOURCES
 
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
 
 
 def create_app(sdk: EnrollSDK) -> WSGIApplication:
     """
     Return a WSGI application over an SDK.
 
-    Mount it at the root or under any prefix (SCRIPT_NAME is respected).
+    Mount it at the root or under any prefix (SCRIPT_NAME is respected). Thread-safe;
+    after a fork each process opens its own connections.
     """
-    return _App(sdk)
+    return _App(Surface(sdk))
+
+
+def url_map() -> Map:
+    """Return the map of all resources; methods are the surface's to refuse."""
+    return Map(
+        [Rule(found.path, endpoint=found) for found in RESOURCES],
+        strict_slashes=False,
+        redirect_defaults=False,
+        merge_slashes=False,
+    )
 
 
 class _App:
-    """Thread-safe; after a fork each process opens its own connections."""
-
-    def __init__(self, sdk: EnrollSDK) -> None:
-        self._sdk = sdk
-        self._map = Map(
-            [
-                Rule(path, methods=methods, endpoint=handler)
-                for methods, path, handler in _table()
-            ],
-            strict_slashes=False,
-            redirect_defaults=False,
-        )
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+        self._map = url_map()
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        request = Request(environ)
-        request.max_content_length = self._sdk.settings.body_limit
-        response = self._answer(request)
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Cache-Control", "no-store")
+        request = Request(self._surface.proxies.apply(environ))
+        resource: Resource | None = None
+        try:
+            resource, arguments = self._map.bind_to_environ(request.environ).match()
+            response = self._answer(resource, request, arguments)
+        except HTTPException as error:
+            response = problems.of_http(error)
+        response = self._surface.finish(resource, request, response)
         return response(environ, start_response)
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(
+        self, resource: Resource, request: Request, arguments: Mapping[str, str]
+    ) -> Response:
         try:
-            handler, arguments = self._map.bind_to_environ(request.environ).match()
-            response: Response = handler(self._sdk, request, **arguments)
+            return self._surface.answer(resource, request, arguments)
         except EnrollError as error:
             return problems.of_error(error)
         except HTTPException as error:
             return problems.of_http(error)
         except Exception as error:  # noqa: BLE001  the last line of defence
             return problems.of_unknown(error)
-        return response
-
-
-def _table() -> list[tuple[list[str], str, Any]]:
-    return [
-        (["POST"], "/checkout", handlers.checkout),
-        (["POST"], "/coupons/preview", handlers.preview),
-        (["GET"], "/enrollments/<enrollment_id>", handlers.enrollment),
-        (["POST"], "/enrollments/<enrollment_id>/cancel", handlers.cancel),
-        (["POST"], "/webhooks/<provider>", handlers.webhook),
-        (["GET", "POST"], "/cron/run", handlers.cron),
-        (["GET"], "/return", handlers.come_back),
-        (["GET"], "/healthz", handlers.healthz),
-        (["GET"], "/readyz", handlers.Readiness()),
-    ]

@@ -10,36 +10,48 @@ import math
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.errors import EnrollError
+from frappe_enroll_sdk.errors import EnrollError, ValidationError
 
 
 logger = logging.getLogger(__name__)
+_SERVER_ERROR = 500
 
 
 def of_error(error: EnrollError) -> Response:
     """Answer one of our errors; nothing but its public message is told."""
-    if error.http_status >= 500:  # noqa: PLR2004
+    status = error.http_status
+    if status >= _SERVER_ERROR:
         logger.error(
             "request failed", extra={"error_code": error.code, "cause": str(error)}
         )
     body = {
         "type": f"urn:frappe-enroll:{error.code}",
         "title": error.public_message,
-        "status": error.http_status,
+        "status": status,
         "code": error.code,
         "retryable": error.retryable,
     }
-    if error.http_status < 500 and error.field is not None:  # noqa: PLR2004
+    if status < _SERVER_ERROR and error.field is not None:
         body["field"] = error.field
-    response = _problem(body, error.http_status)
+    if isinstance(error, ValidationError):
+        body["errors"] = getattr(error, "errors", None) or [_where(error)]
+    response = _problem(body, status)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if status == 401:  # noqa: PLR2004  RFC 9110 wants the scheme named
+        response.headers["WWW-Authenticate"] = 'Bearer realm="frappe-enroll"'
     return response
+
+
+def _where(error: ValidationError) -> dict[str, str]:
+    """Return the place and the words of a refusal by the SDK itself."""
+    words = str(error).removeprefix(f"{error.field}: ")
+    return {"path": f"/{error.field or ''}".rstrip("/"), "problem": words}
 
 
 def of_http(error: HTTPException) -> Response:
     """Answer Werkzeug's own errors (404, 405, 413, …)."""
-    status = error.code or 500
+    status = error.code or _SERVER_ERROR
     code = (error.name or "error").lower().replace(" ", "_")
     body = {
         "type": f"urn:frappe-enroll:{code}",
@@ -61,11 +73,11 @@ def of_unknown(error: Exception) -> Response:
     body = {
         "type": "urn:frappe-enroll:internal",
         "title": "Something went wrong.",
-        "status": 500,
+        "status": _SERVER_ERROR,
         "code": "internal",
         "retryable": True,
     }
-    return _problem(body, 500)
+    return _problem(body, _SERVER_ERROR)
 
 
 def _problem(body: dict[str, object], status: int) -> Response:

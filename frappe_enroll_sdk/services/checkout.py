@@ -17,7 +17,8 @@ from ..errors import (
     BackendRejectedError,
     ConfigurationError,
     ConflictError,
-    CouponUnavailableError,
+    CouponExhaustedError,
+    CouponReservedError,
     IdempotencyMismatchError,
     PaymentsUnavailableError,
     SelfReferralError,
@@ -31,6 +32,7 @@ from ..models import (
     Course,
     Enrollment,
     HistoryEntry,
+    ReserveOutcome,
     Status,
 )
 from ..states import ENTITLED, EXITS, UNPAID
@@ -226,7 +228,7 @@ class CheckoutService:
         self, row: Enrollment, *, token: str | None = None, resumed: bool = False
     ) -> Checkout:
         if row.status in EXITS:
-            raise _error_of(row)
+            raise _error_of(row, self._context.settings.reservation_s)
         if row.status is Status.ON_HOLD:
             raise TransitionError("the payment is being looked at", code="on_hold")
         if row.status is Status.CONFIRMED:
@@ -312,10 +314,13 @@ def _asks_the_same(row: Enrollment, request: Request, course: Course) -> bool:
     return mine == (row.email, row.course_id, row.coupon_code)
 
 
-def _error_of(row: Enrollment) -> Exception:
+def _error_of(row: Enrollment, reservation_s: float) -> Exception:
     """Return why a checkout has ended without an enrollment."""
     if row.reason == "coupon_unavailable":
-        return CouponUnavailableError(field="coupon_code")
+        # A row is opened only for a code that fits its learner and course.
+        if row.history[-1].detail.get("outcome") == ReserveOutcome.EXHAUSTED:
+            return CouponExhaustedError(field="coupon_code")
+        return CouponReservedError(field="coupon_code", retry_after_s=reservation_s)
     if row.reason == "payment_refused":
         return BackendRejectedError(
             "the payment provider refused the session", code="payment_refused"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import NotFoundError, ValidationError
+from ..errors import CouponExhaustedError, NotFoundError, ValidationError
 from ..ids import new_coupon_code
 from ..models import Coupon, Page
 from . import validate
@@ -127,12 +127,19 @@ class Coupons:
         Return what the learner would pay; nothing is reserved.
 
         Raises:
-            CouponUnavailableError: It does not fit, for whatever cause.
+            CouponUnavailableError: It does not fit this learner or course, or is none.
+            CouponExpiredError: It fits, but its time is over.
+            CouponExhaustedError: It fits, but is used up (and not by this learner's
+                standing enrollment).
         """
         address = validate.email(email)
         typed = validate.code(code)
         course = self._catalogue.get(validate.text(course_id, "course_id"))
         coupon = self.usable(typed, course.id, address)
+        if coupon.redeemed >= coupon.max_redemptions:
+            standing = self._context.storage.enrollments.find_live(address, course.id)
+            if standing is None or standing.coupon_code != typed:
+                raise CouponExhaustedError(field="coupon_code")
         settings = self._context.settings
         return quote(
             course,

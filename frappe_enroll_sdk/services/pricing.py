@@ -7,7 +7,12 @@ from datetime import datetime
 
 import attrs
 
-from ..errors import AmountTooSmallError, CouponUnavailableError, CourseNotForSaleError
+from ..errors import (
+    AmountTooSmallError,
+    CouponExpiredError,
+    CouponUnavailableError,
+    CourseNotForSaleError,
+)
 from ..models import Coupon, Course, Kind
 from ..money import Money, discount_of, minimum_charge
 
@@ -33,11 +38,14 @@ def require_fit(
     Return the coupon if it is good for this learner, course and moment.
 
     Raises:
-        CouponUnavailableError: It is not; one answer for every cause, so that nobody
-            can probe codes.
+        CouponUnavailableError: It is not; one answer for an unknown code and for one
+            that is not this learner's or course's, so that nobody can probe codes.
+        CouponExpiredError: It fits this learner and course, but its time is over.
     """
     if coupon is None or not _fits(coupon, course_id, email, now):
         raise CouponUnavailableError(field="coupon_code")
+    if coupon.expires_at is not None and coupon.expires_at <= now:
+        raise CouponExpiredError(field="coupon_code")
     return coupon
 
 
@@ -45,10 +53,7 @@ def _fits(coupon: Coupon, course_id: str, email: str, now: datetime) -> bool:
     right_course = coupon.course_id is None or coupon.course_id == course_id
     right_learner = coupon.email is None or coupon.email == email
     started = coupon.starts_at is None or coupon.starts_at <= now
-    ended = coupon.expires_at is not None and coupon.expires_at <= now
-    return (
-        right_course and right_learner and started and not ended and not coupon.disabled
-    )
+    return right_course and right_learner and started and not coupon.disabled
 
 
 def quote(

@@ -22,8 +22,8 @@ from ..errors import (
     ValidationError,
 )
 from ..models import Enrollment, Job, JobState, LMSStatus, PaymentEvent, TryError
-from ..outcomes import Dead, JobContext, Outcome
-from ..queue import EVENT_KIND
+from ..outcomes import Dead, Done, JobContext, Outcome
+from ..queue import EVENT_KIND, REQUEST_KIND
 from .claims import BudgetSpentError, Claim
 from .context import worker_name
 from .facts import Wish
@@ -157,6 +157,9 @@ class Runner:
         if job.kind == EVENT_KIND:
             payload = job.payload or {}
             return self._events(load(PaymentEvent, payload.get("event")))
+        if job.kind == REQUEST_KIND:
+            # The process that answered it has died: the caller's next try goes on.
+            return Done("lapsed")
         return self._run_plugin_job(job)
 
     def _run_plugin_job(self, job: Job) -> Outcome:

@@ -19,7 +19,9 @@ from frappe_enroll_sdk.models import JobState, LMSStatus, Status
 from frappe_enroll_sdk.outcomes import Outcome
 from frappe_enroll_sdk.plugins import ALLOWED_PARAMETERS
 from frappe_enroll_sdk.settings import Settings
-from frappe_enroll_wsgi.app import _table
+from frappe_enroll_wsgi.errors import UnsupportedError
+from frappe_enroll_wsgi.openapi import codes_of, status_of
+from frappe_enroll_wsgi.table import ROUTES
 
 
 ROOT = Path(__file__).parents[2]
@@ -277,28 +279,39 @@ def test_session_parameters_are_documented():
 def test_routes_are_documented():
     """The list of routes equals the application's table; each has a section."""
     text = page("http.md")
-    wanted = {(tuple(methods), path) for methods, path, _ in _table()}
+    wanted = {(route.methods, route.path) for route in ROUTES}
     rows = table(text, "Methods")
     assert wanted == {(tuple(quoted(row[0])), quoted(row[1])[0]) for row in rows}
     sections = re.findall(r"^## `([A-Z|]+) ([^`]+)`", text, re.MULTILINE)
     assert wanted == {(tuple(m.split("|")), path) for m, path in sections}
 
 
+def sections_of_http():
+    """Return the text of the section of each route, by its path and methods."""
+    parts = re.split(r"^## `", page("http.md"), flags=re.MULTILINE)[1:]
+    found = (re.match(r"([A-Z|]+) ([^`]+)`\n(.*)", p, re.DOTALL) for p in parts)
+    return {(tuple(f[1].split("|")), f[2]): f[3] for f in found if f}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_codes_of_routes_are_documented(route):
+    """What a route may answer stands in its section, or at the top of the page."""
+    text = page("http.md")
+    general = text[: text.index("\n## `")]
+    section = sections_of_http()[route.methods, route.path]
+    for code in codes_of(route):
+        assert f"`{code}`" in section + general, code
+        assert str(status_of(code)) in section + general, code
+
+
 def test_http_codes_exist():
-    """The codes that the HTTP page names are ones that errors have."""
-    of_http = {
-        "not_found",
-        "method_not_allowed",
-        "request_entity_too_large",
-        "unsupported_media_type",
-        "unauthorized",
-        "internal",
-    }
-    ours = {cls.code for cls in error_classes()} | {code_of(call) for call in calls()}
+    """The codes that the HTTP page names are ones that a route answers with."""
+    known = {code for route in ROUTES for code in codes_of(route)}
+    ours = {cls.code for cls in error_classes()} | {UnsupportedError.code}
     for rows in tables(page("http.md")):
         if rows[0][:2] == ("Status", "`code`"):
             for row in rows[1:]:
-                assert set() == set(quoted(row[1])) - ours - of_http, row
+                assert set() == set(quoted(row[1])) - known - ours, row
 
 
 def commands(group=cli, path=("frappe-enroll",)):

@@ -7,7 +7,8 @@ import json
 from wsgiref.validate import validator
 
 import pytest
-from support.world import COURSE, World
+from support.site import EMAIL, MONEY, SECRET, Site, check_problem
+from support.world import COURSE
 from werkzeug.test import Client
 
 from frappe_enroll_sdk.errors import (
@@ -20,51 +21,6 @@ from frappe_enroll_sdk.testing.faults import CrashPlan
 from frappe_enroll_wsgi import create_app
 
 
-EMAIL, SECRET = "ada@example.com", "cron-hidden-secret"
-MONEY = {"currency": "usd"}
-
-
-class Site:
-    """A world with the HTTP app over it; every call passes the validator."""
-
-    def __init__(self, prefix="", **more):
-        self.prefix = prefix
-        self.world = World(
-            **{"cron_secret": SECRET, "payments": "fake"}
-            | {"redirect_hosts": "shop.example.com"}
-            | more
-        )
-        self.sdk = self.world.sdk()
-        self.client = Client(validator(create_app(self.sdk)))
-
-    def call(self, method, path, *, data=b"", headers=None, json=None, query=None):
-        """Send one request, read and close the answer."""
-        more = {"data": data} if json is None else {"json": json}
-        answer = self.client.open(
-            path,
-            base_url=f"http://enroll.example.com{self.prefix}",
-            method=method,
-            headers=headers or {},
-            query_string=query,
-            **more,
-        )
-        answer.get_data()
-        answer.close()
-        return answer
-
-    def checkout(self, *, key=None, **fields):
-        """Post a checkout."""
-        body = {"course_id": COURSE, "email": EMAIL} | fields
-        headers = {} if key is None else {"Idempotency-Key": key}
-        return self.call("POST", "/checkout", json=body, headers=headers)
-
-    def deliver(self, event):
-        """Deliver a signed event over HTTP."""
-        body, headers = self.world.payments.signed(event)
-        headers |= {"Content-Type": "application/json"}
-        return self.call("POST", "/webhooks/fake", data=body, headers=headers)
-
-
 @pytest.fixture(params=["", "/enroll"], ids=["root", "prefix"])
 def site(request):
     """Return a site at the root and one under a prefix."""
@@ -75,22 +31,6 @@ def site(request):
 def root():
     """Return a site at the root."""
     return Site()
-
-
-def check_problem(answer, status, code, *, retryable=False, **more):
-    """Check an RFC 9457 answer as a whole."""
-    assert answer.status_code == status
-    assert answer.content_type == "application/problem+json"
-    title = answer.json["title"]
-    assert answer.json == {
-        "type": f"urn:frappe-enroll:{code}",
-        "title": title,
-        "status": status,
-        "code": code,
-        "retryable": retryable,
-        **more,
-    }
-    assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_checkout_is_created_then_resumed(site):
@@ -125,11 +65,12 @@ def test_checkout_with_a_full_grant_enrolls(site):
 
 
 def test_checkout_follows_its_idempotency_key(root):
-    """The same key and request resume; another request is a 422."""
+    """The same key and request get the same answer; another request is a 422."""
     first = root.checkout(key="k1")
     again = root.checkout(key="k1")
-    assert (first.status_code, again.status_code) == (201, 200)
-    assert again.json["enrollment_id"] == first.json["enrollment_id"]
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json == first.json
+    assert again.headers["Idempotent-Replayed"] == "true"
     other = root.checkout(key="k1", email="bob@example.com")
     check_problem(other, 422, "idempotency_mismatch", field="idempotency_key")
 

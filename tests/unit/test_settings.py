@@ -22,7 +22,7 @@ SECRETS = {
     "FRAPPE_LMS_API_KEY": "hidden_api_key",
     "FRAPPE_LMS_API_SECRET": "hidden_api_secret",
     "FRAPPE_ENROLL_SECRET_KEY": "hidden_secret_key",
-    "FRAPPE_ENROLL_ADMIN_TOKENS": "hidden_token_line",
+    "FRAPPE_ENROLL_ADMIN_TOKENS": "viewer:me:" + "0" * 64,
     "FRAPPE_ENROLL_CRON_SECRET": "hidden_cron",
     "MONGODB_URI": "mongodb://ada:hidden_password@127.0.0.1/",
 }

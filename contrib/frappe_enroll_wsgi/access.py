@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""
+Who gets in, decided in one place; whoever has no rule stays outside.
+
+Operators come by a bearer token, by the dashboard's cookie, or by the host's own login
+(the hook `authenticate_admin`). The last two are sent along by a browser on its own, so
+with them a request that changes something must come from our own pages.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import attrs
+from werkzeug.wrappers import Request
+
+from frappe_enroll_sdk.errors import NotFoundError
+from frappe_enroll_sdk.ids import hash_token
+from frappe_enroll_sdk.settings_http import TOKEN_LINE
+
+from . import cookies
+from .errors import CrossSiteError, ForbiddenError, UnauthorizedError
+from .routes import Access, Route
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk import EnrollSDK
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_BEARER = "bearer "
+
+
+@attrs.frozen(kw_only=True)
+class Operator:
+    """
+    Who acts on the admin surface.
+
+    Attributes:
+        name: Goes into the audit trail.
+        role: ``viewer`` or ``operator``.
+        ambient: Whether a browser sends the credentials by itself.
+    """
+
+    name: str
+    role: str
+    ambient: bool = False
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the role lets them change things."""
+        return self.role == "operator"
+
+
+class Gatekeeper:
+    """The access rules of one SDK. Thread-safe."""
+
+    def __init__(self, sdk: EnrollSDK) -> None:
+        self._sdk = sdk
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is an admin surface at all: somebody must be able to get in."""
+        hook = self._sdk.plugins.manager.hook.authenticate_admin
+        return bool(self._sdk.settings.admin_tokens or hook.get_hookimpls())
+
+    def admit(self, route: Route, request: Request) -> Operator | None:
+        """
+        Let a request in, or refuse it.
+
+        Returns:
+            The operator on routes that need one, else None.
+
+        Raises:
+            NotFoundError: The surface is off: no token, no cron secret is set.
+            UnauthorizedError: No credentials, or wrong ones.
+            ForbiddenError: The operator's role does not allow it.
+            CrossSiteError: The credentials came along with another site's request.
+        """
+        if route.access is Access.CRON:
+            self._admit_cron(request)
+        if route.access in {Access.VIEWER, Access.OPERATOR}:
+            return self._admit_operator(route, request)
+        return None
+
+    def _admit_cron(self, request: Request) -> None:
+        secret = self._sdk.settings.cron_secret.value
+        if not secret:
+            raise NotFoundError
+        given = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {secret}".encode()):
+            raise UnauthorizedError
+
+    def _admit_operator(self, route: Route, request: Request) -> Operator:
+        if not self.is_on:
+            raise NotFoundError
+        operator = self.identify(request)
+        if operator is None:
+            raise UnauthorizedError
+        if operator.ambient and request.method not in _SAFE:
+            self.require_same_origin(request)
+        if route.access is Access.OPERATOR and not operator.may_change:
+            raise ForbiddenError
+        return operator
+
+    def identify(self, request: Request) -> Operator | None:
+        """Return who sends the request; a wrong bearer token is never overlooked."""
+        given = request.headers.get("Authorization", "")
+        if given:
+            if given[: len(_BEARER)].lower() != _BEARER:
+                return None
+            return self.of_token(given[len(_BEARER) :].strip())
+        return self._of_cookie(request) or self._of_host(request)
+
+    def of_token(self, token: str) -> Operator | None:
+        """Return the operator of a token, in constant time over all lines."""
+        return self._of_hash(hash_token(token))
+
+    def _of_hash(self, digest: str) -> Operator | None:
+        found = None
+        for line in self._sdk.settings.admin_tokens:
+            parts = TOKEN_LINE.fullmatch(line.value)
+            if parts and hmac.compare_digest(parts[3], digest):
+                found = Operator(name=parts[2], role=parts[1])
+        return found
+
+    def _of_cookie(self, request: Request) -> Operator | None:
+        """Return the operator of the cookie, while its token stands in the settings."""
+        key = self._sdk.settings.secret_key.value
+        digest = cookies.read(request.cookies.get(cookies.NAME), key, self._now_s())
+        found = self._of_hash(digest) if digest else None
+        return found and attrs.evolve(found, ambient=True)
+
+    def _of_host(self, request: Request) -> Operator | None:
+        told: Any = self._sdk.plugins.manager.hook.authenticate_admin(
+            environ=request.environ
+        )
+        if not told:
+            return None
+        name, role = told if isinstance(told, tuple) else (told, "operator")
+        return Operator(name=str(name), role=str(role), ambient=True)
+
+    def sign_in(self, token: str) -> str:
+        """
+        Return the cookie's value for a token.
+
+        Raises:
+            UnauthorizedError: No such token, or no key to sign a cookie with.
+        """
+        key = self._sdk.settings.secret_key.value
+        if not key or self.of_token(token) is None:
+            raise UnauthorizedError
+        until_s = self._now_s() + int(self._sdk.settings.sign_in_s)
+        return cookies.write(hash_token(token), until_s, key)
+
+    def require_same_origin(self, request: Request) -> None:
+        """Refuse what another site's page sends: by the browser's own word."""
+        site = request.headers.get("Sec-Fetch-Site")
+        if site is not None:
+            if site == "same-origin":
+                return
+            raise CrossSiteError
+        if request.headers.get("Origin") not in self._origins(request):
+            raise CrossSiteError
+
+    def _origins(self, request: Request) -> set[str]:
+        """Return our own origins: the configured one, else the one that was called."""
+        parts = urlsplit(self._sdk.settings.public_url)
+        if parts.netloc:
+            return {f"{parts.scheme}://{parts.netloc}"}
+        return {f"{request.scheme}://{request.host}"}
+
+    def _now_s(self) -> int:
+        return int(self._sdk.clock.now().timestamp())

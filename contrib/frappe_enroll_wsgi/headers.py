@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""The headers that every answer carries; a page may say a policy of its own before."""
+
+from __future__ import annotations
+
+from werkzeug.wrappers import Response
+
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "Cache-Control": "no-store",
+}
+
+
+def finish(response: Response) -> Response:
+    """Add what is not there yet."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""
+Idempotency-Key: the same request with the same key gets the same answer for 24 hours.
+
+Records live in the events store, under a hash of the key. The stored answer is sealed
+with the key itself, which is stored nowhere: whoever reads the store reads no token.
+A process that dies in between leaves a lease that lapses; the next try goes on under
+the same inner key, so that it resumes what the first one began.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from frappe_enroll_sdk.errors import (
+    EnrollError,
+    IdempotencyMismatchError,
+    InProgressError,
+    RejectedError,
+    ValidationError,
+)
+from frappe_enroll_sdk.models import Job, JobState
+from frappe_enroll_sdk.queue import REQUEST_KIND, REQUEST_LIFE
+from frappe_enroll_sdk.states import FINISHED
+
+from . import problems
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk import EnrollSDK
+
+    from .routes import Route
+
+_MOST_KEY = 255
+_ATTEMPTS = 5
+#: Seconds after which a caller may ask again while the first request still runs.
+_AGAIN_S = 2
+
+
+class Idempotency:
+    """The records of one SDK. Thread-safe: one of many callers does the work."""
+
+    def __init__(self, sdk: EnrollSDK) -> None:
+        self._sdk = sdk
+
+    def run(
+        self,
+        route: Route,
+        key: str,
+        fields: Mapping[str, Any],
+        work: Callable[[str], Response],
+    ) -> Response:
+        """
+        Do the work once for a key, or return the answer that it had.
+
+        Args:
+            route: Which route; keys of different routes have nothing in common.
+            key: The caller's key.
+            fields: What is asked for.
+            work: Gets the inner key and answers.
+
+        Raises:
+            IdempotencyMismatchError: The key was used for another request.
+            InProgressError: The first request still runs.
+        """
+        record = _Record(self._sdk, route, _checked(key), fields)
+        for _ in range(_ATTEMPTS):
+            job = record.open()
+            answer = record.answer(job)
+            if answer is not None:
+                return answer
+            if job.state is JobState.RUNNING and job.due_at > self._sdk.clock.now():
+                break
+            claim = record.claim()
+            if claim is not None:
+                return record.keep(claim, _worked(work, record.inner_key(claim)))
+        raise InProgressError(retry_after_s=_AGAIN_S)
+
+
+def _worked(work: Callable[[str], Response], key: str) -> Response | EnrollError:
+    try:
+        return work(key)
+    except EnrollError as error:
+        return error
+
+
+class _Record:
+    """One key's record."""
+
+    def __init__(
+        self, sdk: EnrollSDK, route: Route, key: str, fields: Mapping[str, Any]
+    ) -> None:
+        self._sdk, self._key, self._route = sdk, key, route.name
+        self._events = sdk.storage.events
+        self._name = f"http:{route.name}:{_digest(route.name, key)[:40]}"
+        asked = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        self._fingerprint = _digest("request", key, asked)
+
+    def open(self) -> Job:
+        """Write the record, or return the one that stands; too old is as none."""
+        now = self._sdk.clock.now()
+        fresh = {
+            "type": REQUEST_KIND,
+            "object_id": self._route,
+            "fingerprint": self._fingerprint,
+            "nonce": secrets.token_hex(16),
+            "at": now.timestamp(),
+        }
+        job = self._events.enqueue(
+            self._name, REQUEST_KIND, fresh, now, now=now, once=True
+        )
+        told = job.payload or {}
+        age = now.timestamp() - float(told.get("at", 0))
+        if timedelta(seconds=age) >= REQUEST_LIFE:
+            return self._events.enqueue(self._name, REQUEST_KIND, fresh, now, now=now)
+        if told.get("fingerprint") != self._fingerprint:
+            raise IdempotencyMismatchError(field="idempotency_key")
+        if job.state in FINISHED and "answer" not in told:
+            # The first try ended without an answer to keep: it may run again.
+            return self._events.enqueue(self._name, REQUEST_KIND, told, now, now=now)
+        return job
+
+    def claim(self) -> Job | None:
+        """Take the record for our work, unless somebody else has it."""
+        now, lease_s = self._sdk.clock.now(), self._sdk.settings.lease_s
+        return self._events.claim_key(self._name, "http", now, lease_s)
+
+    def inner_key(self, job: Job) -> str:
+        """Return what the SDK gets as idempotency key: the same for every try."""
+        return _digest(self._route, self._key, str((job.payload or {}).get("nonce")))
+
+    def keep(self, claim: Job, done: Response | EnrollError) -> Response:
+        """Keep an answer that will not change, and return it."""
+        now = self._sdk.clock.now()
+        refused = isinstance(done, RejectedError) and not done.retryable
+        if isinstance(done, EnrollError) and not refused:
+            self._events.complete(claim.token or "", claim.seq, now, outcome="released")
+            raise done
+        answer = problems.of_error(done) if isinstance(done, EnrollError) else done
+        kept = {
+            "status": answer.status_code,
+            "type": answer.content_type,
+            "body": self._seal(answer.get_data(), claim.payload or {}),
+        }
+        payload = {**(claim.payload or {}), "answer": kept}
+        job = self._events.enqueue(self._name, REQUEST_KIND, payload, now, now=now)
+        self._events.complete(claim.token or "", job.seq, now, outcome="answered")
+        if isinstance(done, EnrollError):
+            raise done
+        return answer
+
+    def answer(self, job: Job) -> Response | None:
+        """Return the answer that is kept, or None."""
+        told = job.payload or {}
+        kept = told.get("answer")
+        if kept is None:
+            return None
+        body = self._unseal(kept["body"], told)
+        response = Response(body, kept["status"], content_type=kept["type"])
+        response.headers["Idempotent-Replayed"] = "true"
+        return response
+
+    def _seal(self, body: bytes, told: Mapping[str, Any]) -> str:
+        return base64.b64encode(self._pad(body, told)).decode()
+
+    def _unseal(self, text: str, told: Mapping[str, Any]) -> bytes:
+        return self._pad(base64.b64decode(text), told)
+
+    def _pad(self, body: bytes, told: Mapping[str, Any]) -> bytes:
+        """Add a one-time pad of the caller's key and the record's nonce."""
+        seed = f"seal\x1f{told.get('nonce')}\x1f{self._key}".encode()
+        pad = hashlib.shake_256(seed).digest(len(body))
+        return bytes(a ^ b for a, b in zip(body, pad, strict=True))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def _checked(key: str) -> str:
+    key = key.strip()
+    if not key or len(key) > _MOST_KEY or not key.isprintable():
+        raise ValidationError(
+            f"idempotency_key: must be 1 to {_MOST_KEY} printable characters",
+            field="idempotency_key",
+        )
+    return key

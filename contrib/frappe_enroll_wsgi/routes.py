@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""
+What a route is: from one table come routing, access, limits, OpenAPI and their tests.
+
+A route without a rule can't be written: `access` has no default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
+
+    from .call import Call
+
+Handler = Callable[["Call"], "Response"]
+
+
+class Access(StrEnum):
+    """Who gets in."""
+
+    #: Anybody; what is answered tells nothing about anybody.
+    PUBLIC = "public"
+    #: The learner that holds the enrollment's token.
+    LEARNER = "learner"
+    #: The payment provider, by its signature on the body.
+    PROVIDER = "provider"
+    #: The scheduler that holds the cron secret.
+    CRON = "cron"
+    #: Any operator, to look.
+    VIEWER = "viewer"
+    #: An operator whose role lets them change things.
+    OPERATOR = "operator"
+
+
+class Area(StrEnum):
+    """Which part of the surface: a blueprint each in Flask."""
+
+    LEARNER = "learner"
+    MACHINE = "machine"
+    ADMIN = "admin"
+    DASHBOARD = "dashboard"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Route:
+    """
+    One row of the table.
+
+    Attributes:
+        name: Unique; the endpoint's name for ``url_for``.
+        methods: HTTP methods (HEAD comes with GET).
+        path: Werkzeug's rule, under the mount.
+        handler: Answers a call that was let in.
+        access: Who is let in.
+        area: Which part of the surface.
+        about: One line for people.
+        limit: Name of the rate limit, or None.
+        body: Name of the schema of the JSON body, or None.
+        form: Whether the body is a form of the dashboard.
+        query: Schemas of the query parameters, by name.
+        answers: Schema's name (or a content type) by status.
+        codes: Codes of the problems that it may answer, beside the general ones.
+        idempotent: Whether it follows ``Idempotency-Key``.
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    path: str
+    handler: Handler
+    access: Access
+    area: Area
+    about: str
+    limit: str | None = None
+    body: str | None = None
+    form: bool = False
+    query: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    answers: Mapping[int, str] = attrs.field(factory=dict)
+    codes: tuple[str, ...] = ()
+    idempotent: bool = False
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Resource:
+    """
+    One path with its routes by method.
+
+    Attributes:
+        name: The endpoint's name: that of its first route.
+        path: Werkzeug's rule.
+        area: Which part of the surface.
+        routes: Routes by method, HEAD included.
+    """
+
+    name: str
+    path: str
+    area: Area
+    routes: Mapping[str, Route]
+
+    @property
+    def allow(self) -> str:
+        """The Allow header."""
+        return ", ".join(sorted(self.routes))
+
+
+def resources_of(table: tuple[Route, ...]) -> tuple[Resource, ...]:
+    """Return the table by path, in its order."""
+    by_path: dict[str, list[Route]] = {}
+    for route in table:
+        by_path.setdefault(route.path, []).append(route)
+    return tuple(
+        Resource(
+            name=routes[0].name,
+            path=path,
+            area=routes[0].area,
+            routes=_by_method(routes),
+        )
+        for path, routes in by_path.items()
+    )
+
+
+def _by_method(routes: list[Route]) -> dict[str, Route]:
+    found = {method: route for route in routes for method in route.methods}
+    if "GET" in found:
+        found["HEAD"] = found["GET"]
+    return found

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""
+The surface: one pipeline for every request, whoever mounts it.
+
+Limit by address → access → body and query → limit by learner → idempotency → handler.
+Errors leave it as exceptions: an adapter (WSGI, Flask) makes answers of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.wrappers import Request, Response
+
+from . import cors, validation
+from .access import Gatekeeper
+from .call import Call
+from .headers import finish
+from .idempotency import Idempotency
+from .proxies import Proxies
+from .ratelimits import Limits, Window
+from .readiness import Readiness
+from .routes import Area, Resource, Route
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk import EnrollSDK
+
+_WINDOW = "frappe_enroll.window"
+_FORM = {"application/x-www-form-urlencoded", "multipart/form-data"}
+
+
+class Surface:
+    """
+    Everything that the routes of one SDK share. Thread-safe and fork-safe.
+
+    Attributes:
+        sdk: The SDK.
+        gate: The access rules.
+        proxies: The trusted proxies.
+        limits: The rate limits.
+        readiness: The cached health.
+    """
+
+    def __init__(self, sdk: EnrollSDK) -> None:
+        self.sdk = sdk
+        self.gate = Gatekeeper(sdk)
+        self.proxies = Proxies(sdk.settings.trusted_proxies)
+        self.limits = Limits(sdk.settings)
+        self.readiness = Readiness(sdk)
+        self._idempotency = Idempotency(sdk)
+
+    def answer(
+        self, resource: Resource, request: Request, arguments: Mapping[str, str]
+    ) -> Response:
+        """
+        Answer a request for a resource.
+
+        Raises:
+            EnrollError: A refusal or failure.
+            HTTPException: One that Werkzeug has (405, 413).
+        """
+        request.max_content_length = self.sdk.settings.body_limit
+        if request.method == "OPTIONS" and resource.area is Area.LEARNER:
+            preflight = cors.preflight(
+                self.sdk.settings.cors_origins, request, resource
+            )
+            if preflight is not None:
+                return preflight
+        route = resource.routes.get(request.method)
+        if route is None:
+            raise MethodNotAllowed(valid_methods=sorted(resource.routes))
+        return self._run(
+            Call(surface=self, route=route, request=request, arguments=arguments)
+        )
+
+    def finish(
+        self, resource: Resource | None, request: Request, response: Response
+    ) -> Response:
+        """Give an answer, good or bad, what every answer carries."""
+        window = request.environ.get(_WINDOW)
+        if isinstance(window, Window):
+            response.headers.extend(window.headers())
+        if resource is not None and resource.area is Area.LEARNER:
+            cors.allow(self.sdk.settings.cors_origins, request, response)
+        return finish(response)
+
+    def _run(self, call: Call) -> Response:
+        route, request = call.route, call.request
+        if route.limit is not None:
+            address = self.proxies.client(request.environ)
+            self._note(request, self.limits.hit_address(route.limit, address))
+        call.who = self.gate.admit(route, request)
+        call.query = validation.query_of(request, route)
+        call.fields = self._fields(route, request)
+        email = call.fields.get("email")
+        if route.limit is not None and isinstance(email, str):
+            self._note(request, self.limits.hit_learner(route.limit, email))
+        key = request.headers.get("Idempotency-Key")
+        if not route.idempotent or key is None:
+            return route.handler(call)
+        return self._idempotency.run(
+            route,
+            key,
+            call.fields,
+            lambda inner: route.handler(attrs.evolve(call, key=inner)),
+        )
+
+    def _note(self, request: Request, window: Window | None) -> None:
+        """Keep the narrower of the windows for the answer's headers."""
+        known = request.environ.get(_WINDOW)
+        if window and (not isinstance(known, Window) or window.left < known.left):
+            request.environ[_WINDOW] = window
+
+    def _fields(self, route: Route, request: Request) -> dict[str, Any]:
+        if route.body is not None:
+            return validation.json_body(request, route)
+        if route.form and request.mimetype in _FORM:
+            return dict(request.form.items())
+        return {}

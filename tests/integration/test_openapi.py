@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""The OpenAPI document is the table of routes."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+
+import pytest
+from openapi_spec_validator import validate
+from support.site import Site
+
+from frappe_enroll_wsgi.openapi import codes_of, document, status_of, text_of
+from frappe_enroll_wsgi.table import ROUTES
+
+
+def test_document_is_valid_openapi():
+    """The validator of the OpenAPI 3.1 meta schema finds nothing."""
+    validate(document("/enroll"))
+
+
+def test_shipped_document_is_up_to_date():
+    """`python -m frappe_enroll_wsgi` was run after the last change."""
+    shipped = resources.files("frappe_enroll_wsgi") / "openapi.json"
+    assert shipped.read_text(encoding="utf-8") == text_of()
+
+
+@pytest.mark.parametrize("prefix", ["", "/enroll"])
+def test_served_document_names_its_mount(prefix):
+    """What is served is what ships, under the path where it is mounted."""
+    served = Site(prefix).call("GET", "/openapi.json").json
+    assert served == json.loads(json.dumps(document(prefix)))
+    assert served["servers"] == [{"url": prefix or "/"}]
+
+
+def test_every_route_and_code_is_described():
+    """Each route has an operation; each of its codes stands under its status."""
+    paths = document()["paths"]
+    for route in ROUTES:
+        path = route.path.replace("<", "{").replace(">", "}").replace("path:", "")
+        for method in route.methods:
+            answers = paths[path][method.lower()]["responses"]
+            for code in codes_of(route):
+                told = answers[str(status_of(code))]
+                assert code in told["x-codes"], (route.name, code)
+            assert set(map(str, route.answers)) <= set(answers)

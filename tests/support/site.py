@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""A world with the HTTP surface over it."""
+
+from __future__ import annotations
+
+from wsgiref.validate import validator
+
+from werkzeug.test import Client
+
+from frappe_enroll_wsgi import create_app
+from support.world import COURSE, World
+
+
+EMAIL, SECRET = "ada@example.com", "cron-hidden-secret"
+MONEY = {"currency": "usd"}
+
+
+class Site:
+    """A world with the HTTP app over it; every call passes the validator."""
+
+    def __init__(self, prefix="", plugins=(), **more):
+        self.prefix = prefix
+        self.world = World(
+            **{"cron_secret": SECRET, "payments": "fake"}
+            | {"redirect_hosts": "shop.example.com", "rate_limits": "off"}
+            | more
+        )
+        self.sdk = self.world.sdk(plugins=plugins)
+        self.client = Client(validator(create_app(self.sdk)))
+
+    def call(
+        self,
+        method,
+        path,
+        *,
+        data=b"",
+        headers=None,
+        json=None,
+        query=None,
+        environ=None,
+    ):
+        """Send one request, read and close the answer."""
+        more = {"data": data} if json is None else {"json": json}
+        answer = self.client.open(
+            path,
+            base_url=f"http://enroll.example.com{self.prefix}",
+            method=method,
+            headers=headers or {},
+            query_string=query,
+            environ_overrides=environ,
+            **more,
+        )
+        answer.get_data()
+        answer.close()
+        return answer
+
+    def checkout(self, *, key=None, headers=None, **fields):
+        """Post a checkout."""
+        body = {"course_id": COURSE, "email": EMAIL} | fields
+        headers = dict(headers or {}) | (
+            {} if key is None else {"Idempotency-Key": key}
+        )
+        return self.call("POST", "/checkout", json=body, headers=headers)
+
+    def deliver(self, event):
+        """Deliver a signed event over HTTP."""
+        body, headers = self.world.payments.signed(event)
+        headers |= {"Content-Type": "application/json"}
+        return self.call("POST", "/webhooks/fake", data=body, headers=headers)
+
+
+def check_problem(answer, status, code, *, retryable=False, **more):
+    """Check an RFC 9457 answer as a whole."""
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    told = dict(answer.json)
+    title, errors = told["title"], told.pop("errors", None)
+    assert (code == "validation") == bool(errors)
+    for error in errors or ():
+        assert error.keys() == {"path", "problem"}
+    assert told == {
+        "type": f"urn:frappe-enroll:{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "retryable": retryable,
+        **more,
+    }
+    assert answer.headers["Cache-Control"] == "no-store"
