@@ -31,9 +31,9 @@ def client(monkeypatch, tmp_path):
     spec = importlib.util.spec_from_file_location("index", FOLDER / "api" / "index.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.app._sdk.setup()
+    module.app._surface.sdk.setup()
     yield Client(module.app)
-    module.app._sdk.close()
+    module.app._surface.sdk.close()
 
 
 def cron():
