@@ -31,7 +31,8 @@ def test_single_use_code_asked_for_by_processes(world):
     outcomes = Counter(word for answer in answers for word in answer["outcomes"])
     won = outcomes.pop("enrolled", 0) + outcomes.pop("confirmed", 0)
     assert won == 1
-    assert outcomes == {"coupon_unavailable": processes * each - 1}
+    assert set(outcomes) <= {"coupon_reserved", "coupon_exhausted"}
+    assert outcomes.total() == processes * each - 1
     world.let_time_pass()
     world.check()
 

@@ -62,7 +62,7 @@ def test_metadata_names_licence_pythons_and_extras():
     told = metadata.metadata(NAME)
     assert told["License-Expression"] == "MIT"
     assert told["Requires-Python"] == ">=3.11"
-    extras = {"mongo", "sql", "stripe", "lms", "wsgi", "cli", "all"}
+    extras = {"mongo", "sql", "stripe", "lms", "wsgi", "flask", "cli", "all"}
     assert set(told.get_all("Provides-Extra")) == extras
 
 
