@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.models import JobState, Status
+
+from .opened import opened_sdk
 
 
 Command = Callable[..., Any]
@@ -38,7 +39,7 @@ def _print(records: Any) -> None:
 @click.command()
 def stats() -> None:
     """Print the queue's numbers."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print([sdk.admin.stats()])
 
 
@@ -52,7 +53,7 @@ def jobs() -> None:
 @_LIMIT
 def list_jobs(state: str | None, limit: int) -> None:
     """List jobs as JSON lines."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print(sdk.admin.jobs(state=state, limit=limit).items)
 
 
@@ -60,7 +61,7 @@ def list_jobs(state: str | None, limit: int) -> None:
 @click.argument("key")
 def show_job(key: str) -> None:
     """Show one job with its errors."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         job = sdk.storage.jobs.find(key)
         if job is None:
             raise click.ClickException("there is no such job")
@@ -71,7 +72,7 @@ def show_job(key: str) -> None:
 @click.argument("name")
 def retry_job(name: str) -> None:
     """Make one job due now: by job key, event id or enrollment id."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         sdk.admin.retry(name)
         click.echo("due now", err=True)
 
@@ -80,7 +81,7 @@ def retry_job(name: str) -> None:
 @_LIMIT
 def requeue_jobs(limit: int) -> None:
     """Make dead jobs due now, oldest first."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         click.echo(sdk.admin.requeue(limit))
 
 
@@ -94,7 +95,7 @@ def events() -> None:
 @_LIMIT
 def list_events(state: str | None, limit: int) -> None:
     """List events as JSON lines."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print(sdk.admin.events(state=state, limit=limit).items)
 
 
@@ -102,7 +103,7 @@ def list_events(state: str | None, limit: int) -> None:
 @click.argument("event_id")
 def show_event(event_id: str) -> None:
     """Show one event."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         event = sdk.storage.events.find(event_id)
         if event is None:
             raise click.ClickException("there is no such event")
@@ -113,7 +114,7 @@ def show_event(event_id: str) -> None:
 @click.argument("event_id")
 def replay_event(event_id: str) -> None:
     """Give a stored event its effect again; nothing doubles."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print([sdk.admin.replay_event(event_id)])
 
 
@@ -121,7 +122,7 @@ def replay_event(event_id: str) -> None:
 @click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True)
 def prune_events(days: int) -> None:
     """Null the payloads of old events; their ids stay."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         click.echo(sdk.admin.prune(events_older_than=timedelta(days=days))[0])
 
 
@@ -139,7 +140,7 @@ def coupons() -> None:
 @click.option("--max-redemptions", type=int, default=1, show_default=True)
 def create_coupon(percent: str, **terms: Any) -> None:
     """Create a coupon and print it."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print([sdk.coupons.create(percent, **terms)])
 
 
@@ -147,7 +148,7 @@ def create_coupon(percent: str, **terms: Any) -> None:
 @_LIMIT
 def list_coupons(limit: int) -> None:
     """List coupons as JSON lines."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print(sdk.coupons.list(limit=limit).items)
 
 
@@ -155,7 +156,7 @@ def list_coupons(limit: int) -> None:
 @click.argument("code")
 def show_coupon(code: str) -> None:
     """Show one coupon with its counts."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print([sdk.coupons.get(code)])
 
 
@@ -163,7 +164,7 @@ def show_coupon(code: str) -> None:
 @click.argument("code")
 def disable_coupon(code: str) -> None:
     """Disable a coupon; seats that are taken stay."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         sdk.coupons.disable(code)
 
 
@@ -181,7 +182,7 @@ def enrollments() -> None:
 @_LIMIT
 def list_enrollments(**filters: Any) -> None:
     """List enrollments as JSON lines."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print(sdk.enrollments.list(**filters).items)
 
 
@@ -189,7 +190,7 @@ def list_enrollments(**filters: Any) -> None:
 @click.argument("enrollment_id")
 def show_enrollment(enrollment_id: str) -> None:
     """Show the timeline of one enrollment."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         row = sdk.enrollments.get(enrollment_id)
     click.echo(f"{row.id}  {row.course_id}  {row.status}  LMS: {row.lms_status}")
     for entry in row.history:
@@ -204,7 +205,7 @@ def _order(group: click.Group, verb: str, about: str) -> None:
     @_ACTOR
     @_REASON
     def order(enrollment_id: str, actor: str, reason: str) -> None:
-        with EnrollSDK.from_env() as sdk:
+        with opened_sdk() as sdk:
             row = getattr(sdk.enrollments, verb)(enrollment_id, actor, reason)
             click.echo(str(row.status))
 
@@ -218,7 +219,7 @@ def quarantine() -> None:
 @_LIMIT
 def list_quarantine(limit: int) -> None:
     """List what is on hold, as JSON lines."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         _print(sdk.admin.quarantine(limit=limit).items)
 
 

@@ -39,7 +39,7 @@ _HELP = {
     "jobs": "List, show, retry and requeue jobs.",
     "plugins": "List the installed plugins and what became of them.",
     "quarantine": "List, accept and dismiss payments that are held.",
-    "serve": "Serve the HTTP API on loopback for a quick start.",
+    "serve": "Serve API and dashboard on loopback for a quick start.",
     "setup": "Create or upgrade the store's schema.",
     "stats": "Print the queue's numbers.",
     "worker": "Work through what is due.",
@@ -78,10 +78,11 @@ class LazyGroup(click.Group):
 
 def _of_plugins(name: str) -> click.Command | None:
     """Return a command that a plugin brings; ours can't be replaced."""
-    from frappe_enroll_sdk import Settings  # noqa: PLC0415  only for foreign names
-    from frappe_enroll_sdk.plugins import Plugins  # noqa: PLC0415
+    from frappe_enroll_sdk.plugins import Plugins  # noqa: PLC0415  foreign names only
 
-    found: list[click.Command] = Plugins.from_settings(Settings.from_env()).commands()
+    from .opened import settings  # noqa: PLC0415
+
+    found: list[click.Command] = Plugins.from_settings(settings()).commands()
     return next((command for command in found if command.name == name), None)
 
 

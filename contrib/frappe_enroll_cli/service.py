@@ -10,9 +10,10 @@ from typing import Any
 import attrs
 import click
 
-from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.plugins import Plugins
 from frappe_enroll_sdk.settings import describe, template
+
+from .opened import opened_sdk, settings
 
 
 @click.command()
@@ -24,7 +25,7 @@ from frappe_enroll_sdk.settings import describe, template
 )
 def setup(*, only_check: bool) -> None:
     """Create or upgrade the store's schema (idempotent)."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         if only_check:
             drift = sdk.storage.list_drift()
             for difference in drift:
@@ -38,7 +39,7 @@ def setup(*, only_check: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(*, as_json: bool) -> None:
     """Check settings, schema, backends and plugins; exit 69 where one is down."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         states = sdk.ping()
         for name in sdk.plugins.missing_required:
             states[f"plugin {name}"] = "missing"
@@ -59,7 +60,7 @@ def config(*, as_template: bool, as_json: bool) -> None:
     if as_template:
         click.echo(template())
         return
-    rows = describe(Settings.from_env())
+    rows = describe(settings())
     if as_json:
         keys = ("variable", "value", "source", "help")
         click.echo(json.dumps([dict(zip(keys, row, strict=True)) for row in rows]))
@@ -73,7 +74,7 @@ def config(*, as_template: bool, as_json: bool) -> None:
 def plugins(*, as_json: bool) -> None:
     """List the installed plugins and what became of them."""
     # Without any backend: this is where one looks when a backend can't be built.
-    infos = Plugins.from_settings(Settings.from_env()).infos
+    infos = Plugins.from_settings(settings()).infos
     if as_json:
         click.echo(json.dumps([attrs.asdict(info) for info in infos]))
         return
@@ -95,7 +96,7 @@ def plugins(*, as_json: bool) -> None:
 )
 def worker(*, once: bool, concurrency: int) -> None:
     """Work through what is due; SIGTERM finishes what runs and exits 0."""
-    with EnrollSDK.from_env() as sdk:
+    with opened_sdk() as sdk:
         sdk.storage.check_schema()
         if once:
             report = sdk.run_jobs(limit=10_000, time_budget_s=240)
@@ -120,12 +121,20 @@ def _stop_on_signals(work: Any) -> None:
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-def serve(*, port: int) -> None:
-    """Serve the HTTP API on loopback (for a quick start, not for production)."""
-    from werkzeug.serving import run_simple  # noqa: PLC0415  an extra
+@click.option("--prefix", default="", help="Mount it under this path, e.g. /enroll.")
+def serve(*, port: int, prefix: str) -> None:
+    """Serve API and dashboard on loopback (for a quick start, not for production)."""
+    from werkzeug.exceptions import NotFound  # noqa: PLC0415  an extra
+    from werkzeug.middleware.dispatcher import DispatcherMiddleware  # noqa: PLC0415
+    from werkzeug.serving import run_simple  # noqa: PLC0415
 
     from frappe_enroll_wsgi import create_app  # noqa: PLC0415
 
-    sdk = EnrollSDK.from_env()
-    sdk.storage.check_schema()
-    run_simple("127.0.0.1", port, create_app(sdk), threaded=True)
+    prefix = f"/{prefix.strip('/')}".rstrip("/")
+    with opened_sdk() as sdk:
+        sdk.storage.check_schema()
+        app = create_app(sdk)
+        if prefix:
+            app = DispatcherMiddleware(NotFound(), {prefix: app})
+        click.echo(f"http://127.0.0.1:{port}{prefix}/admin/", err=True)
+        run_simple("127.0.0.1", port, app, threaded=True)

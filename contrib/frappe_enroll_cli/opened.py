@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""
+The SDK of a command: the one of the host that it runs in, else the environment's.
+
+A host (the Flask extension) puts its SDK into the click context by `lend`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from frappe_enroll_sdk import EnrollSDK, Settings
+
+
+_KEY = "frappe_enroll_cli.sdk"
+
+
+def lend(context: click.Context, sdk: EnrollSDK) -> None:
+    """Let the commands under this context work on a host's SDK; it stays open."""
+    context.meta[_KEY] = sdk
+
+
+def _lent() -> EnrollSDK | None:
+    context = click.get_current_context(silent=True)
+    found: EnrollSDK | None = context.meta.get(_KEY) if context else None
+    return found
+
+
+@contextmanager
+def opened_sdk() -> Iterator[EnrollSDK]:
+    """Yield the SDK of this command; one that was made here is closed after it."""
+    lent = _lent()
+    if lent is not None:
+        yield lent
+        return
+    with EnrollSDK.from_env() as sdk:
+        yield sdk
+
+
+def settings() -> Settings:
+    """Return the settings of this command, without building any backend."""
+    lent = _lent()
+    return lent.settings if lent is not None else Settings.from_env()
