@@ -24,7 +24,7 @@ from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import Job, JobState
 
 from .documents import Document
-from .jobdocs import to_job
+from .jobdocs import to_job, token_of
 
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a claim looks at the index's front again.
 _FRONT_EVERY_S = 2.0
-_SEPARATOR = "."
 
 
 @attrs.define
@@ -67,16 +66,6 @@ class _LowWater:
                 self.at = at
 
 
-def new_token(key: str) -> str:
-    """Return a token that names its job, so that a fence is found by `_id`."""
-    return f"{new_claim_token()}{_SEPARATOR}{key}"
-
-
-def key_of(token: str) -> str:
-    """Return the key of a token's job ("" for what is no token of ours)."""
-    return token.partition(_SEPARATOR)[2]
-
-
 class Claimer:
     """Claims of one collection. Thread-safe; the low-water mark is this process's."""
 
@@ -101,7 +90,8 @@ class Claimer:
         if limit <= 0 or (kinds is not None and not kinds):
             return ()
         wanted = _kinds_of(kinds, not_kinds)
-        op, claims = secrets.token_hex(8), dict[str, Job]()
+        op, batch = secrets.token_hex(8), new_claim_token()
+        claims: dict[str, Job] = {}
 
         def act(run: Run) -> tuple[Job, ...]:
             if run.again and claims:
@@ -113,15 +103,13 @@ class Claimer:
                 if job is None:
                     self._bury_undecodable(found, run)
                     continue
-                taken = queue.claimed(job, owner, new_token(job.key), now, lease_s)
+                token = token_of(batch, job.key)
+                taken = queue.claimed(job, owner, token, now, lease_s)
                 claims[job.key] = taken
                 writes.append(self._rows.write_of(found, taken, op))
             if not writes:
                 return ()
-            done = self._rows.collection.bulk_write(
-                writes, ordered=False, session=run.session
-            )
-            if done.matched_count == len(writes):
+            if self._rows.send(writes, run):
                 return tuple(claims.values())
             return tuple(self._rows.ours(claims, op, run).values())
 

@@ -12,7 +12,22 @@ from frappe_enroll_sdk.models import Job, JobState, TryError
 from .documents import Document, of_document, to_document
 
 
+_SEPARATOR = "."
 _CLAIMABLE = frozenset({JobState.DUE, JobState.RUNNING})
+
+
+def token_of(batch: str, key: str) -> str:
+    """
+    Return the token of one claim of a batch.
+
+    It names its job, so that a fence is found by `_id`.
+    """
+    return f"{batch}{_SEPARATOR}{key}"
+
+
+def key_of(token: str) -> str:
+    """Return the key of a token's job ("" for what is no token of ours)."""
+    return token.partition(_SEPARATOR)[2]
 
 
 def of_job(job: Job, ends: Collection[JobState]) -> Document:
@@ -24,6 +39,9 @@ def of_job(job: Job, ends: Collection[JobState]) -> Document:
     """
     document = to_document(job)
     document = {"_id": document.pop("key"), **document}
+    if job.token is not None:
+        # What a batch shares: the rest of the token is the key.
+        document["token"] = job.token.partition(_SEPARATOR)[0]
     if job.state in _CLAIMABLE:
         document["claim_at"] = job.due_at
     emptied = job.kind == queue.EVENT_KIND and queue.is_pruned(job)
@@ -35,7 +53,9 @@ def of_job(job: Job, ends: Collection[JobState]) -> Document:
 def to_job(document: Document) -> Job | None:
     """Return the job of a document, or None when it is damaged."""
     try:
-        return of_document(Job, {**document, "key": document["_id"]})
+        key, batch = document["_id"], document.get("token")
+        token = None if batch is None else token_of(batch, key)
+        return of_document(Job, {**document, "key": key, "token": token})
     except ValidationError:
         return None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.codec import require_text
+from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import (
     Job,
     JobEnd,
@@ -20,8 +21,8 @@ from frappe_enroll_sdk.models import (
 )
 
 from . import joblists
-from .claiming import Claimer, key_of, new_token
-from .jobdocs import show_job
+from .claiming import Claimer
+from .jobdocs import key_of, show_job, token_of
 from .queuetable import Change, QueueTable
 
 
@@ -106,11 +107,12 @@ class MongoJobs:
         self, key: str, owner: str, now: datetime, lease_s: float
     ) -> Job | None:
         """See `JobStore.claim_key`."""
+        token = token_of(new_claim_token(), key)
 
         def take(job: Job) -> Job | None:
             if not queue.may_claim(job, now):
                 return None
-            return queue.claimed(job, owner, new_token(key), now, lease_s)
+            return queue.claimed(job, owner, token, now, lease_s)
 
         return self._of_key(key, take)
 

@@ -59,13 +59,24 @@ class Run:
     again: bool = False
 
 
+class _Process:
+    """What one process has: its client, its collections, its threads' news."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.client: Any = None
+        self.collections: dict[str, Collection[Document]] = {}
+        self.is_checked = False
+        self.news = News()
+
+
 class Link:
     """
     The connection of one store. Thread-safe and fork-safe.
 
     Attributes:
         name: The database's name.
-        news: What this process's threads tell each other.
     """
 
     def __init__(
@@ -78,12 +89,9 @@ class Link:
         self.name = database
         self._uri = uri
         self._factory = client_factory
-        self._lock = threading.Lock()
-        self._pid = -1
-        self._client: Any = None
+        self._process = _Process()
         self._guard: Callable[[], None] | None = None
         self._seen: Timestamp | None = None
-        self.news = News()
 
     def guard(self, check: Callable[[], None]) -> None:
         """Run `check` in each process once, before the first collection is used."""
@@ -91,26 +99,32 @@ class Link:
 
     # The client.
 
+    def _here(self) -> _Process:
+        if self._process.pid != os.getpid():
+            # Forked: a lock that was held stays locked here, and the sockets are the
+            # parent's own.
+            self._process = _Process()
+        return self._process
+
+    @property
+    def news(self) -> News:
+        """What this process's threads tell each other."""
+        return self._here().news
+
     def client(self) -> MongoClient[Document]:
         """Return this process's client."""
-        if self._pid != os.getpid():
-            # A lock that the parent held at the fork stays locked in the child; the
-            # parent's sockets are its own, so its client is left alone.
-            self._lock, self._client = threading.Lock(), None
-            self._checked = False
-            self._pid = os.getpid()
-        with self._lock:
-            if self._client is None:
+        here = self._here()
+        with here.lock:
+            if here.client is None:
                 with our_errors():
-                    self._client = self._make_client()
-            client: MongoClient[Document] = self._client
+                    here.client = self._make_client()
+            client: MongoClient[Document] = here.client
             return client
 
     def _make_client(self) -> Any:
-        limits = {} if "timeoutms=" in self._uri.lower() else {"timeoutMS": TIMEOUT_MS}
-        named = (
-            {} if "appname=" in self._uri.lower() else {"appname": "frappe-enroll-sdk"}
-        )
+        given = self._uri.lower()
+        limits = {} if "timeoutms=" in given else {"timeoutMS": TIMEOUT_MS}
+        named = {} if "appname=" in given else {"appname": "frappe-enroll-sdk"}
         return self._factory(self._uri, retryWrites=True, **limits, **named)
 
     def database(self) -> Database[Document]:
@@ -127,26 +141,30 @@ class Link:
 
     def close(self) -> None:
         """Close this process's client; the next use makes another."""
-        if self._client is not None and self._pid == os.getpid():
-            self._client.close()
-        self._client, self._checked = None, False
-
-    _checked = False
+        here = self._here()
+        with here.lock:
+            client, here.client = here.client, None
+            here.collections, here.is_checked = {}, False
+        if client is not None:
+            client.close()
 
     def collection(self, name: str, *, checked: bool = True) -> Collection[Document]:
         """Return a collection with its durability pinned."""
-        database = self.database()
-        if checked and not self._checked:
+        here = self._here()
+        if checked and not here.is_checked:
             if self._guard is not None:
                 self._guard()
-            self._checked = True
-        return database.get_collection(
-            name,
-            codec_options=_OPTIONS,
-            read_preference=ReadPreference.PRIMARY,
-            write_concern=_DURABLE,
-            read_concern=_COMMITTED,
-        )
+            here.is_checked = True
+        found = here.collections.get(name)
+        if found is None:
+            found = here.collections[name] = self.database().get_collection(
+                name,
+                codec_options=_OPTIONS,
+                read_preference=ReadPreference.PRIMARY,
+                write_concern=_DURABLE,
+                read_concern=_COMMITTED,
+            )
+        return found
 
     # Operations.
 
@@ -191,6 +209,6 @@ class Link:
                 self._advance(session.operation_time)
 
     def _advance(self, moment: Timestamp | None) -> None:
-        with self._lock:
+        with self._here().lock:
             if moment is not None and (self._seen is None or moment > self._seen):
                 self._seen = moment

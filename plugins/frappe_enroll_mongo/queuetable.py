@@ -10,11 +10,12 @@ finds its own.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pymongo import UpdateOne
+import attrs
+from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from frappe_enroll_sdk.errors import ConflictError
@@ -35,6 +36,43 @@ Change = Callable[[Job], Job | None]
 
 #: How often a verb may lose its race for one job; each loss is another's success.
 _MOST_RACES = 100
+
+
+@attrs.frozen(kw_only=True)
+class Write:
+    """
+    One conditional write.
+
+    Attributes:
+        key: The job's.
+        rev: The job's, as it was read.
+        update: What is written where it still stands.
+    """
+
+    key: str
+    rev: int
+    update: Document
+
+
+def grouped(writes: Sequence[Write]) -> list[UpdateOne | UpdateMany]:
+    """
+    Return the operations for conditional writes; equal ones go as one.
+
+    A batch of fresh jobs is claimed, and ended, by equal updates: the server is spared
+    nineteen of twenty statements, and each document is still written on its own `rev`.
+    """
+    groups: dict[tuple[int, str], list[Write]] = {}
+    for write in writes:
+        groups.setdefault((write.rev, repr(write.update)), []).append(write)
+    operations: list[UpdateOne | UpdateMany] = []
+    for (rev, _), group in groups.items():
+        if len(group) == 1:
+            where: Document = {"_id": group[0].key, "rev": rev}
+            operations.append(UpdateOne(where, group[0].update))
+        else:
+            where = {"_id": {"$in": [write.key for write in group]}, "rev": rev}
+            operations.append(UpdateMany(where, group[0].update))
+    return operations
 
 
 class QueueTable:
@@ -60,11 +98,18 @@ class QueueTable:
         if any(job.state is JobState.DUE and job.due_at <= now for job in jobs):
             self.link.news.announce()
 
-    def write_of(self, found: Document, after: Job, op: str) -> UpdateOne:
+    def write_of(self, found: Document, after: Job, op: str) -> Write:
         """Return the conditional write that makes `after` of a found document."""
         wanted = of_job(after, self._ends) | {"rev": found["rev"] + 1, "op": op}
-        where = {"_id": found["_id"], "rev": found["rev"]}
-        return UpdateOne(where, difference(found, wanted))
+        update = difference(found, wanted)
+        return Write(key=found["_id"], rev=found["rev"], update=update)
+
+    def send(self, writes: Sequence[Write], run: Run) -> bool:
+        """Send conditional writes at once; tell whether all of them were done."""
+        done = self.collection.bulk_write(
+            grouped(writes), ordered=False, session=run.session
+        )
+        return done.matched_count == len(writes)
 
     def ours(self, jobs: Mapping[str, Job], op: str, run: Run) -> dict[str, Job]:
         """Return those that carry our stamp: others were faster for the rest."""
@@ -85,7 +130,7 @@ class QueueTable:
         for _ in range(_MOST_RACES):
             before = self._read([*left], run)
             wanted: dict[str, Job] = {}
-            writes: list[UpdateOne] = []
+            writes: list[Write] = []
             for found in before:
                 job, key = to_job(found), found["_id"]
                 if job is None:
@@ -100,10 +145,7 @@ class QueueTable:
                     writes.append(self.write_of(found, after, op))
             if not writes:
                 return written
-            done = self.collection.bulk_write(
-                writes, ordered=False, session=run.session
-            )
-            if done.matched_count == len(writes):
+            if self.send(writes, run):
                 return written | wanted
             written |= self.ours(wanted, op, run)
             left = {key: changes[key] for key in wanted if key not in written}

@@ -78,7 +78,7 @@ class MongoStorage:
         self.gates = MongoGates(self._link)
         self.audit = MongoAudit(self._link)
         self.workers = MongoWorkers(self._link)
-        self._stream = Stream(self._link, self._link.news)
+        self._stream = Stream(self._link)
 
     @classmethod
     def from_settings(cls, settings: Settings, _clock: Clock) -> Self:

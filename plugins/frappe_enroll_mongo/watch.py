@@ -66,8 +66,8 @@ class Stream:
     Owned by `Link`; runs while there is a watch.
     """
 
-    def __init__(self, link: Link, news: News) -> None:
-        self._link, self._news = link, news
+    def __init__(self, link: Link) -> None:
+        self._link = link
         self._lock = threading.Lock()
         self._watches = 0
         self._thread: threading.Thread | None = None
@@ -119,11 +119,11 @@ class Stream:
         with database.watch(_PIPELINE, max_await_time_ms=_AWAIT_MS) as stream:
             if opened.is_set():
                 # It was interrupted: what came meanwhile is not in this stream.
-                self._news.announce()
+                self._link.news.announce()
             opened.set()
             while stream.alive and not stop.is_set():
                 if stream.try_next() is not None:
-                    self._news.announce()
+                    self._link.news.announce()
 
 
 def _may_come_back(error: OperationFailure) -> bool:
