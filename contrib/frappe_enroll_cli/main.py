@@ -66,6 +66,17 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; our errors become exit codes, here and under a host."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            code = _exit_code(error)
+            if code is None:
+                raise
+            click.secho(f"ERROR: {error}", fg="red", err=True)
+            raise SystemExit(code) from error
+
     def format_commands(
         self,
         ctx: click.Context,  # noqa: ARG002  click's
@@ -101,15 +112,16 @@ def cli(log_level: str) -> None:
 
 
 def main() -> Any:
-    """Run the command; our errors become exit codes (sysexits.h)."""
-    try:
-        return cli(standalone_mode=True)
-    except Exception as error:
-        from frappe_enroll_sdk import errors  # noqa: PLC0415  only on failure
+    """Run the command."""
+    return cli(standalone_mode=True)
 
-        if not isinstance(error, errors.EnrollError):
-            raise
-        click.secho(f"ERROR: {error}", fg="red", err=True)
-        if isinstance(error, errors.ConfigurationError):
-            raise SystemExit(78) from error
-        raise SystemExit(69 if error.retryable else 1) from error
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code of one of our errors (sysexits.h); None for any other."""
+    from frappe_enroll_sdk import errors  # noqa: PLC0415  only on failure
+
+    if not isinstance(error, errors.EnrollError):
+        return None
+    if isinstance(error, errors.ConfigurationError):
+        return 78
+    return 69 if error.retryable else 1

@@ -1,7 +1,40 @@
 # SPDX-License-Identifier: MIT
-"""The HTTP surface: a WSGI application over one SDK."""
+"""
+The HTTP surface: a WSGI application over one SDK.
 
+`create_app` is all that a host needs; adapters for other frameworks mount `RESOURCES`
+over a `Surface`.
+"""
+
+from __future__ import annotations
+
+from frappe_enroll_sdk.errors import MissingExtraError
+
+
+try:
+    import jinja2 as _jinja2
+    import jsonschema as _jsonschema
+    import limits as _limits
+    import werkzeug as _werkzeug
+except ImportError as error:  # the text is the command that mends it
+    raise MissingExtraError("wsgi", error.name) from error
+
+from . import problems
 from .app import create_app
+from .call import MOUNT
+from .routes import Area, Resource
+from .surface import Surface
+from .table import RESOURCES, ROUTES
 
 
-__all__ = ["create_app"]
+__all__ = [
+    "MOUNT",
+    "RESOURCES",
+    "ROUTES",
+    "Area",
+    "Resource",
+    "Surface",
+    "create_app",
+    "problems",
+]
+del _jinja2, _jsonschema, _limits, _werkzeug

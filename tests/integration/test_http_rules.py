@@ -12,7 +12,6 @@ from support.world import COURSE
 
 from frappe_enroll_sdk.settings_http import RATE_LIMITS
 from frappe_enroll_sdk.testing.faults import CrashPlan
-from frappe_enroll_wsgi import create_app
 from frappe_enroll_wsgi.proxies import Proxies, bucket_of
 
 
@@ -274,8 +273,7 @@ def store_calls(site, fields, path="/checkout"):
     plan = CrashPlan()
     sdk = site.world.sdk(plan=plan)
     other = Site()
-    other.world, other.sdk = site.world, sdk
-    other.client.application = create_app(sdk)
+    other.restart(sdk)
     answer = other.call("POST", path, json=fields)
     return answer, [call for call in plan.calls if "." in call]
 

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import json
-from wsgiref.validate import validator
 
 import pytest
 from support.site import EMAIL, MONEY, SECRET, Site, check_problem
 from support.world import COURSE
-from werkzeug.test import Client
 
 from frappe_enroll_sdk.errors import (
     LMSUnavailableError,
@@ -18,13 +16,13 @@ from frappe_enroll_sdk.errors import (
 )
 from frappe_enroll_sdk.models import Status
 from frappe_enroll_sdk.testing.faults import CrashPlan
-from frappe_enroll_wsgi import create_app
 
 
-@pytest.fixture(params=["", "/enroll"], ids=["root", "prefix"])
+@pytest.fixture(params=["root", "prefix", "flask"])
 def site(request):
-    """Return a site at the root and one under a prefix."""
-    return Site(request.param)
+    """Return a site at the root, one under a prefix, and one in a Flask application."""
+    prefix = "" if request.param == "root" else "/enroll"
+    return Site(prefix, mount="flask" if request.param == "flask" else "wsgi")
 
 
 @pytest.fixture
@@ -315,7 +313,7 @@ def test_cron_without_a_secret_does_not_exist():
 
 def test_healthz_asks_nobody(site):
     """The process is up, whatever is down."""
-    site.client = Client(validator(create_app(site.world.sdk(CrashPlan(1)))))
+    site.restart(site.world.sdk(CrashPlan(1)))
     answer = site.call("GET", "/healthz")
     assert (answer.status_code, answer.json) == (200, {"status": "ok"})
 
@@ -326,7 +324,7 @@ def test_readyz_is_503_only_when_the_store_is_down(site, monkeypatch):
     ok = dict.fromkeys(["storage", "payments", "lms"], "ok")
     assert (ready.status_code, ready.json) == (200, {"status": "ok", "checks": ok})
     site.world.lms.is_down = site.world.payments.is_down = True
-    site.client = Client(validator(create_app(site.sdk)))
+    site.restart()
     degraded = site.call("GET", "/readyz")
     assert degraded.status_code == 200
     assert degraded.json["checks"] == {
@@ -341,7 +339,7 @@ def test_readyz_is_503_only_when_the_store_is_down(site, monkeypatch):
     monkeypatch.setattr(site.world.storage, "ping", down)
     cached = site.call("GET", "/readyz")
     assert cached.status_code == 200, "the answer is cached for some seconds"
-    site.client = Client(validator(create_app(site.sdk)))
+    site.restart()
     gone = site.call("GET", "/readyz")
     assert (gone.status_code, gone.json["status"]) == (503, "unavailable")
     assert gone.json["checks"]["storage"] == "down"

@@ -22,6 +22,7 @@ PACKAGES = {
     "frappe_enroll_stripe",
     "frappe_enroll_lms",
     "frappe_enroll_wsgi",
+    "frappe_enroll_flask",
     "frappe_enroll_cli",
     "frappe_enroll_sandbox",
 }

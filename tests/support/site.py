@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from wsgiref.validate import validator
 
+from flask import Flask
 from werkzeug.test import Client
 
+from frappe_enroll_flask import FrappeEnroll
 from frappe_enroll_wsgi import create_app
 from support.world import COURSE, World
 
@@ -18,15 +20,27 @@ MONEY = {"currency": "usd"}
 class Site:
     """A world with the HTTP app over it; every call passes the validator."""
 
-    def __init__(self, prefix="", plugins=(), **more):
-        self.prefix = prefix
+    def __init__(self, prefix="", plugins=(), mount="wsgi", **more):
+        self.prefix, self.mount = prefix, mount
         self.world = World(
             **{"cron_secret": SECRET, "payments": "fake"}
             | {"redirect_hosts": "shop.example.com", "rate_limits": "off"}
             | more
         )
         self.sdk = self.world.sdk(plugins=plugins)
-        self.client = Client(validator(create_app(self.sdk)))
+        self.restart()
+
+    def restart(self, sdk=None):
+        """Serve by a new process: nothing is cached."""
+        self.sdk = sdk or self.sdk
+        app = create_app(self.sdk)
+        if self.mount == "flask":
+            app = Flask("host")
+            FrappeEnroll(app, sdk=self.sdk, url_prefix=self.prefix)
+        # Under Flask the prefix is the application's own, else it is where it hangs.
+        self._root = "" if self.mount == "flask" else self.prefix
+        self._path = self.prefix if self.mount == "flask" else ""
+        self.app, self.client = app, Client(validator(app))
 
     def call(
         self,
@@ -42,8 +56,8 @@ class Site:
         """Send one request, read and close the answer."""
         more = {"data": data} if json is None else {"json": json}
         answer = self.client.open(
-            path,
-            base_url=f"http://enroll.example.com{self.prefix}",
+            f"{self._path}{path}",
+            base_url=f"http://enroll.example.com{self._root}",
             method=method,
             headers=headers or {},
             query_string=query,

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""The Flask extension: the same handlers as blueprints of the host's application."""
+
+from __future__ import annotations
+
+from frappe_enroll_sdk.errors import MissingExtraError
+
+
+try:
+    import flask as _flask
+except ImportError as error:  # the text is the command that mends it
+    raise MissingExtraError("flask", "Flask") from error
+
+from .blueprints import ADMIN_BLUEPRINT, LEARNER_BLUEPRINT, MACHINE_BLUEPRINT
+from .extension import FrappeEnroll, current_enroll
+
+
+__all__ = [
+    "ADMIN_BLUEPRINT",
+    "LEARNER_BLUEPRINT",
+    "MACHINE_BLUEPRINT",
+    "FrappeEnroll",
+    "current_enroll",
+]
+del _flask

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""``flask enroll …``: the whole command line, worker included, on the app's own SDK."""
+
+from __future__ import annotations
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from frappe_enroll_cli.main import LazyGroup
+from frappe_enroll_cli.opened import lend
+
+
+@click.group("enroll", cls=LazyGroup)
+@click.pass_context
+@with_appcontext
+def enroll_group(context: click.Context) -> None:
+    """Turn a grant coupon or a payment into a Frappe LMS enrollment."""
+    lend(context, current_app.extensions["frappe_enroll"])
