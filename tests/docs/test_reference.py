@@ -27,6 +27,7 @@ from frappe_enroll_wsgi.table import ROUTES
 ROOT = Path(__file__).parents[2]
 #: Variables that are read beside the settings: the TOML file's, the command line's.
 OTHER_VARIABLES = {
+    "FRAPPE_ENROLL_URL_PREFIX",  # a config key of the Flask extension
     "FRAPPE_ENROLL_CONFIG",
     "LOG_LEVEL",
     "WORKER_CONCURRENCY",
