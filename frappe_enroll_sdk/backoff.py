@@ -26,15 +26,18 @@ class RetryPolicy:
     Attributes:
         schedule_s: Seconds before the second, third, … try.
         jitter: Share by which each wait is stretched or shortened at random.
+        most_tries: Tries after which a job is dead; 0 = when the schedule is through.
+            Beyond the schedule its last wait is repeated.
     """
 
     schedule_s: tuple[float, ...] = (120.0, 240.0, 480.0, 960.0, 1920.0)
     jitter: float = 0.1
+    most_tries: int = 0
 
     @property
     def max_tries(self) -> int:
         """Tries after which a job is dead."""
-        return len(self.schedule_s) + 1
+        return self.most_tries or len(self.schedule_s) + 1
 
     def wait_s(self, tries: int, *, chance: float | None = None) -> float | None:
         """
@@ -46,7 +49,7 @@ class RetryPolicy:
         """
         if tries >= self.max_tries:
             return None
-        base = self.schedule_s[max(tries, 1) - 1]
+        base = self.schedule_s[min(max(tries, 1), len(self.schedule_s)) - 1]
         # Not for secrecy: it only keeps many jobs from returning at one moment.
         throw = random.random() if chance is None else chance  # noqa: S311
         return base * (1 + self.jitter * (2 * throw - 1))

@@ -22,7 +22,9 @@ from .services.enrollments import Enrollments
 from .services.events import EventHandler, EventService
 from .services.facts import SettlePolicy
 from .services.inline import Inline
+from .services.maintenance import Maintenance
 from .services.passes import Pass
+from .services.presence import Presence
 from .services.runner import Runner
 from .services.settle import Settle
 from .services.sync import SyncHandler
@@ -123,7 +125,9 @@ class EnrollSDK:
                 livemode=self.payments.livemode, refund_policy=chosen.refund_policy
             ),
             retry_policy=RetryPolicy(
-                schedule_s=chosen.retry_schedule_s, jitter=chosen.retry_jitter
+                schedule_s=chosen.retry_schedule_s,
+                jitter=chosen.retry_jitter,
+                most_tries=chosen.retry_max_tries,
             ),
             gate_policy=GatePolicy(
                 closed_s=chosen.gate_closed_s,
@@ -139,11 +143,14 @@ class EnrollSDK:
         self.coupons = Coupons(context, self.catalogue)
         self.enrollments = Enrollments(context, settle, inline)
         self._events = EventService(context, handler, inline)
-        self.admin = Admin(context, self._events)
+        self._maintenance = Maintenance(context)
+        self._presence = Presence(context)
+        self.admin = Admin(context, self._events, self._presence, self._maintenance)
         self._checkout = CheckoutService(
             context, self.catalogue, self.coupons, settle, inline
         )
-        self._pass = Pass(context, runner)
+        self._context, self._runner = context, runner
+        self._pass = Pass(context, runner, self._maintenance, self._presence)
         self._settle = settle
 
     def setup(self) -> None:
@@ -252,6 +259,27 @@ class EnrollSDK:
         """Work once through what is due; starts nothing past the budget (seconds)."""
         return self._pass(limit, time_budget_s)
 
-    def worker(self, concurrency: int = 8, *, poll_s: float = 1.0) -> Worker:
-        """Return a worker; its `run` blocks until `stop`."""
-        return Worker(self._pass, concurrency=concurrency, poll_s=poll_s)
+    def worker(
+        self,
+        concurrency: int = 8,
+        *,
+        poll_s: float = 1.0,
+        shutdown_timeout_s: float = 30.0,
+    ) -> Worker:
+        """
+        Return a worker; its `run` blocks until `stop`.
+
+        Args:
+            concurrency: Jobs at once.
+            poll_s: Seconds between two looks where the store tells no news.
+            shutdown_timeout_s: Seconds that what runs has left once it is stopped.
+        """
+        return Worker(
+            self._context,
+            self._runner,
+            self._maintenance,
+            self._presence,
+            concurrency=concurrency,
+            poll_s=poll_s,
+            shutdown_timeout_s=shutdown_timeout_s,
+        )

@@ -155,6 +155,48 @@ class Settings(HTTPSettings):
         0.1,
         convert=in_range(float, 0, 0.5),
     )
+    retry_max_tries: int = option(
+        "FRAPPE_ENROLL_RETRY_MAX_TRIES",
+        "tries after which a job is dead; 0 = when the schedule is through",
+        0,
+        convert=in_range(int, 0, 1000),
+    )
+    job_timeout_s: float = option(
+        "FRAPPE_ENROLL_JOB_TIMEOUT_S",
+        "seconds after which a job that still runs loses its claim",
+        300.0,
+        convert=in_range(float, 1, 86400),
+    )
+    keep_jobs_days: float = option(
+        "FRAPPE_ENROLL_KEEP_JOBS_DAYS",
+        "days after which completed jobs are dropped",
+        7.0,
+        convert=in_range(float, 1, 3650),
+    )
+    keep_events_days: float = option(
+        "FRAPPE_ENROLL_KEEP_EVENTS_DAYS",
+        "days after which payloads of completed payment events are dropped",
+        30.0,
+        convert=in_range(float, 1, 3650),
+    )
+    workers_absent_s: float = option(
+        "FRAPPE_ENROLL_WORKERS_ABSENT_S",
+        "seconds without a worker or cron pass, while work is due, until the alarm",
+        600.0,
+        convert=in_range(float, 10, 86400),
+    )
+    health_warning: int = option(
+        "FRAPPE_ENROLL_HEALTH_WARNING",
+        "due jobs and events from which on the queue's health is a warning",
+        100,
+        convert=in_range(int, 1, 10000),
+    )
+    health_critical: int = option(
+        "FRAPPE_ENROLL_HEALTH_CRITICAL",
+        "due jobs and events from which on it is critical",
+        500,
+        convert=in_range(int, 1, 10000),
+    )
     verify_after_s: float = option(
         "FRAPPE_ENROLL_VERIFY_AFTER_S",
         "seconds after an unclear LMS call until the look that settles it",

@@ -3,86 +3,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import click
 
-from frappe_enroll_sdk.codec import dump
-from frappe_enroll_sdk.models import JobState, Status
+from frappe_enroll_sdk.models import Status
 
+from .common import ACTOR, LIMIT, REASON, STATE, print_records
 from .opened import opened_sdk
 
 
 Command = Callable[..., Any]
-
-_ACTOR = click.option(
-    "--actor", required=True, envvar="ENROLL_ACTOR", show_envvar=True, help="Who acts."
-)
-_REASON = click.option(
-    "--reason", required=True, help="Why; goes into the audit trail."
-)
-_LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=50)
-_STATE = click.option(
-    "--state", type=click.Choice([str(s) for s in JobState]), help="Only this state."
-)
-
-
-def _print(records: Any) -> None:
-    """Print records as JSON lines."""
-    for record in records:
-        click.echo(json.dumps(dump(record), ensure_ascii=False))
-
-
-@click.command()
-def stats() -> None:
-    """Print the queue's numbers."""
-    with opened_sdk() as sdk:
-        _print([sdk.admin.stats()])
-
-
-@click.group()
-def jobs() -> None:
-    """List, show, retry and requeue jobs."""
-
-
-@jobs.command("list")
-@_STATE
-@_LIMIT
-def list_jobs(state: str | None, limit: int) -> None:
-    """List jobs as JSON lines."""
-    with opened_sdk() as sdk:
-        _print(sdk.admin.jobs(state=state, limit=limit).items)
-
-
-@jobs.command("show")
-@click.argument("key")
-def show_job(key: str) -> None:
-    """Show one job with its errors."""
-    with opened_sdk() as sdk:
-        job = sdk.storage.jobs.find(key)
-        if job is None:
-            raise click.ClickException("there is no such job")
-        _print([job])
-
-
-@jobs.command("retry")
-@click.argument("name")
-def retry_job(name: str) -> None:
-    """Make one job due now: by job key, event id or enrollment id."""
-    with opened_sdk() as sdk:
-        sdk.admin.retry(name)
-        click.echo("due now", err=True)
-
-
-@jobs.command("requeue")
-@_LIMIT
-def requeue_jobs(limit: int) -> None:
-    """Make dead jobs due now, oldest first."""
-    with opened_sdk() as sdk:
-        click.echo(sdk.admin.requeue(limit))
 
 
 @click.group()
@@ -91,12 +24,12 @@ def events() -> None:
 
 
 @events.command("list")
-@_STATE
-@_LIMIT
+@STATE
+@LIMIT
 def list_events(state: str | None, limit: int) -> None:
     """List events as JSON lines."""
     with opened_sdk() as sdk:
-        _print(sdk.admin.events(state=state, limit=limit).items)
+        print_records(sdk.admin.events(state=state, limit=limit).items)
 
 
 @events.command("show")
@@ -107,7 +40,7 @@ def show_event(event_id: str) -> None:
         event = sdk.storage.events.find(event_id)
         if event is None:
             raise click.ClickException("there is no such event")
-        _print([event])
+        print_records([event])
 
 
 @events.command("replay")
@@ -115,7 +48,7 @@ def show_event(event_id: str) -> None:
 def replay_event(event_id: str) -> None:
     """Give a stored event its effect again; nothing doubles."""
     with opened_sdk() as sdk:
-        _print([sdk.admin.replay_event(event_id)])
+        print_records([sdk.admin.replay_event(event_id)])
 
 
 @events.command("prune")
@@ -141,15 +74,15 @@ def coupons() -> None:
 def create_coupon(percent: str, **terms: Any) -> None:
     """Create a coupon and print it."""
     with opened_sdk() as sdk:
-        _print([sdk.coupons.create(percent, **terms)])
+        print_records([sdk.coupons.create(percent, **terms)])
 
 
 @coupons.command("list")
-@_LIMIT
+@LIMIT
 def list_coupons(limit: int) -> None:
     """List coupons as JSON lines."""
     with opened_sdk() as sdk:
-        _print(sdk.coupons.list(limit=limit).items)
+        print_records(sdk.coupons.list(limit=limit).items)
 
 
 @coupons.command("show")
@@ -157,7 +90,7 @@ def list_coupons(limit: int) -> None:
 def show_coupon(code: str) -> None:
     """Show one coupon with its counts."""
     with opened_sdk() as sdk:
-        _print([sdk.coupons.get(code)])
+        print_records([sdk.coupons.get(code)])
 
 
 @coupons.command("disable")
@@ -179,11 +112,11 @@ def enrollments() -> None:
 @click.option(
     "--status", type=click.Choice([str(s) for s in Status]), help="Only this status."
 )
-@_LIMIT
+@LIMIT
 def list_enrollments(**filters: Any) -> None:
     """List enrollments as JSON lines."""
     with opened_sdk() as sdk:
-        _print(sdk.enrollments.list(**filters).items)
+        print_records(sdk.enrollments.list(**filters).items)
 
 
 @enrollments.command("show")
@@ -202,8 +135,8 @@ def _order(group: click.Group, verb: str, about: str) -> None:
 
     @group.command(verb, help=about)
     @click.argument("enrollment_id")
-    @_ACTOR
-    @_REASON
+    @ACTOR
+    @REASON
     def order(enrollment_id: str, actor: str, reason: str) -> None:
         with opened_sdk() as sdk:
             row = getattr(sdk.enrollments, verb)(enrollment_id, actor, reason)
@@ -216,11 +149,11 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@_LIMIT
+@LIMIT
 def list_quarantine(limit: int) -> None:
     """List what is on hold, as JSON lines."""
     with opened_sdk() as sdk:
-        _print(sdk.admin.quarantine(limit=limit).items)
+        print_records(sdk.admin.quarantine(limit=limit).items)
 
 
 _order(enrollments, "revoke", "Take the right to the course away.")

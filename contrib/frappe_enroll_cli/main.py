@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
-import sys
 from typing import Any
 
 import click
@@ -20,13 +18,14 @@ _COMMANDS = {
     "demo": "frappe_enroll_cli.demo.command:demo",
     "enrollments": "frappe_enroll_cli.admin:enrollments",
     "events": "frappe_enroll_cli.admin:events",
-    "jobs": "frappe_enroll_cli.admin:jobs",
+    "jobs": "frappe_enroll_cli.queue:jobs",
+    "maintain": "frappe_enroll_cli.queue:maintain",
     "plugins": "frappe_enroll_cli.service:plugins",
     "quarantine": "frappe_enroll_cli.admin:quarantine",
     "serve": "frappe_enroll_cli.service:serve",
     "setup": "frappe_enroll_cli.service:setup",
-    "stats": "frappe_enroll_cli.admin:stats",
-    "worker": "frappe_enroll_cli.service:worker",
+    "stats": "frappe_enroll_cli.queue:stats",
+    "worker": "frappe_enroll_cli.worker:worker",
 }
 _HELP = {
     "admin-token": "Make tokens of the admin surface.",
@@ -36,7 +35,8 @@ _HELP = {
     "demo": "Play the whole path on loopback and check it.",
     "enrollments": "List, show, revoke and reinstate enrollments.",
     "events": "List, show, replay and prune payment events.",
-    "jobs": "List, show, retry and requeue jobs.",
+    "jobs": "List, show, retry, requeue, bury and prune jobs.",
+    "maintain": "Do the housekeeping now.",
     "plugins": "List the installed plugins and what became of them.",
     "quarantine": "List, accept and dismiss payments that are held.",
     "serve": "Serve API and dashboard on loopback for a quick start.",
@@ -105,10 +105,20 @@ def _of_plugins(name: str) -> click.Command | None:
     show_envvar=True,
     help="Level of the log on stderr.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="LOG_FORMAT",
+    show_envvar=True,
+    help="Lines for people, or one JSON object per line.",
+)
 @click.version_option(package_name="frappe-enroll-sdk")
-def cli(log_level: str) -> None:
+def cli(log_level: str, log_format: str) -> None:
     """Turn a grant coupon or a payment into a Frappe LMS enrollment, exactly once."""
-    logging.basicConfig(level=log_level.upper(), stream=sys.stderr)
+    from .logs import set_up  # noqa: PLC0415  `--help` needs no log
+
+    set_up(log_level, log_format)
 
 
 def main() -> Any:

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import signal
-from typing import Any
 
 import attrs
 import click
@@ -82,41 +80,6 @@ def plugins(*, as_json: bool) -> None:
         hooks = ", ".join(info.hooks)
         line = f"{info.name:12} {info.status:9} {info.dist} {info.version}  {hooks}"
         click.secho(f"{line} {info.error}", fg="red" if info.error else None)
-
-
-@click.command()
-@click.option("--once", is_flag=True, help="Work through what is due and exit (cron).")
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1, 64),
-    default=8,
-    envvar="WORKER_CONCURRENCY",
-    show_envvar=True,
-    help="Jobs at once.",
-)
-def worker(*, once: bool, concurrency: int) -> None:
-    """Work through what is due; SIGTERM finishes what runs and exits 0."""
-    with opened_sdk() as sdk:
-        sdk.storage.check_schema()
-        if once:
-            report = sdk.run_jobs(limit=10_000, time_budget_s=240)
-            click.echo(json.dumps(attrs.asdict(report)))
-            return
-        work = sdk.worker(concurrency)
-        _stop_on_signals(work)
-        work.run()
-
-
-def _stop_on_signals(work: Any) -> None:
-    """Stop on the first signal; the second one ends the process at once."""
-
-    def stop(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        click.echo("stopping: finishing what runs", err=True)
-        work.stop()
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, stop)
 
 
 @click.command()

@@ -6,52 +6,54 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import attrs
-
-from ..errors import NotFoundError, ValidationError
-from ..models import Enrollment, Job, JobState, JobStats, Page, Status
-from .effects import sync_key
+from ..errors import ValidationError
+from ..models import Enrollment, Job, JobState, Page, Status
+from .health import Stats, take_stats
+from .jobs import JobOrders
 
 
 if TYPE_CHECKING:
     from .context import Context
     from .events import EventService
+    from .maintenance import Maintenance
+    from .presence import Presence
 
 _SHORTEST_RETENTION = timedelta(days=1)
 _LONGEST_RETENTION = timedelta(days=3650)
-_MOST = 1000
 
 
-@attrs.frozen(kw_only=True)
-class Stats:
-    """
-    The queue's health.
-
-    Attributes:
-        jobs: Numbers of the jobs.
-        events: Numbers of the payment events.
-        gates: Whether each backend's gate is open.
-    """
-
-    jobs: JobStats
-    events: JobStats
-    gates: dict[str, bool]
-
-
-class Admin:
+class Admin(JobOrders):
     """Operators' verbs of one SDK. Thread-safe."""
 
-    def __init__(self, context: Context, events: EventService) -> None:
-        self._context, self._events = context, events
+    def __init__(
+        self,
+        context: Context,
+        events: EventService,
+        presence: Presence,
+        maintenance: Maintenance,
+    ) -> None:
+        super().__init__(context)
+        self._events = events
+        self._presence, self._maintenance = presence, maintenance
 
     def stats(self) -> Stats:
-        """Return capped numbers; never a scan."""
-        store, now = self._context.storage, self._context.now()
-        return Stats(
-            jobs=store.jobs.stats(now),
-            events=store.events.stats(now),
-            gates={name: store.gates.is_open(name) for name in ("lms", "payments")},
-        )
+        """Return capped numbers and what they mean; never a scan."""
+        self._presence.look()
+        return take_stats(self._context, self._presence)
+
+    def maintain(self, *tasks: str) -> dict[str, int]:
+        """
+        Do the housekeeping now (all of it, or the named tasks); return the counts.
+
+        Raises:
+            ValidationError: There is no such task.
+        """
+        known = self._maintenance.tasks
+        unknown = set(tasks) - set(known)
+        if unknown:
+            words = f"there is no task {min(unknown)}: {', '.join(known)}"
+            raise ValidationError(words, field="task")
+        return {name: self._maintenance.run(name) for name in tasks or known}
 
     def jobs(
         self,
@@ -87,28 +89,6 @@ class Admin:
         return self._context.storage.enrollments.list(
             status=Status.ON_HOLD, limit=limit, cursor=cursor
         )
-
-    def retry(self, job_or_enrollment_id: str) -> None:
-        """
-        Make one job due now: by its key, an event's id, or an enrollment's id.
-
-        Raises:
-            NotFoundError: There is nothing to retry by this name.
-        """
-        name, now, store = job_or_enrollment_id, self._context.now(), self._context
-        row = store.storage.enrollments.find(name)
-        key = sync_key(row.email, row.course_id) if row else name
-        if not any(
-            queue.retry(key, now)
-            for queue in (store.storage.jobs, store.storage.events)
-        ):
-            raise NotFoundError("there is nothing to retry", field="id")
-
-    def requeue(self, limit: int = 100, *, kind: str | None = None) -> int:
-        """Make dead jobs due now, oldest first; return how many."""
-        if not 1 <= limit <= _MOST:
-            raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
-        return self._context.storage.jobs.requeue(limit, self._context.now(), kind=kind)
 
     def replay_event(self, event_id: str) -> Job:
         """Give a stored event its effect again (nothing doubles) and return it."""

@@ -33,6 +33,8 @@ class Claim:
         job: The job as claimed.
         store: Where it lives (jobs or events).
         data: What the handler keeps between tries.
+        wrote: Whether a call that writes has begun in this try.
+        made: Names of what this try has made in the backend.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Claim:
     ) -> None:
         self.job, self.store = job, store
         self.data: Mapping[str, Any] = job.data
+        self.wrote = False
+        self.made: list[str] = []
         self._context = context
         self._ends = None if budget_s is None else time.monotonic() + budget_s
 
@@ -52,6 +56,11 @@ class Claim:
     def token(self) -> str:
         """The token that fences this claim."""
         return self.job.token or ""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether somebody waits for it."""
+        return self._ends is not None
 
     def timeout_s(self, most: float) -> float:
         """Return how long one call may take: `most`, or what the budget leaves."""
@@ -71,6 +80,18 @@ class Claim:
             raise BudgetSpentError
         lease_s = max(self._context.settings.lease_s, call_s * 2)
         now = self._context.now()
+        if not self.store.heartbeat(self.token, now, lease_s, data=data):
+            raise LeaseLostError(f"{self.job.key}: the lease was lost")
+        self.data, self.wrote = data, True
+
+    def keep(self, data: Mapping[str, Any]) -> None:
+        """
+        Keep `data` for the next try.
+
+        Raises:
+            LeaseLostError: The claim is somebody else's now.
+        """
+        now, lease_s = self._context.now(), self._context.settings.lease_s
         if not self.store.heartbeat(self.token, now, lease_s, data=data):
             raise LeaseLostError(f"{self.job.key}: the lease was lost")
         self.data = data

@@ -21,16 +21,27 @@ from ..errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from ..models import Enrollment, Job, JobState, LMSStatus, PaymentEvent, TryError
+from ..models import (
+    Enrollment,
+    Job,
+    JobEnd,
+    JobState,
+    LMSStatus,
+    PaymentEvent,
+    TryError,
+)
 from ..outcomes import Dead, Done, JobContext, Outcome
 from ..queue import EVENT_KIND, REQUEST_KIND
 from .claims import BudgetSpentError, Claim
 from .context import worker_name
+from .ends import Ender, through_flicker
 from .facts import Wish
 from .judge import Verdict, exhausted, judge_error, judge_outcome, needs_ping
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..interfaces import JobStore
     from .context import Context
     from .events import EventHandler
@@ -39,7 +50,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LMS, _PAYMENTS = "lms", "payments"
+LMS_GATE, _PAYMENTS = "lms", "payments"
+SYNC_KIND = "sync"
 
 
 class Runner:
@@ -54,6 +66,7 @@ class Runner:
     ) -> None:
         self._context = context
         self._settle, self._sync, self._events = settle, sync, events
+        self._ender = Ender()
 
     def run_due(self, row: Enrollment) -> str:
         """Settle a claimed enrollment; return what became of it."""
@@ -87,37 +100,52 @@ class Runner:
         return "snooze" if down else "retry"
 
     def run(
-        self, store: JobStore, job: Job, *, budget_s: float | None = None
+        self,
+        store: JobStore,
+        job: Job,
+        *,
+        budget_s: float | None = None,
+        admitted: bool = False,
     ) -> tuple[str, str]:
         """
         Run a claimed job or event and write its end.
 
+        Args:
+            store: Where it lives.
+            job: The job as claimed.
+            budget_s: Seconds of inline work, or None for no bound.
+            admitted: Whether the gate of its backend was asked already.
+
         Returns:
             The action ("done", "retry", "snooze", "dead" or "lost") and its code.
         """
-        verdict = self._gate(job) or self._try(store, job, budget_s)
-        return self._write(store, job, verdict), verdict.code
+        claim = Claim(self._context, store, job, budget_s=budget_s)
+        verdict = self._refuse(job, admitted=admitted) or self._try(claim)
+        action = self._write(claim, verdict)
+        if action == "lost":
+            self._heal(claim)
+        return action, verdict.code
 
-    def _gate(self, job: Job) -> Verdict | None:
-        """Ask the gate of the job's backend; None = go on."""
+    def _refuse(self, job: Job, *, admitted: bool) -> Verdict | None:
+        """Return what keeps the job from running; None = go on."""
         if exhausted(job.tries, self._context.retry_policy):
             cause = "its last try never ended: the worker died or stalled"
             return Verdict(action="dead", code="tries_exhausted", cause=cause)
-        if job.kind != "sync":
+        if admitted or job.kind != SYNC_KIND:
             return None
         now, policy = self._context.now(), self._context.gate_policy
-        answer = self._context.storage.gates.admit(_LMS, 1, now, policy)
-        if answer.probe and self._probe(_LMS):
-            answer = self._context.storage.gates.admit(_LMS, 1, now, policy)
+        answer = self._context.storage.gates.admit(LMS_GATE, 1, now, policy)
+        if answer.probe and self.probe(LMS_GATE):
+            answer = self._context.storage.gates.admit(LMS_GATE, 1, now, policy)
         if answer.admitted:
             return None
         retry_at = answer.retry_at or now + timedelta(seconds=policy.closed_s)
         wait_s = max((retry_at - now).total_seconds(), 0.1)
         return Verdict(action="snooze", wait_s=wait_s, code="gate")
 
-    def _probe(self, backend: str) -> bool:
+    def probe(self, backend: str) -> bool:
         """Ping a backend and report to its gate; True = it works."""
-        gateway = self._context.lms if backend == _LMS else self._context.payments
+        gateway = self._context.lms if backend == LMS_GATE else self._context.payments
         try:
             gateway.ping()
         except Exception as error:  # noqa: BLE001  whatever it is: not well
@@ -137,22 +165,21 @@ class Runner:
                 "on_alert", code="backend_down", subject=backend
             )
 
-    def _try(self, store: JobStore, job: Job, budget_s: float | None) -> Verdict:
+    def _try(self, claim: Claim) -> Verdict:
         try:
-            claim = Claim(self._context, store, job, budget_s=budget_s)
             outcome = self._handle(claim)
         except BudgetSpentError:
             return Verdict(action="snooze", code="budget")
         except (LeaseLostError, StorageUnavailableError) as error:
             return Verdict(action="lost", code=error.code)
         except Exception as error:  # noqa: BLE001  judged below
-            return self._judge(job, error)
+            return self._judge(claim.job, error)
         policy = self._context.retry_policy
-        return judge_outcome(outcome, tries=job.tries, policy=policy)
+        return judge_outcome(outcome, tries=claim.job.tries, policy=policy)
 
     def _handle(self, claim: Claim) -> Outcome:
         job = claim.job
-        if job.kind == "sync":
+        if job.kind == SYNC_KIND:
             return self._sync(claim)
         if job.kind == EVENT_KIND:
             payload = job.payload or {}
@@ -184,7 +211,7 @@ class Runner:
             logger.error(
                 "job failed unexpectedly", exc_info=error, extra={"job": job.key}
             )
-        backend = {"sync": _LMS, EVENT_KIND: _PAYMENTS}.get(job.kind)
+        backend = {SYNC_KIND: LMS_GATE, EVENT_KIND: _PAYMENTS}.get(job.kind)
         down = backend is not None and self._is_down(backend, error)
         return judge_error(
             error,
@@ -198,22 +225,35 @@ class Runner:
         if isinstance(error, BlindKeyError):
             self._report(backend, ok=False, code=error.code)
             return True
-        return needs_ping(error) and not self._probe(backend)
+        if not needs_ping(error):
+            return False
+        # Where somebody else has found it down, one ping less is better.
+        shut = not self._context.storage.gates.is_open(backend)
+        return shut or not self.probe(backend)
 
-    def _write(self, store: JobStore, job: Job, verdict: Verdict) -> str:
-        now, token = self._context.now(), job.token or ""
-        due_at = now + timedelta(seconds=verdict.wait_s)
+    def _write(self, claim: Claim, verdict: Verdict) -> str:
+        """Write the end, if the claim still stands; return what became of it."""
         if verdict.action == "lost":
             return "lost"
+        if verdict.action in {"retry", "dead"}:
+            self._tell_trouble(claim.job, verdict)
+
+        def write() -> bool:
+            return self._end(claim, verdict)
+
+        # Inline work has somebody waiting; the lease lapses, and a worker goes on.
+        return verdict.action if _written(write, claim) else "lost"
+
+    def _end(self, claim: Claim, verdict: Verdict) -> bool:
+        store, job, token = claim.store, claim.job, claim.token
+        now = self._context.now()
+        due_at = now + timedelta(seconds=verdict.wait_s)
         if verdict.action == "done":
             state = _END_STATES.get(verdict.code, JobState.DONE)
-            ended = store.complete(
-                token, job.seq, now, state=state, outcome=verdict.code
-            )
-            return "done" if ended else "lost"
+            end = JobEnd(token=token, seq=job.seq, state=state, outcome=verdict.code)
+            return self._ender.complete(store, job, end, now) is not None
         if verdict.action == "snooze":
-            kept = store.reschedule(token, due_at, now, counts=False)
-            return "snooze" if kept else "lost"
+            return store.reschedule(token, due_at, now, counts=False)
         error = TryError(
             at=now,
             try_number=job.tries,
@@ -221,16 +261,25 @@ class Runner:
             cause=verdict.cause,
             worker=worker_name(),
         )
-        self._tell_trouble(job, verdict)
         if verdict.action == "dead":
-            return "dead" if store.bury(token, job.seq, now, error) else "lost"
-        kept = store.reschedule(token, due_at, now, error=error)
-        return "retry" if kept else "lost"
+            return store.bury(token, job.seq, now, error)
+        return store.reschedule(token, due_at, now, error=error)
+
+    def _heal(self, claim: Claim) -> None:
+        """The claim is somebody else's: whatever we did in the LMS is looked at."""
+        if claim.job.kind != SYNC_KIND or not claim.wrote:
+            return
+        try:
+            self._sync.owe_again(claim)
+        except EnrollError as error:
+            # What the job's data says suffices: it was kept before each call.
+            extra = {"job": claim.job.key, "error_code": error.code}
+            logger.warning("healing not ordered", extra=extra)
 
     def _tell_trouble(self, job: Job, verdict: Verdict) -> None:
         """Show the trouble on the enrollments, and to the observers."""
         dead = verdict.action == "dead"
-        if job.kind == "sync" and job.payload is not None:
+        if job.kind == SYNC_KIND and job.payload is not None:
             try:
                 status = LMSStatus.DEAD if dead else LMSStatus.RETRYING
                 self._sync.report(job.payload, status)
@@ -250,3 +299,9 @@ _END_STATES = {
 
 def _code(error: Exception) -> str:
     return error.code if isinstance(error, EnrollError) else type(error).__name__
+
+
+def _written(write: Callable[[], bool], claim: Claim) -> bool:
+    if claim.is_inline:
+        return write()
+    return through_flicker(write)

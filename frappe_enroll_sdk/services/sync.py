@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..codec import moment_of, text_of
-from ..errors import BackendRejectedError, BlindKeyError, LeaseLostError
+from ..errors import BackendRejectedError, BlindKeyError
 from ..models import Enrollment, LMSEnrollment, LMSStatus
 from ..outcomes import Dead, Done, Outcome, Snooze
 from ..states import ENTITLED
@@ -51,11 +51,15 @@ class SyncHandler:
     def __call__(self, claim: Claim) -> Outcome:
         """Bring the LMS to what our enrollments of the pair say."""
         run = _Run(self._context, self._settle, claim)
-        try:
-            return run.ensure_row() if run.entitled else run.ensure_none()
-        except LeaseLostError:
-            run.owe_again()
-            raise
+        return run.ensure_row() if run.entitled else run.ensure_none()
+
+    def owe_again(self, claim: Claim) -> None:
+        """After a lost lease: what we did meanwhile has to be looked at once more."""
+        job, now = claim.job, self._context.now()
+        payload = dict(job.payload or {})
+        known = [*payload.get("suspects", ()), *claim.data.get("inserted", ())]
+        payload["suspects"] = _unique([*known, *claim.made])
+        self._context.storage.jobs.enqueue(job.key, job.kind, payload, now, now=now)
 
     def report(self, job_payload: Mapping[str, Any], status: LMSStatus) -> None:
         """Tell the entitled enrollments that the job waits or is dead."""
@@ -130,6 +134,8 @@ class _Run:
                 return outcome
             found = self._find()
             if not found:
+                # Whoever comes next must know that we have inserted.
+                self._claim.keep(self._notes())
                 raise BlindKeyError(_BLIND)
         keep = self._heal(found)
         for row in self.entitled:
@@ -158,6 +164,7 @@ class _Run:
                 self._known = [row.name for row in found]
             return None if found else Dead(str(error))
         self._inserted.append(row.name)
+        self._claim.made.append(row.name)
         return None
 
     def _ensure_learner(self) -> str | None:
@@ -182,14 +189,14 @@ class _Run:
 
     def _begin_write(self, *, inserting: bool) -> None:
         unclear_at = self._context.now() if inserting else self._unclear_at
-        self._claim.begin_write(
-            self._lms.call_timeout_s,
-            {
-                "known_before": self._known or [],
-                "inserted": self._inserted,
-                "unclear_at": text_of(unclear_at) if unclear_at else None,
-            },
-        )
+        self._claim.begin_write(self._lms.call_timeout_s, self._notes(unclear_at))
+
+    def _notes(self, unclear_at: datetime | None = None) -> dict[str, Any]:
+        return {
+            "known_before": self._known or [],
+            "inserted": list(self._inserted),
+            "unclear_at": text_of(unclear_at) if unclear_at else None,
+        }
 
     def _heal(self, found: tuple[LMSEnrollment, ...]) -> LMSEnrollment:
         """Keep the oldest row; remove those of ours beside it; alert about others."""
@@ -241,12 +248,6 @@ class _Run:
             seconds=self._context.settings.verify_after_s
         )
         return max((settled_at - self._context.now()).total_seconds(), 0.0)
-
-    def owe_again(self) -> None:
-        """After a lost lease: what we did meanwhile has to be looked at once more."""
-        job, now = self._claim.job, self._context.now()
-        payload = dict(job.payload or {}) | {"suspects": _unique(self._inserted)}
-        self._context.storage.jobs.enqueue(job.key, job.kind, payload, now, now=now)
 
     def _alert(self, code: str, subject: str | None = None) -> None:
         self._context.plugins.notify(

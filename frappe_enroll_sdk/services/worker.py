@@ -1,74 +1,341 @@
 # SPDX-License-Identifier: MIT
-"""A long-running worker: passes in threads until it is told to stop."""
+"""
+A long-running worker: one thread claims, `concurrency` threads run, one keeps leases.
+
+It claims no more than it can start at once, wakes up where the store tells it to, and
+polls in any case. Several workers on several hosts need nothing but the store.
+"""
 
 from __future__ import annotations
 
 import logging
 import random
+import secrets
 import threading
+import time
+from collections import Counter
+from contextlib import nullcontext
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ..errors import EnrollError
+from .context import worker_name
+from .intake import Intake, Work
+from .leases import Lease, Leases
+from .maintenance import EVERY_S
+from .presence import SEEN_EVERY_S
+from .signals import stop_on_signals
 
 
 if TYPE_CHECKING:
-    from .passes import Pass
+    from collections.abc import Callable
+
+    from ..interfaces import Watch
+    from .context import Context
+    from .maintenance import Maintenance
+    from .presence import Presence
+    from .runner import Runner
 
 logger = logging.getLogger(__name__)
 
-_PASS_LIMIT = 50
-_PASS_BUDGET_S = 20.0
+#: Seconds that anything waits at the most before it looks whether to stop.
+_SLICE_S = 0.1
+#: Seconds before news is listened to again after it was news of nothing for us: the
+#: first time, and at the most.
+_DEAF_S, _MOST_DEAF_S = 0.02, 0.16
+
+
+@attrs.define(eq=False)
+class _Slot:
+    """
+    One thread that runs claims.
+
+    Attributes:
+        token: The claim that it runs, or "".
+        given_up: Whether another thread has taken its place.
+    """
+
+    token: str = ""
+    given_up: bool = False
 
 
 class Worker:
     """
-    Runs passes in `concurrency` threads; several workers need only the store.
+    Works until `stop` is called (from another thread or a signal handler).
 
-    `run` blocks until `stop` is called (from another thread or a signal handler).
-    What is running is finished, what is claimed and not begun is given back.
+    What runs is finished (up to `shutdown_timeout_s`), what is claimed and not begun is
+    given back; a claim whose work has begun never is: it ends, or its lease lapses.
+
+    Attributes:
+        name: The name under which it leaves its signs of life.
+        actions: What became of its claims, counted.
     """
 
-    def __init__(self, one_pass: Pass, *, concurrency: int, poll_s: float) -> None:
-        self._pass = one_pass
-        self._concurrency = concurrency
-        self._poll_s = poll_s
-        self._stopping = threading.Event()
+    def __init__(
+        self,
+        context: Context,
+        runner: Runner,
+        maintenance: Maintenance,
+        presence: Presence,
+        *,
+        concurrency: int,
+        poll_s: float,
+        shutdown_timeout_s: float = 30.0,
+    ) -> None:
+        self._context, self._runner = context, runner
+        self._maintenance, self._presence = maintenance, presence
+        self._concurrency, self._poll_s = concurrency, poll_s
+        self._shutdown_timeout_s = shutdown_timeout_s
+        self.name = f"{worker_name()}:{secrets.token_hex(3)}"
+        self.actions: Counter[str] = Counter()
+        self._asked = False
+        self._free = concurrency
+        self._changed = threading.Condition()
+        self._todo: SimpleQueue[Work | None] = SimpleQueue()
+        self._slots: list[_Slot] = []
+        self._leases = Leases(context)
+        self._ended = threading.Event()
 
     def stop(self) -> None:
-        """Claim nothing more; safe in a signal handler."""
-        self._stopping.set()
+        """Claim nothing more; takes no lock, so that a signal handler may call it."""
+        self._asked = True
 
-    def run(self) -> None:
-        """Work until stopped."""
-        threads = [
-            threading.Thread(target=self._loop, name=f"frappe-enroll-{n}", daemon=True)
-            for n in range(self._concurrency)
-        ]
-        logger.info("worker started", extra={"concurrency": self._concurrency})
-        for thread in threads:
-            thread.start()
-        # Wait in slices: a plain join would keep signals from the main thread.
-        while not self._stopping.wait(0.5):
-            pass
-        for thread in threads:
-            thread.join()
-        logger.info("worker stopped")
+    def run(
+        self,
+        *,
+        handle_signals: bool = False,
+        on_stop: Callable[[], object] = bool,
+    ) -> None:
+        """
+        Work until stopped.
 
-    def _loop(self) -> None:
-        while not self._stopping.is_set():
+        Args:
+            handle_signals: Stop at SIGTERM and SIGINT (in the main thread only).
+            on_stop: Called when it begins to stop.
+        """
+        handling = stop_on_signals(self.stop) if handle_signals else nullcontext()
+        with handling:
+            logger.info(
+                "worker started",
+                extra={"worker": self.name, "concurrency": self._concurrency},
+            )
+            self._start()
+            # In slices, and by sleeping: a handler runs in this thread, and must not
+            # find it holding a lock.
+            while not self._asked:
+                time.sleep(_SLICE_S)
+            on_stop()
+            self._finish()
+
+    def _start(self) -> None:
+        for _ in range(self._concurrency):
+            self._add_slot()
+        for target in (self._take_in, self._keep_alive, self._tidy):
+            threading.Thread(target=target, name="frappe-enroll", daemon=True).start()
+
+    def _add_slot(self) -> None:
+        slot = _Slot()
+        self._slots.append(slot)
+        threading.Thread(
+            target=self._run_claims, args=(slot,), name="frappe-enroll", daemon=True
+        ).start()
+
+    def _finish(self) -> None:
+        logger.info("worker stops", extra={"worker": self.name})
+        ends = time.monotonic() + self._shutdown_timeout_s
+        with self._changed:
+            while self._free < self._concurrency and time.monotonic() < ends:
+                self._changed.wait(_SLICE_S)
+            left = self._concurrency - self._free
+        self._ended.set()
+        for _ in self._slots:
+            self._todo.put(None)
+        self._presence.ended(self.name)
+        extra = {"worker": self.name, "unfinished": left} | dict(self.actions)
+        (logger.warning if left else logger.info)("worker stopped", extra=extra)
+
+    # Claiming.
+
+    def _take_in(self) -> None:
+        intake = Intake(self._context, self._runner)
+        watch = _Ears(self._context)
+        failures = 0
+        while not self._asked:
+            free = self._wait_for_slot()
+            if not free or self._asked:
+                continue
             try:
-                idle = (
-                    self._pass(
-                        _PASS_LIMIT, _PASS_BUDGET_S, stopping=self._stopping.is_set
-                    ).claimed
-                    == 0
-                )
+                works = intake.take(free)
+                failures = 0
+            except Exception as error:  # noqa: BLE001  logged; the worker goes on
+                failures += 1
+                _log_failure("claim failed", error)
+                self._pause(min(self._poll_s * 2**failures, 30.0))
+                continue
+            watch.learn(found=bool(works))
+            for work in works:
+                self._begin(work)
+            if not works:
+                self._idle(intake, watch)
+        watch.close()
+
+    def _wait_for_slot(self) -> int:
+        with self._changed:
+            if self._free == 0:
+                self._changed.wait(_SLICE_S)
+            return self._free
+
+    def _begin(self, work: Work) -> None:
+        with self._changed:
+            self._free -= 1
+        if work.job is not None and work.store is not None:
+            self._leases.hold(work.store, work.job)
+        self._todo.put(work)
+
+    def _idle(self, intake: Intake, watch: _Ears) -> None:
+        """Wait for news, at most until the next poll; jitter keeps workers apart."""
+        jitter = random.uniform(0.8, 1.2)  # noqa: S311  not for secrecy
+        ends = time.monotonic() + intake.wait_s(self._poll_s) * jitter
+        while not self._asked and (left_s := ends - time.monotonic()) > 0:
+            if watch.wait(min(left_s, _SLICE_S)):
+                return
+
+    def _pause(self, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while not self._asked and (left_s := ends - time.monotonic()) > 0:
+            time.sleep(min(left_s, _SLICE_S))
+
+    # Running.
+
+    def _run_claims(self, slot: _Slot) -> None:
+        while not slot.given_up and (work := self._todo.get()) is not None:
+            action = self._run(slot, work)
+            with self._changed:
+                if not slot.given_up:
+                    self._free += 1
+                    slot.token = ""
+                    self.actions[action] += 1
+                    self._changed.notify_all()
+
+    def _run(self, slot: _Slot, work: Work) -> str:
+        slot.token = (work.job.token or "") if work.job else ""
+        try:
+            if self._asked:
+                work.release()
+                return "released"
+            return work.run()
+        except Exception as error:  # noqa: BLE001  logged; the lease lapses
+            _log_failure("claim lost", error)
+            return "lost"
+        finally:
+            if work.job is not None:
+                self._leases.drop(work.job)
+
+    # Leases, signs of life, housekeeping.
+
+    def _keep_alive(self) -> None:
+        started_at, seen = self._context.now(), None
+        every_s = min(self._context.settings.lease_s / 3, 10.0)
+        wait_s = 0.0
+        while not self._ended.wait(wait_s):
+            wait_s = every_s
+            try:
+                for lease in self._leases.beat():
+                    self._give_up(lease)
+                if seen is None or time.monotonic() - seen >= SEEN_EVERY_S:
+                    seen = time.monotonic()
+                    self._presence.worker(self.name, started_at, self._detail())
+            except Exception as error:  # noqa: BLE001  logged; the next beat comes
+                _log_failure("heartbeat failed", error)
+
+    def _tidy(self) -> None:
+        """Housekeeping in a thread of its own: it may take long, heartbeats may not."""
+        while not self._ended.wait(random.uniform(0.5, 1.0) * EVERY_S):  # noqa: S311  not for secrecy
+            try:
+                self._maintenance(lambda: not self._asked)
+            except Exception as error:  # noqa: BLE001  logged; the next turn comes
+                _log_failure("maintenance failed", error)
+
+    def _detail(self) -> dict[str, object]:
+        return {"concurrency": self._concurrency, "actions": dict(self.actions)}
+
+    def _give_up(self, lease: Lease) -> None:
+        """A handler hangs past its deadline: its place is taken by another thread."""
+        logger.error("handler hangs", extra={"job": lease.job.key})
+        self._context.plugins.notify(
+            "on_alert", code="job_hangs", subject=lease.job.key
+        )
+        with self._changed:
+            for slot in self._slots:
+                if slot.token == lease.job.token:
+                    slot.given_up = True
+                    self._slots.remove(slot)
+                    self._free += 1
+                    self.actions["hung"] += 1
+                    self._add_slot()
+                    self._changed.notify_all()
+                    return
+
+
+class _Ears:
+    """
+    A watch that is opened when it is needed and is never in the way.
+
+    After news of nothing for us (another worker was faster, or it waits for a gate) it
+    is not listened to for a moment, longer each time: polling goes on.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._watch: Watch | None = None
+        self._heard = False
+        self._deaf_s = 0.0
+        self._deaf_until = 0.0
+        self._open()
+
+    def _open(self) -> Watch | None:
+        if self._watch is None:
+            try:
+                self._watch = self._context.storage.watch()
             except EnrollError as error:
-                logger.warning("pass failed", extra={"error_code": error.code})
-                idle = True
-            except Exception:
-                logger.exception("pass failed unexpectedly")
-                idle = True
-            if idle:
-                # Jitter keeps many workers from asking at one moment.
-                self._stopping.wait(self._poll_s * random.uniform(0.8, 1.2))  # noqa: S311
+                _log_failure("watch failed", error)
+        return self._watch
+
+    def learn(self, *, found: bool) -> None:
+        """Learn whether the last news was any."""
+        if found:
+            self._deaf_s = 0.0
+        elif self._heard:
+            self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MOST_DEAF_S)
+            self._deaf_until = time.monotonic() + self._deaf_s
+        self._heard = False
+
+    def wait(self, timeout_s: float) -> bool:
+        """See `Watch.wait`."""
+        deaf_s = self._deaf_until - time.monotonic()
+        watch = self._open() if deaf_s <= 0 else None
+        if watch is None:
+            time.sleep(min(timeout_s, deaf_s) if deaf_s > 0 else timeout_s)
+            return False
+        try:
+            self._heard = watch.wait(timeout_s, now=self._context.now())
+        except EnrollError as error:
+            _log_failure("watch failed", error)
+            self.close()
+            time.sleep(timeout_s)
+        return self._heard
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+
+def _log_failure(message: str, error: Exception) -> None:
+    if isinstance(error, EnrollError):
+        logger.warning(message, extra={"error_code": error.code})
+    else:
+        logger.error(message, exc_info=error)

@@ -29,8 +29,11 @@ ROOT = Path(__file__).parents[2]
 OTHER_VARIABLES = {
     "FRAPPE_ENROLL_URL_PREFIX",  # a config key of the Flask extension
     "FRAPPE_ENROLL_CONFIG",
+    "LOG_FORMAT",
     "LOG_LEVEL",
     "WORKER_CONCURRENCY",
+    "WORKER_POLL",
+    "WORKER_SHUTDOWN_TIMEOUT",
     "ENROLL_ACTOR",
 }
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""What an operator sees and does about jobs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import ACTOR, LIMIT, REASON, STATE, print_records
+from .opened import opened_sdk
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk.services.health import Stats
+
+_COLOURS = {"healthy": "green", "warning": "yellow", "critical": "red"}
+_ACTOR = click.option(
+    "--actor",
+    default="",
+    envvar="ENROLL_ACTOR",
+    show_envvar=True,
+    help="Who acts; with it, the audit trail tells.",
+)
+_REASON = click.option("--reason", default="", help="Why; goes into the audit trail.")
+_KIND = click.option("--kind", help="Only this kind of job, e.g. sync.")
+
+
+@click.command()
+@click.option("--text", "as_text", is_flag=True, help="Print lines for people.")
+def stats(*, as_text: bool) -> None:
+    """Print the queue's numbers and its health."""
+    with opened_sdk() as sdk:
+        found = sdk.admin.stats()
+    if as_text:
+        _tell(found)
+    else:
+        print_records([found])
+
+
+def _tell(found: Stats) -> None:
+    health = str(found.health)
+    click.secho(f"health         {health}", fg=_COLOURS[health])
+    for name, queue in (("jobs", found.jobs), ("events", found.events)):
+        counts = ", ".join(f"{n} {state}" for state, n in queue.counts.items() if n)
+        click.echo(f"{name:14} {queue.due_now} due now; {counts or 'none'}")
+    owed = "nothing" if found.oldest_owed_s is None else f"{found.oldest_owed_s:.0f} s"
+    click.echo(f"oldest owed    {owed}")
+    click.echo(f"done, last h   {found.done_last_hour}")
+    for name, is_open in found.gates.items():
+        click.echo(f"gate {name:9} {'open' if is_open else 'closed'}")
+    for worker in found.workers:
+        ago_s = (found.at - worker.seen_at).total_seconds()
+        click.echo(f"{worker.kind:14} {worker.name}, seen {ago_s:.0f} s ago")
+    if found.absent_s is not None:
+        words = f"no worker for {found.absent_s:.0f} s, and work is due"
+        click.secho(words, fg="red", err=True)
+
+
+@click.group()
+def jobs() -> None:
+    """List, show, retry, requeue, bury and prune jobs."""
+
+
+@jobs.command("list")
+@STATE
+@_KIND
+@LIMIT
+@click.option("--cursor", help="Continue after a page (its last line on stderr).")
+def list_jobs(
+    state: str | None, kind: str | None, limit: int, cursor: str | None
+) -> None:
+    """List jobs as JSON lines."""
+    with opened_sdk() as sdk:
+        page = sdk.admin.jobs(state=state, kind=kind, limit=limit, cursor=cursor)
+    print_records(page.items)
+    if page.next_cursor:
+        click.echo(f"more: --cursor {page.next_cursor}", err=True)
+
+
+@jobs.command("show")
+@click.argument("name")
+def show_job(name: str) -> None:
+    """Show one job with its errors: by key, event id or enrollment id."""
+    with opened_sdk() as sdk:
+        print_records([sdk.admin.job(name)])
+
+
+@jobs.command("retry")
+@click.argument("name")
+@_ACTOR
+@_REASON
+def retry_job(name: str, actor: str, reason: str) -> None:
+    """Make one job due now: by job key, event id or enrollment id."""
+    with opened_sdk() as sdk:
+        sdk.admin.retry(name, actor=actor, reason=reason)
+        click.echo("due now", err=True)
+
+
+@jobs.command("requeue")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100)
+@_KIND
+@click.option("--code", help="Only those that died of this code.")
+@click.option(
+    "--per-second",
+    type=click.FloatRange(0, 1000, min_open=True),
+    help="How many fall due per second; default: all at once.",
+)
+@_ACTOR
+@_REASON
+def requeue_jobs(
+    limit: int,
+    kind: str | None,
+    code: str | None,
+    per_second: float | None,
+    actor: str,
+    reason: str,
+) -> None:
+    """Make dead jobs and events due again, with all their tries; print how many."""
+    with opened_sdk() as sdk:
+        total = min(limit, sdk.admin.count_dead(kind=kind, code=code))
+        bar: Any
+        with click.progressbar(length=total, label="requeue", file=sys.stderr) as bar:
+            count = sdk.admin.requeue(
+                limit,
+                kind=kind,
+                code=code,
+                per_s=per_second,
+                actor=actor,
+                reason=reason,
+                tell=lambda _: bar.update(1),
+            )
+        click.echo(count)
+
+
+@jobs.command("bury")
+@click.argument("name")
+@ACTOR
+@REASON
+def bury_job(name: str, actor: str, reason: str) -> None:
+    """End a job that waits as dead, with the reason as its cause."""
+    with opened_sdk() as sdk:
+        sdk.admin.bury(name, actor=actor, reason=reason)
+        click.echo("dead", err=True)
+
+
+@jobs.command("prune")
+@click.option("--days", type=click.IntRange(1, 3650), default=7, show_default=True)
+def prune_jobs(days: int) -> None:
+    """Drop jobs that were done so many days ago; print how many."""
+    with opened_sdk() as sdk:
+        click.echo(sdk.admin.prune(jobs_older_than=timedelta(days=days))[1])
+
+
+@click.command()
+@click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")
+def maintain(tasks: tuple[str, ...]) -> None:
+    """Do the housekeeping now, whether or not it is its time; print the counts."""
+    with opened_sdk() as sdk:
+        done: dict[str, Any] = sdk.admin.maintain(*tasks)
+    click.echo(json.dumps(done))

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""
+Housekeeping in bounded slices: by itself in every worker and cron pass, or by command.
+
+Each task is done once per interval by whoever comes first: a permit in the store, held
+for the interval, keeps all others from it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ..errors import EnrollError
+
+
+if TYPE_CHECKING:
+    from .context import Context
+
+logger = logging.getLogger(__name__)
+
+#: Rows of one slice: deleting them keeps the store's writer for a few milliseconds.
+_SLICE = 500
+#: Slices of one turn.
+_MOST_SLICES = 20
+#: Seconds between two turns of a task.
+EVERY_S = 60.0
+_DAY = timedelta(days=1)
+
+
+class Maintenance:
+    """The tasks by name. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.tasks: dict[str, Callable[[int], int]] = {
+            "jobs": self._jobs,
+            "events": self._events,
+            "workers": self._workers,
+        }
+        self._every_s = dict.fromkeys(self.tasks, EVERY_S)
+
+    def add(self, name: str, task: Callable[[int], int], every_s: float) -> None:
+        """Add a task that is done every so many seconds; it gets a bound of rows."""
+        self.tasks[name], self._every_s[name] = task, every_s
+
+    def __call__(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
+        """Do what is owed, as long as there is time; return what each task counted."""
+        done = {}
+        for name in self.tasks:
+            if has_time() and self._is_owed(name):
+                done[name] = self.run(name, has_time)
+        return done
+
+    def _is_owed(self, name: str) -> bool:
+        now = self._context.now()
+        until = now + timedelta(seconds=self._every_s[name])
+        gate, holder = f"maintenance.{name}", secrets.token_hex(8)
+        return self._context.storage.gates.hold(gate, holder, 1, now, until)
+
+    def run(self, name: str, has_time: Callable[[], bool] = lambda: True) -> int:
+        """Do one task now, in slices; return what it counted."""
+        total = 0
+        for _ in range(_MOST_SLICES):
+            if not has_time():
+                break
+            try:
+                count = self.tasks[name](_SLICE)
+            except EnrollError as error:
+                # Housekeeping never keeps the work from going on.
+                extra = {"task": name, "error_code": error.code}
+                logger.warning("maintenance failed", extra=extra)
+                break
+            total += count
+            if count < _SLICE:
+                break
+        if total:
+            logger.info("maintenance", extra={"task": name, "count": total})
+        return total
+
+    def _jobs(self, limit: int) -> int:
+        keep = timedelta(days=self._context.settings.keep_jobs_days)
+        return self._context.storage.jobs.prune(self._context.now() - keep, limit)
+
+    def _events(self, limit: int) -> int:
+        keep = timedelta(days=self._context.settings.keep_events_days)
+        return self._context.storage.events.prune(self._context.now() - keep, limit)
+
+    def _workers(self, limit: int) -> int:
+        return self._context.storage.workers.prune(self._context.now() - _DAY, limit)
