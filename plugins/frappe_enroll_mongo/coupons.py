@@ -155,26 +155,33 @@ class MongoCoupons:
         found = self._terms(code)
         if found is None:
             return Reservation(outcome=ReserveOutcome.EXHAUSTED)
+        good, single = _is_good(found, now), found["max_redemptions"] == 1
         # A ticket drawn for a holder that has a seat would be a number lost; a single
         # seat has no tickets, and the index tells.
-        good, single = _is_good(found, now), found["max_redemptions"] == 1
-        own = None if good and single else self._again(code, holder, until)
+        own = None if good and single else self._own(code, holder, until)
         if own is not None or not good:
             return own or Reservation(outcome=ReserveOutcome.EXHAUSTED)
         take = Take(self._link, found, seats.held_by(holder, now, until, new_op()))
         seat = take.fresh()
-        own = None if seat else self._again(code, holder, until)
-        if own is not None:
-            return own
+        if seat is None and take.has_collided:
+            own = self._own(code, holder, until)
+            if own is not None:
+                return own
         seat = seat or take.lapsed(now) or take.lost_number()
         if seat is not None:
             return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
         # A race with itself (one holder, two callers) may have given it a seat now.
-        return self._again(code, holder, until) or self._full(code)
+        own = self._own(code, holder, until) if take.has_collided else None
+        return own or self._full(code)
+
+    def _own(self, code: str, holder: str, until: datetime) -> Reservation | None:
+        """Look whether the holder has a seat; if so, answer it durably."""
+        has_one = self.find_seat(code, holder) is not None
+        return self._again(code, holder, until) if has_one else None
 
     def _again(self, code: str, holder: str, until: datetime) -> Reservation | None:
         """
-        Answer the holder's own seat, if it has one, by a write.
+        Answer the holder's own seat, if it still has it, by a write.
 
         A write, because a "yes" that was only read might still be rolled back.
         """

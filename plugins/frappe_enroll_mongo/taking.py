@@ -45,18 +45,23 @@ class Take:
         link: The connection.
         coupon: The coupon's document.
         seat: The fields that the seat will have.
+
+    Attributes:
+        has_collided: Whether a unique index has refused a seat: perhaps because the
+            holder has one.
     """
 
     def __init__(self, link: Link, coupon: Document, seat: Document) -> None:
         self._link, self._coupon, self._seat = link, coupon, seat
         self._code: str = coupon["_id"]
         self._most: int = coupon["max_redemptions"]
+        self.has_collided = False
 
     def fresh(self) -> Seat | None:
         """Take a number that nobody has had yet."""
         if self._most == 1:
             return self._insert(0)
-        if self._coupon["full"]:
+        if self._coupon["issued"] >= self._most:
             return None
         for _ in range(_MOST_DRAWS):
             number = self._draw()
@@ -89,10 +94,24 @@ class Take:
             try:
                 table.insert_one(document, session=run.session)
             except DuplicateKeyError:
-                return None
+                self.has_collided = True
+                return self._landed(run)
             return seats.to_seat(document)
 
         return self._link.write(act)
+
+    def _landed(self, run: Run) -> Seat | None:
+        """Return the seat that the first run took without learning of it, durably."""
+        if not run.again:
+            return None
+        mine = {"code": self._code, "holder": self._seat["holder"]}
+        found = self._link.collection(SEATS).find_one_and_update(
+            mine | {"op": self._seat["op"]},
+            {"$set": {"seen": True}},
+            return_document=ReturnDocument.AFTER,
+            session=run.session,
+        )
+        return seats.to_seat(found) if found else None
 
     def lapsed(self, now: datetime) -> Seat | None:
         """Take over the seat that has been free or lapsed for longest."""
@@ -110,8 +129,9 @@ class Take:
                 )
             except DuplicateKeyError:
                 # The holder has a seat by now.
-                return None
-            return seats.to_seat(found) if found else None
+                self.has_collided = True
+                found = None
+            return seats.to_seat(found) if found else self._landed(run)
 
         return self._link.write(act)
 
