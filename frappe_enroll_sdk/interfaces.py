@@ -226,6 +226,7 @@ class EnrollmentStore(Protocol):
         course_id: str | None = None,
         status: Status | None = None,
         lms_status: LMSStatus | None = None,
+        coupon_code: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Enrollment]:
@@ -419,7 +420,16 @@ class JobStore(Protocol):
 
 
 class EventStore(JobStore, Protocol):
-    """Stored payment events: jobs of kind ``payment_event`` keyed by the event id."""
+    """
+    Stored payment events: jobs of kind ``payment_event`` keyed by the event id.
+
+    Beside them, of kind ``http_request``, the records of requests with an
+    Idempotency-Key.
+    """
+
+    def forget(self, kind: str, before: datetime, limit: int) -> int:
+        """Delete up to `limit` rows of a kind that were created before; count."""
+        ...
 
     def record(
         self,

@@ -166,11 +166,12 @@ class MemoryEnrollments:
         course_id: str | None = None,
         status: Status | None = None,
         lms_status: LMSStatus | None = None,
+        coupon_code: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Enrollment]:
         """See `EnrollmentStore.list`."""
-        require_text(email=email, course_id=course_id)
+        require_text(email=email, course_id=course_id, coupon_code=coupon_code)
         with self._lock:
             rows = [
                 row
@@ -179,6 +180,7 @@ class MemoryEnrollments:
                 and course_id in (None, row.course_id)
                 and status in (None, row.status)
                 and lms_status in (None, row.lms_status)
+                and coupon_code in (None, row.coupon_code)
             ]
         return page_of(rows, lambda r: (r.created_at, r.id), limit, cursor, newest=True)
 

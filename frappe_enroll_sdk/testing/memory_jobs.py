@@ -292,6 +292,19 @@ class MemoryJobs:
 class MemoryEvents(MemoryJobs):
     """`EventStore` in memory."""
 
+    def forget(self, kind: str, before: datetime, limit: int) -> int:
+        """See `EventStore.forget`."""
+        require_text(kind=kind)
+        with self._lock:
+            old = [
+                key
+                for key, job in self._rows.items()
+                if job.kind == kind and job.created_at < before
+            ]
+            for key in old[:limit]:
+                del self._rows[key]
+            return len(old[:limit])
+
     def record(
         self,
         key: str,

@@ -243,16 +243,18 @@ class MongoEnrollments:
         course_id: str | None = None,
         status: Status | None = None,
         lms_status: LMSStatus | None = None,
+        coupon_code: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Enrollment]:
         """See `EnrollmentStore.list`."""
-        require_text(email=email, course_id=course_id)
+        require_text(email=email, course_id=course_id, coupon_code=coupon_code)
         wanted = {
             "email": email,
             "course_id": course_id,
             "status": status,
             "lms_status": lms_status,
+            "coupon_code": coupon_code,
         }
         where: Document = {k: str(v) for k, v in wanted.items() if v is not None}
         where |= after_of(parts_of(cursor, (int, str)), "created_at", newest=True)

@@ -13,6 +13,7 @@ from frappe_enroll_sdk.models import Job, JobState, Recorded
 
 from . import joblists
 from .jobs import MongoJobs
+from .link import Run
 from .queuetable import Change
 
 
@@ -20,6 +21,19 @@ class MongoEvents(MongoJobs):
     """`EventStore` on MongoDB."""
 
     _ends = frozenset({JobState.DONE, JobState.IGNORED})
+
+    def forget(self, kind: str, before: datetime, limit: int) -> int:
+        """See `EventStore.forget`."""
+        require_text(kind=kind)
+        names = joblists.keys_of_kind(self._rows, kind, before, limit)
+        if not names:
+            return 0
+        where, table = {"_id": {"$in": names}}, self._rows.collection
+
+        def act(run: Run) -> int:
+            return table.delete_many(where, session=run.session).deleted_count
+
+        return self._link.write(act)
 
     def record(
         self,

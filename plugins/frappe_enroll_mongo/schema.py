@@ -135,6 +135,7 @@ INDEXES: Mapping[str, tuple[Index, ...]] = {
         _index("by_course", "course_id", "-created_at", "-_id"),
         _index("by_status", "status", "-created_at", "-_id"),
         _index("by_lms_status", "lms_status", "-created_at", "-_id"),
+        _index("by_code", "coupon_code", "-created_at", "-_id", sparse=True),
     ),
     JOBS: _queue("prunable"),
     EVENTS: _queue("prunable"),

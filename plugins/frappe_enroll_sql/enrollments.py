@@ -179,16 +179,18 @@ class SQLEnrollments:
         course_id: str | None = None,
         status: Status | None = None,
         lms_status: LMSStatus | None = None,
+        coupon_code: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Enrollment]:
         """See `EnrollmentStore.list`."""
-        require_text(email=email, course_id=course_id)
+        require_text(email=email, course_id=course_id, coupon_code=coupon_code)
         wanted = {
             "email": email,
             "course_id": course_id,
             "status": status,
             "lms_status": lms_status,
+            "coupon_code": coupon_code,
         }
         query = _newest_first(parts_of(cursor, (int, str))).limit(limit + 1)
         for name, value in wanted.items():
@@ -248,6 +250,7 @@ def _row_of(row: Enrollment) -> dict[str, Any]:
         "course_id": row.course_id,
         "status": str(row.status),
         "lms_status": str(row.lms_status),
+        "coupon_code": row.coupon_code,
         "version": row.version,
         "holds_slot": int(row.holds_slot),
         "for_sync": int(row.status in ENTITLED or row.lms_enrollment_id is not None),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
+
 from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.codec import require_text
 from frappe_enroll_sdk.models import JobState, Recorded
@@ -14,12 +16,27 @@ from frappe_enroll_sdk.models import JobState, Recorded
 from .job_lists import old_keys
 from .job_rows import decode, undecodable
 from .jobs import SQLJobs
+from .times import to_ms
 
 
 class SQLEvents(SQLJobs):
     """`EventStore` on SQL."""
 
     _ends = (JobState.DONE, JobState.IGNORED)
+
+    def forget(self, kind: str, before: datetime, limit: int) -> int:
+        """See `EventStore.forget`."""
+        require_text(kind=kind)
+        table = self._table
+        old = (
+            select(table.c.key)
+            .where(table.c.kind == kind, table.c.created_at < to_ms(before))
+            .limit(limit)
+        )
+        with self._database.write() as connection:
+            return connection.execute(
+                table.delete().where(table.c.key.in_(old))
+            ).rowcount
 
     def record(
         self,

@@ -9,12 +9,18 @@ from sqlalchemy.dialects.sqlite import insert
 from . import schema
 
 
+#: The version that gave an enrollment's code its column.
+_CODES = 3
+
+
 def upgrade(connection: Connection) -> None:
     """Bring the tables to `SCHEMA_VERSION`; a newer schema is left as it is."""
     found = _version(connection)
     if found == 1:
         for table in (schema.jobs, schema.events):
             _spread_doc(connection, table)
+    if found is not None and found < _CODES:
+        _add_codes(connection)
     schema.metadata.create_all(connection)
     if found is None or found < schema.SCHEMA_VERSION:
         row = insert(schema.schema_version).values(id=1, version=schema.SCHEMA_VERSION)
@@ -23,6 +29,16 @@ def upgrade(connection: Connection) -> None:
                 index_elements=["id"], set_={"version": schema.SCHEMA_VERSION}
             )
         )
+
+
+def _add_codes(connection: Connection) -> None:
+    """Before version 3 an enrollment's code was in its document only."""
+    table = schema.enrollments
+    code = "CASE WHEN json_valid(doc) THEN json_extract(doc, '$.coupon_code') END"
+    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN coupon_code TEXT"))
+    connection.execute(text(f"UPDATE {table.name} SET coupon_code = {code}"))  # noqa: S608  own names
+    for index in table.indexes:
+        index.create(connection, checkfirst=True)
 
 
 def _version(connection: Connection) -> int | None:

@@ -26,7 +26,7 @@ from frappe_enroll_sdk.models import JobState, LMSStatus, SeatState, Status
 
 
 #: Grows with each change of a table; `setup` upgrades, older is refused.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = MetaData()
 
@@ -101,6 +101,7 @@ enrollments = Table(
     Column("amount_minor", Integer, CheckConstraint("amount_minor >= 0")),
     Column("due_at", Integer),
     Column("created_at", Integer, nullable=False),
+    Column("coupon_code", Text),
     Column("doc", Text, nullable=False),
     CheckConstraint("discount_minor + amount_minor = price_minor", name="adds_up"),
     # The slot: one live row per learner and course.
@@ -121,6 +122,13 @@ enrollments = Table(
     Index("enrollments_by_course", "course_id", "created_at", "id"),
     Index("enrollments_by_status", "status", "created_at", "id"),
     Index("enrollments_by_lms_status", "lms_status", "created_at", "id"),
+    Index(
+        "enrollments_by_code",
+        "coupon_code",
+        "created_at",
+        "id",
+        sqlite_where=text("coupon_code IS NOT NULL"),
+    ),
     sqlite_strict=True,
 )
 

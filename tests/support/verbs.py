@@ -173,6 +173,7 @@ def _enrollment_verbs():
         f"{store}.list_course": lambda s: s.enrollments.list(course_id="python-101"),
         f"{store}.list_status": lambda s: s.enrollments.list(status=Status.PENDING),
         f"{store}.stats": lambda s: s.enrollments.stats(after(200)),
+        f"{store}.list_code": lambda s: s.enrollments.list(coupon_code="CODE-1"),
         f"{store}.list_lms": lambda s: s.enrollments.list(lms_status=LMSStatus.DEAD),
     }
 
@@ -194,6 +195,7 @@ VERBS = {
     "workers.seen": lambda s: s.workers.seen(_worker("w-2")),
     "workers.list": lambda s: s.workers.list(),
     "workers.drop": lambda s: s.workers.drop("w-1"),
+    "events.forget": lambda s: s.events.forget("http_request", after(10), 10),
     "workers.prune": lambda s: s.workers.prune(after(100), 10),
     "audit.append": lambda s: s.audit.append(_audit("a-2")),
     "audit.list": lambda s: s.audit.list(),

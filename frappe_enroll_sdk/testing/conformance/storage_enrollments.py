@@ -239,7 +239,10 @@ class EnrollmentChecks:
         """Every row is on exactly one page; each filter holds on every page."""
         for number in range(1, 8):
             row = enrollment(
-                number, email=f"l{number % 2}@x.org", course_id=f"c{number}"
+                number,
+                email=f"l{number % 2}@x.org",
+                course_id=f"c{number}",
+                coupon_code="CODE-1" if number < 4 else None,
             )
             storage.enrollments.open(row)
             if number > 4:
@@ -249,6 +252,8 @@ class EnrollmentChecks:
         assert _numbers(storage, course_id="c3") == [3]
         assert _numbers(storage, status=Status.CONFIRMED) == [7, 6, 5]
         assert _numbers(storage, lms_status=LMSStatus.RETRYING) == [7, 6, 5]
+        assert _numbers(storage, coupon_code="CODE-1") == [3, 2, 1]
+        assert _numbers(storage, coupon_code="CODE-2") == []
         assert _numbers(storage, email="l0@x.org", status=Status.CONFIRMED) == [6]
 
     def test_race_for_a_slot_opens_one_row(self, storage_factory, spread):

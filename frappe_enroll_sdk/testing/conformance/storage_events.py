@@ -54,6 +54,18 @@ class EventChecks:
         assert (event.state, event.outcome) == (state, "why")
         assert storage.events.claim("w", after(1e6), 60, 10) == ()
 
+    def test_rows_of_a_kind_are_forgotten_by_age(self, storage: Storage):
+        """Only that kind, only what is older, and a bounded number at once."""
+        for number in range(4):
+            now = after(number)
+            storage.events.enqueue(f"http:{number}", "http_request", {}, now, now=now)
+        storage.events.record("evt_1", {"type": "t"}, now=after(0))
+        assert storage.events.forget("http_request", after(2), 1) == 1
+        assert storage.events.forget("http_request", after(2), 10) == 1
+        assert storage.events.forget("http_request", after(2), 10) == 0
+        kept = {job.key for job in storage.events.list().items}
+        assert kept == {"http:2", "http:3", "evt_1"}
+
     def test_prune_nulls_payloads_and_keeps_keys(self, storage: Storage):
         """A pruned event is still known, so that a late resend has no second effect."""
         payload = {"type": "t", "object_id": "cs_1", "event": {"email": "a@b.c"}}
