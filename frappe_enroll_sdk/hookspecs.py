@@ -93,11 +93,14 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
-    def authenticate_admin(self, environ: Mapping[str, Any]) -> str | None:
+    def authenticate_admin(
+        self, environ: Mapping[str, Any]
+    ) -> str | tuple[str, str] | None:
         """
         Name the operator of an admin request by the host's own login, or None.
 
-        Called: for each admin request without a bearer token. First result wins.
+        ``(name, "viewer")`` is somebody who may only look. Called: for each admin
+        request without a bearer token and cookie of ours. First result wins.
         """
 
     @hookspec

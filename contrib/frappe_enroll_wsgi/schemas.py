@@ -103,6 +103,152 @@ _ENROLLMENT = {
 }
 _PRICES = {"price": _MONEY, "discount": _MONEY, "amount": _MONEY}
 
+_DAYS: Schema = {"type": "integer", "minimum": 1, "maximum": 3650}
+_ADMIN_ENROLLMENT: dict[str, Schema] = {
+    "id": _TEXT,
+    "email": _TEXT,
+    "full_name": _MAYBE_TEXT,
+    "learner": _TEXT,
+    "course_id": _TEXT,
+    "course_title": _TEXT,
+    "kind": words(Kind),
+    "status": words(Status),
+    "lms_status": words(LMSStatus),
+    "reason": _MAYBE_TEXT,
+    "override": _MAYBE_TEXT,
+    **_PRICES,
+    "refunded_minor": _COUNT,
+    "coupon_code": _MAYBE_TEXT,
+    "affiliate": _MAYBE_TEXT,
+    "session_id": _MAYBE_TEXT,
+    "payment_id": _MAYBE_TEXT,
+    "lms_enrollment_id": _MAYBE_TEXT,
+    "due_at": _MAYBE_MOMENT,
+    "tries": _COUNT,
+    "version": _COUNT,
+    "created_at": _MOMENT,
+    "updated_at": _MOMENT,
+}
+_ADMIN_JOB: dict[str, Schema] = {
+    "key": _TEXT,
+    "kind": _TEXT,
+    "type": _MAYBE_TEXT,
+    "state": words(JobState),
+    "outcome": _MAYBE_TEXT,
+    "tries": _COUNT,
+    "due_at": _MOMENT,
+    "deliveries": _COUNT,
+    "owner": _MAYBE_TEXT,
+    "errors": {"type": "array", "items": {"type": "object"}},
+    "created_at": _MOMENT,
+    "updated_at": _MOMENT,
+}
+_REASON: Schema = {
+    "type": "string",
+    "pattern": r"^[^\x00-\x1f\x7f]*[!-~][^\x00-\x1f\x7f]*$",
+    "maxLength": 500,
+}
+_MAYBE_OBJECT: Schema = {"type": ["object", "null"]}
+ADMIN_SCHEMAS: dict[str, Schema] = {
+    "Stats": {
+        "type": "object",
+        "required": ["jobs", "events", "gates"],
+        "additionalProperties": True,
+    },
+    "AdminEnrollment": record(_ADMIN_ENROLLMENT),
+    "EnrollmentPage": page("AdminEnrollment"),
+    "JobSummary": record(_ADMIN_JOB),
+    "JobPage": page("JobSummary"),
+    "Job": record({**_ADMIN_JOB, "payload": _MAYBE_OBJECT}),
+    "Timeline": record(
+        {
+            "enrollment": ref("AdminEnrollment"),
+            "moments": {
+                "type": "array",
+                "items": record(
+                    {
+                        "at": _MOMENT,
+                        "kind": words(("status", "event", "try", "audit")),
+                        "title": _TEXT,
+                        "subject": _TEXT,
+                        "text": _TEXT,
+                        "detail": {"type": "object"},
+                    }
+                ),
+            },
+            "coupon": _MAYBE_OBJECT,
+            "seat": _MAYBE_OBJECT,
+            "jobs": {"type": "array", "items": ref("JobSummary")},
+            "events": {"type": "array", "items": ref("JobSummary")},
+        }
+    ),
+    "Coupon": record(
+        {
+            "code": _TEXT,
+            "percent_off": _TEXT,
+            "course_id": _MAYBE_TEXT,
+            "email": _MAYBE_TEXT,
+            "max_redemptions": _COUNT,
+            "starts_at": _MAYBE_MOMENT,
+            "expires_at": _MAYBE_MOMENT,
+            "disabled": {"type": "boolean"},
+            "created_at": _MOMENT,
+            "reserved": _COUNT,
+            "redeemed": _COUNT,
+        },
+        closed=False,
+    ),
+    "CouponPage": page("Coupon"),
+    "AuditPage": page("AuditEntry"),
+    "AuditEntry": record(
+        {
+            "id": _TEXT,
+            "at": _MOMENT,
+            "actor": _TEXT,
+            "action": _TEXT,
+            "subject": _TEXT,
+            "reason": _TEXT,
+            "detail": {"type": "object"},
+        }
+    ),
+    "Items": record({"items": {"type": "array", "items": {"type": "object"}}}),
+    "Reason": request({"reason": _REASON}, "reason"),
+    "RequeueRequest": request(
+        {
+            "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "kind": text(),
+            "reason": _REASON,
+        },
+        "reason",
+    ),
+    "CouponRequest": request(
+        {
+            "percent_off": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "maximum": 100,
+            },
+            "course_id": text(),
+            "code": {"type": "string", "pattern": CODE},
+            "email": _EMAIL,
+            "max_redemptions": {"type": "integer", "minimum": 1, "maximum": 10_000_000},
+            "starts_at": _MOMENT,
+            "expires_at": _MOMENT,
+            "any_course": {"type": "boolean"},
+            "reason": _REASON,
+        },
+        "percent_off",
+        "reason",
+    ),
+    "RetentionRequest": request(
+        {"events_days": _DAYS, "jobs_days": _DAYS, "reason": _REASON}, "reason"
+    ),
+    "Due": record({"due": {"type": "boolean"}}),
+    "Requeued": record({"requeued": _COUNT}),
+    "Pruned": record({"events": _COUNT, "jobs": _COUNT}),
+    "Gate": record({"backend": _TEXT, "open": {"type": "boolean"}}),
+}
+
 SCHEMAS: dict[str, Schema] = {
     "Money": record(
         {
@@ -174,6 +320,7 @@ SCHEMAS: dict[str, Schema] = {
             },
         }
     ),
+    **ADMIN_SCHEMAS,
     "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
 }
 

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
-from .handlers import learner, machine
+from .handlers import admin, admin_changes, learner, machine
 from .routes import resources_of
 
 
-ROUTES = (*learner.ROUTES, *machine.ROUTES)
+ROUTES = (
+    *learner.ROUTES,
+    *machine.ROUTES,
+    *admin.ROUTES,
+    *admin_changes.ROUTES,
+)
 RESOURCES = resources_of(ROUTES)

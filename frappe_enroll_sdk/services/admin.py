@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ValidationError
-from ..models import Enrollment, Job, JobState, Page, Status
+from ..models import AuditEntry, Enrollment, Job, JobState, Page, Status
+from ..queue import EVENT_KIND
+from . import validate
 from .health import Stats, take_stats
 from .jobs import JobOrders
+from .lookup import Lookup, Timeline
 
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ class Admin(JobOrders):
         super().__init__(context)
         self._events = events
         self._presence, self._maintenance = presence, maintenance
+        self._lookup = Lookup(context)
 
     def stats(self) -> Stats:
         """Return capped numbers and what they mean; never a scan."""
@@ -79,8 +84,45 @@ class Admin(JobOrders):
         """Return stored payment events."""
         chosen = JobState(state) if state is not None else None
         return self._context.storage.events.list(
-            state=chosen, limit=limit, cursor=cursor
+            state=chosen, kind=EVENT_KIND, limit=limit, cursor=cursor
         )
+
+    def search(
+        self, text: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Enrollment]:
+        """Return the enrollments that an id, address, code or course names."""
+        return self._lookup.search(text, limit=limit, cursor=cursor)
+
+    def timeline(self, enrollment_id: str) -> Timeline:
+        """Return all that happened to an enrollment."""
+        return self._lookup.timeline(enrollment_id)
+
+    def audit(
+        self,
+        *,
+        subject: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[AuditEntry]:
+        """Return what operators did, newest first."""
+        return self._context.storage.audit.list(
+            subject=subject, limit=limit, cursor=cursor
+        )
+
+    def note(
+        self, actor: str, action: str, subject: str, reason: str, **detail: Any
+    ) -> None:
+        """Write an operator's action into the audit trail."""
+        entry = AuditEntry(
+            id=secrets.token_hex(12),
+            at=self._context.now(),
+            actor=validate.text(actor, "actor"),
+            action=action,
+            subject=subject,
+            reason=validate.text(reason, "reason", most=500),
+            detail=detail,
+        )
+        self._context.storage.audit.append(entry)
 
     def quarantine(
         self, *, limit: int = 50, cursor: str | None = None

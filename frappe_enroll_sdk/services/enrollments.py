@@ -69,6 +69,7 @@ class Enrollments:
         course_id: str | None = None,
         status: Status | str | None = None,
         lms_status: LMSStatus | str | None = None,
+        coupon_code: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Enrollment]:
@@ -78,6 +79,7 @@ class Enrollments:
             course_id=course_id,
             status=Status(status) if status is not None else None,
             lms_status=LMSStatus(lms_status) if lms_status is not None else None,
+            coupon_code=coupon_code,
             limit=limit,
             cursor=cursor,
         )

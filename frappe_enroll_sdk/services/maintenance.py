@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..errors import EnrollError
+from ..queue import REQUEST_KIND, REQUEST_LIFE
 
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Maintenance:
         self.tasks: dict[str, Callable[[int], int]] = {
             "jobs": self._jobs,
             "events": self._events,
+            "requests": self._requests,
             "workers": self._workers,
         }
         self._every_s = dict.fromkeys(self.tasks, EVERY_S)
@@ -88,6 +90,11 @@ class Maintenance:
     def _events(self, limit: int) -> int:
         keep = timedelta(days=self._context.settings.keep_events_days)
         return self._context.storage.events.prune(self._context.now() - keep, limit)
+
+    def _requests(self, limit: int) -> int:
+        """Forget what Idempotency-Keys of requests were answered with."""
+        before = self._context.now() - REQUEST_LIFE
+        return self._context.storage.events.forget(REQUEST_KIND, before, limit)
 
     def _workers(self, limit: int) -> int:
         return self._context.storage.workers.prune(self._context.now() - _DAY, limit)

@@ -21,10 +21,13 @@ from frappe_enroll_sdk.plugins import ALLOWED_PARAMETERS
 from frappe_enroll_sdk.settings import Settings
 from frappe_enroll_wsgi.errors import UnsupportedError
 from frappe_enroll_wsgi.openapi import codes_of, status_of
+from frappe_enroll_wsgi.routes import Area
 from frappe_enroll_wsgi.table import ROUTES
 
 
 ROOT = Path(__file__).parents[2]
+#: The routes of docs/http.md; the others stand in docs/admin.md.
+HTTP_ROUTES = [r for r in ROUTES if r.area in {Area.LEARNER, Area.MACHINE}]
 #: Variables that are read beside the settings: the TOML file's, the command line's.
 OTHER_VARIABLES = {
     "FRAPPE_ENROLL_URL_PREFIX",  # a config key of the Flask extension
@@ -283,11 +286,25 @@ def test_session_parameters_are_documented():
 def test_routes_are_documented():
     """The list of routes equals the application's table; each has a section."""
     text = page("http.md")
-    wanted = {(route.methods, route.path) for route in ROUTES}
+    wanted = {(route.methods, route.path) for route in HTTP_ROUTES}
     rows = table(text, "Methods")
     assert wanted == {(tuple(quoted(row[0])), quoted(row[1])[0]) for row in rows}
     sections = re.findall(r"^## `([A-Z|]+) ([^`]+)`", text, re.MULTILINE)
     assert wanted == {(tuple(m.split("|")), path) for m, path in sections}
+
+
+def test_admin_routes_are_documented():
+    """Each stands in the table of the admin page, with who gets in."""
+    wanted = {
+        (quoted_methods, route.path, str(route.access))
+        for route in ROUTES
+        if route not in HTTP_ROUTES
+        for quoted_methods in route.methods
+    }
+    rows = [
+        row for t in tables(page("admin.md")) if t[0][0] == "Method" for row in t[1:]
+    ]
+    assert wanted == {(quoted(m)[0], quoted(p)[0], who) for m, p, who, _ in rows}
 
 
 def sections_of_http():
@@ -297,7 +314,7 @@ def sections_of_http():
     return {(tuple(f[1].split("|")), f[2]): f[3] for f in found if f}
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+@pytest.mark.parametrize("route", HTTP_ROUTES, ids=lambda route: route.name)
 def test_codes_of_routes_are_documented(route):
     """What a route may answer stands in its section, or at the top of the page."""
     text = page("http.md")

@@ -9,10 +9,19 @@ from flask import Flask
 from werkzeug.test import Client
 
 from frappe_enroll_flask import FrappeEnroll
+from frappe_enroll_sdk.ids import hash_token
 from frappe_enroll_wsgi import create_app
 from support.world import COURSE, World
 
 
+#: Tokens of the admin surface, and the lines that the settings hold of them.
+VIEWER, OPERATOR = "fea_viewer_token_hidden", "fea_operator_token_hidden"
+ADMIN = {
+    "secret_key": "hidden-key-of-the-cookies",
+    "admin_tokens": ",".join(
+        (f"viewer:vera:{hash_token(VIEWER)}", f"operator:olga:{hash_token(OPERATOR)}")
+    ),
+}
 EMAIL, SECRET = "ada@example.com", "cron-hidden-secret"
 MONEY = {"currency": "usd"}
 
@@ -40,7 +49,7 @@ class Site:
         # Under Flask the prefix is the application's own, else it is where it hangs.
         self._root = "" if self.mount == "flask" else self.prefix
         self._path = self.prefix if self.mount == "flask" else ""
-        self.app, self.client = app, Client(validator(app))
+        self.app, self.client = app, Client(validator(app), use_cookies=False)
 
     def call(
         self,
@@ -75,6 +84,17 @@ class Site:
             {} if key is None else {"Idempotency-Key": key}
         )
         return self.call("POST", "/checkout", json=body, headers=headers)
+
+    def admin(self, method, path, token=OPERATOR, **more):
+        """Send one request to the admin API."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= more.pop("headers", {})
+        return self.call(method, f"/admin/api{path}", headers=headers, **more)
+
+    def order(self, path, token=OPERATOR, **fields):
+        """Post to the admin API, with a reason."""
+        fields = {"reason": "because"} | fields
+        return self.admin("POST", path, token, json=fields)
 
     def deliver(self, event):
         """Deliver a signed event over HTTP."""

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""The admin API, to look: numbers, lists, searches, one thing with all its past."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from frappe_enroll_sdk.errors import NotFoundError
+from frappe_enroll_sdk.models import Enrollment, Job
+from frappe_enroll_sdk.settings import describe
+
+from ..answers import answer
+from ..routes import Access, Area, Handler, Route
+from ..schemas import LMS_STATUS_QUERY, STATE_QUERY, STATUS_QUERY, text
+from . import admin_records as records
+from .orders import BACKENDS
+
+
+if TYPE_CHECKING:
+    from ..call import Call
+
+_EXPORT_PAGE = 200
+#: Cells that a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": 200}
+_PAGED = {"limit": _LIMIT, "cursor": text(500)}
+FILTERS = {
+    "email": text(),
+    "course_id": text(),
+    "status": STATUS_QUERY,
+    "lms_status": LMS_STATUS_QUERY,
+    "coupon_code": text(64),
+}
+
+
+def stats(call: Call) -> Response:
+    """Return the queue's numbers."""
+    return answer(records.plain(call.sdk.admin.stats()))
+
+
+def enrollments(call: Call) -> Response:
+    """Return enrollments: by ``q`` (whatever is at hand) or by filters."""
+    query = dict(call.query)
+    wanted = query.pop("q", None)
+    if wanted is not None:
+        paging = {name: query[name] for name in _PAGED if name in query}
+        page = call.sdk.admin.search(wanted, **paging)
+    else:
+        page = call.sdk.enrollments.list(**_upper(query))
+    return answer(records.page_json(page, records.row_json))
+
+
+def _upper(query: dict[str, Any]) -> dict[str, Any]:
+    if "coupon_code" in query:
+        query["coupon_code"] = query["coupon_code"].upper()
+    return query
+
+
+def export(call: Call) -> Response:
+    """Return enrollments as CSV, streamed page by page."""
+    lines = _csv(_rows(call))
+    first = next(lines)  # a refusal is told before the first byte
+
+    def stream() -> Iterator[str]:
+        yield first
+        yield from lines
+
+    response = Response(stream(), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = "attachment; filename=enrollments.csv"
+    return response
+
+
+def _rows(call: Call) -> Iterator[Enrollment]:
+    cursor: str | None = None
+    while True:
+        page = call.sdk.enrollments.list(
+            **_upper(dict(call.query)), limit=_EXPORT_PAGE, cursor=cursor
+        )
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _csv(rows: Iterator[Enrollment]) -> Iterator[str]:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([*records.ENROLLMENT_FIELDS, "currency"])
+    for row in rows:
+        told = records.row_json(row)
+        cells = [told[name] for name in records.ENROLLMENT_FIELDS]
+        writer.writerow([*map(_cell, cells), row.price.currency])
+        if out.tell() > 16_384:  # noqa: PLR2004  a chunk worth sending
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value["amount_minor"])
+    words = "" if value is None else str(value)
+    return f"'{words}" if words.startswith(_FORMULA) else words
+
+
+def timeline(call: Call) -> Response:
+    """Return one enrollment with all that happened to it."""
+    found = call.sdk.admin.timeline(call.arguments["enrollment_id"])
+    return answer(records.timeline_json(found))
+
+
+def quarantine(call: Call) -> Response:
+    """Return the enrollments whose payment waits for an operator."""
+    page = call.sdk.admin.quarantine(**call.query)
+    return answer(records.page_json(page, records.row_json))
+
+
+def jobs(call: Call) -> Response:
+    """Return jobs."""
+    page = call.sdk.admin.jobs(**call.query)
+    return answer(records.page_json(page, records.job_json))
+
+
+def job(call: Call) -> Response:
+    """Return one job."""
+    return _one(call, call.sdk.storage.jobs.find(call.arguments["key"]))
+
+
+def events(call: Call) -> Response:
+    """Return payment events."""
+    page = call.sdk.admin.events(**call.query)
+    return answer(records.page_json(page, records.job_json))
+
+
+def event(call: Call) -> Response:
+    """Return one payment event."""
+    return _one(call, call.sdk.storage.events.find(call.arguments["event_id"]))
+
+
+def _one(call: Call, found: Job | None) -> Response:
+    if found is None:
+        raise NotFoundError
+    return answer(records.full_job_json(found, payload=call.operator.may_change))
+
+
+def coupons(call: Call) -> Response:
+    """Return coupons, by code."""
+    page = call.sdk.coupons.list(**call.query)
+    return answer(records.page_json(page, records.coupon_json))
+
+
+def coupon(call: Call) -> Response:
+    """Return one coupon with its counts."""
+    return answer(records.coupon_json(call.sdk.coupons.get(call.arguments["code"])))
+
+
+def audit(call: Call) -> Response:
+    """Return what operators did, newest first."""
+    page = call.sdk.admin.audit(**call.query)
+    return answer(records.page_json(page, records.audit_json))
+
+
+def plugins(call: Call) -> Response:
+    """Return the installed plugins and what became of them."""
+    return answer({"items": [records.plain(i) for i in call.sdk.plugins.infos]})
+
+
+def config(call: Call) -> Response:
+    """Return the settings with their sources, secrets masked."""
+    names = ("variable", "value", "source", "meaning")
+    rows = describe(call.sdk.settings)
+    return answer({"items": [dict(zip(names, row, strict=True)) for row in rows]})
+
+
+def breaker(call: Call) -> Response:
+    """Return whether each backend's gate lets work through."""
+    gates = call.sdk.storage.gates
+    items = [{"backend": name, "open": gates.is_open(name)} for name in BACKENDS]
+    return answer({"items": items})
+
+
+def viewer(
+    name: str,
+    path: str,
+    handler: Handler,
+    schema: str,
+    about: str,
+    *codes: str,
+    query: dict[str, Any] | None = None,
+) -> Route:
+    """Return a row of the table for whoever may look."""
+    return Route(
+        name=f"api_{name}",
+        methods=("GET",),
+        path=f"/admin/api/{path}",
+        handler=handler,
+        access=Access.VIEWER,
+        area=Area.ADMIN,
+        about=about,
+        answers={200: schema},
+        query=query or {},
+        codes=codes,
+    )
+
+
+ROUTES = (
+    viewer("stats", "stats", stats, "Stats", "Return the queue's numbers."),
+    viewer(
+        "enrollments",
+        "enrollments",
+        enrollments,
+        "EnrollmentPage",
+        "Search enrollments: by `q` or by filters.",
+        query={"q": text(255), **FILTERS, **_PAGED},
+    ),
+    viewer(
+        "export",
+        "enrollments.csv",
+        export,
+        "text/csv",
+        "Export enrollments as CSV.",
+        query=FILTERS,
+    ),
+    viewer(
+        "enrollment",
+        "enrollments/<enrollment_id>",
+        timeline,
+        "Timeline",
+        "Return one enrollment with all that happened to it.",
+        "enrollment_not_found",
+    ),
+    viewer(
+        "quarantine",
+        "quarantine",
+        quarantine,
+        "EnrollmentPage",
+        "Return the enrollments whose payment waits for an operator.",
+        query=_PAGED,
+    ),
+    viewer(
+        "jobs",
+        "jobs",
+        jobs,
+        "JobPage",
+        "Return jobs.",
+        query={"state": STATE_QUERY, "kind": text(), **_PAGED},
+    ),
+    viewer("job", "jobs/<path:key>", job, "Job", "Return one job."),
+    viewer(
+        "events",
+        "events",
+        events,
+        "JobPage",
+        "Return payment events.",
+        query={"state": STATE_QUERY, **_PAGED},
+    ),
+    viewer(
+        "event",
+        "events/<event_id>",
+        event,
+        "Job",
+        "Return one payment event; its payload to operators only.",
+    ),
+    viewer(
+        "coupons",
+        "coupons",
+        coupons,
+        "CouponPage",
+        "Return coupons, by code.",
+        query={"course_id": text(), "email": text(), **_PAGED},
+    ),
+    viewer("coupon", "coupons/<code>", coupon, "Coupon", "Return one coupon."),
+    viewer(
+        "audit",
+        "audit",
+        audit,
+        "AuditPage",
+        "Return what operators did, newest first.",
+        query={"subject": text(255), **_PAGED},
+    ),
+    viewer("plugins", "plugins", plugins, "Items", "Return the installed plugins."),
+    viewer("config", "config", config, "Items", "Return the settings, masked."),
+    viewer("breaker", "breaker", breaker, "Items", "Return each backend's gate."),
+)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""
+What operators change, each written into the audit trail with actor and reason.
+
+The admin API and the dashboard call these; nothing else changes anything for them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from frappe_enroll_sdk.errors import NotFoundError, ValidationError
+from frappe_enroll_sdk.models import Coupon, Enrollment, GatePolicy, Job
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk import EnrollSDK
+
+    from ..access import Operator
+
+VERBS = ("revoke", "reinstate", "accept", "dismiss")
+BACKENDS = ("lms", "payments")
+
+
+class Orders:
+    """The orders of one operator over one SDK."""
+
+    def __init__(self, sdk: EnrollSDK, who: Operator) -> None:
+        self._sdk, self._actor = sdk, who.name
+
+    def enrollment(self, verb: str, enrollment_id: str, reason: str) -> Enrollment:
+        """Speak a word on an enrollment: one of `VERBS`."""
+        if verb not in VERBS:
+            raise NotFoundError
+        row: Enrollment = getattr(self._sdk.enrollments, verb)(
+            enrollment_id, self._actor, reason
+        )
+        return row
+
+    def retry(self, name: str, reason: str) -> None:
+        """Make a job due now: by its key, an event's id or an enrollment's id."""
+        self._sdk.admin.retry(name, actor=self._actor, reason=reason)
+
+    def bury(self, name: str, reason: str) -> None:
+        """End a job that waits as dead."""
+        self._sdk.admin.bury(name, actor=self._actor, reason=reason)
+
+    def requeue(self, limit: int, kind: str | None, reason: str) -> int:
+        """Make dead jobs due now; return how many."""
+        return self._sdk.admin.requeue(
+            limit, kind=kind, actor=self._actor, reason=reason
+        )
+
+    def replay(self, event_id: str, reason: str) -> Job:
+        """Give a stored event its effect again."""
+        event = self._sdk.admin.replay_event(event_id)
+        self._note("replay_event", event_id, reason)
+        return event
+
+    def create_coupon(self, terms: dict[str, Any], reason: str) -> Coupon:
+        """Create a coupon."""
+        for name in ("starts_at", "expires_at"):
+            if terms.get(name):
+                terms[name] = _moment(terms[name], name)
+        coupon = self._sdk.coupons.create(**terms)
+        self._note("create_coupon", coupon.code, reason)
+        return coupon
+
+    def disable_coupon(self, code: str, reason: str) -> Coupon:
+        """Disable a coupon."""
+        self._sdk.coupons.disable(code)
+        self._note("disable_coupon", code.upper(), reason)
+        return self._sdk.coupons.get(code)
+
+    def prune(self, events_days: int, jobs_days: int, reason: str) -> tuple[int, int]:
+        """Null old events' payloads and drop old done jobs; return both counts."""
+        counts = self._sdk.admin.prune(
+            events_older_than=timedelta(days=events_days),
+            jobs_older_than=timedelta(days=jobs_days),
+        )
+        self._note("prune", "store", reason, events=counts[0], jobs=counts[1])
+        return counts
+
+    def probe(self, backend: str, reason: str) -> bool:
+        """Ask a backend now and tell its breaker; return whether it works."""
+        if backend not in BACKENDS:
+            raise NotFoundError
+        works = self._sdk.ping()[backend] == "ok"
+        settings = self._sdk.settings
+        policy = GatePolicy(closed_s=settings.gate_closed_s)
+        now = self._sdk.clock.now()
+        self._sdk.storage.gates.report(backend, ok=works, now=now, policy=policy)
+        self._note("probe_backend", backend, reason, works=works)
+        return works
+
+    def _note(self, action: str, subject: str, reason: str, **detail: Any) -> None:
+        self._sdk.admin.note(self._actor, action, subject, reason, **detail)
+
+
+def _moment(text: str, field: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValidationError(f"{field}: is not a moment", field=field) from error
+    return moment

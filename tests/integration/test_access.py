@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: MIT
+"""The access table: every route, every kind of caller, from the table of routes."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from support.site import ADMIN, OPERATOR, SECRET, VIEWER, Site
+
+from frappe_enroll_sdk import hookimpl
+from frappe_enroll_sdk.ids import hash_token
+from frappe_enroll_wsgi import ROUTES, cookies
+from frappe_enroll_wsgi.routes import Access, Area
+
+
+IN, UNKNOWN, ROLE, FOREIGN, TOKEN = "in", 401, "forbidden", "cross_site", "token"
+#: What each rule says to each caller. A rule that is not here fails every test of it.
+TABLE = {
+    Access.PUBLIC: dict.fromkeys(
+        ("none", "wrong", "viewer", "operator", "cookie", "cross"), IN
+    ),
+    Access.PROVIDER: dict.fromkeys(
+        ("none", "wrong", "viewer", "operator", "cookie", "cross"), "signature"
+    ),
+    Access.LEARNER: dict.fromkeys(
+        ("none", "wrong", "viewer", "operator", "cookie", "cross"), TOKEN
+    ),
+    Access.CRON: dict.fromkeys(
+        ("none", "wrong", "viewer", "operator", "cookie", "cross"), UNKNOWN
+    ),
+    Access.VIEWER: {
+        "none": UNKNOWN,
+        "wrong": UNKNOWN,
+        "viewer": IN,
+        "operator": IN,
+        "cookie": IN,
+        "cross": IN,
+    },
+    Access.OPERATOR: {
+        "none": UNKNOWN,
+        "wrong": UNKNOWN,
+        "viewer": ROLE,
+        "operator": IN,
+        "cookie": IN,
+        "cross": FOREIGN,
+    },
+}
+CALLERS = list(TABLE[Access.PUBLIC])
+#: Routes with the method that they are asked by, where it matters who asks.
+ASKED = [(route, method) for route in ROUTES for method in route.methods]
+
+
+def headers_of(caller, now_s):
+    """Return the headers of a caller."""
+    tokens = {"wrong": "fea_wrong", "viewer": VIEWER, "operator": OPERATOR}
+    if caller in tokens:
+        return {"Authorization": f"Bearer {tokens[caller]}"}
+    if caller == "none":
+        return {}
+    value = cookies.write(hash_token(OPERATOR), now_s + 60, ADMIN["secret_key"])
+    site = {"cookie": "same-origin", "cross": "cross-site"}[caller]
+    return {"Cookie": f"{cookies.NAME}={value}", "Sec-Fetch-Site": site}
+
+
+def path_of(route):
+    """Return a path of the route with names in its places."""
+    parts = route.path.replace("<path:", "<").split("/")
+    names = {"<provider>": "fake", "<backend>": "lms"}
+    return "/".join(
+        names.get(part, "some") if part.startswith("<") else part for part in parts
+    )
+
+
+@pytest.fixture(scope="module", params=["wsgi", "flask"])
+def site(request):
+    """Return a site whose admin surface is on."""
+    return Site("/enroll", mount=request.param, **ADMIN)
+
+
+def outcome_of(site, route, method, caller):
+    """Return what becomes of a caller."""
+    headers = headers_of(caller, int(site.world.clock.now().timestamp()))
+    more = {"json": {"reason": "because"}} if route.body else {}
+    answer = site.call(method, path_of(route), headers=headers, **more)
+    if route.area is Area.DASHBOARD and "sign-in" in answer.headers.get("Location", ""):
+        return UNKNOWN
+    if answer.status_code == 401:
+        return UNKNOWN
+    code = answer.json.get("code") if answer.is_json else None
+    refusals = {ROLE, FOREIGN, TOKEN, "signature"}
+    return code if code in refusals else IN
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize(
+    ("route", "method"), ASKED, ids=lambda v: v if isinstance(v, str) else v.name
+)
+def test_caller_gets_what_the_rule_says(site, route, method, caller):
+    """Default deny: whoever the rule does not let in stays outside."""
+    assert outcome_of(site, route, method, caller) == TABLE[route.access][caller]
+
+
+def test_every_change_needs_an_operator():
+    """Whatever an operator changes is a POST with the operator's rule."""
+    for route in ROUTES:
+        if route.area in {Area.ADMIN, Area.DASHBOARD}:
+            changes = route.methods != ("GET",)
+            public = route.access is Access.PUBLIC
+            assert changes == (route.access is Access.OPERATOR) or public, route.name
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_surface_without_a_token_is_off(caller):
+    """No token, no plugin: 404 for everybody, whatever they bring."""
+    site = Site()
+    now_s = int(site.world.clock.now().timestamp())
+    for route in ROUTES:
+        if route.area is Area.ADMIN:
+            for method in route.methods:
+                answer = site.call(
+                    method, path_of(route), headers=headers_of(caller, now_s)
+                )
+                assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+
+
+def test_cron_lets_its_secret_in():
+    """The one that the table leaves out."""
+    bearer = {"Authorization": f"Bearer {SECRET}"}
+    assert Site().call("POST", "/cron/run", headers=bearer).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "https://evil.example.com"},
+        {"Origin": "null"},
+        {},
+    ],
+    ids=str,
+)
+def test_cookie_changes_nothing_for_another_site(headers):
+    """Scenario 30: a form of another page; a browser that says nothing is not ours."""
+    site = Site(**ADMIN)
+    value = cookies.write(hash_token(OPERATOR), 2**40, ADMIN["secret_key"])
+    headers = {"Cookie": f"{cookies.NAME}={value}"} | headers
+    fields = {"reason": "because"}
+    answer = site.call("POST", "/admin/api/jobs/requeue", headers=headers, json=fields)
+    assert (answer.status_code, answer.json["code"]) == (403, "cross_site")
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin", "allowed"),
+    [
+        ("https://shop.example.com/enroll", "https://shop.example.com", True),
+        ("https://shop.example.com/enroll", "http://enroll.example.com", False),
+        ("", "http://enroll.example.com", True),
+        ("", "https://shop.example.com", False),
+    ],
+)
+def test_origin_of_an_older_browser_must_be_ours(public_url, origin, allowed):
+    """By the public URL where there is one, never by a Host header then."""
+    site = Site(**ADMIN, public_url=public_url)
+    value = cookies.write(hash_token(OPERATOR), 2**40, ADMIN["secret_key"])
+    headers = {"Cookie": f"{cookies.NAME}={value}", "Origin": origin}
+    answer = site.call(
+        "POST", "/admin/api/jobs/requeue", headers=headers, json={"reason": "because"}
+    )
+    assert (answer.status_code == 200) is allowed
+
+
+def test_forged_or_old_cookie_is_none():
+    """Another key, another hash, a later end, a part of it: all unsigned."""
+    site = Site(**ADMIN)
+    now_s = int(site.world.clock.now().timestamp())
+    key, digest = ADMIN["secret_key"], hash_token(OPERATOR)
+    good = cookies.write(digest, now_s + 60, key)
+    until, _, signature = good.partition(".")[0], digest, good.rpartition(".")[2]
+    values = [
+        cookies.write(digest, now_s + 60, "another-key-of-cookies"),
+        cookies.write(digest, now_s, key),
+        cookies.write(hash_token("fea_unknown"), now_s + 60, key),
+        f"{int(until) + 9}.{digest}.{signature}",
+        f"{until}.{hash_token(VIEWER)}.{signature}",
+        good[:-1],
+        "",
+        "..",
+        "é.ü.ö",
+    ]
+    for value, path in itertools.product(values, ("/admin/api/stats",)):
+        cookie = {"Cookie": f"{cookies.NAME}={value}".encode().decode("latin-1")}
+        assert site.call("GET", path, headers=cookie).status_code == 401, value
+    cookie = {"Cookie": f"{cookies.NAME}={good}"}
+    assert site.call("GET", "/admin/api/stats", headers=cookie).status_code == 200
+
+
+def test_cookie_ends_with_its_token():
+    """A token that is taken out of the settings takes its sign-ins along."""
+    rotated = {**ADMIN, "admin_tokens": ADMIN["admin_tokens"].split(",")[0]}
+    value = cookies.write(hash_token(OPERATOR), 2**40, ADMIN["secret_key"])
+    cookie = {"Cookie": f"{cookies.NAME}={value}"}
+    assert Site(**ADMIN).call("GET", "/admin/api/stats", headers=cookie).json
+    gone = Site(**rotated).call("GET", "/admin/api/stats", headers=cookie)
+    assert gone.status_code == 401
+
+
+class HostLogin:
+    """A plugin that lets the host's users in."""
+
+    @hookimpl
+    def authenticate_admin(self, environ):
+        """Name the user of the host's session."""
+        return {"ada": "ada", "vera": ("vera", "viewer")}.get(
+            environ.get("HTTP_X_HOST_USER")
+        )
+
+
+def test_login_of_the_host_is_asked():
+    """With its role, audited under its name, and only from our own pages."""
+    site = Site(plugins=[HostLogin()])
+    same = {"Sec-Fetch-Site": "same-origin"}
+    fields = {"reason": "because"}
+
+    def order(**headers):
+        return site.call("POST", "/admin/api/retention", headers=headers, json=fields)
+
+    ada, vera = {"X-Host-User": "ada"}, {"X-Host-User": "vera"}
+    assert order().status_code == 401
+    assert order(**ada).json["code"] == "cross_site"
+    assert order(**vera, **same).json["code"] == "forbidden"
+    assert order(**ada, **same).status_code == 200
+    (entry,) = site.sdk.admin.audit().items
+    assert (entry.actor, entry.reason) == ("ada", "because")
+    stats = site.call("GET", "/admin/api/stats", headers=vera)
+    assert stats.status_code == 200

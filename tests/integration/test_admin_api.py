@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""The admin API: what operators see, and what they mend."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from support.site import ADMIN, EMAIL, OPERATOR, VIEWER, Site, check_problem
+from support.world import COURSE
+
+from frappe_enroll_sdk.errors import BackendRejectedError
+from frappe_enroll_sdk.money import Money
+
+
+@pytest.fixture
+def site():
+    """Return a site whose admin surface is on."""
+    return Site(**ADMIN)
+
+
+@pytest.fixture
+def paid(site):
+    """Return a site with one learner who has paid with a coupon, and the row."""
+    code = site.world.coupon(50)
+    made = site.checkout(coupon_code=code, full_name="Ada L").json
+    site.deliver(site.world.pay(made["enrollment_id"]))
+    (row,) = site.world.rows()
+    return site, row
+
+
+def ids(answer):
+    """Return the ids of a page."""
+    assert answer.status_code == 200, answer.text
+    return [item["id"] for item in answer.json["items"]]
+
+
+def test_search_finds_by_whatever_is_at_hand(paid):
+    """Id, session, payment, event, e-mail in any case, code, course."""
+    site, row = paid
+    event = site.world.events[0].id
+    site.checkout(email="bob@example.com")
+    for text in (row.id, row.session_id, row.payment_id, event, EMAIL.upper()):
+        assert ids(site.admin("GET", "/enrollments", query={"q": text})) == [row.id]
+    code = row.coupon_code.lower()
+    assert ids(site.admin("GET", "/enrollments", query={"q": code})) == [row.id]
+    course = site.admin("GET", "/enrollments", query={"q": COURSE})
+    assert len(ids(course)) == 2
+    for text in ("enr_none", "cs_none", "pi_none", "evt_none", "no@x.org", "NONE"):
+        assert ids(site.admin("GET", "/enrollments", query={"q": text})) == []
+
+
+def test_filters_and_cursor_page_through(site):
+    """Every row once; filters hold together."""
+    for number in range(5):
+        site.checkout(email=f"l{number}@example.com")
+    query, seen = {"limit": 2, "course_id": COURSE}, []
+    while True:
+        page = site.admin("GET", "/enrollments", query=query)
+        seen += ids(page)
+        if page.json["next_cursor"] is None:
+            break
+        query["cursor"] = page.json["next_cursor"]
+    assert len(seen) == len(set(seen)) == 5
+    one = {"email": "l3@example.com", "status": "awaiting_payment"}
+    assert len(ids(site.admin("GET", "/enrollments", query=one))) == 1
+    assert ids(site.admin("GET", "/enrollments", query={"status": "enrolled"})) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"status": "none"},
+        {"limit": 0},
+        {"limit": 201},
+        {"limit": "ten"},
+        {"cursor": "nonsense"},
+        {"stat": "enrolled"},
+        {"q": "x" * 256},
+        {"email": "nobody"},
+    ],
+    ids=str,
+)
+def test_query_that_is_none_is_refused(site, query):
+    """A filter with a slip of the pen never means "everything"."""
+    answer = site.admin("GET", "/enrollments", query=query)
+    assert (answer.status_code, answer.json["code"]) == (400, "validation")
+
+
+def test_timeline_tells_what_happened(paid):
+    """Coupon, session, event, tries, operators' words: in order, nothing secret."""
+    site, row = paid
+    site.order(f"/enrollments/{row.id}/revoke", reason="asked by mail")
+    told = site.admin("GET", f"/enrollments/{row.id}").json
+    titles = [moment["title"] for moment in told["moments"]]
+    for title in ("opened", "reserved", "paid", "enrolled", "revoked"):
+        assert title in titles
+    moments = [moment["at"] for moment in told["moments"]]
+    assert moments == sorted(moments)
+    (event,) = told["events"]
+    assert (event["state"], event["deliveries"]) == ("done", 1)
+    assert told["coupon"]["redeemed"] == 1
+    assert told["seat"]["state"] == "redeemed"
+    assert [job["kind"] for job in told["jobs"]] == ["sync"]
+    (audit,) = [m for m in told["moments"] if m["kind"] == "audit"]
+    assert (audit["subject"], audit["text"]) == ("olga", "asked by mail")
+    for secret in (row.token_hash, row.payment_url, "token_hash"):
+        assert secret not in site.admin("GET", f"/enrollments/{row.id}").text
+
+
+def test_timeline_shows_the_cause_of_a_dead_job(site):
+    """The words that an operator needs, and the way out."""
+    error = BackendRejectedError("course x is not published: publish it")
+    site.world.lms.faults.add("insert_enrollment", error)
+    made = site.checkout(coupon_code=site.world.coupon(100)).json
+    path = f"/enrollments/{made['enrollment_id']}"
+    told = site.admin("GET", path).json
+    assert told["enrollment"]["lms_status"] == "dead"
+    (lost,) = [m for m in told["moments"] if m["kind"] == "try"]
+    assert "publish it" in lost["text"]
+    assert site.order(f"{path}/retry").json == {"due": True}
+    site.sdk.run_jobs()
+    site.world.clock.advance(130)  # the look after a refused insert
+    site.sdk.run_jobs()
+    assert site.admin("GET", path).json["enrollment"]["status"] == "enrolled"
+
+
+def test_export_streams_every_row(site):
+    """All pages, the filters, and no cell that a spreadsheet would run."""
+    for number in range(3):
+        site.checkout(email=f"l{number}@example.com", full_name="=cmd()")
+    answer = site.admin("GET", "/enrollments.csv", query={"course_id": COURSE})
+    assert answer.content_type == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    emails = {row["email"] for row in rows}
+    assert emails == {f"l{number}@example.com" for number in range(3)}
+    assert {row["full_name"] for row in rows} == {"'=cmd()"}
+    assert {(row["price"], row["currency"]) for row in rows} == {("4900", "usd")}
+    none = site.admin("GET", "/enrollments.csv", query={"status": "enrolled"})
+    assert len(none.text.splitlines()) == 1
+    bad = site.admin("GET", "/enrollments.csv", query={"email": "nobody"})
+    assert bad.status_code == 400
+
+
+def test_payload_of_an_event_is_for_operators(paid):
+    """A viewer sees that it came, not what it says."""
+    site, _ = paid
+    key = site.world.events[0].id
+    seen = site.admin("GET", f"/events/{key}", VIEWER).json
+    assert seen["payload"] is None
+    assert site.admin("GET", f"/events/{key}", OPERATOR).json["payload"]["body"]
+    assert [e["key"] for e in site.admin("GET", "/events").json["items"]] == [key]
+    assert site.admin("GET", "/events/evt_none").status_code == 404
+
+
+def test_records_of_requests_are_no_events(site):
+    """What Idempotency-Key keeps does not stand among payments."""
+    site.checkout(key="key-1")
+    assert site.admin("GET", "/events").json["items"] == []
+
+
+def test_replay_doubles_nothing(paid):
+    """The same event again: the same row, one enrolment."""
+    site, row = paid
+    key = site.world.events[0].id
+    assert site.order(f"/events/{key}/replay").json["state"] == "done"
+    assert len(site.world.lms.rows_of(EMAIL, COURSE)) == 1
+    assert site.order("/events/evt_none/replay").status_code == 404
+    assert site.world.rows()[0].version == row.version
+
+
+def test_dead_jobs_are_retried_and_requeued(site):
+    """One by its key, all in bulk; a key that is none is a 404."""
+    codes = [site.world.coupon(100) for _ in range(2)]
+    error = BackendRejectedError("not published")
+    site.world.lms.faults.add("insert_enrollment", error, times=2)
+    for number, code in enumerate(codes):
+        site.checkout(email=f"l{number}@example.com", coupon_code=code)
+    dead = site.admin("GET", "/jobs", query={"state": "dead"}).json["items"]
+    assert len(dead) == 2
+    shown = site.admin("GET", f"/jobs/{dead[0]['key']}", VIEWER).json
+    assert shown["payload"] is None
+    assert shown["errors"][0]["cause"]
+    assert site.order(f"/jobs/{dead[0]['key']}/retry").json == {"due": True}
+    assert site.order("/jobs/none/retry").status_code == 404
+    assert site.order("/jobs/requeue", limit=5).json == {"requeued": 1}
+    actions = [entry.action for entry in site.sdk.admin.audit().items]
+    assert sorted(actions) == ["requeue_jobs", "retry_job"]
+    site.sdk.run_jobs()
+    assert site.admin("GET", "/jobs", query={"state": "dead"}).json["items"] == []
+
+
+def test_coupons_are_made_and_disabled(site):
+    """With their terms; a percentage is exact."""
+    made = site.order("/coupons", percent_off=33.3, course_id=COURSE, max_redemptions=3)
+    assert made.status_code == 201
+    code = made.json["code"]
+    assert (made.json["percent_off"], made.json["max_redemptions"]) == ("33.3", 3)
+    assert site.order(f"/coupons/{code}/disable").json["disabled"] is True
+    assert site.admin("GET", f"/coupons/{code}").json["disabled"] is True
+    (only,) = site.admin("GET", "/coupons").json["items"]
+    assert only["code"] == code
+    assert site.order("/coupons/NO-SUCH/disable").status_code == 404
+    for terms in (
+        {"percent_off": 0, "course_id": COURSE},
+        {"percent_off": 50},
+        {"percent_off": 50, "any_course": True, "expires_at": "soon"},
+        {"percent_off": 50, "any_course": True, "expires_at": "2030-01-01T00:00:00"},
+    ):
+        check = site.order("/coupons", **terms)
+        assert (check.status_code, check.json["code"]) == (400, "validation"), terms
+
+
+def test_quarantine_has_two_ways_out(site):
+    """Accept enrolls; dismiss ends; both are told why."""
+    rows = []
+    for number in range(2):
+        made = site.checkout(email=f"l{number}@example.com").json
+        forged = site.world.pay(made["enrollment_id"], amount=Money(1, "usd"))
+        site.deliver(forged)
+        rows.append(made["enrollment_id"])
+    held = site.admin("GET", "/quarantine").json["items"]
+    assert {item["id"] for item in held} == set(rows)
+    assert {item["reason"] for item in held} == {"amount_mismatch"}
+    accepted = site.order(f"/enrollments/{rows[0]}/accept").json
+    assert accepted["status"] in {"confirmed", "enrolled"}
+    dismissed = site.order(f"/enrollments/{rows[1]}/dismiss").json
+    assert dismissed["status"] not in {"on_hold", "confirmed", "enrolled"}
+    again = site.order(f"/enrollments/{rows[1]}/accept")
+    check_problem(again, 409, "transition")
+
+
+def test_every_change_is_audited_with_actor_and_reason(paid):
+    """Who, what, on what, why; without a reason nothing happens."""
+    site, row = paid
+    code = row.coupon_code
+    orders = [
+        (f"/enrollments/{row.id}/revoke", {}),
+        (f"/enrollments/{row.id}/reinstate", {}),
+        (f"/events/{site.world.events[0].id}/replay", {}),
+        ("/coupons", {"percent_off": 10, "course_id": COURSE}),
+        (f"/coupons/{code}/disable", {}),
+        ("/retention", {"events_days": 60}),
+        ("/breaker/lms/probe", {}),
+    ]
+    for number, (path, fields) in enumerate(orders):
+        site.world.clock.advance(1)
+        assert site.order(path, reason="").status_code == 400
+        assert site.order(path, reason="  ").status_code == 400
+        answer = site.order(path, reason=f"reason {number}", **fields)
+        assert answer.status_code < 300, answer.text
+    audit = site.admin("GET", "/audit", VIEWER).json["items"]
+    assert [entry["reason"] for entry in reversed(audit)] == [
+        f"reason {number}" for number in range(len(orders))
+    ]
+    assert {entry["actor"] for entry in audit} == {"olga"}
+    mine = site.admin("GET", "/audit", query={"subject": row.id}).json["items"]
+    assert [entry["action"] for entry in mine] == ["reinstated", "revoked"]
+
+
+def test_breaker_is_shown_and_probed(site):
+    """A closed gate opens when its backend answers, and stays closed when not."""
+    site.world.lms.is_down = True
+    assert site.order("/breaker/lms/probe").json == {"backend": "lms", "open": False}
+    told = {
+        g["backend"]: g["open"] for g in site.admin("GET", "/breaker").json["items"]
+    }
+    assert told == {"lms": False, "payments": True}
+    site.world.lms.is_down = False
+    assert site.order("/breaker/lms/probe").json == {"backend": "lms", "open": True}
+    assert site.order("/breaker/none/probe").status_code == 404
+
+
+def test_config_and_plugins_are_told_without_secrets(site):
+    """Masked, with where each value comes from."""
+    config = site.admin("GET", "/config", VIEWER)
+    values = {item["variable"]: item["value"] for item in config.json["items"]}
+    assert values["FRAPPE_ENROLL_SECRET_KEY"] == "***"
+    assert ADMIN["secret_key"] not in config.text
+    assert site.admin("GET", "/plugins", VIEWER).json == {"items": []}
+
+
+def test_stats_are_told(paid):
+    """The queue's numbers as the SDK has them."""
+    site, _ = paid
+    told = site.admin("GET", "/stats", VIEWER).json
+    assert told["gates"] == {"lms": True, "payments": True}
+    assert told["events"]["counts"]["done"] == 1
