@@ -99,16 +99,16 @@ def test_marked_blocks_are_found():
 
 
 @pytest.mark.parametrize("block", blocks("pytest"))
-def test_pytest_block_passes(block, tmp_path):
+def test_pytest_block_passes(block, db_folder):
     """A block that is marked pytest is a test file that passes."""
-    file = tmp_path / "test_block.py"
+    file = db_folder / "test_block.py"
     file.write_text(block, encoding="utf-8")
     # Races take long, and the suites' own runs have them.
     chosen = ["-k", "not race and not processes"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen]
     done = subprocess.run(
-        [*command, str(file)],
-        cwd=tmp_path,
+        [*command, f"--basetemp={db_folder / 'temp'}", str(file)],
+        cwd=db_folder,
         capture_output=True,
         text=True,
         timeout=100,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 
@@ -48,3 +49,16 @@ def test_demo_that_does_not_hold_ends_with_1(monkeypatch):
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["ok"] is False
     assert told["scenarios"][0]["observed"] == {"rows": 2}
+
+
+def test_demo_leaves_the_logs_as_they_were(monkeypatch):
+    """Its hush ends with it, also where a check fails."""
+    from click.testing import CliRunner  # noqa: PLC0415  only here
+
+    from frappe_enroll_cli.demo import command  # noqa: PLC0415  only here
+
+    monkeypatch.setattr(command, "SCENARIOS", [])
+    logger = logging.getLogger("frappe_enroll_sdk")
+    before = logger.level
+    assert CliRunner().invoke(command.demo, ["--once"]).exit_code == 0
+    assert logger.level == before

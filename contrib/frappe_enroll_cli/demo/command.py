@@ -7,6 +7,8 @@ import json
 import logging
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -22,11 +24,12 @@ from .stage import Stage
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def demo(*, once: bool, as_json: bool) -> None:
     """Play the whole path on loopback and check the outcome on all three sides."""
-    # The faults of the play are expected: their log lines would drown the story.
-    logging.getLogger("frappe_enroll_sdk").setLevel(logging.CRITICAL)
-    logging.getLogger("frappe_enroll_wsgi").setLevel(logging.CRITICAL)
     talk = Console(stderr=True, highlight=False)
-    with tempfile.TemporaryDirectory() as folder, Stage(Path(folder)) as stage:
+    with (
+        _quiet_logs(),
+        tempfile.TemporaryDirectory() as folder,
+        Stage(Path(folder)) as stage,
+    ):
         results = [
             _play(stage, talk, number, name, scenario)
             for number, (name, scenario) in enumerate(SCENARIOS, 1)
@@ -40,6 +43,22 @@ def demo(*, once: bool, as_json: bool) -> None:
             _stay(stage)
     if not ok:
         raise SystemExit(1)
+
+
+@contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Hush the faults of the play: they are expected, and would drown the story."""
+    levels = {
+        logger: logger.level
+        for logger in map(logging.getLogger, ("frappe_enroll_sdk", "frappe_enroll_wsgi"))
+    }
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _play(

@@ -201,6 +201,8 @@ def lms_outage(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     stage.press_pay(answer["payment_url"])
     during = stage.wait_status(answer["enrollment_id"], "confirmed")
     owed = stage.lms_rows("radia@example.com")
+    # Back too early, it would be up again when the failed try asks whose fault it was.
+    stage.wait(lambda: not stage.sdk.storage.gates.is_open("lms"))
     stage.lms.start()
     stage.clock.advance(120)
     say("the LMS is back; the clock moves on by two minutes, nobody sleeps")
