@@ -34,16 +34,19 @@ class Fault:
 
 
 class FaultPlan:
-    """The planned faults of one server. Thread-safe."""
+    """The planned faults of one server, of the kinds that it knows. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, *kinds: str) -> None:
+        self._kinds = kinds
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         #: Set to let every hanging request go on.
         self.released = threading.Event()
 
     def add(self, fault: Fault) -> Fault:
-        """Plan a fault."""
+        """Plan a fault; a kind that there is not would quietly be another one."""
+        if fault.kind not in self._kinds:
+            raise ValueError(f"{fault.kind}: this server's faults are {self._kinds}")
         with self._lock:
             self.released.clear()
             self._faults.append(fault)

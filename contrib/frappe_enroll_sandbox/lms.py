@@ -24,6 +24,10 @@ from .server import DropConnection, LoopbackServer
 _HANG_S = 60.0
 _PAGE = "<!doctype html><title>{title}</title><h1>{title}</h1>"
 _DEFAULT_PAGE_LENGTH = 20
+_KINDS = (
+    *("html", "error", "redirect", "hang", "latency", "drip", "reset", "throttled"),
+    *("empty", "error_body", "commit_then_timeout", "commit_then_500", "commit_later"),
+)
 
 
 class LMSSandbox(LoopbackServer):
@@ -51,7 +55,7 @@ class LMSSandbox(LoopbackServer):
         self.site = LMSSite(self.clock)
         self.host = ""
         self.tracebacks = True
-        self.faults = FaultPlan()
+        self.faults = FaultPlan(*_KINDS)
         self.requests: list[tuple[str, str]] = []
         self._lock = threading.Lock()
 

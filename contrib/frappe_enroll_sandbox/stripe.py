@@ -26,6 +26,10 @@ from .stripe_webhooks import Webhooks
 
 #: How long "hang" keeps a request unless it says otherwise.
 _HANG_S = 60.0
+_KINDS = (
+    *("status", "hang", "latency", "reset"),
+    *("commit_then_timeout", "commit_then_500"),
+)
 
 
 @attrs.frozen
@@ -76,7 +80,7 @@ class StripeSandbox(LoopbackServer):
         self.account = StripeAccount(self.clock, lambda name: f"{self.url}/pay/{name}")
         self.webhooks = Webhooks(self.clock)
         self.account.on_event = self.webhooks.send
-        self.faults = FaultPlan()
+        self.faults = FaultPlan(*_KINDS)
         self.requests: list[SeenRequest] = []
         self._answers: dict[str, _Answer] = {}
         self._lock = threading.Lock()

@@ -78,6 +78,7 @@ class FencedSession(requests.Session):
             _read(response, ends)
         except requests.exceptions.RequestException as error:
             sent = not _never_connected(error)
+            _hide_words(error)
             raise LMSUnavailableError(
                 f"the LMS can't be reached ({type(error).__name__})", unclear=sent
             ) from error
@@ -100,6 +101,19 @@ class FencedSession(requests.Session):
         if verdict.meaning is Meaning.PERMANENT:
             raise RefusedStatusError(verdict.cause, response.status_code, exc_type)
         raise error_of(verdict, _retry_after(response))
+
+
+def _hide_words(error: BaseException) -> None:
+    """
+    Take the words out of an error and of what it came from; their classes stay.
+
+    They hold the URL that was called, and with it a learner's address; whoever logs
+    our error with its causes would log that too.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        seen.args = (f"({type(seen).__name__})",)
+        seen = seen.__cause__ or seen.__context__
 
 
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -142,6 +142,8 @@ def _make_engine(url: URL) -> Engine:
         pool_size=8,
         max_overflow=64,
         pool_timeout=BUSY_TIMEOUT_S,
+        # Its errors are the causes of ours, and parameters are learners' addresses.
+        hide_parameters=True,
     )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from support.flows import FLOWS
+from support.size import step_of
 from support.world import World
 
 from frappe_enroll_sdk.errors import EnrollError
@@ -22,9 +23,9 @@ def new_world(request, db_folder):
 
     def make(**settings):
         if request.param == "memory":
-            return World(**settings)
+            return World(probed=True, **settings)
         path = db_folder / f"{next(count)}.sqlite3"
-        return World(lambda: SQLStorage(f"sqlite:///{path}"), **settings)
+        return World(lambda: SQLStorage(f"sqlite:///{path}"), probed=True, **settings)
 
     return make
 
@@ -51,14 +52,19 @@ def test_crash_at_every_call(flow, lost_answer, new_world):
     world.let_time_pass()
     world.check_promises()
     assert len(counted.calls) > 3
-    for k in range(1, len(counted.calls) + 1):
+    # In memory every call is the last once; on a file all are with the full size.
+    step, first = 1, 1
+    if world.open_storage is not None:
+        step, first = step_of(len(counted.calls), small=9)
+    for k in range(first, len(counted.calls) + 1, step):
         for redelivered in (True, False):
             plan = CrashPlan(k, lost_answer=lost_answer)
             world = start(flow, new_world, plan)
             assert plan.dead, f"no {k}th call"
-            if redelivered:
-                world.redeliver_all(world.sdk())
             try:
+                if redelivered:
+                    world.redeliver_all(world.sdk())
+                    world.pay_all_that_is_open()
                 world.let_time_pass()
                 world.check_promises()
             except (AssertionError, EnrollError) as error:

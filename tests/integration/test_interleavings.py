@@ -28,6 +28,11 @@ class Scene:
     percent: int = 50
 
 
+def probed_world() -> World:
+    """Return a world in memory whose plugin jobs are counted."""
+    return World(probed=True)
+
+
 def sdk_of(world, actor) -> EnrollSDK:
     """Return an SDK whose every call waits for the actor's turn."""
 
@@ -40,6 +45,7 @@ def sdk_of(world, actor) -> EnrollSDK:
         payments=tap(world.payments, "payments"),
         lms=tap(world.lms, "lms"),
         clock=world.clock,
+        plugins=world.plugins,
         discover=False,
     )
 
@@ -205,7 +211,7 @@ def count(scene, new_world, *, second_first):
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
 def test_two_callers_interleaved_at_every_pair_of_calls(scene):
     """Whatever the order of their calls: every promise holds at rest."""
-    sizes = [count(scene, World, second_first=order) for order in (False, True)]
+    sizes = [count(scene, probed_world, second_first=order) for order in (False, True)]
     most_first = max(size[0] for size in sizes)
     most_second = max(size[1] for size in sizes)
     assert most_first > 2
@@ -216,7 +222,7 @@ def test_two_callers_interleaved_at_every_pair_of_calls(scene):
             for second_ends_first in (False, True):
                 play(
                     scene,
-                    World,
+                    probed_world,
                     cut_first,
                     cut_second,
                     second_ends_first=second_ends_first,
@@ -230,7 +236,7 @@ def test_two_callers_interleaved_on_a_file(scene, db_folder):
 
     def new_world():
         path = db_folder / f"{next(names)}.sqlite3"
-        return World(lambda: SQLStorage(f"sqlite:///{path}"))
+        return World(lambda: SQLStorage(f"sqlite:///{path}"), probed=True)
 
     firsts, seconds = count(scene, new_world, second_first=False)
     step_1, begin_1 = step_of(firsts, small=times(3, 12))
@@ -243,7 +249,7 @@ def test_two_callers_interleaved_on_a_file(scene, db_folder):
 def test_rollback_that_loses_its_write_frees_no_seat():
     """It has read the row before the checkout went on, and acts on it afterwards."""
     scene = next(scene for scene in SCENES if scene.name == "slow checkout × rollback")
-    world, (checkout, rollback) = start(scene, World)
+    world, (checkout, rollback) = start(scene, probed_world)
     checkout.advance_past("enrollments.open")
     rollback.advance_past("enrollments.find")
     checkout.finish()
@@ -259,7 +265,7 @@ def test_full_grant_redeemed_on_a_seat_that_another_run_reserved(dies):
     scene = next(
         scene for scene in SCENES if scene.name == "slow full grant × rollback"
     )
-    world, (checkout, _) = start(scene, World)
+    world, (checkout, _) = start(scene, probed_world)
     again = Actor(
         "again", lambda actor: check_out(actor, world, sdk_of(world, actor), None)
     )
@@ -285,9 +291,9 @@ def test_full_grant_redeemed_on_a_seat_that_another_run_reserved(dies):
 def test_webhook_cut_in_two_by_a_refund_ends_revoked():
     """Scenario 16 and 17: a refund at any moment ends in no access."""
     scene = next(scene for scene in SCENES if scene.name == "webhook × refund")
-    firsts, _ = count(scene, World, second_first=False)
+    firsts, _ = count(scene, probed_world, second_first=False)
     for cut in range(firsts + 1):
-        world = play(scene, World, cut, 10_000, second_ends_first=True)
+        world = play(scene, probed_world, cut, 10_000, second_ends_first=True)
         (row,) = world.rows()
         assert row.status is Status.REVOKED
         assert world.lms.rows_of(row.learner, row.course_id) == ()

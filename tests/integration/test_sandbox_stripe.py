@@ -19,7 +19,7 @@ from support.stripe_side import (
     wait_for,
 )
 
-from frappe_enroll_sandbox import StripeSandbox
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import (
     BackendRefusedError,
@@ -336,3 +336,10 @@ class TestPage:
     def test_unknown_page_is_not_found(self, sandbox):
         """No session, no page."""
         assert browse(f"{sandbox.url}/pay/cs_none")[0] == 404
+
+
+@pytest.mark.parametrize("sandbox", [StripeSandbox, LMSSandbox])
+def test_fault_that_there_is_not_is_refused(sandbox):
+    """A misspelt kind would quietly be another fault."""
+    with pytest.raises(ValueError, match="hnag"):
+        sandbox().fail_next("POST", "hnag")

@@ -109,7 +109,9 @@ def test_flow_that_dies_inside_a_verb_converges(flow, db_folder):
 
     def start(k):
         path = db_folder / f"{next(count)}.sqlite3"
-        world = World(lambda: SQLStorage(f"sqlite:///{path}"), **flow.settings)
+        world = World(
+            lambda: SQLStorage(f"sqlite:///{path}"), probed=True, **flow.settings
+        )
         given = flow.prepare(world)
         dying = SQLStorage(f"sqlite:///{path}")
         plan = StatementPlan(dying)
@@ -135,7 +137,7 @@ def test_flow_that_dies_inside_a_verb_converges(flow, db_folder):
     world.storage.close()
     steps = len(counted.log)
     assert steps > 20
-    step, first = step_of(steps, small=20)
+    step, first = step_of(steps, small=10)
     for k in range(first, steps + 1, step):
         world, plan = start(k)
         assert len(plan.log) >= k, "it did not die"

@@ -50,7 +50,9 @@ def _quiet_logs() -> Iterator[None]:
     """Hush the faults of the play: they are expected, and would drown the story."""
     levels = {
         logger: logger.level
-        for logger in map(logging.getLogger, ("frappe_enroll_sdk", "frappe_enroll_wsgi"))
+        for logger in map(
+            logging.getLogger, ("frappe_enroll_sdk", "frappe_enroll_wsgi")
+        )
     }
     for logger in levels:
         logger.setLevel(logging.CRITICAL)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""The promises P1 to P5, checked over store, provider, LMS and plugin jobs at rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+
+from frappe_enroll_sdk.models import JobState, LMSStatus, SeatState, Status
+from frappe_enroll_sdk.services.effects import plugin_job_key, sync_key
+from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID
+from support.probe import KIND
+
+
+def check(world) -> None:
+    """Check all of them."""
+    rows = world.rows()
+    _check_rows(rows)
+    _check_coupons(world, rows)
+    _check_payments(world, rows)
+    _check_lms(world, rows)
+    _check_jobs(world, rows)
+
+
+def _check_rows(rows) -> None:
+    """P2: nothing is owed any more, and no fact was written twice."""
+    for row in rows:
+        assert not row.effects_owed, row.history
+        assert row.due_at is None or row.status is Status.ON_HOLD, row.due_at
+        assert row.status not in UNPAID, row.history
+        versions = [entry.version for entry in row.history]
+        assert list(range(1, row.version + 1)) == versions
+        facts = Counter(entry.fact for entry in row.history)
+        for fact in ("opened", "paid", "refunded", "coupon_redeemed", "paid_late"):
+            assert facts[fact] <= 1, row.history
+
+
+def _check_coupons(world, rows) -> None:
+    """P1: never more than allowed; what was given up is free again."""
+    for coupon in world.storage.coupons.list(limit=1000).items:
+        assert coupon.reserved + coupon.redeemed <= coupon.max_redemptions
+        assert coupon.reserved == 0, "a seat is still held at rest"
+        users = [row for row in rows if row.coupon_code == coupon.code]
+        was_entitled = [
+            row for row in users if any(e.status in ENTITLED for e in row.history)
+        ]
+        assert coupon.redeemed == len(was_entitled), (coupon, users)
+        for row in was_entitled:
+            seat = world.storage.coupons.find_seat(coupon.code, row.id)
+            assert seat is not None
+            assert seat.state is SeatState.REDEEMED
+
+
+def _check_payments(world, rows) -> None:
+    """P2 and P5: all money has its effect, and nobody is in without it."""
+    by_session = {row.session_id: row for row in rows if row.session_id}
+    refunded = Counter()
+    for refund in world.payments.refunds.values():
+        refunded[refund.payment_id] += refund.amount.amount_minor
+    for session in world.payments.sessions.values():
+        row = by_session.get(session.id)
+        if session.paid:
+            assert row is not None, "a paid session without its enrollment"
+            back = refunded[session.payment_id] >= row.amount.amount_minor
+            words = {Status.ENROLLED, Status.ON_HOLD}
+            gone = {Status.REVOKED}
+            allowed = gone if back else words | (gone if row.override else set())
+            assert row.status in allowed, (row.status, row.history)
+    for row in rows:
+        if row.status in ENTITLED and row.amount:
+            session = world.payments.sessions[row.session_id]
+            assert session.paid
+            assert session.amount == row.amount
+        elif row.status in ENTITLED:
+            assert row.coupon_code is not None, "in without payment or coupon"
+
+
+def _check_lms(world, rows) -> None:
+    """P3 and P4: each entitled pair has one row; a dead job says so and why."""
+    wanted = Counter()
+    for row in rows:
+        wanted[row.learner, row.course_id] += row.status in ENTITLED
+    dead = {job.key: job for job in world.storage.jobs.list(state=JobState.DEAD).items}
+    for row in rows:
+        job = dead.get(sync_key(row.email, row.course_id))
+        if job is not None:
+            assert job.errors[-1].cause
+            assert row.lms_status is LMSStatus.DEAD or row.status not in ENTITLED
+            continue
+        pair = row.learner, row.course_id
+        found = world.lms.rows_of(*pair)
+        assert wanted[pair] <= 1
+        assert len(found) == wanted[pair], (pair, found)
+        if row.status in ENTITLED:
+            assert row.status is Status.ENROLLED, row.history
+            assert row.lms_enrollment_id == found[0].name
+    pairs = {(row.learner, row.course_id) for row in world.lms.rows.values()}
+    assert pairs <= wanted.keys(), "somebody is in the course without an enrollment"
+
+
+def _check_jobs(world, rows) -> None:
+    """P2 and P3: nothing waits any more; each change of status had its one job."""
+    for store in (world.storage.jobs, world.storage.events):
+        for job in store.list(limit=1000).items:
+            assert job.state in FINISHED, job
+    if world.probe is None:
+        return
+    owed = set()
+    for row in rows:
+        for before, entry in zip(row.history, row.history[1:], strict=False):
+            if entry.status is not before.status:
+                owed.add(_key_at(row, entry))
+    found = world.storage.jobs.list(kind=KIND, limit=1000).items
+    assert owed == {job.key for job in found}
+    assert owed == world.probe.keys, "a job that was owed has never run"
+
+
+def _key_at(row, entry) -> str:
+    """Return the key of the job that this entry of the history owes."""
+    then = attrs.evolve(row, version=entry.version)
+    return plugin_job_key(KIND, then, str(entry.status))
