@@ -39,7 +39,7 @@ def sandbox(clock):
 
 @pytest.fixture
 def lms(sandbox):
-    """Return the plugin over the sandbox; it waits 0.4 s at the most."""
+    """Return the plugin over the sandbox; it waits `TIMEOUT_S` at the most."""
     backend = new_lms(sandbox)
     yield backend
     backend.close()

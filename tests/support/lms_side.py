@@ -9,7 +9,7 @@ from frappe_enroll_lms.frappe import FrappeLMS
 
 
 COURSE, ADA = "python-101", "ada@example.com"
-TIMEOUT_S = 0.4
+TIMEOUT_S = 1.0
 INSERT = "POST .*LMS Enrollment"
 
 

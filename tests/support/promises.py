@@ -113,6 +113,7 @@ def _check_jobs(world, rows) -> None:
                 owed.add(_key_at(row, entry))
     found = world.storage.jobs.list(kind=KIND, limit=1000).items
     assert owed == {job.key for job in found}
+    assert {job.seq for job in found} <= {1}, "a job was owed twice for one fact"
     assert owed == world.probe.keys, "a job that was owed has never run"
 
 
