@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 
@@ -21,6 +22,7 @@ class Fault:
         seconds: For hangs and latency.
         status: For plain statuses.
         headers: More headers of the answer.
+        chance: Share of the fitting requests that it hits, at random.
         seen: How often it has happened.
     """
 
@@ -30,6 +32,7 @@ class Fault:
     seconds: float = 0.0
     status: int = 500
     headers: dict[str, str] = attrs.field(factory=dict)
+    chance: float = 1.0
     seen: int = 0
 
 
@@ -40,6 +43,7 @@ class FaultPlan:
         self._kinds = kinds
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
+        self._dice = random.Random()  # noqa: S311  which request fails is no secret
         #: Set to let every hanging request go on.
         self.released = threading.Event()
 
@@ -56,7 +60,8 @@ class FaultPlan:
         """Return the first fault that fits this request, counting it."""
         with self._lock:
             for fault in self._faults:
-                if re.search(fault.pattern, f"{method} {path}"):
+                fits = re.search(fault.pattern, f"{method} {path}")
+                if fits and self._dice.random() < fault.chance:
                     fault.seen += 1
                     if fault.times is not None and fault.seen >= fault.times:
                         self._faults.remove(fault)

@@ -26,8 +26,8 @@ from typing import Self
 
 _LONG_S = 60
 #: Asks Linux to kill this process when the thread that started it ends (1 is
-#: PR_SET_PDEATHSIG, 9 SIGKILL), then becomes the server.
-_DIE_WITH_PARENT = (
+#: PR_SET_PDEATHSIG, 9 SIGKILL), then becomes the program.
+DIE_WITH_PARENT = (
     "import ctypes, os, sys; "
     "ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -107,7 +107,7 @@ class Mongod:
         data = self._folder / "data"
         data.mkdir(exist_ok=True)
         command = [
-            *(sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT),
+            *(sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT),
             find_binary(),
             *_ARGUMENTS,
             *self._arguments,

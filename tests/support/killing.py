@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""Worker processes that are killed, stopped and started again while they work."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+from frappe_enroll_sandbox import LMSSandbox
+from frappe_enroll_sdk.clock import SystemClock
+from frappe_enroll_sdk.models import (
+    Enrollment,
+    HistoryEntry,
+    JobState,
+    Kind,
+    Status,
+)
+from frappe_enroll_sdk.money import Money
+
+from .mongod import DIE_WITH_PARENT
+
+
+COURSE = "python-101"
+#: Dies with the test, whatever becomes of that.
+WORKER = [
+    *(sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT),
+    *(sys.executable, "-m", "frappe_enroll_cli", "worker"),
+]
+#: A worker stays stopped for longer than any lease: twice the LMS's time-out, or this.
+LEASE_S, LMS_TIMEOUT_S, VERIFY_AFTER_S = 1.5, 0.8, 3.0
+STOPPED_S = 3.0
+SETTINGS = {
+    "FRAPPE_ENROLL_LEASE_S": LEASE_S,
+    "FRAPPE_ENROLL_LMS_TIMEOUT_S": LMS_TIMEOUT_S,
+    "FRAPPE_ENROLL_VERIFY_AFTER_S": VERIFY_AFTER_S,
+    "FRAPPE_ENROLL_GATE_CLOSED_S": 0.3,
+    "FRAPPE_ENROLL_LMS_RATE_PER_S": 0,
+    "FRAPPE_ENROLL_RETRY_SCHEDULE_S": "0.3,0.5,1",
+    # A worker dies each half second here: what kills a job six times is not the job.
+    "FRAPPE_ENROLL_RETRY_MAX_TRIES": 200,
+}
+
+
+def owed(number: int, at) -> Enrollment:
+    """Return a confirmed row whose sync nobody has enqueued yet."""
+    free = Money.zero("usd")
+    email = f"learner{number:05d}@example.com"
+    return Enrollment(
+        id=f"enr_{number:05d}",
+        email=email,
+        learner=email,
+        course_id=COURSE,
+        kind=Kind.FREE,
+        status=Status.CONFIRMED,
+        version=2,
+        price=free,
+        discount=free,
+        amount=free,
+        effects_owed=True,
+        due_at=at,
+        created_at=at,
+        updated_at=at,
+        history=(
+            HistoryEntry(at=at, version=1, status=Status.PENDING, fact="o", op_id="1"),
+            HistoryEntry(
+                at=at, version=2, status=Status.CONFIRMED, fact="f", op_id="2"
+            ),
+        ),
+    )
+
+
+def hostile_lms(seed: int) -> LMSSandbox:
+    """Return a site that accepts duplicates and fails in every way, at random."""
+    lms = LMSSandbox(SystemClock())
+    lms.faults._dice = random.Random(seed)
+    lms.site.add_course(COURSE)
+    insert, any_call = "POST .*LMS Enrollment", "."
+    for pattern, kind, chance, more in (
+        (insert, "commit_then_timeout", 0.02, {"seconds": 1.0}),
+        (insert, "commit_then_500", 0.02, {}),
+        (insert, "commit_later", 0.01, {"seconds": 1.2}),
+        (any_call, "html", 0.02, {"status": 502}),
+        (any_call, "hang", 0.004, {"seconds": 1.0}),
+        (any_call, "reset", 0.005, {}),
+        (any_call, "latency", 0.2, {"seconds": 0.02}),
+    ):
+        lms.fail_next(pattern, kind, times=None, chance=chance, **more)
+    return lms
+
+
+class Pack:
+    """Some worker processes; a context manager."""
+
+    def __init__(self, count: int, environ: dict[str, str], seed: int) -> None:
+        self._environ = os.environ | environ
+        self._count = count
+        self._dice = random.Random(seed)
+        self._processes: list[subprocess.Popen] = []
+        self._stopped: dict[int, float] = {}
+        self.did = Counter()
+
+    def __enter__(self):
+        self._processes = [self._start() for _ in range(self._count)]
+        return self
+
+    def __exit__(self, *_):
+        for process in self._processes:
+            process.kill()
+            process.wait(30)
+
+    def _start(self) -> subprocess.Popen:
+        self.did["started"] += 1
+        return subprocess.Popen(
+            [*WORKER, "--concurrency", "4", "--poll", "0.2"],
+            env=self._environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kill_one(self) -> None:
+        """SIGKILL a random worker that is not stopped, and start another."""
+        free = [n for n in range(self._count) if n not in self._stopped]
+        number = self._dice.choice(free)
+        self._processes[number].kill()
+        self._processes[number].wait(30)
+        self._processes[number] = self._start()
+        self.did["killed"] += 1
+
+    def stop_one(self) -> None:
+        """SIGSTOP a worker past its lease, or let one go on whose time is over."""
+        for number, until in list(self._stopped.items()):
+            if time.monotonic() >= until:
+                self._processes[number].send_signal(signal.SIGCONT)
+                del self._stopped[number]
+        if not self._stopped:
+            number = self._dice.randrange(self._count)
+            self._processes[number].send_signal(signal.SIGSTOP)
+            self._stopped[number] = time.monotonic() + STOPPED_S
+            self.did["stopped"] += 1
+
+    def resume(self) -> None:
+        """Let all go on."""
+        for number in self._stopped:
+            self._processes[number].send_signal(signal.SIGCONT)
+        self._stopped.clear()
+
+
+def all_jobs(storage):
+    """Yield every job."""
+    cursor = None
+    while True:
+        page = storage.jobs.list(limit=500, cursor=cursor)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def at_rest(storage, count: int) -> bool:
+    """Tell whether every row is settled and no job is owed."""
+    now = SystemClock().now()
+    rows = storage.enrollments.stats(now, cap=count + 1).counts
+    jobs = storage.jobs.stats(now, cap=count + 1).counts
+    done = jobs[JobState.DONE] + jobs[JobState.DEAD]
+    open_jobs = jobs[JobState.DUE] + jobs[JobState.RUNNING]
+    return open_jobs == 0 and done == count and rows[Status.CONFIRMED] == 0
