@@ -44,6 +44,7 @@ from .models import (
     Refund,
     ReleaseOutcome,
     Reservation,
+    Sale,
     Seat,
     SessionOrder,
     Status,
@@ -691,6 +692,32 @@ class PaymentGateway(Protocol):
         Raises:
             SignatureError: Missing, wrong, or more than 300 s away in either direction.
             PayloadError: Signed, but not an event.
+        """
+        ...
+
+
+@runtime_checkable
+class SellingLMS(Protocol):
+    """What an `LMS` has besides where it may want to know what was paid."""
+
+    @property
+    def sells(self) -> bool:
+        """Whether `enroll` is to be called in the place of `insert_enrollment`."""
+        ...
+
+    def enroll(
+        self,
+        learner: str,
+        course_id: str,
+        sale: Sale,
+        *,
+        progress: float | None = None,
+        timeout_s: float | None = None,
+    ) -> LMSEnrollment:
+        """
+        Do what `LMS.insert_enrollment` does, and leave the sale in the LMS's books.
+
+        A sale that is in the books already is left as it is.
         """
         ...
 

@@ -232,6 +232,31 @@ class LMSEnrollment:
 
 
 @attrs.frozen(kw_only=True)
+class Sale:
+    """
+    What an enrolment was sold for, for an LMS that wants to know (`LMS.sells`).
+
+    Attributes:
+        enrollment_id: Ours.
+        full_name: Name of the learner, or None.
+        amount: What was paid; zero for a full grant.
+        payment_id: The provider's payment, or None where nothing was paid.
+        affiliate: Who referred the learner, or None.
+    """
+
+    enrollment_id: str
+    full_name: str | None = attrs.field(default=None, repr=False)
+    amount: Money
+    payment_id: str | None = None
+    affiliate: str | None = None
+
+    @property
+    def paid(self) -> bool:
+        """Whether money moved."""
+        return self.payment_id is not None and bool(self.amount)
+
+
+@attrs.frozen(kw_only=True)
 class Coupon:
     """
     The terms of a code.

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from .backoff import RetryPolicy
 from .clock import Clock, StoreClock, SystemClock
+from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
 from .models import Checkout, Enrollment, GatePolicy, JobReport, WebhookResult
 from .plugins import Plugins
@@ -27,6 +28,7 @@ from .services.passes import Pass
 from .services.presence import Presence
 from .services.runner import Runner
 from .services.settle import Settle
+from .services.sight import check_sight
 from .services.sync import SyncHandler
 from .services.worker import Worker
 from .settings import Settings
@@ -172,6 +174,14 @@ class EnrollSDK:
             except Exception as error:  # noqa: BLE001  health is asked, not thrown
                 health[name] = str(getattr(error, "code", type(error).__name__))
         return health
+
+    def check_lms(self) -> str:
+        """Ask whether the LMS key sees what it makes: "ok", or the error's code."""
+        try:
+            check_sight(self._context)
+        except EnrollError as error:
+            return error.code
+        return "ok"
 
     def close(self) -> None:
         """Close the backends; the next use opens them again."""

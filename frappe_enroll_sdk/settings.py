@@ -10,6 +10,7 @@ once, each with its variable's name; secrets never show.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -87,6 +88,41 @@ class Settings(HTTPSettings):
         "seconds for one LMS call in all",
         15.0,
         convert=in_range(float, 0.2, 120),
+    )
+    frappe_lms_enroll_method: str = option(
+        "FRAPPE_LMS_ENROLL_METHOD",
+        "dotted path of the site's own enrolment method; none = LMS Enrollment by REST",
+        "",
+    )
+    record_payment: bool = option(
+        "FRAPPE_ENROLL_RECORD_PAYMENT",
+        "write an LMS Payment before the enrolment of who has paid (LMS 2.61 or later)",
+        default=False,
+    )
+    payment_source: str = option(
+        "FRAPPE_ENROLL_PAYMENT_SOURCE", "LMS Source of such a payment", "Website"
+    )
+    payment_address: str = option(
+        "FRAPPE_ENROLL_PAYMENT_ADDRESS",
+        "its billing address: street, city, country as the site names it",
+        "",
+    )
+    welcome_mail: bool = option(
+        "FRAPPE_ENROLL_WELCOME_MAIL",
+        "whether the LMS sends its welcome mail to learners whom we create",
+        default=False,
+    )
+    missing_learners: str = option(
+        "FRAPPE_ENROLL_MISSING_LEARNERS",
+        "what becomes of a learner without an account in the LMS: create or refuse",
+        "create",
+        convert=one_of("create", "refuse"),
+    )
+    disabled_learners: str = option(
+        "FRAPPE_ENROLL_DISABLED_LEARNERS",
+        "what becomes of one whose account is disabled: enroll or refuse",
+        "enroll",
+        convert=one_of("enroll", "refuse"),
     )
     storage: str = option(
         "FRAPPE_ENROLL_STORAGE", "storage backend; default by what is set", ""
@@ -326,6 +362,14 @@ def _contradictions(settings: Settings) -> list[str]:
             "DATABASE_URL: a live STRIPE_SECRET_KEY needs a database that is named "
             "(MONGODB_URI or DATABASE_URL)"
         )
+    method = settings.frappe_lms_enroll_method
+    if method and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", method, re.ASCII):
+        found.append("FRAPPE_LMS_ENROLL_METHOD: must be a dotted path")
+    if settings.record_payment and len(_parts(settings.payment_address)) != 3:  # noqa: PLR2004
+        found.append(
+            "FRAPPE_ENROLL_PAYMENT_ADDRESS: must be street, city, country (the LMS "
+            "wants an address with each payment)"
+        )
     if settings.public_url and not _is_url(settings.public_url):
         found.append("FRAPPE_ENROLL_PUBLIC_URL: must be an absolute URL")
     found += [
@@ -334,6 +378,10 @@ def _contradictions(settings: Settings) -> list[str]:
         if not secret.value.startswith("whsec_") or len(secret.value) < 10  # noqa: PLR2004
     ]
     return found
+
+
+def _parts(address: str) -> list[str]:
+    return [part.strip() for part in address.split(",") if part.strip()]
 
 
 def _is_url(url: str) -> bool:

@@ -39,6 +39,10 @@ def check(*, as_json: bool) -> None:
     """Check settings, schema, backends and plugins; exit 69 where one is down."""
     with opened_sdk() as sdk:
         states = sdk.ping()
+        if states["lms"] == "ok":
+            states["lms sight"] = sdk.check_lms()
+        if states["storage"] == "ok" and sdk.admin.stats().absent_s is not None:
+            states["workers"] = "absent"
         for name in sdk.plugins.missing_required:
             states[f"plugin {name}"] = "missing"
     if as_json:

@@ -17,7 +17,8 @@ from werkzeug.wrappers import Request, Response
 from frappe_enroll_sdk.clock import Clock, OffsetClock
 
 from .faults import Fault, FaultPlan
-from .lms_model import FrappeRefusal, Json, LMSSite
+from .lms_model import Json, LMSSite
+from .refusals import FrappeRefusal
 from .server import DropConnection, LoopbackServer
 
 
@@ -160,12 +161,19 @@ class LMSSandbox(LoopbackServer):
             return _json({"message": "pong"})
         if path == "/api/method/frappe.auth.get_logged_user":
             return _json({"message": "api@example.com"})
+        method = path.removeprefix("/api/method/")
+        if method in self.site.methods and request.method == "POST":
+            return _json({"message": self.site.methods[method](_fields(request))})
+        if path.startswith("/api/method/"):
+            raise FrappeRefusal(417, "ValidationError", "Failed to get method")
         found = re.fullmatch(r"/api/resource/([^/]+)(?:/(.+))?", path)
         if not found or found[1] not in self.site.tables:
             return _page(404, "Not Found")
         return self._resource(request, found[1], found[2])
 
     def _resource(self, request: Request, doctype: str, name: str | None) -> Response:
+        if request.method == "GET":
+            self.site.may_read(doctype)
         if name is None and request.method == "POST":
             return _json({"data": _shown(self.site.insert(doctype, _fields(request)))})
         if name is None and request.method == "GET":

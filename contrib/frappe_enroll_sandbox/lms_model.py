@@ -9,9 +9,10 @@ import string
 import threading
 from typing import Any
 
-import attrs
-
 from frappe_enroll_sdk.clock import Clock
+
+from .lms_selling import ADDRESS, PAYMENT, Method, check_sale, has_paid
+from .refusals import FrappeRefusal
 
 
 Json = dict[str, Any]
@@ -20,15 +21,10 @@ ENROLLMENT, COURSE, USER = "LMS Enrollment", "LMS Course", "User"
 #: Roles that see every enrolment; others see their own, or none.
 SEEING = frozenset({"Moderator", "System Manager", "Course Creator"})
 INSERTING = SEEING | {"Batch Evaluator", "LMS Student"}
-
-
-@attrs.define
-class FrappeRefusal(Exception):
-    """An error as Frappe answers it."""
-
-    status: int
-    exc_type: str
-    message: str
+#: Roles that may enroll others in paid, unpublished and closed courses.
+PRIVILEGED = frozenset({"Moderator", "Course Creator", "Batch Evaluator"})
+#: Roles that may create users and record payments.
+MANAGING = frozenset({"Moderator", "System Manager"})
 
 
 class LMSSite:
@@ -37,9 +33,10 @@ class LMSSite:
 
     Attributes:
         duplicates: "accepted" (Frappe 15) or "refused" (newer Frappe).
-        role: Role of the API user.
+        role: Role of the API user ("System Manager" = without Moderator).
         throttle: New users per hour; None = no bound.
         deadlocks: Whether more than two users created at once deadlock.
+        methods: Whitelisted methods of the site's own, by dotted path.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -49,7 +46,10 @@ class LMSSite:
         self.role = "Moderator"
         self.throttle: int | None = None
         self.deadlocks = False
-        self.tables: dict[str, dict[str, Json]] = {ENROLLMENT: {}, COURSE: {}, USER: {}}
+        self.methods: dict[str, Method] = {}
+        self.tables: dict[str, dict[str, Json]] = {
+            name: {} for name in (ENROLLMENT, COURSE, USER, PAYMENT, ADDRESS)
+        }
         self._creating = threading.Semaphore(2)
         self._dice = random.Random()  # noqa: S311  names need not be secret
         self._count = 0
@@ -67,6 +67,7 @@ class LMSSite:
         *,
         title: str | None = None,
         published: bool = True,
+        disable_self_learning: bool = False,
     ) -> Json:
         """Put a course into the catalogue."""
         course = {
@@ -75,6 +76,7 @@ class LMSSite:
             "title": title or name.replace("-", " ").title(),
             "published": int(published),
             "paid_course": int(price is not None),
+            "disable_self_learning": int(disable_self_learning),
             "course_price": price or 0.0,
             "currency": currency.upper() if currency else None,
         }
@@ -118,12 +120,28 @@ class LMSSite:
 
     def insert(self, doctype: str, fields: Json) -> Json:
         """Insert a document by its doctype's rules."""
-        self._require(INSERTING if doctype == ENROLLMENT else {"Moderator"} | SEEING)
+        self._require(INSERTING if doctype == ENROLLMENT else MANAGING)
         if doctype == USER:
             return self._insert_user(fields)
         if doctype == ENROLLMENT:
             return self._insert_enrollment(fields)
+        if doctype in (PAYMENT, ADDRESS):
+            return self._insert_sale(doctype, fields)
         raise FrappeRefusal(403, "PermissionError", f"No permission for {doctype}")
+
+    def _insert_sale(self, doctype: str, fields: Json) -> Json:
+        with self.lock:
+            check_sale(self.tables, doctype, fields)
+            row = fields | {"name": self._new_name(), "creation": self._stamp()}
+            self.tables[doctype][row["name"]] = row
+            return row
+
+    def may_read(self, doctype: str) -> None:
+        """Refuse to show documents that the API user's role may not read."""
+        if doctype == COURSE:
+            self._require(SEEING)
+        elif doctype == USER:
+            self._require(SEEING | {"Batch Evaluator"})
 
     def _require(self, roles: frozenset[str] | set[str]) -> None:
         if self.role not in roles:
@@ -164,19 +182,28 @@ class LMSSite:
             if found is None:
                 message = f"Could not find Course: {course}"
                 raise FrappeRefusal(417, "LinkValidationError", message)
-            if not found["published"] and self.role != "Moderator":
-                raise FrappeRefusal(417, "ValidationError", "not published")
             user = self.tables[USER].get(str(member).strip().lower())
             name = user["name"] if user else str(member)
+            self._check_eligible(name, found)
             if self.duplicates == "refused" and self.enrollments(name, found["name"]):
                 message = "Student is already enrolled in this course."
                 raise FrappeRefusal(417, "ValidationError", message)
             return self._new_row(name, found["name"], fields)
 
-    def _new_row(self, member: str, course: str, fields: Json) -> Json:
+    def _check_eligible(self, member: str, course: Json) -> None:
+        free = course["published"] and not course["paid_course"]
+        if free and not course["disable_self_learning"]:
+            return
+        if self.role in PRIVILEGED or has_paid(self.tables, member, course["name"]):
+            return
+        raise FrappeRefusal(417, "ValidationError", "not published, or not paid")
+
+    def _new_name(self) -> str:
         letters = string.ascii_lowercase + string.digits
-        name = "".join(self._dice.choice(letters) for _ in range(10))
-        stamp = self._stamp()
+        return "".join(self._dice.choice(letters) for _ in range(10))
+
+    def _new_row(self, member: str, course: str, fields: Json) -> Json:
+        name, stamp = self._new_name(), self._stamp()
         row = {
             "doctype": ENROLLMENT,
             "name": name,
@@ -189,6 +216,7 @@ class LMSSite:
             "member_type": fields.get("member_type") or "Student",
             "enrollment_from_batch": fields.get("enrollment_from_batch"),
             "certificate": fields.get("certificate"),
+            "payment": fields.get("payment"),
         }
         self.tables[ENROLLMENT][name] = row
         return row
@@ -221,7 +249,7 @@ class LMSSite:
 
 def _key(doctype: str, name: str) -> str:
     # Names are compared without case on MariaDB; random ones are lower-case anyway.
-    return name.strip().lower() if doctype != ENROLLMENT else name
+    return name.strip().lower() if doctype in (COURSE, USER) else name
 
 
 def _fits(row: Json, condition: list[Any]) -> bool:

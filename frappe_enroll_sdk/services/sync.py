@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec import moment_of, text_of
 from ..errors import BackendRejectedError, BlindKeyError
-from ..models import Enrollment, LMSEnrollment, LMSStatus
+from ..interfaces import SellingLMS
+from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale
 from ..outcomes import Dead, Done, Outcome, Snooze
 from ..states import ENTITLED
 from .facts import LMSReport
@@ -39,6 +40,9 @@ _BLIND = (
     "the LMS accepted an enrolment that our key can't see: "
     "give the API user the role Moderator"
 )
+
+_NO_ACCOUNT = "the learner has no account in the LMS: let them sign up, then requeue"
+_DISABLED = "the learner's account in the LMS is disabled: enable it, then requeue"
 
 
 class SyncHandler:
@@ -144,18 +148,13 @@ class _Run:
 
     def _insert(self) -> Outcome | None:
         learner = self._ensure_learner()
-        if learner is None:
-            return Snooze(_PERMIT_WAIT_S)
+        if not isinstance(learner, str):
+            return learner
         self._learner = learner
         progress = next((r.lms_progress for r in self.entitled if r.lms_progress), None)
         self._begin_write(inserting=True)
         try:
-            row = self._lms.insert_enrollment(
-                self._learner,
-                self._course,
-                progress=progress,
-                timeout_s=self._claim.timeout_s(self._lms.call_timeout_s),
-            )
+            row = self._enroll(learner, progress)
         except BackendRejectedError as error:
             # Frappe has no error of its own for "already there": look.
             found = self._find()
@@ -167,25 +166,55 @@ class _Run:
         self._claim.made.append(row.name)
         return None
 
-    def _ensure_learner(self) -> str | None:
-        """Return the LMS's name of the learner; None = no permit to create one yet."""
-        most = self._lms.call_timeout_s
+    def _enroll(self, learner: str, progress: float | None) -> LMSEnrollment:
+        timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
+        lms = self._lms
+        if not isinstance(lms, SellingLMS) or not lms.sells:
+            return self._lms.insert_enrollment(
+                learner, self._course, progress=progress, timeout_s=timeout_s
+            )
+        return lms.enroll(
+            learner,
+            self._course,
+            sale_of(self.entitled[-1]),
+            progress=progress,
+            timeout_s=timeout_s,
+        )
+
+    def _ensure_learner(self) -> str | Outcome:
+        """Return the LMS's name of the learner, or why there is none yet."""
+        settings, most = self._context.settings, self._lms.call_timeout_s
         user = self._lms.find_user(self._email, timeout_s=self._claim.timeout_s(most))
+        if user is None and settings.missing_learners == "refuse":
+            return Dead(_NO_ACCOUNT)
         if user is None:
-            gates, now = self._context.storage.gates, self._context.now()
-            until = now + timedelta(seconds=most * 2)
-            key = self._claim.job.key
-            if not gates.hold(_USERS, key, USER_PERMITS, now, until):
-                return None
-            try:
-                self._begin_write(inserting=False)
-                timeout_s = self._claim.timeout_s(most)
-                user = self._lms.create_user(
-                    self._email, self._full_name, timeout_s=timeout_s
-                )
-            finally:
-                gates.drop(_USERS, key)
+            user = self._create_user()
+        if user is None:
+            return Snooze(_PERMIT_WAIT_S)
+        if not user.enabled and settings.disabled_learners == "refuse":
+            return Dead(_DISABLED)
+        if not user.enabled:
+            self._alert("learner_disabled", self.entitled[-1].id)
         return user.name
+
+    def _create_user(self) -> Learner | None:
+        """Create the learner; None = no permit yet: Frappe deadlocks beyond two."""
+        gates, now, most = (
+            self._context.storage.gates,
+            self._context.now(),
+            self._lms.call_timeout_s,
+        )
+        key, until = self._claim.job.key, now + timedelta(seconds=most * 2)
+        if not gates.hold(_USERS, key, USER_PERMITS, now, until):
+            return None
+        try:
+            self._begin_write(inserting=False)
+            timeout_s = self._claim.timeout_s(most)
+            return self._lms.create_user(
+                self._email, self._full_name, timeout_s=timeout_s
+            )
+        finally:
+            gates.drop(_USERS, key)
 
     def _begin_write(self, *, inserting: bool) -> None:
         unclear_at = self._context.now() if inserting else self._unclear_at
@@ -253,6 +282,17 @@ class _Run:
         self._context.plugins.notify(
             "on_alert", code=code, subject=subject or self._claim.job.key
         )
+
+
+def sale_of(row: Enrollment) -> Sale:
+    """Return what an enrollment was sold for."""
+    return Sale(
+        enrollment_id=row.id,
+        full_name=row.full_name,
+        amount=row.amount,
+        payment_id=row.payment_id,
+        affiliate=row.affiliate,
+    )
 
 
 def _moment(text: str | None) -> datetime | None:

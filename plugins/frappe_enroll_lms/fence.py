@@ -24,6 +24,8 @@ from .classify import Meaning, classify, error_of
 
 
 _CONNECT_S = 3.05
+#: Seconds that a further call of a verb gets, however long the first one took.
+_LEAST_S = 0.05
 _CHUNK = 16_384
 #: An answer larger than this is not an LMS's.
 _MOST_BYTES = 20_000_000
@@ -49,28 +51,34 @@ class FencedSession(requests.Session):
 
     Attributes:
         verb: The verb that is being called (for the classification).
-        timeout_s: Seconds for one call in all: connecting, waiting, reading.
+        ends: When the verb's time is over, on the monotonic clock: all its calls
+            together, connecting, waiting and reading.
     """
 
     def __init__(self, site: str) -> None:
         super().__init__()
-        self.verb, self.timeout_s = "", 15.0
+        self.verb, self.ends = "", 0.0
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Keeps a .netrc from replacing our Authorization header.
         self.auth = _leave_alone
         if site:
             self.headers["Host"] = site
 
+    def begin(self, timeout_s: float) -> None:
+        """Give a verb its time."""
+        self.ends = time.monotonic() + timeout_s
+
     def request(  # type: ignore[override]  # every option passes through
         self, method: str, url: str, **options: Any
     ) -> requests.Response:
-        """Make one call within `timeout_s`; raise what its answer means."""
-        ends = time.monotonic() + self.timeout_s
+        """Make one call within the verb's time; raise what its answer means."""
+        left_s = max(self.ends - time.monotonic(), _LEAST_S)
         options |= {
-            "timeout": (min(_CONNECT_S, self.timeout_s), self.timeout_s),
+            "timeout": (min(_CONNECT_S, left_s), left_s),
             "allow_redirects": False,
             "stream": True,
         }
+        ends = time.monotonic() + left_s
         headers = dict(options.pop("headers", None) or {})
         headers["Accept"] = "application/json"
         try:

@@ -122,7 +122,7 @@ def test_process_exit_codes_and_streams(service):
         )
 
     done = run("check", "--json", FRAPPE_ENROLL_TRACE_PLUGINS="1")
-    assert (done.returncode, len(json.loads(done.stdout))) == (0, 3)
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 4)
     bad = run("stats", FRAPPE_ENROLL_LEASE_S="0")
     assert (bad.returncode, bad.stdout) == (78, "")
     assert bad.stderr.startswith("ERROR: FRAPPE_ENROLL_LEASE_S")

@@ -193,8 +193,9 @@ class TestWholeSDK:
 
     def test_blind_key_never_inserts_twice(self, sandbox):
         """A key that inserts and can't see is a backend fault: one row, jobs wait."""
-        sandbox.site.role = "Batch Evaluator"
         with start_sdk(sandbox) as sdk:
+            sdk.catalogue.get(COURSE)
+            sandbox.site.role = "Batch Evaluator"
             sdk.lms.ping()
             enroll(sdk)
             let_time_pass(sdk, 1800)

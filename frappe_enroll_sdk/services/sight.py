@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""
+Whether our LMS key sees what it makes.
+
+A key of the role Batch Evaluator or LMS Student can insert enrolments, and its look-up
+answers an empty list without an error: whoever looks before inserting would insert
+again each time. Such a key may not read courses either, and does not see a row that we
+know to be there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import BlindKeyError
+from ..models import LMSStatus, Status
+
+
+if TYPE_CHECKING:
+    from .context import Context
+
+#: Known rows that are looked for: one may have been removed by hand.
+_MOST_KNOWN = 3
+
+
+def check_sight(context: Context) -> None:
+    """
+    Prove that the key reads courses, and sees a row that we know, if we know one.
+
+    Raises:
+        BlindKeyError: It sees none of the rows that are known.
+        BackendRefusedError: It may not read what it has to.
+        LMSUnavailableError: The LMS is down.
+    """
+    context.lms.list_courses(limit=1)
+    known = context.storage.enrollments.list(
+        status=Status.ENROLLED, lms_status=LMSStatus.SYNCED, limit=_MOST_KNOWN
+    ).items
+    seen = [context.lms.find_enrollments(row.learner, row.course_id) for row in known]
+    if known and not any(seen):
+        raise BlindKeyError(
+            "the LMS key sees none of the enrolments that it has made: "
+            "give the API user the role Moderator"
+        )

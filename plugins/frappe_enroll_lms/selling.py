@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""
+Enrolments that the site wants to know the price of.
+
+Either an LMS Payment, whose `payment_id` is unique since LMS 2.61, is written before
+the enrolment; or the site has an enrolment method of its own, which is told everything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+from frappe_enroll_sdk.errors import LMSUnavailableError
+from frappe_enroll_sdk.money import Money, exponent
+
+from .fence import RefusedStatusError
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk.models import Sale
+    from frappe_enroll_sdk.settings import Settings
+
+_PAYMENT, _ADDRESS = "LMS Payment", "Address"
+#: Title of the one address that all our payments share; Frappe wants one with each.
+_ADDRESS_TITLE = "frappe-enroll"
+_MOST_WORDS = 200
+
+
+def major_of(amount: Money) -> float:
+    """Return an amount as Frappe counts it: in major units."""
+    return float(Decimal(amount.amount_minor).scaleb(-exponent(amount.currency)))
+
+
+class Books:
+    """Writes each sale into the LMS's books, once."""
+
+    def __init__(self, source: str, address: str) -> None:
+        self._source = source
+        self._street, self._city, self._country = (
+            part.strip() for part in address.split(",")
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """Build them, or None where payments are not to be recorded."""
+        if not settings.record_payment:
+            return None
+        return cls(settings.payment_source, settings.payment_address)
+
+    def record(self, client: Any, learner: str, course_id: str, sale: Sale) -> str:
+        """Return the name of the sale's LMS Payment, written now or before."""
+        known = _find(client, _PAYMENT, "payment_id", str(sale.payment_id))
+        if known is not None:
+            return known
+        payment = {
+            "doctype": _PAYMENT,
+            "member": learner,
+            "billing_name": sale.full_name or learner,
+            "address": self._address(client),
+            "source": self._source,
+            "payment_for_document_type": "LMS Course",
+            "payment_for_document": course_id,
+            "amount": major_of(sale.amount),
+            "currency": sale.amount.currency.upper(),
+            "payment_received": 1,
+            "payment_id": sale.payment_id,
+            "order_id": sale.enrollment_id,
+        }
+        try:
+            return str(client.insert(payment)["name"])
+        except RefusedStatusError as error:
+            # UniqueValidationError: somebody was faster; for the rest, it is not there.
+            known = _find(client, _PAYMENT, "payment_id", str(sale.payment_id))
+            if known is None or error.exc_type != "UniqueValidationError":
+                raise
+            return known
+
+    def _address(self, client: Any) -> str:
+        known = _find(client, _ADDRESS, "address_title", _ADDRESS_TITLE)
+        if known is not None:
+            return known
+        address = {
+            "doctype": _ADDRESS,
+            "address_title": _ADDRESS_TITLE,
+            "address_type": "Billing",
+            "address_line1": self._street,
+            "city": self._city,
+            "country": self._country,
+        }
+        return str(client.insert(address)["name"])
+
+
+def _find(client: Any, doctype: str, field: str, value: str) -> str | None:
+    rows = client.get_list(
+        doctype,
+        fields=["name"],
+        filters=[[field, "=", value]],
+        limit_page_length=1,
+        order_by="creation asc",
+    )
+    if not isinstance(rows, list):
+        raise LMSUnavailableError("the LMS answered 200 with something else")
+    return str(rows[0]["name"]) if rows else None
+
+
+def call_method(
+    session: Any, url: str, method: str, learner: str, course_id: str, sale: Sale
+) -> str:
+    """
+    Call the site's own enrolment method; return the enrolment's name.
+
+    It is sent ``{user_email, course_id, paid_status, payment_id, amount, currency,
+    referral_code}`` as JSON and answers ``{success, enrollment_id | error}``.
+
+    Raises:
+        RefusedStatusError: It refuses.
+        LMSUnavailableError: Its answer is something else: unclear.
+    """
+    body = {
+        "user_email": learner,
+        "course_id": course_id,
+        "paid_status": sale.paid,
+        "payment_id": sale.payment_id,
+        "amount": major_of(sale.amount),
+        "currency": sale.amount.currency.upper(),
+        "referral_code": sale.affiliate,
+    }
+    response = session.post(f"{url}/api/method/{method}", json=body)
+    answer = json.loads(response.content).get("message")
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("success"), bool):
+        raise LMSUnavailableError(
+            f"{method} does not answer {{success, enrollment_id | error}}", unclear=True
+        )
+    if not answer["success"]:
+        # The site's words, but never the learner's address in them.
+        words = str(answer.get("error") or "no cause given").replace(learner, "…")
+        raise RefusedStatusError(
+            f"the site's enrolment method refuses: {words[:_MOST_WORDS]}", 200, None
+        )
+    return str(answer.get("enrollment_id") or "")
