@@ -117,7 +117,7 @@ def test_check_is_0_when_all_is_well(service, run):
     (health,) = said.lines
     names = ("storage", "payments", "lms", "lms sight")
     assert health == dict.fromkeys(names, "ok")
-    assert run("check").out.count(" ok") == 3
+    assert run("check").out.count(" ok") == 4
 
 
 def test_check_is_69_when_a_backend_is_down(service, lms, run):
