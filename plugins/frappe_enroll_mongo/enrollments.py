@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_KINDS = {name: field.type for name, field in attrs.fields_dict(Enrollment).items()}
+#: Each field's kind, so that a changed field is stored as `open` stores it.
+_KINDS = {
+    field.name: field.type for field in attrs.fields(attrs.resolve_types(Enrollment))
+}
 
 
 class MongoEnrollments:

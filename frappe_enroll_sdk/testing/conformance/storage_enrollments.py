@@ -9,7 +9,7 @@ import pytest
 
 from ...errors import ValidationError
 from ...interfaces import Storage
-from ...models import Enrollment, Kind, LMSStatus, Status
+from ...models import Enrollment, Kind, LMSStatus, Override, Status
 from ...money import Money
 from . import races
 from .records import NOW, after, enrollment, entry
@@ -155,6 +155,36 @@ class EnrollmentChecks:
         assert done.updated_at == after(9)
         assert done.history == (*row.history, change)
         assert (done.tries, done.effects_owed) == (0, True)
+
+    def test_every_kind_of_field_survives_a_transition(self, storage: Storage):
+        """Text, moments, money, JSON and words come back from a change as they went."""
+        before = enrollment()
+        storage.enrollments.open(before)
+        request = {"params": {"a.b": [1, None, {"$set": "ü"}]}, "key": before.id}
+        changes = {
+            "session_request": request,
+            "session_id": "cs_1",
+            "session_expires_at": after(7200),
+            "lms_progress": 12.5,
+            "lms_row_ours": True,
+            "override": Override.ACCEPTED,
+            "lms_status": LMSStatus.RETRYING,
+            "discount": Money(900, "usd"),
+            "amount": Money(4000, "usd"),
+            "refunded_minor": 17,
+        }
+        change = entry(2, Status.PENDING)
+        written = storage.enrollments.transition(
+            before.id, 1, Status.PENDING, change, None, changes
+        )
+        assert written == storage.enrollments.find(before.id)
+        assert changes == {name: getattr(written, name) for name in changes}
+        gone = dict.fromkeys(("session_request", "lms_progress", "override"))
+        again = storage.enrollments.transition(
+            before.id, 2, Status.PENDING, entry(3, Status.PENDING), None, gone
+        )
+        assert again == storage.enrollments.find(before.id)
+        assert gone == {name: getattr(again, name) for name in gone}
 
     def test_stale_version_writes_nothing(self, storage: Storage):
         """Compare-and-set: who read an old version has lost."""
