@@ -194,9 +194,9 @@ class Mongod:
 class ReplicaSet:
     """Members that elect a primary within a second or two; a context manager."""
 
-    def __init__(self, members: int, folder: Path | None = None) -> None:
+    def __init__(self, members: int, *more: str, folder: Path | None = None) -> None:
         self.name = "rs0"
-        arguments = (f"--replSet={self.name}", "--oplogSize=64")
+        arguments = (f"--replSet={self.name}", "--oplogSize=64", *more)
         self.members = [Mongod(*arguments, folder=folder) for _ in range(members)]
 
     @property
