@@ -1,10 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""Turns a grant coupon or a payment into a Frappe LMS enrollment, exactly once."""
+"""
+Turns a grant coupon or a payment into a Frappe LMS enrollment, exactly once.
+
+A plugin takes `hookimpl` and `errors` from here, which cost little; what only a host
+needs is loaded when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from . import errors
 from .hookspecs import hookimpl
-from .sdk import EnrollSDK
-from .settings import Settings
+
+
+if TYPE_CHECKING:
+    from .sdk import EnrollSDK
+    from .settings import Settings
 
 
 __all__ = ["EnrollSDK", "Settings", "errors", "hookimpl"]
+
+_LATER = {"EnrollSDK": ".sdk", "Settings": ".settings"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what a host needs (PEP 562)."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATER[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

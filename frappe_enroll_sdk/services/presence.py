@@ -13,7 +13,6 @@ import socket
 import threading
 import time
 from datetime import datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -36,6 +35,9 @@ _LOOK_EVERY_S = 60.0
 
 def package_version() -> str:
     """Return the version of the installed distribution."""
+    # Costs a quarter of the package's import, and only a sign of life needs it.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
     try:
         return version("frappe-enroll-sdk")
     except PackageNotFoundError:

@@ -39,6 +39,7 @@ def modules_after(statement: str) -> set[str]:
     "statement",
     [
         "import frappe_enroll_sdk",
+        "from frappe_enroll_sdk import *",
         "import frappe_enroll_sdk.sdk, frappe_enroll_sdk.interfaces",
         "import frappe_enroll_mongo.plugin, frappe_enroll_sql.plugin",
         "import frappe_enroll_stripe.plugin, frappe_enroll_lms.plugin",
@@ -53,7 +54,7 @@ def test_import_brings_no_driver(statement):
 def test_import_of_the_core_brings_only_its_dependencies():
     """attrs, cattrs, pluggy and what these need."""
     plain = modules_after("pass")
-    added = modules_after("import frappe_enroll_sdk") - plain
+    added = modules_after("from frappe_enroll_sdk import *") - plain
     theirs = modules_after("import attrs, cattrs, pluggy")
     foreign = {
         name
@@ -67,3 +68,17 @@ def test_public_names_are_pinned():
     """What hosts import from the package's top."""
     names = ["EnrollSDK", "Settings", "errors", "hookimpl"]
     assert sorted(frappe_enroll_sdk.__all__) == sorted(names)
+
+
+def test_plugin_that_imports_the_package_loads_no_host():
+    """`hookimpl` and `errors` are cheap; the SDK comes when it is asked for."""
+    code = "import frappe_enroll_sdk as it, sys; print('frappe_enroll_sdk.sdk' in "
+    code += (
+        "sys.modules, it.EnrollSDK.__name__, sorted(set(it.__all__) - set(dir(it))))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert out.split() == ["False", "EnrollSDK", "[]"]
+    with pytest.raises(AttributeError):
+        frappe_enroll_sdk.Nothing  # noqa: B018  it is asked for
