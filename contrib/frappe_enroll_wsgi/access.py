@@ -80,6 +80,10 @@ class Gatekeeper:
         """
         if route.access is Access.CRON:
             self._admit_cron(request)
+        if route.access is Access.SAME_ORIGIN:
+            if not self.is_on:
+                raise NotFoundError
+            self.require_same_origin(request)
         if route.access in {Access.VIEWER, Access.OPERATOR}:
             return self._admit_operator(route, request)
         return None

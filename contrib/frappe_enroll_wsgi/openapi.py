@@ -32,6 +32,7 @@ _SECURITY: dict[Access, list[dict[str, list[str]]]] = {
     Access.PUBLIC: [],
     Access.LEARNER: [{"enrollmentToken": []}],
     Access.PROVIDER: [],
+    Access.SAME_ORIGIN: [],
     Access.CRON: [{"cronSecret": []}],
     Access.VIEWER: [{"adminToken": []}, {"adminCookie": []}],
     Access.OPERATOR: [{"adminToken": []}, {"adminCookie": []}],
@@ -138,12 +139,14 @@ def _responses(route: Route) -> dict[str, Any]:
     for code in codes_of(route):
         by_status.setdefault(status_of(code), []).append(code)
     for status, codes in by_status.items():
-        problem = {"schema": ref("Problem")}
+        problem: Schema = {"schema": ref("Problem")}
         entry = found.setdefault(status, {"description": "", "content": {}})
         entry["content"] = {
             **entry.get("content", {}),
             "application/problem+json": problem,
         }
+        if route.area is Area.DASHBOARD:
+            entry["content"].setdefault("text/html", {"schema": {"type": "string"}})
         told = ", ".join(f"`{code}`" for code in sorted(codes))
         entry["description"] = f"{entry['description']} Codes: {told}.".strip()
         entry["x-codes"] = sorted(codes)

@@ -33,6 +33,8 @@ class Access(StrEnum):
     PROVIDER = "provider"
     #: The scheduler that holds the cron secret.
     CRON = "cron"
+    #: Anybody, from a page of ours: signing in and out.
+    SAME_ORIGIN = "same_origin"
     #: Any operator, to look.
     VIEWER = "viewer"
     #: An operator whose role lets them change things.

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request, Response
 from . import cors, validation
 from .access import Gatekeeper
 from .call import Call
+from .dashboard.guard import guarded
 from .headers import finish
 from .idempotency import Idempotency
 from .proxies import Proxies
@@ -73,9 +74,10 @@ class Surface:
         route = resource.routes.get(request.method)
         if route is None:
             raise MethodNotAllowed(valid_methods=sorted(resource.routes))
-        return self._run(
-            Call(surface=self, route=route, request=request, arguments=arguments)
-        )
+        call = Call(surface=self, route=route, request=request, arguments=arguments)
+        if route.area is Area.DASHBOARD:
+            return guarded(call, self._run)
+        return self._run(call)
 
     def finish(
         self, resource: Resource | None, request: Request, response: Response

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .dashboard import routes as dashboard
 from .handlers import admin, admin_changes, learner, machine
 from .routes import resources_of
 
@@ -12,5 +13,6 @@ ROUTES = (
     *machine.ROUTES,
     *admin.ROUTES,
     *admin_changes.ROUTES,
+    *dashboard.ROUTES,
 )
 RESOURCES = resources_of(ROUTES)

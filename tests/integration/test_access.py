@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from support.site import ADMIN, OPERATOR, SECRET, VIEWER, Site
@@ -29,6 +30,14 @@ TABLE = {
     Access.CRON: dict.fromkeys(
         ("none", "wrong", "viewer", "operator", "cookie", "cross"), UNKNOWN
     ),
+    Access.SAME_ORIGIN: {
+        "none": FOREIGN,
+        "wrong": FOREIGN,
+        "viewer": FOREIGN,
+        "operator": FOREIGN,
+        "cookie": IN,
+        "cross": FOREIGN,
+    },
     Access.VIEWER: {
         "none": UNKNOWN,
         "wrong": UNKNOWN,
@@ -82,12 +91,16 @@ def outcome_of(site, route, method, caller):
     """Return what becomes of a caller."""
     headers = headers_of(caller, int(site.world.clock.now().timestamp()))
     more = {"json": {"reason": "because"}} if route.body else {}
+    if route.form:
+        more = {"data": {"reason": "because", "token": OPERATOR}}
     answer = site.call(method, path_of(route), headers=headers, **more)
-    if route.area is Area.DASHBOARD and "sign-in" in answer.headers.get("Location", ""):
+    leads_to_sign_in = "sign-in" in answer.headers.get("Location", "")
+    if route.access in {Access.VIEWER, Access.OPERATOR} and leads_to_sign_in:
         return UNKNOWN
     if answer.status_code == 401:
         return UNKNOWN
-    code = answer.json.get("code") if answer.is_json else None
+    told = re.search(r'data-code="(\w+)"', answer.text)
+    code = answer.json.get("code") if answer.is_json else told and told[1]
     refusals = {ROLE, FOREIGN, TOKEN, "signature"}
     return code if code in refusals else IN
 
@@ -106,8 +119,8 @@ def test_every_change_needs_an_operator():
     for route in ROUTES:
         if route.area in {Area.ADMIN, Area.DASHBOARD}:
             changes = route.methods != ("GET",)
-            public = route.access is Access.PUBLIC
-            assert changes == (route.access is Access.OPERATOR) or public, route.name
+            free = route.access in {Access.PUBLIC, Access.SAME_ORIGIN}
+            assert changes == (route.access is Access.OPERATOR) or free, route.name
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -116,6 +129,12 @@ def test_surface_without_a_token_is_off(caller):
     site = Site()
     now_s = int(site.world.clock.now().timestamp())
     for route in ROUTES:
+        if route.area is Area.DASHBOARD and route.name != "dashboard_static":
+            for method in route.methods:
+                headers = headers_of(caller, now_s) | {"Sec-Fetch-Site": "same-origin"}
+                if route.name != "dashboard_sign_out":
+                    answer = site.call(method, path_of(route), headers=headers)
+                    assert answer.status_code == 404, route.name
         if route.area is Area.ADMIN:
             for method in route.methods:
                 answer = site.call(

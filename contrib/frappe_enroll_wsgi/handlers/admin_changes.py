@@ -21,14 +21,12 @@ if TYPE_CHECKING:
 
 def orders_of(call: Call) -> Orders:
     """Return what the caller may order."""
-    return Orders(call.sdk, call.operator)
+    return Orders(call.sdk, call.operator, call.fields["reason"])
 
 
 def _word(verb: str) -> Handler:
     def speak(call: Call) -> Response:
-        row = orders_of(call).enrollment(
-            verb, call.arguments["enrollment_id"], call.fields["reason"]
-        )
+        row = orders_of(call).enrollment(verb, call.arguments["enrollment_id"])
         return answer(records.row_json(row))
 
     return speak
@@ -38,7 +36,7 @@ def retry_enrollment(call: Call) -> Response:
     """Make the sync of an enrollment due now."""
     name = call.arguments["enrollment_id"]
     call.sdk.enrollments.get(name)
-    orders_of(call).retry(name, call.fields["reason"])
+    orders_of(call).retry(name)
     return answer({"due": True})
 
 
@@ -47,41 +45,40 @@ def retry_job(call: Call) -> Response:
     key = call.arguments["key"]
     if call.sdk.storage.jobs.find(key) is None:
         raise NotFoundError
-    orders_of(call).retry(key, call.fields["reason"])
+    orders_of(call).retry(key)
     return answer({"due": True})
 
 
 def bury_job(call: Call) -> Response:
     """End a job that waits as dead."""
-    orders_of(call).bury(call.arguments["key"], call.fields["reason"])
+    orders_of(call).bury(call.arguments["key"])
     return answer({"due": False})
 
 
 def requeue(call: Call) -> Response:
     """Make dead jobs due now, oldest first."""
     fields = call.fields
-    count = orders_of(call).requeue(
-        fields.get("limit", 100), fields.get("kind"), fields["reason"]
-    )
+    count = orders_of(call).requeue(fields.get("limit", 100), fields.get("kind"))
     return answer({"requeued": count})
 
 
 def replay(call: Call) -> Response:
     """Give a stored event its effect again; nothing doubles."""
-    event = orders_of(call).replay(call.arguments["event_id"], call.fields["reason"])
+    event = orders_of(call).replay(call.arguments["event_id"])
     return answer(records.full_job_json(event, payload=True))
 
 
 def create_coupon(call: Call) -> Response:
     """Create a coupon."""
     terms = dict(call.fields)
-    made = orders_of(call).create_coupon(terms, terms.pop("reason"))
+    terms.pop("reason")
+    made = orders_of(call).create_coupon(terms)
     return answer(records.coupon_json(made), 201)
 
 
 def disable_coupon(call: Call) -> Response:
     """Disable a coupon; seats that are taken stay."""
-    done = orders_of(call).disable_coupon(call.arguments["code"], call.fields["reason"])
+    done = orders_of(call).disable_coupon(call.arguments["code"])
     return answer(records.coupon_json(done))
 
 
@@ -89,7 +86,7 @@ def retention(call: Call) -> Response:
     """Null old events' payloads and drop old done jobs, now."""
     fields = call.fields
     events, jobs = orders_of(call).prune(
-        fields.get("events_days", 30), fields.get("jobs_days", 7), fields["reason"]
+        fields.get("events_days", 30), fields.get("jobs_days", 7)
     )
     return answer({"events": events, "jobs": jobs})
 
@@ -97,7 +94,7 @@ def retention(call: Call) -> Response:
 def probe(call: Call) -> Response:
     """Ask a backend now and tell its gate."""
     backend = call.arguments["backend"]
-    works = orders_of(call).probe(backend, call.fields["reason"])
+    works = orders_of(call).probe(backend)
     return answer({"backend": backend, "open": works})
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 from frappe_enroll_sdk.models import Coupon, Enrollment, GatePolicy, Job
+from frappe_enroll_sdk.services import validate
 
 
 if TYPE_CHECKING:
@@ -24,65 +25,71 @@ BACKENDS = ("lms", "payments")
 
 
 class Orders:
-    """The orders of one operator over one SDK."""
+    """
+    The orders of one operator over one SDK, with the reason for them.
 
-    def __init__(self, sdk: EnrollSDK, who: Operator) -> None:
+    Raises:
+        ValidationError: There is no reason: then nothing is changed at all.
+    """
+
+    def __init__(self, sdk: EnrollSDK, who: Operator, reason: str) -> None:
         self._sdk, self._actor = sdk, who.name
+        self._reason = validate.text(reason, "reason", most=500)
 
-    def enrollment(self, verb: str, enrollment_id: str, reason: str) -> Enrollment:
+    def enrollment(self, verb: str, enrollment_id: str) -> Enrollment:
         """Speak a word on an enrollment: one of `VERBS`."""
         if verb not in VERBS:
             raise NotFoundError
         row: Enrollment = getattr(self._sdk.enrollments, verb)(
-            enrollment_id, self._actor, reason
+            enrollment_id, self._actor, self._reason
         )
         return row
 
-    def retry(self, name: str, reason: str) -> None:
+    def retry(self, name: str) -> None:
         """Make a job due now: by its key, an event's id or an enrollment's id."""
-        self._sdk.admin.retry(name, actor=self._actor, reason=reason)
+        self._sdk.admin.retry(name, actor=self._actor, reason=self._reason)
 
-    def bury(self, name: str, reason: str) -> None:
+    def bury(self, name: str) -> None:
         """End a job that waits as dead."""
-        self._sdk.admin.bury(name, actor=self._actor, reason=reason)
+        self._sdk.admin.bury(name, actor=self._actor, reason=self._reason)
 
-    def requeue(self, limit: int, kind: str | None, reason: str) -> int:
+    def requeue(self, limit: int, kind: str | None) -> int:
         """Make dead jobs due now; return how many."""
         return self._sdk.admin.requeue(
-            limit, kind=kind, actor=self._actor, reason=reason
+            limit, kind=kind, actor=self._actor, reason=self._reason
         )
 
-    def replay(self, event_id: str, reason: str) -> Job:
+    def replay(self, event_id: str) -> Job:
         """Give a stored event its effect again."""
         event = self._sdk.admin.replay_event(event_id)
-        self._note("replay_event", event_id, reason)
+        self._note("replay_event", event_id)
         return event
 
-    def create_coupon(self, terms: dict[str, Any], reason: str) -> Coupon:
+    def create_coupon(self, terms: dict[str, Any]) -> Coupon:
         """Create a coupon."""
         for name in ("starts_at", "expires_at"):
             if terms.get(name):
                 terms[name] = _moment(terms[name], name)
         coupon = self._sdk.coupons.create(**terms)
-        self._note("create_coupon", coupon.code, reason)
+        self._note("create_coupon", coupon.code)
         return coupon
 
-    def disable_coupon(self, code: str, reason: str) -> Coupon:
+    def disable_coupon(self, code: str) -> Coupon:
         """Disable a coupon."""
         self._sdk.coupons.disable(code)
-        self._note("disable_coupon", code.upper(), reason)
+        self._note("disable_coupon", code.upper())
         return self._sdk.coupons.get(code)
 
-    def prune(self, events_days: int, jobs_days: int, reason: str) -> tuple[int, int]:
+    def prune(self, events_days: int, jobs_days: int) -> tuple[int, int]:
         """Null old events' payloads and drop old done jobs; return both counts."""
         counts = self._sdk.admin.prune(
             events_older_than=timedelta(days=events_days),
             jobs_older_than=timedelta(days=jobs_days),
         )
-        self._note("prune", "store", reason, events=counts[0], jobs=counts[1])
+        self._note("prune", "store", events=counts[0], jobs=counts[1])
         return counts
 
-    def probe(self, backend: str, reason: str) -> bool:
+    def probe(self, backend: str) -> bool:
         """Ask a backend now and tell its breaker; return whether it works."""
         if backend not in BACKENDS:
             raise NotFoundError
@@ -91,11 +98,11 @@ class Orders:
         policy = GatePolicy(closed_s=settings.gate_closed_s)
         now = self._sdk.clock.now()
         self._sdk.storage.gates.report(backend, ok=works, now=now, policy=policy)
-        self._note("probe_backend", backend, reason, works=works)
+        self._note("probe_backend", backend, works=works)
         return works
 
-    def _note(self, action: str, subject: str, reason: str, **detail: Any) -> None:
-        self._sdk.admin.note(self._actor, action, subject, reason, **detail)
+    def _note(self, action: str, subject: str, **detail: Any) -> None:
+        self._sdk.admin.note(self._actor, action, subject, self._reason, **detail)
 
 
 def _moment(text: str, field: str) -> datetime:

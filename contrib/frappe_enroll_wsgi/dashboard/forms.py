@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""The forms: each is an order with its reason, and leads back to a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from frappe_enroll_sdk.errors import NotFoundError, ValidationError
+
+from .. import cookies
+from ..handlers.orders import Orders
+from .render import go
+
+
+if TYPE_CHECKING:
+    from ..call import Call
+
+
+def _orders(call: Call) -> Orders:
+    return Orders(call.sdk, call.operator, _field(call, "reason"))
+
+
+def _field(call: Call, name: str) -> str:
+    return str(call.fields.get(name, "")).strip()
+
+
+def order(call: Call) -> Response:
+    """Speak a word on an enrollment, or make its sync due."""
+    name, verb = call.arguments["enrollment_id"], _field(call, "verb")
+    if verb == "retry":
+        _orders(call).retry(name)
+    else:
+        _orders(call).enrollment(verb, name)
+    return go(call, f"/enrollments/{name}", done=verb)
+
+
+def job_order(call: Call) -> Response:
+    """Retry a job, or end it."""
+    key, verb = call.arguments["key"], _field(call, "verb")
+    if verb == "retry":
+        _orders(call).retry(key)
+    elif verb == "bury":
+        _orders(call).bury(key)
+    else:
+        raise NotFoundError
+    return go(call, f"/jobs/{key}", done=verb)
+
+
+def requeue(call: Call) -> Response:
+    """Make dead jobs due, in bulk."""
+    limit = _number(call, "limit", 100)
+    _orders(call).requeue(limit, None)
+    return go(call, "/jobs", done="requeue", state="due")
+
+
+def replay(call: Call) -> Response:
+    """Give an event its effect again."""
+    event_id = call.arguments["event_id"]
+    _orders(call).replay(event_id)
+    return go(call, f"/events/{event_id}", done="replay")
+
+
+def create_coupon(call: Call) -> Response:
+    """Create a coupon."""
+    terms: dict[str, Any] = {"percent_off": _field(call, "percent_off")}
+    for name in ("course_id", "code", "email"):
+        if _field(call, name):
+            terms[name] = _field(call, name)
+    terms["any_course"] = "course_id" not in terms
+    terms["max_redemptions"] = _number(call, "max_redemptions", 1)
+    if _field(call, "expires_at"):
+        terms["expires_at"] = f"{_field(call, 'expires_at')}T00:00:00+00:00"
+    made = _orders(call).create_coupon(terms)
+    return go(call, "/coupons", done="coupon", made=made.code)
+
+
+def disable_coupon(call: Call) -> Response:
+    """Disable a coupon."""
+    _orders(call).disable_coupon(call.arguments["code"])
+    return go(call, "/coupons", done="disable")
+
+
+def probe(call: Call) -> Response:
+    """Ask a backend now."""
+    _orders(call).probe(call.arguments["backend"])
+    return go(call, "/system", done="probe")
+
+
+def sign_in(call: Call) -> Response:
+    """Exchange a token for the cookie."""
+    value = call.surface.gate.sign_in(_field(call, "token"))
+    response = go(call, "/")
+    response.set_cookie(
+        cookies.NAME,
+        value,
+        max_age=int(call.sdk.settings.sign_in_s),
+        path=f"{call.mount}/admin",
+        secure=_is_secure(call),
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def sign_out(call: Call) -> Response:
+    """Take the cookie back."""
+    response = go(call, "/sign-in")
+    response.delete_cookie(cookies.NAME, path=f"{call.mount}/admin")
+    return response
+
+
+def _is_secure(call: Call) -> bool:
+    url = call.sdk.settings.public_url
+    return url.startswith("https://") if url else call.request.is_secure
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = _field(call, name) or str(default)
+    if not text.isdecimal() or len(text) > 8:  # noqa: PLR2004  far above any bound
+        raise ValidationError(f"{name}: must be a whole number", field=name)
+    return int(text)

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""The pages to look at."""
+
+from __future__ import annotations
+
+import mimetypes
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Response
+
+from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.errors import NotFoundError
+from frappe_enroll_sdk.models import JobState, LMSStatus, Status
+from frappe_enroll_sdk.settings import describe
+
+from ..handlers.orders import BACKENDS
+from ..ratelimits import storage_uri
+from .numbers import numbers_of
+from .render import Asked, page
+
+
+if TYPE_CHECKING:
+    from ..call import Call
+
+_LIMIT = 50
+_STATIC = frozenset({"dashboard.css", "dashboard.js", "icon.svg"})
+_KEPT_S = 3600
+
+
+def home(call: Call) -> Response:
+    """Show how things stand."""
+    stats = call.sdk.admin.stats()
+    return page(
+        call,
+        "home.html",
+        title="Overview",
+        stats=stats,
+        numbers=numbers_of(call.sdk),
+        dead=stats.jobs.counts[JobState.DEAD] + stats.events.counts[JobState.DEAD],
+        held=stats.enrollments.counts[Status.ON_HOLD],
+        owed=stats.enrollments.counts[Status.CONFIRMED],
+    )
+
+
+def enrollments(call: Call) -> Response:
+    """Search enrollments."""
+    query = {name: value for name, value in call.query.items() if name != "done"}
+    wanted, cursor = query.pop("q", None), query.get("cursor")
+    if wanted:
+        found = call.sdk.admin.search(wanted, limit=_LIMIT, cursor=cursor)
+    else:
+        if "coupon_code" in query:
+            query["coupon_code"] = query["coupon_code"].upper()
+        found = call.sdk.enrollments.list(**query, limit=_LIMIT)
+    return page(
+        call,
+        "enrollments.html",
+        title="Learners",
+        rows=found.items,
+        more=found.next_cursor,
+        asked=Asked(call.query),
+        statuses=list(Status),
+        lms_statuses=list(LMSStatus),
+    )
+
+
+def enrollment(call: Call) -> Response:
+    """Show what happened to one enrollment."""
+    found = call.sdk.admin.timeline(call.arguments["enrollment_id"])
+    row = found.enrollment
+    dead = [job for job in found.jobs if job.state is JobState.DEAD]
+    return page(
+        call,
+        "enrollment.html",
+        title=row.email,
+        timeline=found,
+        row=row,
+        dead=dead,
+        verbs=_verbs(row.status),
+        lms_url=call.sdk.settings.frappe_lms_url.rstrip("/"),
+    )
+
+
+def _verbs(status: Status) -> tuple[str, ...]:
+    """Return the operators' words that fit a status."""
+    if status is Status.ON_HOLD:
+        return ("accept", "dismiss")
+    if status in {Status.CONFIRMED, Status.ENROLLED}:
+        return ("revoke",)
+    return ("reinstate",) if status is Status.REVOKED else ()
+
+
+def jobs(call: Call) -> Response:
+    """Show jobs by state."""
+    query = {name: v for name, v in call.query.items() if name != "done"}
+    found = call.sdk.admin.jobs(**query, limit=_LIMIT)
+    return page(
+        call,
+        "jobs.html",
+        title="Jobs",
+        jobs=found.items,
+        more=found.next_cursor,
+        asked=Asked(query),
+        states=[s for s in JobState if s not in _OF_EVENTS],
+    )
+
+
+_OF_EVENTS = {JobState.QUARANTINED, JobState.IGNORED}
+
+
+def job(call: Call) -> Response:
+    """Show one job with its tries."""
+    found = call.sdk.storage.jobs.find(call.arguments["key"])
+    if found is None:
+        raise NotFoundError
+    payload = dump(found.payload) if call.operator.may_change else None
+    return page(call, "job.html", title=found.key, job=found, payload=payload)
+
+
+def events(call: Call) -> Response:
+    """Show payment events."""
+    query = {name: v for name, v in call.query.items() if name != "done"}
+    found = call.sdk.admin.events(**query, limit=_LIMIT)
+    return page(
+        call,
+        "events.html",
+        title="Payment events",
+        events=found.items,
+        more=found.next_cursor,
+        asked=Asked(query),
+        states=list(JobState),
+    )
+
+
+def event(call: Call) -> Response:
+    """Show one payment event; its payload to operators only."""
+    found = call.sdk.storage.events.find(call.arguments["event_id"])
+    if found is None:
+        raise NotFoundError
+    payload = dump(found.payload) if call.operator.may_change else None
+    rows = call.sdk.admin.search(found.key).items if found.deliveries else ()
+    return page(
+        call, "event.html", title=found.key, job=found, payload=payload, rows=rows
+    )
+
+
+def coupons(call: Call) -> Response:
+    """Show coupons, and a form for a new one."""
+    query = {name: v for name, v in call.query.items() if name not in {"done", "made"}}
+    found = call.sdk.coupons.list(**query, limit=_LIMIT)
+    return page(
+        call,
+        "coupons.html",
+        title="Coupons",
+        coupons=found.items,
+        more=found.next_cursor,
+        asked=Asked(query),
+        made=call.query.get("made"),
+    )
+
+
+def audit(call: Call) -> Response:
+    """Show what operators did."""
+    found = call.sdk.admin.audit(**call.query, limit=_LIMIT)
+    return page(
+        call,
+        "audit.html",
+        title="Audit trail",
+        entries=found.items,
+        more=found.next_cursor,
+        asked=Asked(call.query),
+    )
+
+
+def system(call: Call) -> Response:
+    """Check settings, backends, plugins and workers."""
+    stats = call.sdk.admin.stats()
+    return page(
+        call,
+        "system.html",
+        title="System",
+        checks=call.surface.readiness.checks(),
+        gates={name: stats.gates.get(name, True) for name in BACKENDS},
+        plugins=call.sdk.plugins.infos,
+        missing=call.sdk.plugins.missing_required,
+        settings=describe(call.sdk.settings),
+        workers=call.sdk.storage.workers.list(limit=20),
+        in_memory=not storage_uri(call.sdk.settings),
+    )
+
+
+def sign_in(call: Call) -> Response:
+    """Show the form to sign in."""
+    if not call.surface.gate.is_on:
+        raise NotFoundError
+    can = bool(call.sdk.settings.secret_key)
+    return page(call, "sign_in.html", title="Sign in", problem="", can_sign_in=can)
+
+
+def static(call: Call) -> Response:
+    """Return a style sheet, the script, or the icon."""
+    name = call.arguments["name"]
+    if name not in _STATIC:
+        raise NotFoundError
+    file = resources.files(__package__) / "static" / name
+    kind = mimetypes.guess_type(name)[0] or "text/plain"
+    response = Response(file.read_bytes(), content_type=f"{kind}; charset=utf-8")
+    response.headers["Cache-Control"] = f"public, max-age={_KEPT_S}"
+    return response

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""Templates to answers: all text is escaped, and no inline script or style may run."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+
+if TYPE_CHECKING:
+    from ..call import Call
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+#: What a page says after an order, by a word in its address: never a text of others.
+DONE = {
+    "revoke": "The right to the course was taken away.",
+    "reinstate": "The right to the course was given back.",
+    "accept": "The payment was accepted; the learner is being enrolled.",
+    "dismiss": "The payment was dismissed.",
+    "retry": "The job is due now.",
+    "bury": "The job was ended.",
+    "requeue": "The dead jobs are due again.",
+    "replay": "The event was given its effect again.",
+    "coupon": "The coupon was created.",
+    "disable": "The coupon was disabled.",
+    "probe": "The backend was asked.",
+}
+
+
+class Asked(dict[str, Any]):
+    """What was asked for: whatever was not is empty."""
+
+    def __missing__(self, _: str) -> str:
+        return ""
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates' environment."""
+    found = Environment(
+        loader=PackageLoader("frappe_enroll_wsgi.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"when": when, "age": age, "words": words, "pretty": pretty}
+    return found
+
+
+def page(
+    call: Call, template: str, *, title: str, status: int = 200, **values: Any
+) -> Response:
+    """Return a page."""
+    text = environment().get_template(template)
+    html = text.render(
+        title=title,
+        base=f"{call.mount}/admin",
+        path=call.request.path,
+        who=call.who,
+        done=DONE.get(call.query.get("done", "")),
+        url=lambda path, **query: url(call, path, **query),
+        now=call.sdk.clock.now(),
+        **values,
+    )
+    response = Response(html, status, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = _POLICY
+    return response
+
+
+def url(call: Call, path: str, **query: Any) -> str:
+    """Return the address of a page of ours, under the mount."""
+    asked = {name: value for name, value in query.items() if value not in (None, "")}
+    tail = f"?{urlencode(asked)}" if asked else ""
+    return f"{call.mount}/admin{path}{tail}"
+
+
+def go(call: Call, path: str, **query: Any) -> Response:
+    """Send the browser on after an order, so that a reload repeats nothing."""
+    return redirect(url(call, path, **query), 303)
+
+
+def when(moment: datetime | None) -> Markup | str:
+    """Return a moment for people, and for the script that shows it in local time."""
+    if moment is None:
+        return "–"
+    at = moment.astimezone(UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(
+        at.isoformat(timespec="seconds"), at.strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+
+def age(seconds: float | None) -> str:
+    """Return a span in its largest unit."""
+    if seconds is None:
+        return "–"
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def words(text: Any) -> str:
+    """Return a stable word as people write it."""
+    return str(text).replace("_", " ")
+
+
+def pretty(value: Any) -> str:
+    """Return JSON to read."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

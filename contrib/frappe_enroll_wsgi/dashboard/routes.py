@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""The dashboard's rows of the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..handlers.admin import FILTERS
+from ..routes import Access, Area, Handler, Route
+from ..schemas import STATE_QUERY, text
+from . import forms, pages
+
+
+_HTML = "text/html"
+_DONE: dict[str, Any] = {"done": text(40)}
+_CURSOR: dict[str, Any] = {"cursor": text(500)}
+
+
+def _any(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let an empty field of a form mean "any"."""
+    empty = {"type": "string", "maxLength": 0}
+    return {"anyOf": [schema, empty]}
+
+
+def look(
+    name: str,
+    path: str,
+    handler: Handler,
+    about: str,
+    access: Access = Access.VIEWER,
+    *codes: str,
+    query: dict[str, Any] | None = None,
+    kind: str = _HTML,
+) -> Route:
+    """Return a row for a page."""
+    return Route(
+        name=f"dashboard_{name}",
+        methods=("GET",),
+        path=f"/admin/{path}",
+        handler=handler,
+        access=access,
+        area=Area.DASHBOARD,
+        about=about,
+        answers={200: kind, 303: ""},
+        query={**(query or {}), **_DONE},
+        codes=codes,
+    )
+
+
+def change(
+    name: str,
+    path: str,
+    handler: Handler,
+    about: str,
+    access: Access = Access.OPERATOR,
+    *codes: str,
+    limit: str | None = None,
+) -> Route:
+    """Return a row for a form."""
+    return Route(
+        name=f"dashboard_{name}",
+        methods=("POST",),
+        path=f"/admin/{path}",
+        handler=handler,
+        access=access,
+        area=Area.DASHBOARD,
+        about=about,
+        form=True,
+        answers={303: ""},
+        codes=codes,
+        limit=limit,
+    )
+
+
+_SEARCH = {"q": text(255), **FILTERS}
+ROUTES = (
+    look("home", "", pages.home, "Show how things stand."),
+    look(
+        "enrollments",
+        "enrollments",
+        pages.enrollments,
+        "Search enrollments.",
+        query={**{name: _any(s) for name, s in _SEARCH.items()}, **_CURSOR},
+    ),
+    look(
+        "enrollment",
+        "enrollments/<enrollment_id>",
+        pages.enrollment,
+        "Show what happened to one enrollment.",
+        Access.VIEWER,
+        "enrollment_not_found",
+    ),
+    change(
+        "order",
+        "enrollments/<enrollment_id>/order",
+        forms.order,
+        "Speak an operator's word on an enrollment.",
+        Access.OPERATOR,
+        "enrollment_not_found",
+        "transition",
+        "conflict",
+        "payments_unavailable",
+    ),
+    look(
+        "jobs",
+        "jobs",
+        pages.jobs,
+        "Show jobs.",
+        query={"state": _any(STATE_QUERY), "kind": _any(text()), **_CURSOR},
+    ),
+    look("job", "jobs/<path:key>", pages.job, "Show one job."),
+    change("requeue", "jobs/requeue", forms.requeue, "Make dead jobs due."),
+    change(
+        "job_order",
+        "jobs/<path:key>/order",
+        forms.job_order,
+        "Retry a job, or end it.",
+    ),
+    look(
+        "events",
+        "events",
+        pages.events,
+        "Show payment events.",
+        query={"state": _any(STATE_QUERY), **_CURSOR},
+    ),
+    look("event", "events/<event_id>", pages.event, "Show one payment event."),
+    change(
+        "replay",
+        "events/<event_id>/replay",
+        forms.replay,
+        "Give a stored event its effect again.",
+        Access.OPERATOR,
+        "conflict",
+    ),
+    look(
+        "coupons",
+        "coupons",
+        pages.coupons,
+        "Show coupons.",
+        query={
+            "course_id": _any(text()),
+            "email": _any(text()),
+            "made": text(64),
+            **_CURSOR,
+        },
+    ),
+    change(
+        "create_coupon",
+        "coupons",
+        forms.create_coupon,
+        "Create a coupon.",
+        Access.OPERATOR,
+        "course_not_found",
+        "lms_unavailable",
+        "throttled",
+    ),
+    change(
+        "disable_coupon",
+        "coupons/<code>/disable",
+        forms.disable_coupon,
+        "Disable a coupon.",
+    ),
+    look(
+        "audit",
+        "audit",
+        pages.audit,
+        "Show what operators did.",
+        query={"subject": _any(text(255)), **_CURSOR},
+    ),
+    look("system", "system", pages.system, "Check settings, backends and workers."),
+    change(
+        "probe",
+        "system/<backend>/probe",
+        forms.probe,
+        "Ask a backend now and tell its gate.",
+    ),
+    look(
+        "sign_in_form",
+        "sign-in",
+        pages.sign_in,
+        "Show the form to sign in.",
+        Access.PUBLIC,
+        "not_found",
+    ),
+    change(
+        "sign_in",
+        "sign-in",
+        forms.sign_in,
+        "Exchange a token for a cookie.",
+        Access.SAME_ORIGIN,
+        "not_found",
+        "unauthorized",
+        "cross_site",
+        limit="sign_in",
+    ),
+    change(
+        "sign_out",
+        "sign-out",
+        forms.sign_out,
+        "Take the cookie back.",
+        Access.SAME_ORIGIN,
+        "not_found",
+        "cross_site",
+    ),
+    look(
+        "static",
+        "static/<name>",
+        pages.static,
+        "Return a style sheet, the script, or the icon.",
+        Access.PUBLIC,
+        kind="text/css",
+    ),
+)
