@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 from pymongo import UpdateMany, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from frappe_enroll_sdk.errors import ConflictError
 from frappe_enroll_sdk.models import Job, JobState
@@ -106,6 +106,11 @@ class QueueTable:
 
     def send(self, writes: Sequence[Write], run: Run) -> bool:
         """Send conditional writes at once; tell whether all of them were done."""
+        if len(writes) == 1:
+            (only,) = writes
+            where = {"_id": only.key, "rev": only.rev}
+            one = self.collection.update_one(where, only.update, session=run.session)
+            return one.matched_count == 1
         done = self.collection.bulk_write(
             grouped(writes), ordered=False, session=run.session
         )
@@ -189,8 +194,14 @@ class QueueTable:
         documents = [
             of_job(job, self._ends) | {"rev": 1, "op": op} for job in jobs.values()
         ]
+        table = self.collection
         try:
-            self.collection.insert_many(documents, ordered=False, session=run.session)
+            if len(documents) == 1:
+                table.insert_one(documents[0], session=run.session)
+            else:
+                table.insert_many(documents, ordered=False, session=run.session)
+        except DuplicateKeyError:
+            return {documents[0]["_id"]}
         except BulkWriteError as error:
             if not only_duplicates(error):
                 raise

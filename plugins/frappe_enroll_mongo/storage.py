@@ -59,7 +59,8 @@ class MongoStorage:
     Args:
         uri: MongoDB connection string; pool, TLS and app name come from it.
         database: Name of the database.
-        client_factory: Makes the client (a stand-in, in unit tests).
+        client_factory: Makes the client (one with listeners, or a stand-in without
+            sessions in unit tests).
     """
 
     def __init__(
