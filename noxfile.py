@@ -23,6 +23,8 @@ nox.options.sessions = ["lint", "typing", "tests", "tests_min", "wheel"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+#: The Pythons after the first one play smaller samples (tests/support/size.py).
+LEAST = {"ENROLL_TEST_SIZE": "least"}
 PARALLEL = ["-n", "auto", "--dist", "worksteal"]
 
 
@@ -69,16 +71,17 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All tests, on every Python that is found."""
+    """All tests, on every Python that is found; whole samples on the first one."""
     session.install("-e", ".[all]", *group("test"))
-    session.run("pytest", *PARALLEL, *session.posargs)
+    size = {} if session.python == PYTHONS[0] else LEAST
+    session.run("pytest", *PARALLEL, *session.posargs, env=size)
 
 
 @nox.session(python="3.11")
 def tests_min(session: nox.Session) -> None:
     """All tests, with the oldest versions of the dependencies that we promise."""
     session.install("-e", ".[all]", *group("test"), *oldest())
-    session.run("pytest", *PARALLEL, *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs, env=LEAST)
 
 
 @nox.session
@@ -101,9 +104,10 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """How long importing the package and the command's help take."""
-    session.install(".[all]")
-    session.run("python", "tests/bench/startup.py")
+    """Measure start-up, the MongoDB store and the queues, beside the bare drivers."""
+    session.install(".[all]", *group("test"))
+    for name in session.posargs or ("startup", "mongo", "queues"):
+        session.run("python", f"tests/bench/{name}.py")
 
 
 @nox.session

@@ -28,4 +28,6 @@ def step_of(steps: int, *, small: int) -> tuple[int, int]:
 
 def times(small: int, full: int) -> int:
     """Return how often something is done."""
-    return full if FULL else small
+    if FULL:
+        return full
+    return max(small // 4, min(small, 2)) if _LEAST else small
