@@ -18,7 +18,7 @@ from support.killing import (
     hostile_lms,
     owed,
 )
-from support.size import times
+from support.size import FULL, times
 from support.stores import STORES, shared_store
 
 from frappe_enroll_sdk.clock import SystemClock
@@ -26,7 +26,7 @@ from frappe_enroll_sdk.models import JobState, Status
 
 
 #: Owed enrollments, and seconds that they may take.
-COUNT, PATIENCE_S = times(60, 5000), times(120, 2400)
+COUNT, PATIENCE_S = times(60, 5000), 2400 if FULL else 120
 WORKERS = times(3, 4)
 
 
