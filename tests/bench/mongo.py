@@ -3,9 +3,10 @@
 The MongoDB store's speed beside the bare driver that does the same writes.
 
 Every command that the store sends is written down and sent again by the bare driver, to
-a database that has been through the same: the same round trips, filters, documents and
-concerns, without our code. Rounds are interleaved; medians and their ratio are printed.
-Ends with 1 when a goal is missed. Run by ``nox -s bench``; ``--quick`` takes a tenth.
+a database that has been through the same: the same round trips, filters, documents,
+concerns, time limits and client options, without our code. Rounds are interleaved;
+medians and their ratio are printed. Ends with 1 when a goal is missed. Run by ``nox -s
+bench``; ``--quick`` takes a tenth.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from pymongo.read_concern import ReadConcern
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.mongod import ReplicaSet
 
+from frappe_enroll_mongo.link import TIMEOUT_MS
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import SystemClock
@@ -90,7 +92,9 @@ class Pair:
         # Listened to as well, so that writing down costs both the same.
         twins = Recorder()
         twins.is_on = True
-        self.client = MongoClient(uri, event_listeners=[twins])
+        self.client = MongoClient(
+            uri, timeoutMS=TIMEOUT_MS, retryWrites=True, event_listeners=[twins]
+        )
         self.bare = self.client[f"{name}_bare"]
         self.payments, self.lms = FakePayments(), FakeLMS()
         self.lms.add_course(COURSE, Money(4900, "usd"))
