@@ -103,6 +103,14 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Walk from the shop to the mended dead letter in Chromium; keep the pictures."""
+    session.install("-e", ".[all]", *group("test"))
+    pictures = {"ENROLL_SCREENSHOTS": str(Path(session.create_tmp()).absolute())}
+    session.run("pytest", "tests/browser", *session.posargs, env=pictures)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure start-up, the MongoDB store and the queues, beside the bare drivers."""
     session.install(".[all]", *group("test"))

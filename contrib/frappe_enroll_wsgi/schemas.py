@@ -212,6 +212,24 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Items": record({"items": {"type": "array", "items": {"type": "object"}}}),
+    "SearchRequest": request(
+        {
+            "q": text(255),
+            "email": _EMAIL,
+            "coupon_code": {"type": "string", "pattern": CODE},
+            "course_id": text(),
+            "status": words(Status),
+            "lms_status": words(LMSStatus),
+            "limit": {"type": "integer", "minimum": 1, "maximum": 200},
+            "cursor": text(500),
+        }
+    ),
+    "CodeRequest": request({"code": {"type": "string", "pattern": CODE}}, "code"),
+    "DisableRequest": request(
+        {"code": {"type": "string", "pattern": CODE}, "reason": _REASON},
+        "code",
+        "reason",
+    ),
     "Reason": request({"reason": _REASON}, "reason"),
     "RequeueRequest": request(
         {

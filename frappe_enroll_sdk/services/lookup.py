@@ -23,6 +23,8 @@ _PAGE = 200
 #: Payment events that a timeline looks through at the most.
 _MOST_EVENTS = 2000
 _MOST_AUDIT = 200
+#: Events whose replays a timeline asks for at the most.
+_MOST_SUBJECTS = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -134,7 +136,12 @@ class Lookup:
         if row is None:
             raise EnrollmentNotFoundError(field="enrollment_id")
         jobs, events = self._jobs_of(row), tuple(self._events_of(row))
-        audit = store.audit.list(subject=row.id, limit=_MOST_AUDIT).items
+        subjects = [row.id, *(job.key for job in (*jobs, *events[:_MOST_SUBJECTS]))]
+        audit = [
+            entry
+            for subject in subjects
+            for entry in store.audit.list(subject=subject, limit=_MOST_AUDIT).items
+        ]
         code = row.coupon_code
         moments = [
             *_of_history(row),

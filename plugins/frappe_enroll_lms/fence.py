@@ -21,6 +21,7 @@ import urllib3
 from frappe_enroll_sdk.errors import BackendRejectedError, LMSUnavailableError
 
 from .classify import Meaning, classify, error_of
+from .quiet import keep_quiet
 
 
 _CONNECT_S = 3.05
@@ -56,6 +57,7 @@ class FencedSession(requests.Session):
     """
 
     def __init__(self, site: str) -> None:
+        keep_quiet()
         super().__init__()
         self.verb, self.ends = "", 0.0
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

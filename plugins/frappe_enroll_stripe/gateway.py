@@ -30,6 +30,7 @@ from frappe_enroll_sdk.models import (
 from frappe_enroll_sdk.money import Money
 
 from . import webhook
+from .quiet import keep_quiet
 from .records import APP_KEY, APP_VALUE, ID_KEY, event_of, refund_of, session_of
 
 
@@ -73,6 +74,7 @@ class StripePayments:
             raise SettingsError(
                 "STRIPE_SECRET_KEY: must begin with sk_ or rk_ (is it set?)"
             )
+        keep_quiet()
         self._secrets = webhook_secrets
         self._client = stripe.StripeClient(
             secret_key,

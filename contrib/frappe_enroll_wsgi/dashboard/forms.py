@@ -11,6 +11,7 @@ from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 
 from .. import cookies
 from ..handlers.orders import Orders
+from . import pages
 from .render import go
 
 
@@ -73,12 +74,13 @@ def create_coupon(call: Call) -> Response:
     if _field(call, "expires_at"):
         terms["expires_at"] = f"{_field(call, 'expires_at')}T00:00:00+00:00"
     made = _orders(call).create_coupon(terms)
-    return go(call, "/coupons", done="coupon", made=made.code)
+    # No redirect: the code would stand in its address.
+    return pages.coupons(call, made.code)
 
 
 def disable_coupon(call: Call) -> Response:
     """Disable a coupon."""
-    _orders(call).disable_coupon(call.arguments["code"])
+    _orders(call).disable_coupon(_field(call, "code"))
     return go(call, "/coupons", done="disable")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import mimetypes
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.errors import NotFoundError
-from frappe_enroll_sdk.models import JobState, LMSStatus, Status
+from frappe_enroll_sdk.models import Enrollment, JobState, LMSStatus, Page, Status
 from frappe_enroll_sdk.settings import describe
 
 from ..handlers.orders import BACKENDS
@@ -44,22 +44,29 @@ def home(call: Call) -> Response:
 
 
 def enrollments(call: Call) -> Response:
-    """Search enrollments."""
+    """Show enrollments by filters."""
     query = {name: value for name, value in call.query.items() if name != "done"}
-    wanted, cursor = query.pop("q", None), query.get("cursor")
-    if wanted:
-        found = call.sdk.admin.search(wanted, limit=_LIMIT, cursor=cursor)
-    else:
-        if "coupon_code" in query:
-            query["coupon_code"] = query["coupon_code"].upper()
-        found = call.sdk.enrollments.list(**query, limit=_LIMIT)
+    return _listed(call, call.sdk.enrollments.list(**query, limit=_LIMIT), query)
+
+
+def search(call: Call) -> Response:
+    """Show what a search finds: a POST, as addresses have no place in URLs."""
+    fields = {name: str(value).strip() for name, value in call.fields.items()}
+    wanted, cursor = fields.get("q", ""), fields.get("cursor") or None
+    if not wanted:
+        return _listed(call, call.sdk.enrollments.list(limit=_LIMIT), {})
+    found = call.sdk.admin.search(wanted, limit=_LIMIT, cursor=cursor)
+    return _listed(call, found, {"q": wanted})
+
+
+def _listed(call: Call, found: Page[Enrollment], asked: dict[str, Any]) -> Response:
     return page(
         call,
         "enrollments.html",
         title="Learners",
         rows=found.items,
         more=found.next_cursor,
-        asked=Asked(call.query),
+        asked=Asked(asked),
         statuses=list(Status),
         lms_statuses=list(LMSStatus),
     )
@@ -145,18 +152,19 @@ def event(call: Call) -> Response:
     )
 
 
-def coupons(call: Call) -> Response:
-    """Show coupons, and a form for a new one."""
-    query = {name: v for name, v in call.query.items() if name not in {"done", "made"}}
+def coupons(call: Call, made: str = "") -> Response:
+    """Show coupons, and a form for a new one; and the code of one that was made."""
+    query = {name: v for name, v in call.query.items() if name != "done"}
     found = call.sdk.coupons.list(**query, limit=_LIMIT)
     return page(
         call,
         "coupons.html",
         title="Coupons",
+        status=201 if made else 200,
         coupons=found.items,
         more=found.next_cursor,
         asked=Asked(query),
-        made=call.query.get("made"),
+        made=made,
     )
 
 

@@ -33,7 +33,6 @@ DONE = {
     "bury": "The job was ended.",
     "requeue": "The dead jobs are due again.",
     "replay": "The event was given its effect again.",
-    "coupon": "The coupon was created.",
     "disable": "The coupon was disabled.",
     "probe": "The backend was asked.",
 }

@@ -55,6 +55,7 @@ def change(
     access: Access = Access.OPERATOR,
     *codes: str,
     limit: str | None = None,
+    status: int = 303,
 ) -> Route:
     """Return a row for a form."""
     return Route(
@@ -66,21 +67,28 @@ def change(
         area=Area.DASHBOARD,
         about=about,
         form=True,
-        answers={303: ""},
+        answers={status: "" if status == 303 else _HTML},  # noqa: PLR2004  a redirect
         codes=codes,
         limit=limit,
     )
 
 
-_SEARCH = {"q": text(255), **FILTERS}
 ROUTES = (
     look("home", "", pages.home, "Show how things stand."),
     look(
         "enrollments",
         "enrollments",
         pages.enrollments,
+        "Show enrollments, newest first.",
+        query={**{name: _any(s) for name, s in FILTERS.items()}, **_CURSOR},
+    ),
+    change(
+        "search",
+        "enrollments",
+        pages.search,
         "Search enrollments.",
-        query={**{name: _any(s) for name, s in _SEARCH.items()}, **_CURSOR},
+        Access.VIEWER,
+        status=200,
     ),
     look(
         "enrollment",
@@ -139,8 +147,6 @@ ROUTES = (
         "Show coupons.",
         query={
             "course_id": _any(text()),
-            "email": _any(text()),
-            "made": text(64),
             **_CURSOR,
         },
     ),
@@ -153,10 +159,11 @@ ROUTES = (
         "course_not_found",
         "lms_unavailable",
         "throttled",
+        status=201,
     ),
     change(
         "disable_coupon",
-        "coupons/<code>/disable",
+        "coupons/disable",
         forms.disable_coupon,
         "Disable a coupon.",
     ),

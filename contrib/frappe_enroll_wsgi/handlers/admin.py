@@ -29,12 +29,11 @@ _EXPORT_PAGE = 200
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 200}
 _PAGED = {"limit": _LIMIT, "cursor": text(500)}
+#: Filters that may stand in a URL: they name nobody.
 FILTERS = {
-    "email": text(),
     "course_id": text(),
     "status": STATUS_QUERY,
     "lms_status": LMS_STATUS_QUERY,
-    "coupon_code": text(64),
 }
 
 
@@ -44,21 +43,27 @@ def stats(call: Call) -> Response:
 
 
 def enrollments(call: Call) -> Response:
-    """Return enrollments: by ``q`` (whatever is at hand) or by filters."""
-    query = dict(call.query)
-    wanted = query.pop("q", None)
-    if wanted is not None:
-        paging = {name: query[name] for name in _PAGED if name in query}
-        page = call.sdk.admin.search(wanted, **paging)
-    else:
-        page = call.sdk.enrollments.list(**_upper(query))
+    """Return enrollments by filters that name nobody."""
+    page = call.sdk.enrollments.list(**call.query)
     return answer(records.page_json(page, records.row_json))
 
 
-def _upper(query: dict[str, Any]) -> dict[str, Any]:
-    if "coupon_code" in query:
-        query["coupon_code"] = query["coupon_code"].upper()
-    return query
+def search(call: Call) -> Response:
+    """
+    Return enrollments by ``q`` (whatever is at hand), or by filters.
+
+    A POST: addresses and codes have no place in URLs, which everybody logs.
+    """
+    fields = dict(call.fields)
+    wanted = fields.pop("q", None)
+    if wanted is not None:
+        paging = {name: fields[name] for name in _PAGED if name in fields}
+        page = call.sdk.admin.search(wanted, **paging)
+    else:
+        if "coupon_code" in fields:
+            fields["coupon_code"] = fields["coupon_code"].upper()
+        page = call.sdk.enrollments.list(**fields)
+    return answer(records.page_json(page, records.row_json))
 
 
 def export(call: Call) -> Response:
@@ -79,7 +84,7 @@ def _rows(call: Call) -> Iterator[Enrollment]:
     cursor: str | None = None
     while True:
         page = call.sdk.enrollments.list(
-            **_upper(dict(call.query)), limit=_EXPORT_PAGE, cursor=cursor
+            **call.query, limit=_EXPORT_PAGE, cursor=cursor
         )
         yield from page.items
         cursor = page.next_cursor
@@ -156,8 +161,8 @@ def coupons(call: Call) -> Response:
 
 
 def coupon(call: Call) -> Response:
-    """Return one coupon with its counts."""
-    return answer(records.coupon_json(call.sdk.coupons.get(call.arguments["code"])))
+    """Return one coupon with its counts; a POST, as its code is worth money."""
+    return answer(records.coupon_json(call.sdk.coupons.get(call.fields["code"])))
 
 
 def audit(call: Call) -> Response:
@@ -193,11 +198,13 @@ def viewer(
     about: str,
     *codes: str,
     query: dict[str, Any] | None = None,
+    body: str | None = None,
 ) -> Route:
-    """Return a row of the table for whoever may look."""
+    """Return a row of the table for whoever may look; with a body it is a POST."""
     return Route(
         name=f"api_{name}",
-        methods=("GET",),
+        methods=("POST",) if body else ("GET",),
+        body=body,
         path=f"/admin/api/{path}",
         handler=handler,
         access=Access.VIEWER,
@@ -216,8 +223,16 @@ ROUTES = (
         "enrollments",
         enrollments,
         "EnrollmentPage",
+        "Return enrollments, newest first.",
+        query={**FILTERS, **_PAGED},
+    ),
+    viewer(
+        "search",
+        "enrollments/search",
+        search,
+        "EnrollmentPage",
         "Search enrollments: by `q` or by filters.",
-        query={"q": text(255), **FILTERS, **_PAGED},
+        body="SearchRequest",
     ),
     viewer(
         "export",
@@ -273,9 +288,16 @@ ROUTES = (
         coupons,
         "CouponPage",
         "Return coupons, by code.",
-        query={"course_id": text(), "email": text(), **_PAGED},
+        query={"course_id": text(), **_PAGED},
     ),
-    viewer("coupon", "coupons/<code>", coupon, "Coupon", "Return one coupon."),
+    viewer(
+        "coupon",
+        "coupons/find",
+        coupon,
+        "Coupon",
+        "Return one coupon.",
+        body="CodeRequest",
+    ),
     viewer(
         "audit",
         "audit",

@@ -78,7 +78,7 @@ def create_coupon(call: Call) -> Response:
 
 def disable_coupon(call: Call) -> Response:
     """Disable a coupon; seats that are taken stay."""
-    done = orders_of(call).disable_coupon(call.arguments["code"])
+    done = orders_of(call).disable_coupon(call.fields["code"])
     return answer(records.coupon_json(done))
 
 
@@ -196,10 +196,11 @@ ROUTES = (
     ),
     operator(
         "disable_coupon",
-        "coupons/<code>/disable",
+        "coupons/disable",
         disable_coupon,
         "Coupon",
         "Disable a coupon.",
+        body="DisableRequest",
     ),
     operator(
         "retention",
