@@ -36,6 +36,9 @@ from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_MOST_A_PASS = 1_000_000
+_MOST_THREADS = 1000
+
 
 class EnrollSDK:
     """
@@ -267,7 +270,8 @@ class EnrollSDK:
 
     def run_jobs(self, limit: int = 100, time_budget_s: float = 20) -> JobReport:
         """Work once through what is due; starts nothing past the budget (seconds)."""
-        return self._pass(limit, time_budget_s)
+        validate.whole(limit, "limit", least=0, most=_MOST_A_PASS)
+        return self._pass(limit, validate.seconds(time_budget_s, "time_budget_s"))
 
     def worker(
         self,
@@ -284,6 +288,7 @@ class EnrollSDK:
             poll_s: Seconds between two looks where the store tells no news.
             shutdown_timeout_s: Seconds that what runs has left once it is stopped.
         """
+        validate.whole(concurrency, "concurrency", most=_MOST_THREADS)
         return Worker(
             self._context,
             self._runner,

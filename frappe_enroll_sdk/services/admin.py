@@ -69,9 +69,9 @@ class Admin(JobOrders):
         cursor: str | None = None,
     ) -> Page[Job]:
         """Return jobs."""
-        chosen = JobState(state) if state is not None else None
+        chosen = validate.optional_choice(JobState, state, "state")
         return self._context.storage.jobs.list(
-            state=chosen, kind=kind, limit=limit, cursor=cursor
+            state=chosen, kind=kind, **validate.paging(limit, cursor)
         )
 
     def events(
@@ -82,16 +82,16 @@ class Admin(JobOrders):
         cursor: str | None = None,
     ) -> Page[Job]:
         """Return stored payment events."""
-        chosen = JobState(state) if state is not None else None
+        chosen = validate.optional_choice(JobState, state, "state")
         return self._context.storage.events.list(
-            state=chosen, kind=EVENT_KIND, limit=limit, cursor=cursor
+            state=chosen, kind=EVENT_KIND, **validate.paging(limit, cursor)
         )
 
     def search(
         self, text: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[Enrollment]:
         """Return the enrollments that an id, address, code or course names."""
-        return self._lookup.search(text, limit=limit, cursor=cursor)
+        return self._lookup.search(text, **validate.paging(limit, cursor))
 
     def timeline(self, enrollment_id: str) -> Timeline:
         """Return all that happened to an enrollment."""
@@ -106,7 +106,7 @@ class Admin(JobOrders):
     ) -> Page[AuditEntry]:
         """Return what operators did, newest first."""
         return self._context.storage.audit.list(
-            subject=subject, limit=limit, cursor=cursor
+            subject=subject, **validate.paging(limit, cursor)
         )
 
     def note(
@@ -129,7 +129,7 @@ class Admin(JobOrders):
     ) -> Page[Enrollment]:
         """Return enrollments whose payment waits for an operator."""
         return self._context.storage.enrollments.list(
-            status=Status.ON_HOLD, limit=limit, cursor=cursor
+            status=Status.ON_HOLD, **validate.paging(limit, cursor)
         )
 
     def replay_event(self, event_id: str) -> Job:
@@ -153,8 +153,10 @@ class Admin(JobOrders):
             ("events_older_than", events_older_than),
             ("jobs_older_than", jobs_older_than),
         ):
-            if not _SHORTEST_RETENTION <= span <= _LONGEST_RETENTION:
-                raise ValidationError(f"{name}: must be 1 to 3650 days", field=name)
+            validate.span(
+                span, name, least=_SHORTEST_RETENTION, most=_LONGEST_RETENTION
+            )
+        validate.whole(limit, "limit", most=1_000_000)
         now, store = self._context.now(), self._context.storage
         return (
             store.events.prune(now - events_older_than, limit),

@@ -71,7 +71,9 @@ class Coupons:
             percent_off=_percent(percent_off),
             course_id=name,
             email=validate.email(email) if email is not None else None,
-            max_redemptions=_whole(max_redemptions),
+            max_redemptions=validate.whole(
+                max_redemptions, "max_redemptions", most=_MOST_REDEMPTIONS
+            ),
             starts_at=_moment(starts_at, "starts_at"),
             expires_at=_moment(expires_at, "expires_at"),
             created_at=self._context.now(),
@@ -109,7 +111,7 @@ class Coupons:
     ) -> Page[Coupon]:
         """Return coupons, by code."""
         return self._context.storage.coupons.list(
-            course_id=course_id, email=email, limit=limit, cursor=cursor
+            course_id=course_id, email=email, **validate.paging(limit, cursor)
         )
 
     def disable(self, code: str) -> None:
@@ -174,20 +176,11 @@ def _percent(value: Decimal | float | str) -> Decimal:
     return percent
 
 
-def _whole(value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+def _moment(value: object, field: str) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValidationError(
-            "max_redemptions: must be a whole number", field="max_redemptions"
+            f"{field}: must be a moment with a time zone", field=field
         )
-    if not 1 <= value <= _MOST_REDEMPTIONS:
-        raise ValidationError(
-            f"max_redemptions: must be 1 to {_MOST_REDEMPTIONS}",
-            field="max_redemptions",
-        )
-    return value
-
-
-def _moment(value: datetime | None, field: str) -> datetime | None:
-    if value is not None and value.tzinfo is None:
-        raise ValidationError(f"{field}: must carry a time zone", field=field)
     return value

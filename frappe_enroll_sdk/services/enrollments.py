@@ -77,11 +77,10 @@ class Enrollments:
         return self._context.storage.enrollments.list(
             email=validate.email(email) if email is not None else None,
             course_id=course_id,
-            status=Status(status) if status is not None else None,
-            lms_status=LMSStatus(lms_status) if lms_status is not None else None,
+            status=validate.optional_choice(Status, status, "status"),
+            lms_status=validate.optional_choice(LMSStatus, lms_status, "lms_status"),
             coupon_code=coupon_code,
-            limit=limit,
-            cursor=cursor,
+            **validate.paging(limit, cursor),
         )
 
     def history(self, enrollment_id: str) -> tuple[HistoryEntry, ...]:

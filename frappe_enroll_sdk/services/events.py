@@ -12,7 +12,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..codec import dump
-from ..errors import NotFoundError, StorageUnavailableError
+from ..errors import (
+    NotFoundError,
+    PayloadError,
+    SignatureError,
+    StorageUnavailableError,
+)
 from ..models import (
     Enrollment,
     Fact,
@@ -108,6 +113,11 @@ class EventService:
         """See `EnrollSDK.handle_webhook`."""
         if provider not in (None, self._context.settings.payments):
             raise NotFoundError("no such payment provider", field="provider")
+        if not isinstance(body, bytes):
+            # Decoded and encoded again it would no longer be what was signed.
+            raise PayloadError("body: must be the raw bytes", field="body")
+        if not hasattr(headers, "items"):
+            raise SignatureError("headers: must be a mapping", field="headers")
         now = self._context.now()
         event = self._context.payments.parse_event(body, headers, now=now)
         return self.receive(event, body)

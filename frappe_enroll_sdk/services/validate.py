@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Any
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import ValidationError
@@ -17,10 +20,16 @@ _EMAIL = re.compile(
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
 )
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9._-]{2,63}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Controls, line separators, and halves of surrogate pairs (JSON may spell them, and no
+# store can write them).
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MOST_TEXT = 140
 _MOST_URL = 2000
 _MOST_KEY = 255
+#: Rows of one page at the most.
+_MOST_ROWS = 10_000
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 def text(value: object, field: str, *, most: int = _MOST_TEXT) -> str:
@@ -77,3 +86,47 @@ def url(value: Any, field: str) -> str | None:
 def key(value: Any, field: str = "idempotency_key") -> str | None:
     """Return an idempotency key, or None."""
     return optional_text(value, field, most=_MOST_KEY)
+
+
+def optional_choice(kind: type[_Choice], value: Any, field: str) -> _Choice | None:
+    """Return one of the values of an enumeration, or None."""
+    if value is None:
+        return None
+    try:
+        return kind(value)
+    except ValueError as error:
+        words = f"{field}: must be one of {', '.join(kind)}"
+        raise ValidationError(words, field=field) from error
+
+
+def whole(value: Any, field: str, *, most: int = _MOST_ROWS, least: int = 1) -> int:
+    """Return a whole number between `least` and `most`."""
+    if type(value) is not int or not least <= value <= most:
+        raise ValidationError(
+            f"{field}: must be a whole number from {least} to {most}", field=field
+        )
+    return value
+
+
+def paging(limit: Any, cursor: Any) -> dict[str, Any]:
+    """Return the arguments of a page: how many rows, after which."""
+    if cursor is not None and not isinstance(cursor, str):
+        raise ValidationError("cursor: is not one of ours", field="cursor")
+    return {"limit": whole(limit, "limit"), "cursor": cursor}
+
+
+def span(value: Any, field: str, *, least: timedelta, most: timedelta) -> timedelta:
+    """Return a span of time within bounds."""
+    if not isinstance(value, timedelta) or not least <= value <= most:
+        raise ValidationError(
+            f"{field}: must be {least.days} to {most.days} days", field=field
+        )
+    return value
+
+
+def seconds(value: Any, field: str) -> float:
+    """Return a number of seconds, 0 or more."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf:
+        raise ValidationError(f"{field}: must be seconds, 0 or more", field=field)
+    return float(value)
