@@ -216,9 +216,10 @@ def test_two_callers_interleaved_at_every_pair_of_calls(scene):
     most_second = max(size[1] for size in sizes)
     assert most_first > 2
     assert most_second > 2
-    step, begin = step_of(most_first, small=times(12, 10_000))
-    for cut_first in range(begin - 1, most_first + 1, step):
-        for cut_second in range(most_second + 1):
+    step_1, begin_1 = step_of(most_first, small=8)
+    step_2, begin_2 = step_of(most_second, small=10)
+    for cut_first in range(begin_1 - 1, most_first + 1, step_1):
+        for cut_second in range(begin_2 - 1, most_second + 1, step_2):
             for second_ends_first in (False, True):
                 play(
                     scene,
