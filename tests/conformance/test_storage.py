@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import functools
+import uuid
 
+import pymongo
 import pytest
+from support.size import LEAST
 
+from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.testing.conformance.storage import StorageConformance
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sql.storage import SQLStorage
@@ -29,3 +33,49 @@ class TestSQLite(StorageConformance):
     def storage_factory(self, tmp_path):
         """Return what opens the file."""
         return functools.partial(SQLStorage, f"sqlite:///{tmp_path / 'store.sqlite3'}")
+
+
+#: A replica set of one has all that the store asks of a server: its suite runs with
+#: every Python.
+with_the_first_python = pytest.mark.skipif(
+    LEAST, reason="the server, not the Python, is what differs: runs with the first one"
+)
+
+
+def fresh_database(uri):
+    """Yield what opens a database of the test's own, and drop it afterwards."""
+    name = f"conformance_{uuid.uuid4().hex}"
+    yield functools.partial(MongoStorage, uri, name)
+    with pymongo.MongoClient(uri) as client:
+        client.drop_database(name)
+
+
+@with_the_first_python
+class TestMongoStandalone(StorageConformance):
+    """On one mongod: no change streams, no retryable writes."""
+
+    hears_news = False
+
+    @pytest.fixture
+    def storage_factory(self, mongo_uri):
+        """Return what opens the test's database."""
+        yield from fresh_database(mongo_uri)
+
+
+class TestMongoOneNode(StorageConformance):
+    """On a replica set of one."""
+
+    @pytest.fixture
+    def storage_factory(self, one_node):
+        """Return what opens the test's database."""
+        yield from fresh_database(one_node.uri)
+
+
+@with_the_first_python
+class TestMongoThreeNodes(StorageConformance):
+    """On a replica set of three: each yes is known by two."""
+
+    @pytest.fixture
+    def storage_factory(self, three_nodes):
+        """Return what opens the test's database."""
+        yield from fresh_database(three_nodes.uri)

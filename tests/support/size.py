@@ -14,12 +14,12 @@ import random
 
 
 _SIZE = os.environ.get("ENROLL_TEST_SIZE", "")
-FULL, _LEAST = _SIZE == "full", _SIZE == "least"
+FULL, LEAST = _SIZE == "full", _SIZE == "least"
 
 
 def step_of(steps: int, *, small: int) -> tuple[int, int]:
     """Return a stride over `steps` and its first: all, or about `small` of them."""
-    small = max(small // 3, 2) if _LEAST else small
+    small = max(small // 3, 2) if LEAST else small
     if FULL or steps <= small:
         return 1, 1
     stride = -(-steps // small)
@@ -30,4 +30,4 @@ def times(small: int, full: int) -> int:
     """Return how often something is done."""
     if FULL:
         return full
-    return max(small // 4, min(small, 2)) if _LEAST else small
+    return max(small // 4, min(small, 2)) if LEAST else small

@@ -2,18 +2,19 @@
 """
 Callers that race: threads of this process, and processes of their own.
 
-Each racer opens the store by the suite's factory, waits for the others, and acts.
+Each side opens the store by the suite's factory, waits for the others, and acts.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from ...interfaces import Storage
+from .racers import Racers
 
 
 Factory = Callable[[], Storage]
@@ -34,60 +35,62 @@ def crosses_processes(factory: Factory) -> bool:
 
 def race_threads(factory: Factory, act: Act, count: int) -> list[Any]:
     """Let `count` threads act at once; return their answers or raise an error."""
-    storage, barrier = factory(), threading.Barrier(count)
-    answers: list[Any] = [None] * count
+    storage = factory()
+    try:
+        return _checked(_run_threads(storage, act, range(count)))
+    finally:
+        storage.close()
 
-    def run(number: int) -> None:
+
+def _run_threads(storage: Storage, act: Act, numbers: range) -> list[Any]:
+    """Let a thread act for each number; return their answers, errors among them."""
+    barrier = threading.Barrier(len(numbers))
+    answers: list[Any] = [None] * len(numbers)
+
+    def run(place: int) -> None:
         barrier.wait(_START_S)
         try:
-            answers[number] = act(storage, number)
-        except Exception as error:  # noqa: BLE001  raised below, in the caller's thread
-            answers[number] = error
+            answers[place] = act(storage, numbers[place])
+        except Exception as error:  # noqa: BLE001  raised in the caller's thread
+            answers[place] = error
 
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
+    places = range(len(numbers))
+    threads = [threading.Thread(target=run, args=(place,)) for place in places]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(_END_S)
-    return _checked(answers)
+    return answers
+
+
+@cache
+def _racers(processes: int) -> Racers:
+    """Return this process's racing processes: they are started once."""
+    return Racers(processes)
 
 
 def race_processes(
     factory: Factory, act: Act, count: int, *, processes: int = 3
 ) -> list[Any]:
     """Let `count` racers act at once, spread over processes; `act` is importable."""
-    context = multiprocessing.get_context("spawn")
-    barrier, queue = context.Barrier(processes), context.Queue()
-    shares = [range(first, count, processes) for first in range(processes)]
-    children = [
-        context.Process(target=_child, args=(factory, act, share, barrier, queue))
-        for share in shares
-    ]
-    for child in children:
-        child.start()
-    answers = [answer for _ in children for answer in queue.get(timeout=_END_S)]
-    for child in children:
-        child.join(_END_S)
-        assert child.exitcode == 0
-    return _checked(answers)
+    try:
+        answers = _racers(processes).race(factory, _Share(act), count)
+        return _checked(answers)
+    except BaseException:
+        # They may still be busy with this race: the next one gets others.
+        _racers(processes).close()
+        _racers.cache_clear()
+        raise
 
 
-def _child(factory: Factory, act: Act, share: range, barrier: Any, queue: Any) -> None:
-    storage = factory()
-    storage.now()
-    barrier.wait(_START_S)
-    queue.put(race_threads(lambda: storage, _Numbered(act, share), len(share)))
-    storage.close()
+class _Share:
+    """An act, done by one thread for each number of a share."""
 
+    def __init__(self, act: Act) -> None:
+        self._act = act
 
-class _Numbered:
-    """An act under the numbers of a share."""
-
-    def __init__(self, act: Act, share: range) -> None:
-        self._act, self._share = act, share
-
-    def __call__(self, storage: Storage, number: int) -> Any:
-        return self._act(storage, self._share[number])
+    def __call__(self, storage: Storage, numbers: range) -> list[Any]:
+        return _run_threads(storage, self._act, numbers)
 
 
 def _checked(answers: list[Any]) -> list[Any]:

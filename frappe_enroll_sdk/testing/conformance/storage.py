@@ -86,13 +86,13 @@ class GateChecks:
         gates.drop("users", "b")
         assert gates.hold("users", "a", 2, after(10), after(30))
 
-    def test_race_for_permits_gives_exactly_k(self, storage_factory, spread):
+    def test_race_for_permits_gives_exactly_k(self, storage: Storage, spread):
         """However many ask at once: two get a permit."""
         assert spread(races.hold_permit, 20).count(True) == 2
 
-    def test_race_to_probe_has_one_probe(self, storage_factory, spread):
+    def test_race_to_probe_has_one_probe(self, storage: Storage, spread):
         """However many ask a half-open gate at once: one of them pings."""
-        gates = storage_factory().gates
+        gates = storage.gates
         gates.report("lms", ok=False, now=NOW, policy=GatePolicy())
         assert spread(races.become_probe, 20).count(True) == 1
 

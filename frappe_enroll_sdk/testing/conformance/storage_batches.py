@@ -195,14 +195,14 @@ class BatchChecks:
             storage.jobs.complete(job.token or "", 1, after(seconds))
         assert storage.jobs.stats(after(3700)).done_last_hour == 2
 
-    def test_race_of_batches_ends_each_job_once(self, storage_factory, spread):
+    def test_race_of_batches_ends_each_job_once(self, storage: Storage, spread):
         """Whoever ends a batch of claims at the same time: each end is one caller's."""
-        running(storage_factory().jobs, 12)
+        running(storage.jobs, 12)
         answers = spread(races.complete_all, 6)
         assert sum(answer.count(True) for answer in answers) == 12
 
-    def test_race_of_orders_makes_each_job_once(self, storage_factory, spread):
+    def test_race_of_orders_makes_each_job_once(self, storage: Storage, spread):
         """Six batches of the same ten keys: ten are new, none is lost."""
         assert sum(spread(races.enqueue_same, 6)) == 10
-        jobs = storage_factory().jobs
+        jobs = storage.jobs
         assert [found(jobs, f"job-{n}").seq for n in range(10)] == [6] * 10

@@ -187,21 +187,22 @@ class CouponChecks:
         assert caught.value.field == "cursor"
 
     @pytest.mark.parametrize("seats", [1, 5])
-    def test_race_of_threads_gives_exactly_the_seats(self, storage_factory, seats):
+    def test_race_of_threads_gives_exactly_the_seats(
+        self, storage: Storage, storage_factory, seats
+    ):
         """Any number of threads race: exactly `max_redemptions` get a seat."""
-        storage_factory().coupons.create(coupon(max_redemptions=seats))
+        storage.coupons.create(coupon(max_redemptions=seats))
         outcomes = races.race_threads(storage_factory, races.reserve_one, seats + 20)
         assert Counter(outcomes) == {"reserved": seats, "held": 20}
 
-    def test_race_of_processes_gives_exactly_the_seats(self, storage_factory, spread):
+    def test_race_of_processes_gives_exactly_the_seats(self, storage: Storage, spread):
         """Processes race: exactly `max_redemptions` racers get a seat."""
-        storage_factory().coupons.create(coupon(max_redemptions=4))
+        storage.coupons.create(coupon(max_redemptions=4))
         outcomes = spread(races.reserve_one, 24)
         assert Counter(outcomes) == {"reserved": 4, "held": 20}
 
-    def test_race_with_rollbacks_is_exact(self, storage_factory, spread):
+    def test_race_with_rollbacks_is_exact(self, storage: Storage, spread):
         """Half of the racers give back; redeemed seats never exceed the terms."""
-        storage = storage_factory()
         storage.coupons.create(coupon(max_redemptions=3))
         outcomes = Counter(spread(races.redeem_or_release, 30))
         found = storage.coupons.find("GRANT-1")

@@ -286,11 +286,11 @@ class EnrollmentChecks:
         assert _numbers(storage, coupon_code="CODE-2") == []
         assert _numbers(storage, email="l0@x.org", status=Status.CONFIRMED) == [6]
 
-    def test_race_for_a_slot_opens_one_row(self, storage_factory, spread):
+    def test_race_for_a_slot_opens_one_row(self, storage: Storage, spread):
         """However many open at once: one row."""
         answers = spread(races.open_one_slot, 20)
         assert answers.count(True) == 1
-        assert len(storage_factory().enrollments.list().items) == 1
+        assert len(storage.enrollments.list().items) == 1
 
     def test_stats_count_by_status(self, storage: Storage):
         """Counts, what is due, and since when the LMS owes the oldest row."""
@@ -313,9 +313,8 @@ class EnrollmentChecks:
         assert stats.oldest_owed_at is None
         assert set(stats.counts.values()) == {0}
 
-    def test_race_for_a_version_has_one_winner(self, storage_factory, spread):
+    def test_race_for_a_version_has_one_winner(self, storage: Storage, spread):
         """However many write one version at once: one of them wins."""
-        storage = storage_factory()
         storage.enrollments.open(enrollment())
         answers = spread(races.write_version_one, 20)
         assert answers.count(True) == 1
@@ -323,9 +322,8 @@ class EnrollmentChecks:
         assert row is not None
         assert (row.version, len(row.history)) == (2, 2)
 
-    def test_race_for_due_rows_claims_each_once(self, storage_factory, spread):
+    def test_race_for_due_rows_claims_each_once(self, storage: Storage, spread):
         """Two claimers never get the same row within a lease."""
-        storage = storage_factory()
         for number in range(30):
             storage.enrollments.open(enrollment(number, due_at=NOW))
         answers = spread(races.claim_rows, 6)

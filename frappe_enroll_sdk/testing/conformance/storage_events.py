@@ -90,8 +90,8 @@ class EventChecks:
         assert [job.key for job in storage.jobs.claim("w", NOW, 60, 9)] == ["same"]
         assert found(storage.events, "same").state is JobState.DUE
 
-    def test_race_of_deliveries_has_one_first(self, storage_factory, spread):
+    def test_race_of_deliveries_has_one_first(self, storage: Storage, spread):
         """Twenty deliveries at once: one is new, twenty are counted."""
         answers = spread(races.record_one_event, 20)
         assert Counter(answers) == {True: 1, False: 19}
-        assert found(storage_factory().events, "evt_1").deliveries == 20
+        assert found(storage.events, "evt_1").deliveries == 20

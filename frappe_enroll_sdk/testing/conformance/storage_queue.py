@@ -312,9 +312,8 @@ class QueueChecks:
         assert storage.jobs.prune(after(2), 10) == 1
         assert {last.key, "job-3"} == set(_keys(storage.jobs))
 
-    def test_race_for_jobs_claims_each_once(self, storage_factory, spread):
+    def test_race_for_jobs_claims_each_once(self, storage: Storage, spread):
         """Two workers never get the same job within a lease."""
-        storage = storage_factory()
         for number in range(30):
             add(storage.jobs, f"job-{number:02d}")
         answers = spread(races.claim_jobs, 6)
