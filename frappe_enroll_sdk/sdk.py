@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from .backoff import RetryPolicy
 from .clock import Clock, StoreClock, SystemClock
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
+from .metrics import EVENTS, Metrics, NoMetrics
 from .models import Checkout, Enrollment, GatePolicy, JobReport, WebhookResult
 from .plugins import Plugins
 from .services import validate
@@ -30,6 +31,7 @@ from .services.runner import Runner
 from .services.settle import Settle
 from .services.sight import check_sight
 from .services.sync import SyncHandler
+from .services.timed import TimedLMS
 from .services.worker import Worker
 from .settings import Settings
 
@@ -69,6 +71,7 @@ class EnrollSDK:
         lms: LMS | None = None,
         clock: Clock | None = None,
         plugins: Iterable[object] = (),
+        metrics: Metrics | None = None,
         discover: bool = True,
     ) -> None:
         """
@@ -81,15 +84,18 @@ class EnrollSDK:
             lms: An LMS instead of the one that settings name.
             clock: A clock instead of the store's time (for tests and demos).
             plugins: Plugin objects of the host's own.
+            metrics: Where measurements go; its hooks are called like a plugin's.
             discover: Whether installed plugins are looked for.
 
         Raises:
             ConfigurationError: A backend can't be built; the text says what to do.
         """
         self.settings = settings or Settings()
+        extra = [*plugins] if metrics is None else [*plugins, metrics]
         self.plugins = Plugins.from_settings(
-            self.settings, extra=plugins, discover=discover
+            self.settings, extra=extra, discover=discover
         )
+        self._metrics = metrics or NoMetrics()
         tools = clock or SystemClock()
         chosen = self.settings
         self.storage: Storage = storage or self._make(
@@ -123,7 +129,8 @@ class EnrollSDK:
             settings=chosen,
             storage=self.storage,
             payments=self.payments,
-            lms=self.lms,
+            lms=self._timed(self.lms),
+            metrics=self._metrics,
             plugins=self.plugins,
             clock=self.clock,
             settle_policy=SettlePolicy(
@@ -157,6 +164,13 @@ class EnrollSDK:
         self._context, self._runner = context, runner
         self._pass = Pass(context, runner, self._maintenance, self._presence)
         self._settle = settle
+
+    def _timed(self, lms: LMS) -> LMS:
+        """Return the LMS, timed where somebody wants to know."""
+        if isinstance(self._metrics, NoMetrics):
+            return lms
+        timed: Any = TimedLMS(lms, self._metrics)
+        return cast("LMS", timed)
 
     def setup(self) -> None:
         """Create or upgrade the store's schema; idempotent."""
@@ -249,7 +263,10 @@ class EnrollSDK:
             PayloadError: Signed, but not an event (answer 400).
             StorageUnavailableError: Not stored (answer 503: the provider sends again).
         """
-        return self._events.handle(body, headers, provider)
+        result = self._events.handle(body, headers, provider)
+        self._metrics.count(EVENTS, outcome=result.outcome)
+        self._presence.look()
+        return result
 
     def confirm_return(self, session_id: str) -> Enrollment:
         """Settle the enrollment of a session, as the webhook does, and return it."""

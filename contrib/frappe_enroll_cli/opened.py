@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -30,13 +31,13 @@ def _lent() -> EnrollSDK | None:
 
 
 @contextmanager
-def opened_sdk() -> Iterator[EnrollSDK]:
+def opened_sdk(**options: Any) -> Iterator[EnrollSDK]:
     """Yield the SDK of this command; one that was made here is closed after it."""
     lent = _lent()
     if lent is not None:
         yield lent
         return
-    with EnrollSDK.from_env() as sdk:
+    with EnrollSDK(Settings.from_env(), **options) as sdk:
         yield sdk
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import attrs
 import click
@@ -43,11 +44,28 @@ _ONCE_LIMIT, _ONCE_S = 10_000, 240
     show_envvar=True,
     help="Seconds that what runs has left after the first signal.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    envvar="WORKER_METRICS_PORT",
+    show_envvar=True,
+    help="Serve Prometheus metrics on this loopback port (extra: metrics).",
+)
 def worker(
-    *, once: bool, concurrency: int, poll_s: float, shutdown_timeout_s: float
+    *,
+    once: bool,
+    concurrency: int,
+    poll_s: float,
+    shutdown_timeout_s: float,
+    metrics_port: int | None,
 ) -> None:
     """Work through what is due; SIGTERM finishes what runs and exits 0."""
-    with opened_sdk() as sdk:
+    metrics = None if metrics_port is None else _metrics()
+    with opened_sdk(metrics=metrics) as sdk:
+        if metrics is not None:
+            metrics.watch(sdk)
+            port = metrics.serve(metrics_port)
+            click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
         sdk.storage.check_schema()
         if once:
             report = sdk.run_jobs(limit=_ONCE_LIMIT, time_budget_s=_ONCE_S)
@@ -59,3 +77,9 @@ def worker(
             handle_signals=True,
             on_stop=lambda: click.echo("stopping: finishing what runs", err=True),
         )
+
+
+def _metrics() -> Any:
+    from frappe_enroll_metrics import PrometheusMetrics  # noqa: PLC0415  an extra
+
+    return PrometheusMetrics()

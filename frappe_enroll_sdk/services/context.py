@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..clock import Clock
+from ..metrics import Metrics, NoMetrics
 
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Context:
         settle_policy: What `decide` follows.
         retry_policy: When a failed job runs again.
         gate_policy: How the backends' gates work.
+        metrics: Where measurements go.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class Context:
     settle_policy: SettlePolicy
     retry_policy: RetryPolicy
     gate_policy: GatePolicy
+    metrics: Metrics = attrs.field(factory=NoMetrics)
 
     def now(self) -> datetime:
         """Return the store's time."""

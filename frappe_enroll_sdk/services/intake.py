@@ -55,7 +55,8 @@ class Intake:
         self._context, self._runner = context, runner
         self._owner = worker_name()
         self._turn = 0
-        self._most = _MOST_SYNCS
+        # A slow start: a pass that finds the gate closed has claimed one in vain.
+        self._most = 1
         self._syncs_at: datetime | None = None
 
     def take(self, n: int) -> list[Work]:

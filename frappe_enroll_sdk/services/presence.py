@@ -9,6 +9,7 @@ Whoever comes by looks: a pass that begins, a process that takes webhooks, `stat
 from __future__ import annotations
 
 import logging
+import secrets
 import socket
 import threading
 import time
@@ -122,7 +123,7 @@ class Presence:
         """One alarm per absence, whoever sees it first."""
         now = self._context.now()
         until = now + timedelta(seconds=self._context.settings.workers_absent_s)
-        gate, holder = "alert.workers_absent", str(now.timestamp())
+        gate, holder = "alert.workers_absent", secrets.token_hex(8)
         if self._context.storage.gates.hold(gate, holder, 1, now, until):
             logger.error("no worker was seen", extra={"absent_s": round(absent_s)})
             self._context.plugins.notify(

@@ -10,6 +10,7 @@ claimed again when its lease lapses.
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from ..errors import (
     StorageUnavailableError,
     ValidationError,
 )
+from ..metrics import JOB_SECONDS, JOBS, TRIES
 from ..models import (
     Enrollment,
     Job,
@@ -119,12 +121,34 @@ class Runner:
         Returns:
             The action ("done", "retry", "snooze", "dead" or "lost") and its code.
         """
+        began = time.monotonic()
         claim = Claim(self._context, store, job, budget_s=budget_s)
         verdict = self._refuse(job, admitted=admitted) or self._try(claim)
         action = self._write(claim, verdict)
         if action == "lost":
             self._heal(claim)
+        self._measure(job, action, verdict.code, time.monotonic() - began)
         return action, verdict.code
+
+    def _measure(self, job: Job, action: str, code: str, spent_s: float) -> None:
+        metrics = self._context.metrics
+        metrics.count(JOBS, kind=job.kind, outcome=action)
+        metrics.observe(JOB_SECONDS, spent_s, kind=job.kind)
+        if action != "snooze":
+            metrics.count(TRIES, kind=job.kind)
+        failed = action in {"dead", "lost", "retry"}
+        logger.log(
+            logging.WARNING if failed else logging.INFO,
+            "job ended",
+            extra={
+                "job": job.key,
+                "kind": job.kind,
+                "tries": job.tries,
+                "outcome": action,
+                "error_code" if failed else "result": code,
+                "duration_s": round(spent_s, 3),
+            },
+        )
 
     def _refuse(self, job: Job, *, admitted: bool) -> Verdict | None:
         """Return what keeps the job from running; None = go on."""

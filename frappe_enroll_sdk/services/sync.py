@@ -16,11 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..codec import moment_of, text_of
 from ..errors import BackendRejectedError, BlindKeyError
-from ..interfaces import SellingLMS
 from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale
 from ..outcomes import Dead, Done, Outcome, Snooze
 from ..states import ENTITLED
@@ -28,6 +27,7 @@ from .facts import LMSReport
 
 
 if TYPE_CHECKING:
+    from ..interfaces import SellingLMS
     from .claims import Claim
     from .context import Context
     from .settle import Settle
@@ -168,12 +168,11 @@ class _Run:
 
     def _enroll(self, learner: str, progress: float | None) -> LMSEnrollment:
         timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
-        lms = self._lms
-        if not isinstance(lms, SellingLMS) or not lms.sells:
+        if not getattr(self._lms, "sells", False):
             return self._lms.insert_enrollment(
                 learner, self._course, progress=progress, timeout_s=timeout_s
             )
-        return lms.enroll(
+        return cast("SellingLMS", self._lms).enroll(
             learner,
             self._course,
             sale_of(self.entitled[-1]),

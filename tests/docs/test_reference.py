@@ -15,6 +15,7 @@ import pytest
 from frappe_enroll_cli.main import cli
 from frappe_enroll_sdk import errors, states
 from frappe_enroll_sdk.hookspecs import OBSERVERS, HookSpecs
+from frappe_enroll_sdk.metrics import MEASURES
 from frappe_enroll_sdk.models import JobState, LMSStatus, Status
 from frappe_enroll_sdk.outcomes import Outcome
 from frappe_enroll_sdk.plugins import ALLOWED_PARAMETERS
@@ -35,6 +36,7 @@ OTHER_VARIABLES = {
     "LOG_FORMAT",
     "LOG_LEVEL",
     "WORKER_CONCURRENCY",
+    "WORKER_METRICS_PORT",
     "WORKER_POLL",
     "WORKER_SHUTDOWN_TIMEOUT",
     "ENROLL_ACTOR",
@@ -387,3 +389,11 @@ def test_sessions_of_the_matrix_are_documented():
     }
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert wanted == {quoted(row[0])[0] for row in table(text, "Session")}
+
+
+def test_metrics_are_documented():
+    """Each measure has its row, with its labels."""
+    rows = {r[0]: r[1] for r in table(page("operations.md"), "Metric")}
+    for measure in MEASURES:
+        labels = ", ".join(f"`{label}`" for label in measure.labels)
+        assert rows[f"`{measure.name}`"] == labels

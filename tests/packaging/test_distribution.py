@@ -22,6 +22,7 @@ PACKAGES = {
     "frappe_enroll_stripe",
     "frappe_enroll_lms",
     "frappe_enroll_wsgi",
+    "frappe_enroll_metrics",
     "frappe_enroll_flask",
     "frappe_enroll_cli",
     "frappe_enroll_sandbox",
@@ -63,7 +64,7 @@ def test_metadata_names_licence_pythons_and_extras():
     told = metadata.metadata(NAME)
     assert told["License-Expression"] == "MIT"
     assert told["Requires-Python"] == ">=3.11"
-    extras = {"mongo", "sql", "stripe", "lms", "wsgi", "flask", "cli", "all"}
+    extras = {"mongo", "sql", "stripe", "lms", "wsgi", "flask", "cli", "metrics", "all"}
     assert set(told.get_all("Provides-Extra")) == extras
 
 
