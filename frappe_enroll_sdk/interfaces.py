@@ -24,6 +24,7 @@ from .models import (
     CheckoutSession,
     Coupon,
     Course,
+    Dispute,
     Enrollment,
     EnrollmentStats,
     ExpireOutcome,
@@ -671,6 +672,16 @@ class PaymentGateway(Protocol):
         """Return all refunds of a payment, in any status, over all pages."""
         ...
 
+    def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
+        """Return all disputes of a payment, inquiries too, over all pages."""
+        ...
+
+    def list_sessions(
+        self, *, since: datetime, limit: int = 100, cursor: str | None = None
+    ) -> Page[CheckoutSession]:
+        """Return the account's sessions made since a moment, newest first."""
+        ...
+
     def refund(
         self, payment_id: str, *, amount: Money | None, idempotency_key: str
     ) -> Refund:
@@ -681,6 +692,14 @@ class PaymentGateway(Protocol):
         self, *, since: datetime, limit: int = 100, cursor: str | None = None
     ) -> Page[PaymentEvent]:
         """Return the provider's events since a moment, newest first."""
+        ...
+
+    def retrieve_event(self, event_id: str) -> PaymentEvent:
+        """
+        Return an event as the provider keeps it (Stripe: for 30 days).
+
+        `BackendRejectedError` when there is none (any more).
+        """
         ...
 
     def parse_event(
@@ -771,6 +790,12 @@ class LMS(Protocol):
         self, learner: str, course_id: str, *, timeout_s: float | None = None
     ) -> tuple[LMSEnrollment, ...]:
         """Return all rows of learner and course, oldest first."""
+        ...
+
+    def list_enrollments(
+        self, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[LMSEnrollment]:
+        """Return all rows of the site, by name."""
         ...
 
     def insert_enrollment(

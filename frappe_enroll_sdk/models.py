@@ -17,7 +17,35 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from .money import Money
+from .payment_records import (
+    CheckoutSession,
+    Dispute,
+    DisputeStatus,
+    ExpireOutcome,
+    Fact,
+    PaymentEvent,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    SessionOrder,
+    SessionStatus,
+)
 
+
+#: The payment records may be imported from here too.
+__all__ = (
+    "CheckoutSession",
+    "Dispute",
+    "DisputeStatus",
+    "ExpireOutcome",
+    "Fact",
+    "PaymentEvent",
+    "PaymentStatus",
+    "Refund",
+    "RefundStatus",
+    "SessionOrder",
+    "SessionStatus",
+)
 
 T = TypeVar("T")
 
@@ -102,50 +130,6 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
     QUARANTINED = "quarantined"
     IGNORED = "ignored"
-
-
-class SessionStatus(StrEnum):
-    """Status of a checkout session (Stripe API, Checkout Session object)."""
-
-    OPEN = "open"
-    COMPLETE = "complete"
-    EXPIRED = "expired"
-
-
-class PaymentStatus(StrEnum):
-    """Payment status of a checkout session (Stripe API, Checkout Session object)."""
-
-    PAID = "paid"
-    UNPAID = "unpaid"
-    NO_PAYMENT_REQUIRED = "no_payment_required"
-
-
-class ExpireOutcome(StrEnum):
-    """Answer of `PaymentGateway.expire_session`."""
-
-    EXPIRED = "expired"
-    NOT_OPEN = "not_open"
-
-
-class Fact(StrEnum):
-    """What a payment event means."""
-
-    PAID = "paid"
-    PROCESSING = "processing"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    REFUNDED = "refunded"
-    DISPUTED = "disputed"
-
-
-class RefundStatus(StrEnum):
-    """Status of a refund (Stripe API, Refund object)."""
-
-    PENDING = "pending"
-    REQUIRES_ACTION = "requires_action"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELED = "canceled"
 
 
 @attrs.frozen(kw_only=True)
@@ -386,7 +370,14 @@ class Enrollment:
         lms_verified: Whether checkout could ask the LMS for an existing enrolment.
         override: An operator's word, or None.
         reason: Why it is on hold, failed or revoked; a short stable word, or None.
+        held_for: Why an operator has to decide (accept or dismiss), or None. Kept until
+            the word is said, whatever the money does meanwhile.
+        tax_behavior: Whether `amount` holds the taxes: "inclusive" or "exclusive".
+        paid: What was charged, taxes included, or None.
+        tax_minor: Minor units of it that were taxes.
         refunded_minor: Minor units given back so far (refunds that count).
+        dispute: Gravest status of the payment's disputes, or None.
+        moved_to: The enrollment that it was reassigned to, or None.
         holds_slot: Whether it is the live row of its learner and course.
         effects_owed: Whether the effects of the last write may still be missing.
         due_at: When settle owes it a look; None = nothing owed.
@@ -427,7 +418,13 @@ class Enrollment:
     lms_verified: bool = True
     override: Override | None = None
     reason: str | None = None
+    held_for: str | None = None
+    tax_behavior: str = "inclusive"
+    paid: Money | None = None
+    tax_minor: int = 0
     refunded_minor: int = 0
+    dispute: DisputeStatus | None = None
+    moved_to: str | None = None
     holds_slot: bool = True
     effects_owed: bool = False
     due_at: datetime | None = None
@@ -435,6 +432,12 @@ class Enrollment:
     created_at: datetime
     updated_at: datetime
     history: tuple[HistoryEntry, ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def paid_net(self) -> Money:
+        """What was paid without taxes: what a commission is reckoned from."""
+        paid = self.paid or Money.zero(self.amount.currency)
+        return Money(paid.amount_minor - self.tax_minor, paid.currency)
 
 
 @attrs.frozen(kw_only=True)
@@ -676,133 +679,6 @@ class AuditEntry:
     subject: str
     reason: str = ""
     detail: Mapping[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class SessionOrder:
-    """
-    What a checkout session is to be made of.
-
-    Attributes:
-        enrollment_id: Ours; also the idempotency key.
-        amount: What is to be paid.
-        course_id: For the metadata.
-        course_title: The line that the learner reads.
-        email: Prefilled on the payment page.
-        success_url: With ``{CHECKOUT_SESSION_ID}`` where the id goes.
-        cancel_url: Where "back" leads.
-        expires_at: When the session is to lapse.
-        metadata: More metadata, from plugins.
-        parameters: Allow-listed session parameters, from plugins.
-    """
-
-    enrollment_id: str
-    amount: Money
-    course_id: str
-    course_title: str
-    email: str = attrs.field(repr=False)
-    success_url: str
-    cancel_url: str
-    expires_at: datetime
-    metadata: Mapping[str, str] = attrs.field(factory=dict)
-    parameters: Mapping[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class CheckoutSession:
-    """
-    A checkout session as the provider tells it.
-
-    Attributes:
-        id: ``cs_…``.
-        url: Where to pay, while it is open.
-        status: open, complete or expired.
-        payment_status: paid, unpaid or no_payment_required.
-        payment_failed: Complete, unpaid, and the delayed payment has failed for good.
-        amount: What the session charges, in the integration's currency.
-        livemode: Whether real money moves.
-        payment_id: ``pi_…``, once there is one.
-        enrollment_id: Our id in its metadata, or None. A hint only.
-        ours: Whether its metadata carries our application's mark. A hint only.
-        expires_at: When it lapses.
-    """
-
-    id: str
-    url: str | None = attrs.field(default=None, repr=False)
-    status: SessionStatus
-    payment_status: PaymentStatus
-    payment_failed: bool = False
-    amount: Money | None
-    livemode: bool
-    payment_id: str | None = None
-    enrollment_id: str | None = None
-    ours: bool = False
-    expires_at: datetime | None = None
-
-    @property
-    def paid(self) -> bool:
-        """Whether the payment is complete (or none is required)."""
-        return (
-            self.status is SessionStatus.COMPLETE
-            and self.payment_status is not PaymentStatus.UNPAID
-        )
-
-
-@attrs.frozen(kw_only=True)
-class Refund:
-    """
-    A refund as the provider tells it.
-
-    Attributes:
-        id: ``re_…``.
-        payment_id: The payment that it gives back.
-        amount: How much.
-        status: Where it stands.
-        created_at: When it was made.
-    """
-
-    id: str
-    payment_id: str
-    amount: Money
-    status: RefundStatus
-    created_at: datetime
-
-    @property
-    def counts(self) -> bool:
-        """Whether the money is, or is going, back."""
-        return self.status not in {RefundStatus.FAILED, RefundStatus.CANCELED}
-
-
-@attrs.frozen(kw_only=True)
-class PaymentEvent:
-    """
-    A verified payment event.
-
-    Attributes:
-        id: The id to dedupe by (``evt_…``; a thin event gives its snapshot's).
-        type: The provider's type.
-        created_at: The provider's time.
-        livemode: Whether real money moves.
-        account: Connected account that it belongs to, or None for our own.
-        fact: What it means; None = nothing to us: stored and ignored.
-        object_id: Id of the object that it is about.
-        session_id: The checkout session, where the event names one.
-        payment_id: The payment, where the event names one.
-        enrollment_id: Our id in the metadata, or None. A hint only.
-        session: The session as the signed body tells it, where it is about one.
-    """
-
-    id: str
-    type: str
-    created_at: datetime
-    livemode: bool
-    account: str | None = None
-    fact: Fact | None = None
-    object_id: str | None = None
-    session_id: str | None = None
-    payment_id: str | None = None
-    enrollment_id: str | None = None
-    session: CheckoutSession | None = None
 
 
 @attrs.frozen(kw_only=True)

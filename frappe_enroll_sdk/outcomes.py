@@ -13,6 +13,7 @@ class Done:
     """The work is done."""
 
     outcome: str = "done"
+    reason: str = ""
 
 
 @attrs.frozen

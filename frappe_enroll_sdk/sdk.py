@@ -21,12 +21,16 @@ from .services.checkout import CheckoutService
 from .services.context import Context
 from .services.coupons import Coupons
 from .services.enrollments import Enrollments
-from .services.events import EventHandler, EventService
+from .services.event_effects import EventHandler
+from .services.events import EventService
 from .services.facts import SettlePolicy
 from .services.inline import Inline
 from .services.maintenance import Maintenance
 from .services.passes import Pass
 from .services.presence import Presence
+from .services.quarantine import Quarantine
+from .services.reconcile import Reconcile
+from .services.replay import Replay
 from .services.runner import Runner
 from .services.settle import Settle
 from .services.sight import check_sight
@@ -134,7 +138,14 @@ class EnrollSDK:
             plugins=self.plugins,
             clock=self.clock,
             settle_policy=SettlePolicy(
-                livemode=self.payments.livemode, refund_policy=chosen.refund_policy
+                livemode=self.payments.livemode,
+                refund_policy=chosen.refund_policy,
+                refund_threshold_percent=chosen.refund_threshold_percent,
+                partial_refund_policy=chosen.partial_refund_policy,
+                dispute_policy=chosen.dispute_policy,
+                dispute_lost_policy=chosen.dispute_lost_policy,
+                fraud_policy=chosen.fraud_policy,
+                tax_behavior=chosen.tax_behavior,
             ),
             retry_policy=RetryPolicy(
                 schedule_s=chosen.retry_schedule_s,
@@ -157,7 +168,14 @@ class EnrollSDK:
         self._events = EventService(context, handler, inline)
         self._maintenance = Maintenance(context)
         self._presence = Presence(context)
-        self.admin = Admin(context, self._events, self._presence, self._maintenance)
+        self.admin = Admin(
+            context,
+            replay=Replay(context, self._events, inline),
+            quarantine=Quarantine(context, handler, self.enrollments, inline),
+            reconcile=Reconcile(context, settle),
+            presence=self._presence,
+            maintenance=self._maintenance,
+        )
         self._checkout = CheckoutService(
             context, self.catalogue, self.coupons, settle, inline
         )

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .errors import SettingsError
-from .settings_http import HTTPSettings, http_contradictions
+from .settings_http import http_contradictions
 from .settings_loader import (
     Secret,
     convert_all,
@@ -31,13 +31,14 @@ from .settings_loader import (
     secret_option,
     words,
 )
+from .settings_money import MoneySettings
 
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @attrs.frozen(kw_only=True)
-class Settings(HTTPSettings):
+class Settings(MoneySettings):
     """
     Everything that can be set; see ``docs/settings.md`` for each field's meaning.
 
@@ -256,18 +257,6 @@ class Settings(HTTPSettings):
         "seconds between probes of a backend that is down",
         30.0,
         convert=in_range(float, 0.1, 3600),
-    )
-    below_minimum: str = option(
-        "FRAPPE_ENROLL_BELOW_MINIMUM",
-        "what becomes of a remainder below the provider's minimum: free or refused",
-        "refused",
-        convert=one_of("free", "refused"),
-    )
-    refund_policy: str = option(
-        "FRAPPE_ENROLL_REFUND_POLICY",
-        "what a full refund does: keep, suspend or revoke",
-        "revoke",
-        convert=one_of("keep", "suspend", "revoke"),
     )
     allow_insecure_lms: bool = option(
         "FRAPPE_ENROLL_ALLOW_INSECURE_LMS",

@@ -3,60 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from frappe_enroll_sdk.models import Status
+from frappe_enroll_sdk.errors import EnrollmentNotFoundError
+from frappe_enroll_sdk.models import Enrollment, Status
 
-from .common import ACTOR, LIMIT, REASON, STATE, print_records
+from .common import ACTOR, LIMIT, REASON, print_records
 from .opened import opened_sdk
+from .verdict import verdict_of
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk.services.lookup import Moment
 
 
 Command = Callable[..., Any]
-
-
-@click.group()
-def events() -> None:
-    """List, show, replay and prune payment events."""
-
-
-@events.command("list")
-@STATE
-@LIMIT
-def list_events(state: str | None, limit: int) -> None:
-    """List events as JSON lines."""
-    with opened_sdk() as sdk:
-        print_records(sdk.admin.events(state=state, limit=limit).items)
-
-
-@events.command("show")
-@click.argument("event_id")
-def show_event(event_id: str) -> None:
-    """Show one event."""
-    with opened_sdk() as sdk:
-        event = sdk.storage.events.find(event_id)
-        if event is None:
-            raise click.ClickException("there is no such event")
-        print_records([event])
-
-
-@events.command("replay")
-@click.argument("event_id")
-def replay_event(event_id: str) -> None:
-    """Give a stored event its effect again; nothing doubles."""
-    with opened_sdk() as sdk:
-        print_records([sdk.admin.replay_event(event_id)])
-
-
-@events.command("prune")
-@click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True)
-def prune_events(days: int) -> None:
-    """Null the payloads of old events; their ids stay."""
-    with opened_sdk() as sdk:
-        click.echo(sdk.admin.prune(events_older_than=timedelta(days=days))[0])
 
 
 @click.group()
@@ -103,7 +67,7 @@ def disable_coupon(code: str) -> None:
 
 @click.group()
 def enrollments() -> None:
-    """List, show, revoke and reinstate enrollments."""
+    """List, show, revoke, reinstate and reassign enrollments."""
 
 
 @enrollments.command("list")
@@ -120,14 +84,38 @@ def list_enrollments(**filters: Any) -> None:
 
 
 @enrollments.command("show")
-@click.argument("enrollment_id")
-def show_enrollment(enrollment_id: str) -> None:
-    """Show the timeline of one enrollment."""
+@click.argument("name")
+def show_enrollment(name: str) -> None:
+    """Show timeline, verdict and next command: by id, e-mail, cs_…, pi_… or evt_…."""
     with opened_sdk() as sdk:
-        row = sdk.enrollments.get(enrollment_id)
+        rows = sdk.admin.search(name).items
+        if not rows:
+            raise EnrollmentNotFoundError(field="enrollment_id")
+        for row in rows:
+            _print_timeline(row, sdk.admin.timeline(row.id).moments)
+
+
+def _print_timeline(row: Enrollment, moments: Iterable[Moment]) -> None:
     click.echo(f"{row.id}  {row.course_id}  {row.status}  LMS: {row.lms_status}")
-    for entry in row.history:
-        click.echo(f"{entry.at.isoformat()}  {entry.status:17}  {entry.fact}")
+    for one in moments:
+        words = " ".join(part for part in (one.title, one.text) if part)
+        click.echo(f"{one.at.isoformat()}  {one.kind:7}  {one.subject:20}  {words}")
+    verdict, command = verdict_of(row)
+    click.echo(f"verdict: {verdict}")
+    if command:
+        click.echo(f"next: frappe-enroll {command}")
+
+
+@enrollments.command("reassign")
+@click.argument("enrollment_id")
+@click.option("--email", required=True, help="The new learner's address.")
+@ACTOR
+@REASON
+def reassign(enrollment_id: str, email: str, actor: str, reason: str) -> None:
+    """Give the right to the course to another learner; print the new enrollment."""
+    with opened_sdk() as sdk:
+        row = sdk.enrollments.reassign(enrollment_id, email, actor, reason)
+        click.echo(row.id)
 
 
 def _order(group: click.Group, verb: str, about: str) -> None:
@@ -143,20 +131,5 @@ def _order(group: click.Group, verb: str, about: str) -> None:
             click.echo(str(row.status))
 
 
-@click.group()
-def quarantine() -> None:
-    """List, accept and dismiss payments that are held."""
-
-
-@quarantine.command("list")
-@LIMIT
-def list_quarantine(limit: int) -> None:
-    """List what is on hold, as JSON lines."""
-    with opened_sdk() as sdk:
-        print_records(sdk.admin.quarantine(limit=limit).items)
-
-
 _order(enrollments, "revoke", "Take the right to the course away.")
 _order(enrollments, "reinstate", "Give the right to the course back.")
-_order(quarantine, "accept", "Enroll one that is on hold.")
-_order(quarantine, "dismiss", "End one that is on hold.")

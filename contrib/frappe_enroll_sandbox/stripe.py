@@ -20,7 +20,8 @@ from frappe_enroll_sdk.clock import Clock, OffsetClock
 from .faults import Fault, FaultPlan
 from .forms import decode_form
 from .server import DropConnection, LoopbackServer
-from .stripe_model import Json, StripeAccount, StripeRefusal, invalid, public
+from .stripe_model import StripeAccount, public
+from .stripe_money import Json, StripeRefusal, invalid
 from .stripe_webhooks import Webhooks
 
 
@@ -203,11 +204,12 @@ class StripeSandbox(LoopbackServer):
 
     def _sessions(self, *, params: Json, query: Json) -> Json:
         self.account.lapse()
-        wanted = self._payment_wanted(query)
+        wanted, since = self._payment_wanted(query), _since(query)
         rows = [
             public(session)
             for session in reversed(self.account.sessions.values())
             if wanted in (None, session["payment_intent"])
+            and session["created"] >= since
         ]
         return _list(_SESSIONS, rows, query)
 
@@ -233,10 +235,40 @@ class StripeSandbox(LoopbackServer):
         ]
         return _list("/v1/refunds", rows, query)
 
+    def _disputes(self, *, params: Json, query: Json) -> Json:
+        wanted = self._payment_wanted(query)
+        rows = [
+            dispute
+            for dispute in reversed(self.account.disputes.values())
+            if wanted in (None, dispute["payment_intent"])
+        ]
+        return _list("/v1/disputes", rows, query)
+
+    def _event(self, event_id: str, *, params: Json, query: Json) -> Json:
+        event = self.account.events.get(event_id)
+        if event is None:
+            raise StripeRefusal(
+                404, "invalid_request_error", "No such event", "resource_missing", "id"
+            )
+        return event
+
+    def _endpoints(self, *, params: Json, query: Json) -> Json:
+        rows = [
+            {
+                "id": f"we_sandbox{number:04d}",
+                "object": "webhook_endpoint",
+                "url": url,
+                "status": "enabled",
+                "enabled_events": self.webhooks.enabled_events,
+                "api_version": self.account.api_version,
+            }
+            for number, url in enumerate(self.webhooks.endpoints, 1)
+        ]
+        return _list("/v1/webhook_endpoints", rows, query)
+
     def _events(self, *, params: Json, query: Json) -> Json:
         self.account.lapse()
-        since = int((query.get("created") or {}).get("gte", 0))
-        rows = self.account.since(datetime.fromtimestamp(since, UTC))
+        rows = self.account.since(datetime.fromtimestamp(_since(query), UTC))
         return _list("/v1/events", rows, query)
 
     # The hosted payment page.
@@ -271,7 +303,10 @@ _ROUTES: list[tuple[str, str, _Handler]] = [
     ("POST", f"{_SESSIONS}/([^/]+)/expire", StripeSandbox._expire),  # noqa: SLF001
     ("POST", "/v1/refunds", StripeSandbox._refund),  # noqa: SLF001
     ("GET", "/v1/refunds", StripeSandbox._refunds),  # noqa: SLF001
+    ("GET", "/v1/disputes", StripeSandbox._disputes),  # noqa: SLF001
     ("GET", "/v1/events", StripeSandbox._events),  # noqa: SLF001
+    ("GET", "/v1/events/([^/]+)", StripeSandbox._event),  # noqa: SLF001
+    ("GET", "/v1/webhook_endpoints", StripeSandbox._endpoints),  # noqa: SLF001
 ]
 
 
@@ -318,6 +353,10 @@ def _list(url: str, rows: list[Json], query: Json) -> Json:
         "has_more": len(rows) > limit,
         "data": rows[:limit],
     }
+
+
+def _since(query: Json) -> int:
+    return int((query.get("created") or {}).get("gte", 0))
 
 
 def _seen(request: Request) -> SeenRequest:

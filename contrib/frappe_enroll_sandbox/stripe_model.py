@@ -7,44 +7,26 @@ import itertools
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NoReturn
-
-import attrs
 
 from frappe_enroll_sdk.clock import Clock
 
+from .stripe_money import Json, Money, StripeRefusal, invalid
 
-Json = dict[str, Any]
 
 _MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50}
 _LEAST_LIFE_S, _MOST_LIFE_S = 30 * 60, 24 * 60 * 60
 
 
-@attrs.define
-class StripeRefusal(Exception):
-    """An error as Stripe answers it."""
-
-    status: int
-    type: str
-    message: str
-    code: str | None = None
-    param: str | None = None
-
-
-def invalid(
-    message: str, param: str | None = None, code: str | None = None
-) -> NoReturn:
-    """Raise an invalid_request_error."""
-    raise StripeRefusal(400, "invalid_request_error", message, code, param)
-
-
-class StripeAccount:
+class StripeAccount(Money):
     """
     Sessions, payments, refunds and events of one account. Thread-safe.
 
     Attributes:
         on_event: Called with each new event.
+        api_version: What events are rendered in.
     """
+
+    api_version = "2026-10-28.endive"
 
     def __init__(self, clock: Clock, page_url: Callable[[str], str]) -> None:
         self.clock = clock
@@ -74,6 +56,7 @@ class StripeAccount:
         total, currency, name = _total(params)
         expires_at = self._expires_at(params)
         metadata = _metadata(params)
+        tax, inclusive = _taxes(params, total)
         if not params.get("success_url"):
             invalid("Missing required param: success_url.", "success_url")
         with self.lock:
@@ -85,8 +68,9 @@ class StripeAccount:
                 "status": "open",
                 "payment_status": "unpaid",
                 "amount_subtotal": total,
-                "amount_total": total,
+                "amount_total": total + tax,
                 "currency": currency,
+                "automatic_tax": {"enabled": _is_taxed(params)},
                 "client_reference_id": params.get("client_reference_id"),
                 "customer_email": params.get("customer_email"),
                 "customer_details": None,
@@ -100,11 +84,13 @@ class StripeAccount:
                 "total_details": {
                     "amount_discount": 0,
                     "amount_shipping": 0,
-                    "amount_tax": 0,
+                    "amount_tax": tax or inclusive,
                 },
                 "url": self.page_url(name_id),
             }
-            self.sessions[name_id] = session | {"_name": name}
+            intent = (params.get("payment_intent_data") or {}).get("metadata") or {}
+            hidden = {"_name": name, "_payment_metadata": intent}
+            self.sessions[name_id] = session | hidden
             return public(self.sessions[name_id])
 
     def _expires_at(self, params: Json) -> int:
@@ -171,7 +157,7 @@ class StripeAccount:
                 "status": "processing" if delayed else "succeeded",
                 "latest_charge": self._id("ch"),
                 "livemode": False,
-                "metadata": {},
+                "metadata": session["_payment_metadata"],
             }
             self.payments[payment["id"]] = payment
             session.update(
@@ -204,67 +190,15 @@ class StripeAccount:
         """Fail one try to pay; the session stays open."""
         with self.lock:
             session = self._open(session_id)
-            failed = {"id": self._id("pi"), "object": "payment_intent"}
-            return self.emit(
-                "payment_intent.payment_failed",
-                failed | {"amount": session["amount_total"], "metadata": {}},
-            )
-
-    def refund(
-        self, payment_id: str, amount: int | None = None, status: str = "succeeded"
-    ) -> Json:
-        """Give money back; events ``refund.created`` and ``charge.refunded``."""
-        with self.lock:
-            payment = self.payments.get(payment_id)
-            if payment is None:
-                invalid(f"No such payment_intent: '{payment_id}'", "payment_intent")
-            left = payment["amount"] - self.refunded(payment_id)
-            amount = left if amount is None else amount
-            if not 0 < amount <= left:
-                invalid("Refund amount is greater than unrefunded amount.", "amount")
-            refund = {
-                "id": self._id("re"),
-                "object": "refund",
-                "amount": amount,
-                "currency": payment["currency"],
-                "payment_intent": payment_id,
-                "charge": payment["latest_charge"],
-                "status": status,
-                "created": self.now_s(),
-                "metadata": {},
+            failed = {
+                "id": self._id("pi"),
+                "object": "payment_intent",
+                "amount": session["amount_total"],
+                "status": "requires_payment_method",
+                "last_payment_error": {"code": "card_declined"},
+                "metadata": session["_payment_metadata"],
             }
-            self.refunds[refund["id"]] = refund
-            self.emit("refund.created", dict(refund))
-            self.emit("charge.refunded", self._charge(payment))
-            return refund
-
-    def fail_refund(self, refund_id: str) -> Json:
-        """Let a refund fail after all; event ``refund.failed``."""
-        with self.lock:
-            self.refunds[refund_id]["status"] = "failed"
-            return self.emit("refund.failed", dict(self.refunds[refund_id]))
-
-    def refunded(self, payment_id: str) -> int:
-        """Return the minor units that are, or go, back."""
-        return sum(
-            refund["amount"]
-            for refund in self.refunds.values()
-            if refund["payment_intent"] == payment_id
-            and refund["status"] not in {"failed", "canceled"}
-        )
-
-    def _charge(self, payment: Json) -> Json:
-        back = self.refunded(payment["id"])
-        return {
-            "id": payment["latest_charge"],
-            "object": "charge",
-            "amount": payment["amount"],
-            "amount_refunded": back,
-            "refunded": back >= payment["amount"],
-            "currency": payment["currency"],
-            "payment_intent": payment["id"],
-            "metadata": {},
-        }
+            return self.emit("payment_intent.payment_failed", failed)
 
     # Events.
 
@@ -273,7 +207,7 @@ class StripeAccount:
         event: Json = {
             "id": self._id("evt"),
             "object": "event",
-            "api_version": "2026-10-28.endive",
+            "api_version": self.api_version,
             "created": self.now_s(),
             "type": kind,
             "livemode": False,
@@ -328,3 +262,17 @@ def _metadata(params: Json) -> Json:
         if len(key) > 40 or len(str(value)) > 500 or "[" in key or "]" in key:
             invalid("Metadata keys have up to 40, values up to 500 characters.", key)
     return {key: str(value) for key, value in metadata.items()}
+
+
+def _is_taxed(params: Json) -> bool:
+    return (params.get("automatic_tax") or {}).get("enabled") == "true"
+
+
+def _taxes(params: Json, total: int) -> tuple[int, int]:
+    """Return the taxes on top and those within the total: 20 %, where switched on."""
+    if not _is_taxed(params):
+        return 0, 0
+    price = params["line_items"][0].get("price_data") or {}
+    if price.get("tax_behavior") == "exclusive":
+        return total * 20 // 100, 0
+    return 0, total - total * 100 // 120

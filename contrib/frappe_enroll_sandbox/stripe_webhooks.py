@@ -44,6 +44,7 @@ class Webhooks:
 
     Attributes:
         copies: How often each event is sent.
+        enabled_events: What the endpoints say that they are subscribed to.
         held: While true, events wait until `release`.
         log: Every delivery so far.
         retry_s: Seconds between the retries of an unanswered delivery.
@@ -58,6 +59,7 @@ class Webhooks:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self.copies = 1
+        self.enabled_events: list[str] = ["*"]
         self.held = False
         self.log: list[Delivery] = []
         self.retry_s = 0.2

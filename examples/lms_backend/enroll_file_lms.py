@@ -157,6 +157,21 @@ class FileLMS:
             ).fetchall()
         return tuple(_enrollment(row) for row in rows)
 
+    def list_enrollments(
+        self, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[LMSEnrollment]:
+        """See `LMS.list_enrollments`."""
+        with self._open(None) as connection:
+            rows = connection.execute(
+                "SELECT name, learner, course, number, progress FROM enrollments "
+                "WHERE name > ? ORDER BY name LIMIT ?",
+                (cursor or "", limit + 1),
+            ).fetchall()
+        items = tuple(_enrollment(row) for row in rows[:limit])
+        return Page(
+            items=items, next_cursor=items[-1].name if len(rows) > limit else None
+        )
+
     def insert_enrollment(
         self,
         learner: str,

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ValidationError
-from ..models import AuditEntry, Enrollment, Job, JobState, Page, Status
+from ..models import AuditEntry, Enrollment, Job, JobState, Page
 from ..queue import EVENT_KIND
 from . import validate
 from .health import Stats, take_stats
@@ -18,9 +18,12 @@ from .lookup import Lookup, Timeline
 
 if TYPE_CHECKING:
     from .context import Context
-    from .events import EventService
     from .maintenance import Maintenance
     from .presence import Presence
+    from .quarantine import Quarantine, Quarantined
+    from .reconcile import Reconcile
+    from .reconciled import Report
+    from .replay import Pulled, Replay
 
 _SHORTEST_RETENTION = timedelta(days=1)
 _LONGEST_RETENTION = timedelta(days=3650)
@@ -32,12 +35,16 @@ class Admin(JobOrders):
     def __init__(
         self,
         context: Context,
-        events: EventService,
+        *,
+        replay: Replay,
+        quarantine: Quarantine,
+        reconcile: Reconcile,
         presence: Presence,
         maintenance: Maintenance,
     ) -> None:
         super().__init__(context)
-        self._events = events
+        self._replay, self._quarantine = replay, quarantine
+        self._reconcile = reconcile
         self._presence, self._maintenance = presence, maintenance
         self._lookup = Lookup(context)
 
@@ -126,15 +133,61 @@ class Admin(JobOrders):
 
     def quarantine(
         self, *, limit: int = 50, cursor: str | None = None
-    ) -> Page[Enrollment]:
-        """Return enrollments whose payment waits for an operator."""
-        return self._context.storage.enrollments.list(
-            status=Status.ON_HOLD, **validate.paging(limit, cursor)
+    ) -> Page[Quarantined]:
+        """Return the payments that wait for an operator; a page may be short."""
+        return self._quarantine.list(**validate.paging(limit, cursor))
+
+    def accept(
+        self, name: str, actor: str, reason: str, *, enrollment_id: str | None = None
+    ) -> Enrollment:
+        """Accept what is quarantined, by enrollment or event; see `Quarantine`."""
+        return self._quarantine.accept(
+            name, actor=actor, reason=reason, enrollment_id=enrollment_id
         )
 
-    def replay_event(self, event_id: str) -> Job:
-        """Give a stored event its effect again (nothing doubles) and return it."""
-        return self._events.replay(event_id)
+    def dismiss(self, name: str, actor: str, reason: str) -> str:
+        """Put aside what is quarantined; return what it is now."""
+        return self._quarantine.dismiss(name, actor=actor, reason=reason)
+
+    def replay_event(
+        self,
+        event_id: str,
+        *,
+        actor: str = "sdk",
+        reason: str = "replay",
+        notify: bool = True,
+    ) -> Job:
+        """
+        Give a stored event its effect again (nothing doubles) and return it.
+
+        Without `notify`, no plugin hears of what is written by it.
+        """
+        return self._replay.replay(event_id, actor=actor, reason=reason, notify=notify)
+
+    def pull_events(
+        self,
+        since: datetime,
+        *,
+        actor: str = "sdk",
+        reason: str = "pull",
+        notify: bool = True,
+        limit: int = 10_000,
+    ) -> Pulled:
+        """Feed the events that the provider has since a moment and we missed."""
+        return self._replay.pull(
+            since, actor=actor, reason=reason, notify=notify, limit=limit
+        )
+
+    def reconcile(
+        self,
+        *,
+        repair: bool = False,
+        since: datetime | None = None,
+        limit: int = 200,
+        cursor: str | None = None,
+    ) -> Report:
+        """Compare provider, enrollments and LMS, one page; see `Reconcile`."""
+        return self._reconcile(repair=repair, since=since, limit=limit, cursor=cursor)
 
     def prune(
         self,

@@ -24,6 +24,7 @@ Three rules carry the coupon's promises:
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..models import (
     CheckoutSession,
@@ -39,6 +40,7 @@ from ..models import (
     Status,
 )
 from ..states import ENTITLED, EXITS
+from .decide_money import decide_money, is_held, mismatch, payment_changes
 from .facts import (
     Decision,
     Facts,
@@ -55,49 +57,84 @@ from .facts import (
 
 def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     """Answer what to do next with this row, given what is known."""
-    if facts.order is not None:
-        decision = _decide_order(row, facts)
-        if decision is not None:
-            return decision
+    told = _decide_attached(row, facts) or _decide_order(row, facts)
+    if told is not None:
+        return told
     if row.status is Status.PENDING:
-        return _decide_pending(row, facts)
+        return _decide_pending(row, facts, policy)
     if row.status is Status.AWAITING_PAYMENT:
         return _decide_awaiting(row, facts, policy)
     if row.status in EXITS:
         return _decide_exit(row, facts, policy)
-    return _decide_money(row, facts, policy) or _decide_lms(row, facts)
+    return decide_money(row, facts, policy) or _decide_lms(row, facts)
 
 
-# An operator's word: where it may be said, what it writes, where it is already so.
-_ORDERS = {
-    Override.REVOKED: ({Status.CONFIRMED, Status.ENROLLED}, Status.REVOKED),
-    Override.REINSTATED: ({Status.REVOKED}, Status.CONFIRMED),
-    Override.ACCEPTED: ({Status.ON_HOLD}, Status.CONFIRMED),
-    Override.DISMISSED: ({Status.ON_HOLD}, Status.CANCELLED),
+def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
+    """Hold a row for a payment that an operator says is its own."""
+    attached = facts.attached
+    if attached is None:
+        return None
+    fresh = row.status is Status.PENDING and row.session_request is None
+    other = row.status is Status.REVOKED and row.payment_id != attached.payment_id
+    if not (fresh or other or row.status in EXITS):
+        return None
+    changes = {
+        "payment_id": attached.payment_id,
+        "paid": attached.paid,
+        "tax_minor": attached.tax_minor,
+        "held_for": attached.reason,
+        "reason": attached.reason,
+    }
+    return Write(to=Status.ON_HOLD, fact="payment_attached", changes=changes)
+
+
+_TO = {
+    Override.REVOKED: Status.REVOKED,
+    Override.REINSTATED: Status.CONFIRMED,
+    Override.ACCEPTED: Status.CONFIRMED,
+    Override.DISMISSED: Status.CANCELLED,
 }
+
+
+def _may_be(row: Enrollment, override: Override) -> bool:
+    """
+    Tell whether an operator's word may be said of the row as it stands.
+
+    What waits for an operator is accepted or dismissed; what the money suspended is
+    reinstated or revoked, like what it has revoked.
+    """
+    if override in {Override.ACCEPTED, Override.DISMISSED}:
+        return is_held(row)
+    suspended = row.status is Status.ON_HOLD and not is_held(row)
+    if override is Override.REVOKED:
+        return row.status in ENTITLED or suspended
+    return (row.status is Status.REVOKED and row.moved_to is None) or suspended
 
 
 def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
     order = facts.order
-    assert order is not None  # noqa: S101  the caller has looked
-    if row.override is order.override:
+    if order is None:
         return None
-    sources, to = _ORDERS[order.override]
-    if row.status not in sources:
+    if not _may_be(row, order.override):
+        if row.override is order.override:
+            return None
         return Refuse(f"an enrollment that is {row.status} can't be {order.override}")
-    return Write(
-        to=to,
-        fact=f"{order.override}_by_operator",
-        changes={
-            "override": order.override,
-            "reason": None if to in ENTITLED else "operator",
-            "lms_status": LMSStatus.PENDING,
-        },
-        detail={"actor": order.actor, "reason": order.reason},
-    )
+    to = _TO[order.override]
+    changes: dict[str, object] = {
+        "override": order.override,
+        "reason": None if to in ENTITLED else "operator",
+        "held_for": None,
+        "lms_status": LMSStatus.PENDING,
+    }
+    fact = f"{order.override}_by_operator"
+    if order.moved_to is not None:
+        changes |= {"moved_to": order.moved_to, "reason": "reassigned"}
+        fact = "reassigned_by_operator"
+    detail = {"actor": order.actor, "reason": order.reason}
+    return Write(to=to, fact=fact, changes=changes, detail=detail)
 
 
-def _decide_pending(row: Enrollment, facts: Facts) -> Decision:
+def _decide_pending(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     if row.session_request is not None:
         return _decide_requested(row, facts)
     if facts.wish is Wish.LOOK:
@@ -105,17 +142,21 @@ def _decide_pending(row: Enrollment, facts: Facts) -> Decision:
     if facts.wish is not Wish.ADVANCE:
         return _leave(row, facts)
     if row.coupon_code is None:
-        return _advance_without_coupon(row, facts)
-    return _advance_with_coupon(row, facts)
+        return _advance_without_coupon(row, facts, policy)
+    return _advance_with_coupon(row, facts, policy)
 
 
-def _advance_without_coupon(row: Enrollment, facts: Facts) -> Decision:
+def _advance_without_coupon(
+    row: Enrollment, facts: Facts, policy: SettlePolicy
+) -> Decision:
     if row.amount.amount_minor == 0:
         return Write(to=Status.CONFIRMED, fact="free")
-    return _request_session(facts)
+    return _request_session(facts, policy)
 
 
-def _advance_with_coupon(row: Enrollment, facts: Facts) -> Decision:
+def _advance_with_coupon(
+    row: Enrollment, facts: Facts, policy: SettlePolicy
+) -> Decision:
     if facts.reservation is None:
         return Need(Step.RESERVE)
     seat = facts.reservation.seat
@@ -126,10 +167,10 @@ def _advance_with_coupon(row: Enrollment, facts: Facts) -> Decision:
         return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
     if not facts.fenced:
         return Write(to=Status.PENDING, fact="reserved")
-    return _use_seat(row, facts)
+    return _use_seat(row, facts, policy)
 
 
-def _use_seat(row: Enrollment, facts: Facts) -> Decision:
+def _use_seat(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     if row.amount.amount_minor == 0:
         if facts.redeemed is None:
             return Need(Step.REDEEM)
@@ -140,16 +181,19 @@ def _use_seat(row: Enrollment, facts: Facts) -> Decision:
         return Need(Step.BIND)
     if not facts.bound:
         return _fail(row, facts, "coupon_unavailable", outcome="lost")
-    return _request_session(facts)
+    return _request_session(facts, policy)
 
 
-def _request_session(facts: Facts) -> Decision:
+def _request_session(facts: Facts, policy: SettlePolicy) -> Decision:
     if facts.request is None:
         return Need(Step.PREPARE)
     return Write(
         to=Status.PENDING,
         fact="session_requested",
-        changes={"session_request": facts.request},
+        changes={
+            "session_request": facts.request,
+            "tax_behavior": policy.tax_behavior,
+        },
     )
 
 
@@ -175,7 +219,7 @@ def _decide_awaiting(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Dec
     if session is None:
         return Need(Step.RETRIEVE)
     if session.paid:
-        return _paid(row, session, policy)
+        return _paid(row, facts, session, policy)
     if session.status is SessionStatus.OPEN:
         return _decide_open_session(row, facts, session, policy)
     if session.status is SessionStatus.EXPIRED:
@@ -212,27 +256,27 @@ def _signed_session(row: Enrollment, facts: Facts) -> CheckoutSession | None:
     return event.session if event.session.id == row.session_id else None
 
 
-def _paid(row: Enrollment, session: CheckoutSession, policy: SettlePolicy) -> Decision:
-    changes = {"payment_id": session.payment_id, "reason": None}
+def _paid(
+    row: Enrollment, facts: Facts, session: CheckoutSession, policy: SettlePolicy
+) -> Decision:
+    changes = payment_changes(session) | {"reason": None}
     wrong = mismatch(row, session, policy)
     if wrong is not None:
-        return Write(
-            to=Status.ON_HOLD, fact="paid_mismatch", changes=changes | {"reason": wrong}
-        )
-    return Write(to=Status.CONFIRMED, fact="paid", changes=changes)
+        return _hold(facts, "paid_mismatch", changes, wrong)
+    detail = _event_of(facts)
+    return Write(to=Status.CONFIRMED, fact="paid", changes=changes, detail=detail)
 
 
-def mismatch(
-    row: Enrollment, session: CheckoutSession, policy: SettlePolicy
-) -> str | None:
-    """Name what does not fit between a paid session and its order, or None."""
-    if session.livemode is not policy.livemode:
-        return "mode_mismatch"
-    if session.amount is None or session.amount.currency != row.amount.currency:
-        return "currency_mismatch"
-    if session.amount != row.amount:
-        return "amount_mismatch"
-    return None
+def _hold(facts: Facts, fact: str, changes: dict[str, Any], reason: str) -> Write:
+    """Keep money that fits no order for an operator's word."""
+    changes = changes | {"reason": reason, "held_for": reason}
+    detail = _event_of(facts)
+    return Write(to=Status.ON_HOLD, fact=fact, changes=changes, detail=detail)
+
+
+def _event_of(facts: Facts) -> dict[str, str]:
+    """Name the event that brought a payment: further ones of it are duplicates."""
+    return {} if facts.event is None else {"event_id": facts.event.id}
 
 
 def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
@@ -255,49 +299,7 @@ def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decisio
     if not session.paid:
         return Keep()
     reason = mismatch(row, session, policy) or "late_payment"
-    return Write(
-        to=Status.ON_HOLD,
-        fact="paid_late",
-        changes={"payment_id": session.payment_id, "reason": reason},
-    )
-
-
-def _decide_money(
-    row: Enrollment, facts: Facts, policy: SettlePolicy
-) -> Decision | None:
-    """Apply the refunds, where somebody says that there is news of them."""
-    if not facts.check_money or row.payment_id is None:
-        return None
-    if facts.refunds is None:
-        return Need(Step.REFUNDS)
-    refunded = sum(r.amount.amount_minor for r in facts.refunds if r.counts)
-    to = _status_after_refunds(row, refunded, policy)
-    if to is row.status and refunded == row.refunded_minor:
-        return None
-    changes: dict[str, object] = {"refunded_minor": refunded}
-    if to is not row.status:
-        changes["lms_status"] = LMSStatus.PENDING
-        changes["reason"] = None if to in ENTITLED else "refunded"
-    fact = "refunded" if refunded >= row.refunded_minor else "refund_failed"
-    return Write(to=to, fact=fact, changes=changes, detail={"refunded_minor": refunded})
-
-
-def _status_after_refunds(
-    row: Enrollment, refunded: int, policy: SettlePolicy
-) -> Status:
-    full = row.amount.amount_minor > 0 and refunded >= row.amount.amount_minor
-    if full and policy.refund_policy != "keep":
-        return _after_full_refund(row, policy)
-    taken = row.reason == "refunded" and row.status not in ENTITLED
-    if not full and taken and row.override is None:
-        return Status.CONFIRMED
-    return row.status
-
-
-def _after_full_refund(row: Enrollment, policy: SettlePolicy) -> Status:
-    if row.override is Override.REINSTATED or row.status is Status.REVOKED:
-        return row.status
-    return Status.ON_HOLD if policy.refund_policy == "suspend" else Status.REVOKED
+    return _hold(facts, "paid_late", payment_changes(session), reason)
 
 
 def _decide_lms(row: Enrollment, facts: Facts) -> Decision:

@@ -25,6 +25,7 @@ class EffectKind(StrEnum):
     RELEASE = auto()
     SYNC = auto()
     PLUGIN_JOBS = auto()
+    SUCCEED = auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -54,8 +55,36 @@ def effects_of(row: Enrollment) -> tuple[Effect, ...]:
     lost_right = before in ENTITLED and row.status not in ENTITLED
     if row.status is Status.CONFIRMED or lost_right:
         effects.append(Effect(kind=EffectKind.SYNC))
-    effects.append(Effect(kind=EffectKind.PLUGIN_JOBS, fact=str(row.status)))
+    if row.history[-1].fact == "reassigned_by_operator":
+        effects.append(Effect(kind=EffectKind.SUCCEED))
+    if not is_quiet(row):
+        effects.append(Effect(kind=EffectKind.PLUGIN_JOBS, fact=str(row.status)))
     return tuple(effects)
+
+
+def is_quiet(row: Enrollment) -> bool:
+    """
+    Tell whether the row's last write is told to no plugin.
+
+    An operator has asked for it, then or when the row was confirmed: that the LMS
+    follows is no news of its own.
+    """
+    last = row.history[-1]
+    if last.status is Status.ENROLLED:
+        confirmed = (e for e in row.history[::-1] if e.status is Status.CONFIRMED)
+        last = next(confirmed, last)
+    return bool(last.detail.get("quiet"))
+
+
+#: Facts that an operator has to hear of.
+ALERTS = frozenset({"dispute_needs_response", "dispute_under_review", "dispute_lost"})
+
+
+def alert_of(row: Enrollment, fact: str) -> str | None:
+    """Return the code of the alert that this write asks for, or None."""
+    if fact in {"paid_mismatch", "paid_late"}:
+        return row.held_for or "on_hold"
+    return fact if fact in ALERTS else None
 
 
 #: Which observers hear of a history fact.

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..errors import EnrollmentNotFoundError, TokenError
 from ..ids import token_matches
@@ -19,6 +20,7 @@ from ..models import (
 )
 from . import validate
 from .facts import Order, Wish
+from .reassign import reassign
 
 
 if TYPE_CHECKING:
@@ -126,6 +128,31 @@ class Enrollments:
         """End one that is on hold; raises `TransitionError` for any other."""
         return self._order(enrollment_id, Override.DISMISSED, actor, reason)
 
+    def reassign(
+        self, enrollment_id: str, new_email: str, actor: str, reason: str
+    ) -> Enrollment:
+        """
+        Give the right to the course to another learner; return the new enrollment.
+
+        The payment goes over to it: a refund revokes the new one.
+
+        Raises:
+            TransitionError: It is not entitled.
+            AlreadyEnrolledError: The new learner has an enrollment of this course.
+        """
+        who, why = validate.text(actor, "actor"), validate.text(reason, "reason")
+        old = self.get(enrollment_id)
+        new = reassign(
+            self._context,
+            self._settle,
+            old,
+            validate.email(new_email),
+            actor=who,
+            reason=why,
+        )
+        self._audit("reassigned", old.id, who, why, {"moved_to": new.id})
+        return self._inline.sync(new)
+
     def _order(
         self, enrollment_id: str, override: Override, actor: str, reason: str
     ) -> Enrollment:
@@ -135,14 +162,25 @@ class Enrollments:
             reason=validate.text(reason, "reason", most=500),
         )
         row = self._settle(self.get(enrollment_id).id, order=order)
+        self._audit(str(override), row.id, order.actor, order.reason, {})
+        return row
+
+    def _audit(
+        self,
+        action: str,
+        subject: str,
+        actor: str,
+        reason: str,
+        detail: Mapping[str, Any],
+    ) -> None:
         self._context.storage.audit.append(
             AuditEntry(
                 id=secrets.token_hex(12),
                 at=self._context.now(),
-                actor=order.actor,
-                action=str(override),
-                subject=row.id,
-                reason=order.reason,
+                actor=actor,
+                action=action,
+                subject=subject,
+                reason=reason,
+                detail=detail,
             )
         )
-        return row

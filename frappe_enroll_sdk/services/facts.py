@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum, auto
 from typing import Any
 
@@ -12,6 +13,7 @@ import attrs
 
 from ..models import (
     CheckoutSession,
+    Dispute,
     ExpireOutcome,
     LMSStatus,
     Override,
@@ -21,6 +23,7 @@ from ..models import (
     Reservation,
     Status,
 )
+from ..money import Money
 
 
 class Wish(StrEnum):
@@ -50,6 +53,7 @@ class Step(StrEnum):
     RETRIEVE = auto()
     EXPIRE = auto()
     REFUNDS = auto()
+    DISPUTES = auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -72,11 +76,38 @@ class LMSReport:
 
 @attrs.frozen(kw_only=True)
 class Order:
-    """An operator's word: what, who and why."""
+    """
+    An operator's word.
+
+    Attributes:
+        override: What.
+        actor: Who.
+        reason: Why.
+        moved_to: With a revocation: the enrollment that takes its place.
+    """
 
     override: Override
     actor: str
     reason: str
+    moved_to: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Attached:
+    """
+    A payment that an operator says belongs to the enrollment.
+
+    Attributes:
+        reason: Why it had to be said; what the row is held for.
+        payment_id: The payment, or None (nothing was paid).
+        paid: What was charged, or None.
+        tax_minor: Minor units of it that were taxes.
+    """
+
+    reason: str
+    payment_id: str | None = None
+    paid: Money | None = None
+    tax_minor: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +123,9 @@ class Facts:
         event: A signed payment event that names this enrollment.
         lms: What a sync found.
         order: An operator's word.
-        check_money: Whether refunds are to be listed again.
+        attached: A payment that an operator attaches.
+        check_money: Whether refunds and disputes are to be listed again.
+        quiet: Whether what is written now is told to nobody (no plugin's job or hook).
         reservation: Answer of reserve.
         fenced: Whether this run wrote the row after its reserve (see ``decide``).
         bound: Answer of bind.
@@ -105,6 +138,7 @@ class Facts:
         create_cause: The same in words.
         expire: Answer of expire.
         refunds: All refunds of the payment.
+        disputes: All disputes of the payment.
     """
 
     now: datetime
@@ -112,7 +146,9 @@ class Facts:
     event: PaymentEvent | None = None
     lms: LMSReport | None = None
     order: Order | None = None
+    attached: Attached | None = None
     check_money: bool = False
+    quiet: bool = False
     reservation: Reservation | None = None
     fenced: bool = False
     bound: bool | None = None
@@ -124,6 +160,7 @@ class Facts:
     create_cause: str = ""
     expire: ExpireOutcome | None = None
     refunds: tuple[Refund, ...] | None = None
+    disputes: tuple[Dispute, ...] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -134,6 +171,12 @@ class SettlePolicy:
     Attributes:
         livemode: Whether the provider's credentials move real money.
         refund_policy: "keep", "suspend" or "revoke" after a full refund.
+        refund_threshold_percent: Share given back from which a refund counts as full.
+        partial_refund_policy: The same after a smaller one.
+        dispute_policy: The same while a dispute is open (an inquiry is none).
+        dispute_lost_policy: The same after a dispute that was lost.
+        fraud_policy: "keep" or "suspend" (wait for an operator) after a fraud warning.
+        tax_behavior: Whether prices hold the taxes: "inclusive" or "exclusive".
         grace_s: Seconds after which a row that nobody advances is rolled back.
         session_margin_s: Seconds past a session's end before it is looked at.
         processing_look_s: Seconds between looks at a delayed payment.
@@ -141,6 +184,12 @@ class SettlePolicy:
 
     livemode: bool = False
     refund_policy: str = "revoke"
+    refund_threshold_percent: Decimal = Decimal(100)
+    partial_refund_policy: str = "keep"
+    dispute_policy: str = "suspend"
+    dispute_lost_policy: str = "revoke"
+    fraud_policy: str = "keep"
+    tax_behavior: str = "inclusive"
     grace_s: float = 120.0
     session_margin_s: float = 60.0
     processing_look_s: float = 3600.0

@@ -81,7 +81,7 @@ def judge_error(
 def judge_outcome(outcome: Outcome, *, tries: int, policy: RetryPolicy) -> Verdict:
     """Return what becomes of a try whose handler answered."""
     if isinstance(outcome, Done):
-        return Verdict(action="done", code=outcome.outcome)
+        return Verdict(action="done", code=outcome.outcome, cause=outcome.reason)
     if isinstance(outcome, Snooze):
         return Verdict(action="snooze", wait_s=max(outcome.after_s, 0.0))
     if isinstance(outcome, Dead):

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from ..interfaces import JobStore
     from .context import Context
-    from .events import EventHandler
+    from .event_effects import EventHandler
     from .settle import Settle
     from .sync import SyncHandler
 
@@ -207,7 +207,7 @@ class Runner:
             return self._sync(claim)
         if job.kind == EVENT_KIND:
             payload = job.payload or {}
-            return self._events(load(PaymentEvent, payload.get("event")))
+            return self._events(load(PaymentEvent, payload.get("event")), payload)
         if job.kind == REQUEST_KIND:
             # The process that answered it has died: the caller's next try goes on.
             return Done("lapsed")
@@ -274,7 +274,8 @@ class Runner:
         due_at = now + timedelta(seconds=verdict.wait_s)
         if verdict.action == "done":
             state = _END_STATES.get(verdict.code, JobState.DONE)
-            end = JobEnd(token=token, seq=job.seq, state=state, outcome=verdict.code)
+            word = verdict.cause or verdict.code
+            end = JobEnd(token=token, seq=job.seq, state=state, outcome=word)
             return self._ender.complete(store, job, end, now) is not None
         if verdict.action == "snooze":
             return store.reschedule(token, due_at, now, counts=False)

@@ -17,33 +17,39 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..errors import (
-    BackendRejectedError,
     ConfigurationError,
     ConflictError,
     EnrollmentNotFoundError,
-    PaymentsUnavailableError,
     TransientError,
     TransitionError,
 )
-from ..models import (
-    Enrollment,
-    ExpireOutcome,
-    Fact,
-    HistoryEntry,
-    ReserveOutcome,
-    Seat,
-    SessionOrder,
-    Status,
-)
+from ..models import Enrollment, Fact, HistoryEntry, Override, Seat
 from ..states import EXITS, is_allowed
 from .decide import decide
-from .effects import EffectKind, effects_of, hooks_of, plugin_job_key, sync_key
-from .facts import Facts, Keep, LMSReport, Need, Order, Refuse, Step, Wish, Write
+from .effects import (
+    EffectKind,
+    alert_of,
+    effects_of,
+    hooks_of,
+    is_quiet,
+    plugin_job_key,
+    sync_key,
+)
+from .facts import (
+    Attached,
+    Facts,
+    Keep,
+    LMSReport,
+    Need,
+    Order,
+    Refuse,
+    Wish,
+    Write,
+)
+from .steps import Steps
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from ..models import PaymentEvent
     from .context import Context
 
@@ -62,17 +68,7 @@ class Settle:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._steps: Mapping[Step, Callable[[Enrollment, Facts], Facts]] = {
-            Step.RESERVE: self._reserve,
-            Step.BIND: self._bind,
-            Step.REDEEM: self._redeem,
-            Step.RELEASE: self._release,
-            Step.PREPARE: self._prepare,
-            Step.CREATE: self._create,
-            Step.RETRIEVE: self._retrieve,
-            Step.EXPIRE: self._expire,
-            Step.REFUNDS: self._refunds,
-        }
+        self._get = Steps(context, self._settle_holder)
 
     def __call__(
         self,
@@ -82,7 +78,9 @@ class Settle:
         event: PaymentEvent | None = None,
         lms: LMSReport | None = None,
         order: Order | None = None,
+        attached: Attached | None = None,
         check_money: bool = False,
+        quiet: bool = False,
     ) -> Enrollment:
         """
         Bring one enrollment to where the facts say that it is, and return it.
@@ -93,7 +91,10 @@ class Settle:
             event: A signed event that names it.
             lms: What a sync found.
             order: An operator's word.
-            check_money: Whether to list the refunds again.
+            attached: A payment that an operator attaches.
+            check_money: Whether to list the refunds and disputes again.
+            quiet: Whether to tell no plugin what is written now (an enrolment in the
+                LMS that follows from it is not told either).
 
         Raises:
             EnrollmentNotFoundError: There is no such row.
@@ -108,15 +109,17 @@ class Settle:
             event=event,
             lms=lms,
             order=order,
+            attached=attached,
             check_money=check_money or news,
+            quiet=quiet,
         )
         row, facts = self._read(enrollment_id), start
         for _ in range(_MOST_DECISIONS):
             decision = decide(row, facts, self._context.settle_policy)
             if isinstance(decision, Need):
-                facts = self._steps[decision.step](row, facts)
+                facts = self._get(decision.step, row, facts)
             elif isinstance(decision, Write):
-                written = self._write(row, decision)
+                written = self._write(row, decision, quiet=quiet)
                 if written is None:
                     row = self._read(enrollment_id)
                     facts = attrs.evolve(start, now=self._context.now())
@@ -145,7 +148,9 @@ class Settle:
             )
         return attrs.evolve(row, effects_owed=False, due_at=keep.due_at, tries=0)
 
-    def _write(self, row: Enrollment, write: Write) -> Enrollment | None:
+    def _write(
+        self, row: Enrollment, write: Write, *, quiet: bool
+    ) -> Enrollment | None:
         if not is_allowed(row.status, write.to):  # a bug in decide, never a race
             message = f"{row.status} → {write.to} is not in the table"
             raise AssertionError(message)
@@ -157,7 +162,7 @@ class Settle:
             status=write.to,
             fact=write.fact,
             op_id=context.new_op_id(),
-            detail=write.detail,
+            detail={**write.detail, "quiet": True} if quiet else write.detail,
         )
         due_at = now + timedelta(seconds=context.settle_policy.grace_s)
         written = context.storage.enrollments.transition(
@@ -175,6 +180,8 @@ class Settle:
                 self._owe_sync(row)
             elif effect.kind is EffectKind.PLUGIN_JOBS:
                 self._owe_plugin_jobs(row, effect.fact)
+            elif effect.kind is EffectKind.SUCCEED:
+                self._succeed(row)
             elif row.coupon_code is not None:
                 if effect.kind is EffectKind.REDEEM:
                     self._redeem_paid(row, row.coupon_code)
@@ -186,6 +193,26 @@ class Settle:
             return
         # Only an accepted late payment gets here: its seat was given back before.
         self._alert("coupon_gone", row)
+
+    def _succeed(self, row: Enrollment) -> None:
+        """Let the enrollment that takes this one's place have its payment."""
+        said = row.history[-1].detail
+        attached = Attached(
+            reason="reassigned",
+            payment_id=row.payment_id,
+            paid=row.paid,
+            tax_minor=row.tax_minor,
+        )
+        order = Order(
+            override=Override.ACCEPTED,
+            actor=str(said.get("actor")),
+            reason=str(said.get("reason")),
+        )
+        self(row.moved_to or "", attached=attached, order=order, check_money=True)
+
+    def owe_sync(self, row: Enrollment) -> None:
+        """Let the LMS be brought to where the row's learner and course stand."""
+        self._owe_sync(row)
 
     def _owe_sync(self, row: Enrollment) -> None:
         now = self._context.now()
@@ -216,30 +243,14 @@ class Settle:
 
     def _observe(self, row: Enrollment, write: Write) -> None:
         """Tell the plugins, at most once: only the writer of a version gets here."""
-        for hook in hooks_of(row, write.fact):
+        for hook in () if is_quiet(row) else hooks_of(row, write.fact):
             self._context.plugins.notify(hook, enrollment=row)
-        if write.to is Status.ON_HOLD and write.fact.startswith("paid"):
-            self._alert(row.reason or "on_hold", row)
+        code = alert_of(row, write.fact)
+        if code is not None:
+            self._alert(code, row)
 
     def _alert(self, code: str, row: Enrollment) -> None:
         self._context.plugins.notify("on_alert", code=code, subject=row.id)
-
-    def _reserve(self, row: Enrollment, facts: Facts) -> Facts:
-        context = self._context
-        code = row.coupon_code or ""
-        until = facts.now + timedelta(seconds=context.settings.reservation_s)
-        reserve = context.storage.coupons.reserve
-        reservation = reserve(code, row.id, facts.now, until)
-        blocker = reservation.blocker
-        if reservation.outcome is ReserveOutcome.HELD and blocker is not None:
-            if self._may_take_over(blocker, facts):
-                self._settle_holder(blocker)
-                reservation = reserve(code, row.id, facts.now, until)
-        return attrs.evolve(facts, reservation=reservation)
-
-    def _may_take_over(self, blocker: Seat, facts: Facts) -> bool:
-        age = (facts.now - blocker.reserved_at).total_seconds()
-        return age >= self._context.settings.reservation_s
 
     def _settle_holder(self, blocker: Seat) -> None:
         """Ask that the holder's session ends; whatever is unclear keeps its seat."""
@@ -252,66 +263,6 @@ class Settle:
                 "takeover unclear: the holder keeps its seat",
                 extra={"enrollment_id": blocker.holder, "error_code": error.code},
             )
-
-    def _bind(self, row: Enrollment, facts: Facts) -> Facts:
-        bound = self._context.storage.coupons.bind(row.coupon_code or "", row.id)
-        return attrs.evolve(facts, bound=bound)
-
-    def _redeem(self, row: Enrollment, facts: Facts) -> Facts:
-        redeemed = self._context.storage.coupons.redeem(row.coupon_code or "", row.id)
-        return attrs.evolve(facts, redeemed=redeemed)
-
-    def _release(self, row: Enrollment, facts: Facts) -> Facts:
-        released = self._context.storage.coupons.release(row.coupon_code or "", row.id)
-        return attrs.evolve(facts, released=released)
-
-    def _prepare(self, row: Enrollment, facts: Facts) -> Facts:
-        context = self._context
-        extra = context.plugins.enrich_checkout(enrollment=row)
-        order = SessionOrder(
-            enrollment_id=row.id,
-            amount=row.amount,
-            course_id=row.course_id,
-            course_title=row.course_title,
-            email=row.email,
-            success_url=row.success_url or "",
-            cancel_url=row.cancel_url or "",
-            expires_at=facts.now + timedelta(seconds=context.settings.session_ttl_s),
-            metadata=extra.metadata,
-            parameters=extra.parameters,
-        )
-        request = context.payments.prepare_session(order)
-        return attrs.evolve(facts, request=request)
-
-    def _create(self, row: Enrollment, facts: Facts) -> Facts:
-        # Prepared in this run = never sent before: a call that surely never arrived
-        # (connection refused) leaves nothing behind and is rolled back at once.
-        first = facts.request is not None
-        try:
-            session = self._context.payments.create_session(row.session_request or {})
-        except BackendRejectedError as error:
-            refused, cause = "payment_refused", str(error)
-        except PaymentsUnavailableError as error:
-            if error.unclear or not first:
-                raise
-            refused, cause = "payments_unavailable", str(error)
-        else:
-            return attrs.evolve(facts, session=session)
-        return attrs.evolve(facts, create_refused=refused, create_cause=cause)
-
-    def _retrieve(self, row: Enrollment, facts: Facts) -> Facts:
-        session = self._context.payments.retrieve_session(row.session_id or "")
-        return attrs.evolve(facts, session=session, expire=None)
-
-    def _expire(self, row: Enrollment, facts: Facts) -> Facts:
-        outcome: ExpireOutcome = self._context.payments.expire_session(
-            row.session_id or ""
-        )
-        return attrs.evolve(facts, expire=outcome)
-
-    def _refunds(self, row: Enrollment, facts: Facts) -> Facts:
-        refunds = self._context.payments.list_refunds(row.payment_id or "")
-        return attrs.evolve(facts, refunds=refunds)
 
 
 def _after_write(write: Write, facts: Facts) -> Facts:

@@ -130,6 +130,15 @@ class FakeLMS:
         self._enter("find_enrollments")
         return () if self.blind else self.rows_of(learner, course_id)
 
+    def list_enrollments(
+        self, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[LMSEnrollment]:
+        """See `LMS.list_enrollments`."""
+        self._enter("list_enrollments")
+        with self._lock:
+            rows = [] if self.blind else list(self.rows.values())
+        return page_of(rows, lambda row: (row.name,), limit, cursor)
+
     def insert_enrollment(
         self,
         learner: str,

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
-import attrs
-
 from ..clock import Clock, SystemClock
 from ..codec import dump, load
 from ..errors import (
@@ -25,18 +23,19 @@ from ..errors import (
 )
 from ..models import (
     CheckoutSession,
+    Dispute,
     ExpireOutcome,
     Fact,
     Page,
     PaymentEvent,
     PaymentStatus,
     Refund,
-    RefundStatus,
     SessionOrder,
     SessionStatus,
 )
 from ..money import Money
 from .faults import FailNext
+from .payments_customers import FakeCustomers
 
 
 HEADER = "Fake-Signature"
@@ -44,7 +43,7 @@ _TOLERANCE_S = 300
 _LEAST_LIFE = timedelta(minutes=30)
 
 
-class FakePayments:
+class FakePayments(FakeCustomers):
     """
     `PaymentGateway` in memory, and the customer's side of it. Thread-safe.
 
@@ -66,7 +65,9 @@ class FakePayments:
         self.is_down = False
         self.sessions: dict[str, CheckoutSession] = {}
         self.refunds: dict[str, Refund] = {}
+        self.disputes: dict[str, Dispute] = {}
         self.events: list[PaymentEvent] = []
+        self._made_at: dict[str, datetime] = {}
         self._answers: dict[str, tuple[Mapping[str, Any], str]] = {}
         self._lock = RLock()
         self._count = 0
@@ -75,10 +76,6 @@ class FakePayments:
         if self.is_down:
             raise PaymentsUnavailableError("the provider is down")
         self.faults.check(verb)
-
-    def _next(self, prefix: str) -> str:
-        self._count += 1
-        return f"{prefix}_{self._count:06d}"
 
     def ping(self) -> None:
         """See `PaymentGateway.ping`."""
@@ -122,27 +119,13 @@ class FakePayments:
             expires_at=order.expires_at,
         )
         self.sessions[session_id] = session
+        self._made_at[session_id] = self.clock.now()
         return session
 
     def retrieve_session(self, session_id: str) -> CheckoutSession:
         """See `PaymentGateway.retrieve_session`."""
         self._enter("retrieve_session")
         return self._look(session_id)
-
-    def _look(self, session_id: str) -> CheckoutSession:
-        with self._lock:
-            session = self.sessions.get(session_id)
-            if session is None:
-                raise BackendRejectedError("no such session")
-            lapsed = session.expires_at and session.expires_at <= self.clock.now()
-            if session.status is SessionStatus.OPEN and lapsed:
-                session = self._put(session, status=SessionStatus.EXPIRED)
-                self._emit("checkout.session.expired", Fact.EXPIRED, session)
-            return session
-
-    def _put(self, session: CheckoutSession, **changes: Any) -> CheckoutSession:
-        self.sessions[session.id] = attrs.evolve(session, **changes)
-        return self.sessions[session.id]
 
     def find_session(self, payment_id: str) -> CheckoutSession | None:
         """See `PaymentGateway.find_session`."""
@@ -169,6 +152,24 @@ class FakePayments:
         with self._lock:
             return tuple(r for r in self.refunds.values() if r.payment_id == payment_id)
 
+    def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
+        """See `PaymentGateway.list_disputes`."""
+        self._enter("list_disputes")
+        with self._lock:
+            every = self.disputes.values()
+            return tuple(d for d in every if d.payment_id == payment_id)
+
+    def list_sessions(
+        self, *, since: datetime, limit: int = 100, cursor: str | None = None
+    ) -> Page[CheckoutSession]:
+        """See `PaymentGateway.list_sessions`."""
+        self._enter("list_sessions")
+        with self._lock:
+            sessions = [self._look(name) for name in reversed([*self.sessions])]
+            made = self._made_at
+            found = [s for s in sessions if made.get(s.id, since) >= since]
+        return _page(found, limit, cursor)
+
     def refund(
         self, payment_id: str, *, amount: Money | None, idempotency_key: str
     ) -> Refund:
@@ -183,115 +184,16 @@ class FakePayments:
         self._enter("list_events")
         with self._lock:
             events = [e for e in reversed(self.events) if e.created_at >= since]
-        start = int(cursor or 0)
-        end = start + limit
-        more = len(events) > end
-        return Page(
-            items=tuple(events[start:end]), next_cursor=str(end) if more else None
-        )
+        return _page(events, limit, cursor)
 
-    # The customer's and the operator's side.
-
-    def pay(self, session_id: str, **changes: Any) -> PaymentEvent:
-        """Pay an open session; `changes` forge what the event tells of it."""
+    def retrieve_event(self, event_id: str) -> PaymentEvent:
+        """See `PaymentGateway.retrieve_event`."""
+        self._enter("retrieve_event")
         with self._lock:
-            session = self._open(session_id)
-            paid = self._put(
-                session,
-                status=SessionStatus.COMPLETE,
-                payment_status=PaymentStatus.PAID,
-                payment_id=self._next("pi_fake"),
-            )
-            told = attrs.evolve(paid, **changes)
-            return self._emit("checkout.session.completed", Fact.PAID, told)
-
-    def _open(self, session_id: str) -> CheckoutSession:
-        session = self._look(session_id)
-        if session.status is not SessionStatus.OPEN:
-            raise BackendRejectedError("the session is not open")
-        return session
-
-    def pay_delayed(self, session_id: str) -> PaymentEvent:
-        """Complete a session with a delayed method: unpaid for now."""
-        with self._lock:
-            session = self._open(session_id)
-            told = self._put(
-                session,
-                status=SessionStatus.COMPLETE,
-                payment_id=self._next("pi_fake"),
-            )
-            return self._emit("checkout.session.completed", Fact.PROCESSING, told)
-
-    def settle_delayed(self, session_id: str, *, ok: bool) -> PaymentEvent:
-        """Let a delayed payment succeed or fail."""
-        with self._lock:
-            session = self._look(session_id)
-            if ok:
-                told = self._put(session, payment_status=PaymentStatus.PAID)
-                name = "checkout.session.async_payment_succeeded"
-                return self._emit(name, Fact.PAID, told)
-            told = self._put(session, payment_failed=True)
-            return self._emit(
-                "checkout.session.async_payment_failed", Fact.FAILED, told
-            )
-
-    def play_refund(
-        self,
-        payment_id: str,
-        amount: Money | None = None,
-        *,
-        status: RefundStatus = RefundStatus.SUCCEEDED,
-        key: str = "",
-    ) -> tuple[Refund, PaymentEvent]:
-        """Give money back as an operator at the provider would."""
-        with self._lock:
-            session = self._session_of(payment_id)
-            refund = self.refunds.get(key) or Refund(
-                id=self._next("re_fake"),
-                payment_id=payment_id,
-                amount=self._refundable(session, amount),
-                status=status,
-                created_at=self.clock.now(),
-            )
-            self.refunds[key or refund.id] = refund
-            event = self._emit("charge.refunded", Fact.REFUNDED, session)
-            return refund, attrs.evolve(event, session=None, session_id=None)
-
-    def _session_of(self, payment_id: str) -> CheckoutSession:
-        for session in self.sessions.values():
-            if session.payment_id == payment_id:
-                return session
-        raise BackendRejectedError("no such payment")
-
-    def _refundable(self, session: CheckoutSession, amount: Money | None) -> Money:
-        """Return the amount, or all that is left; refuse more than that."""
-        whole = session.amount or Money.zero("usd")
-        back = sum(
-            refund.amount.amount_minor
-            for refund in self.refunds.values()
-            if refund.payment_id == session.payment_id and refund.counts
-        )
-        left = Money(whole.amount_minor - back, whole.currency)
-        wanted = left if amount is None else amount
-        if not 0 < wanted.amount_minor <= left.amount_minor:
-            raise BackendRejectedError("amount: more than is left of the payment")
-        return wanted
-
-    def _emit(self, kind: str, fact: Fact, session: CheckoutSession) -> PaymentEvent:
-        event = PaymentEvent(
-            id=self._next("evt_fake"),
-            type=kind,
-            created_at=self.clock.now(),
-            livemode=session.livemode,
-            fact=fact,
-            object_id=session.id,
-            session_id=session.id,
-            payment_id=session.payment_id,
-            enrollment_id=session.enrollment_id,
-            session=session,
-        )
-        self.events.append(event)
-        return event
+            found = next((e for e in self.events if e.id == event_id), None)
+        if found is None:
+            raise BackendRejectedError("no such event")
+        return found
 
     def signed(
         self,
@@ -328,3 +230,10 @@ class FakePayments:
 def _sign(secret: str, stamp: int, body: bytes) -> str:
     signed = f"{stamp}.".encode() + body
     return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def _page(rows: list[Any], limit: int, cursor: str | None) -> Page[Any]:
+    start = int(cursor or 0)
+    end = start + limit
+    following = str(end) if len(rows) > end else None
+    return Page(items=tuple(rows[start:end]), next_cursor=following)

@@ -242,6 +242,26 @@ class FrappeLMS:
         found = [_enrollment(row) for row in rows]
         return tuple(sorted(found, key=lambda row: (row.creation, row.name)))
 
+    def list_enrollments(
+        self, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[LMSEnrollment]:
+        """See `LMS.list_enrollments`."""
+        after = parts_of(cursor, (str,))
+        client = self._client("list_enrollments", None)
+        rows = _rows(
+            client.get_list(
+                _ENROLLMENT,
+                fields=["*"],
+                filters=[["name", ">", after[0]]] if after else None,
+                limit_page_length=limit + 1,
+                order_by="name asc",
+            )
+        )
+        items = tuple(_enrollment(row) for row in rows[:limit])
+        more = len(rows) > limit
+        last = cursor_of(items[-1].name) if more else None
+        return Page(items=items, next_cursor=last)
+
     def insert_enrollment(
         self,
         learner: str,

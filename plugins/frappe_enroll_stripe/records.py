@@ -15,6 +15,8 @@ from typing import Any
 from frappe_enroll_sdk.errors import PayloadError
 from frappe_enroll_sdk.models import (
     CheckoutSession,
+    Dispute,
+    DisputeStatus,
     Fact,
     PaymentEvent,
     PaymentStatus,
@@ -28,6 +30,8 @@ from frappe_enroll_sdk.money import Money
 #: Our mark in a session's metadata, and the key of our id.
 APP_KEY, APP_VALUE = "frappe_enroll_app", "frappe-enroll-sdk"
 ID_KEY = "frappe_enroll_enrollment"
+#: Which of the deployments that share the account made the session.
+DEPLOYMENT_KEY = "frappe_enroll_deployment"
 
 _SESSION_FACTS = {
     "checkout.session.completed": Fact.PAID,
@@ -35,38 +39,85 @@ _SESSION_FACTS = {
     "checkout.session.async_payment_failed": Fact.FAILED,
     "checkout.session.expired": Fact.EXPIRED,
 }
-#: Events that only hint at news of the money; settle lists the refunds again.
-_MONEY_FACTS = {
+#: Events about a payment. News of the money only hint: settle lists both again.
+_PAYMENT_FACTS = {
     "charge.refunded": Fact.REFUNDED,
     "charge.refund.updated": Fact.REFUNDED,
     "refund.created": Fact.REFUNDED,
     "refund.updated": Fact.REFUNDED,
     "refund.failed": Fact.REFUNDED,
+    "charge.dispute.created": Fact.DISPUTED,
+    "charge.dispute.updated": Fact.DISPUTED,
+    "charge.dispute.closed": Fact.DISPUTED,
+    "charge.dispute.funds_withdrawn": Fact.NOTED,
+    "charge.dispute.funds_reinstated": Fact.NOTED,
+    "radar.early_fraud_warning.created": Fact.FLAGGED,
+    "radar.early_fraud_warning.updated": Fact.FLAGGED,
+    "review.opened": Fact.NOTED,
+    "review.closed": Fact.NOTED,
+    # One session has many failed tries: written down, never followed.
+    "payment_intent.succeeded": Fact.NOTED,
+    "payment_intent.payment_failed": Fact.NOTED,
+    "payment_intent.canceled": Fact.NOTED,
 }
+#: What `frappe-enroll check` asks of the webhook endpoint.
+NEEDED_EVENTS = frozenset(_SESSION_FACTS) | {
+    kind for kind, fact in _PAYMENT_FACTS.items() if fact is not Fact.NOTED
+} - {"charge.refund.updated", "radar.early_fraud_warning.updated"}
 
 
-def session_of(data: Mapping[str, Any]) -> CheckoutSession:
+def session_of(data: Mapping[str, Any], deployment: str = "") -> CheckoutSession:
     """
     Return a session.
+
+    `deployment` is the mark without which a session is another deployment's.
 
     Raises:
         PayloadError: A field that must be there is missing or of another type.
     """
     metadata = _mapping(data.get("metadata"))
     payment = data.get("payment_intent")
+    amount, tax_minor = _charged(data)
     return CheckoutSession(
         id=_text(data, "id"),
         url=_optional(data, "url"),
         status=_session_status(data),
         payment_status=_enum(PaymentStatus, data, "payment_status"),
         payment_failed=_has_failed(data),
-        amount=_money(data.get("amount_total"), data.get("currency")),
+        amount=amount,
+        tax_minor=tax_minor,
         livemode=data.get("livemode") is True,
         payment_id=_id_of(payment),
         enrollment_id=_clean(metadata.get(ID_KEY)),
-        ours=metadata.get(APP_KEY) == APP_VALUE,
+        ours=metadata.get(APP_KEY) == APP_VALUE
+        and metadata.get(DEPLOYMENT_KEY, "") == deployment,
         expires_at=_moment(data.get("expires_at")),
     )
+
+
+def _charged(data: Mapping[str, Any]) -> tuple[Money | None, int]:
+    """
+    Return what is charged, in the integration's currency, and the taxes in it.
+
+    With Adaptive Pricing newer API versions tell the learner's currency beside ours
+    (`presentment_details`); older ones tell it in the place of ours, and ours in
+    `currency_conversion`, without its taxes: these are reckoned back.
+    """
+    shown = _money(data.get("amount_total"), data.get("currency"))
+    tax = _mapping(data.get("total_details")).get("amount_tax") or 0
+    if isinstance(tax, bool) or not isinstance(tax, int) or not 0 <= tax <= 10**15:
+        raise PayloadError("amount_tax: is not money", field="total_details")
+    source = _mapping(data.get("currency_conversion"))
+    if not source:
+        return shown, tax
+    amount = _money(source.get("amount_total"), source.get("source_currency"))
+    before = _money(source.get("amount_subtotal"), source.get("source_currency"))
+    if amount is None or before is None:
+        raise PayloadError("currency_conversion: is not money", field="amount_total")
+    on_top = amount.amount_minor - before.amount_minor
+    if on_top or not shown:
+        return amount, max(on_top, 0)
+    return amount, round(tax * amount.amount_minor / shown.amount_minor)
 
 
 def _session_status(data: Mapping[str, Any]) -> SessionStatus:
@@ -105,7 +156,22 @@ def refund_of(data: Mapping[str, Any]) -> Refund:
     )
 
 
-def event_of(data: Any) -> PaymentEvent:
+def dispute_of(data: Mapping[str, Any]) -> Dispute:
+    """Return a dispute; raises `PayloadError` as `session_of` does."""
+    amount = _money(data.get("amount"), data.get("currency"))
+    if amount is None:
+        raise PayloadError("dispute: no amount", field="amount")
+    return Dispute(
+        id=_text(data, "id"),
+        payment_id=_id_of(data.get("payment_intent")) or "",
+        amount=amount,
+        status=_enum(DisputeStatus, data, "status"),
+        reason=_optional(data, "reason") or "",
+        created_at=_moment(data.get("created")) or datetime.fromtimestamp(0, UTC),
+    )
+
+
+def event_of(data: Any, deployment: str = "") -> PaymentEvent:
     """
     Return a payment event of a webhook's JSON.
 
@@ -120,24 +186,43 @@ def event_of(data: Any) -> PaymentEvent:
     inner = _mapping(_mapping(data.get("data")).get("object"))
     if not inner:
         raise PayloadError("data.object: is missing", field="data.object")
-    fact = _SESSION_FACTS.get(kind) or _MONEY_FACTS.get(kind)
-    is_session = kind in _SESSION_FACTS and inner.get("object") == "checkout.session"
-    if fact is None or (kind in _SESSION_FACTS and not is_session):
+    if kind in _SESSION_FACTS:
+        return _session_event(data, kind, inner, deployment)
+    fact = _PAYMENT_FACTS.get(kind)
+    payment_id = _payment_of(inner)
+    if fact is None or payment_id is None:
         return _event(data, kind, None, inner)
-    if is_session:
-        return _session_event(data, kind, fact, inner)
-    payment_id = _id_of(inner.get("payment_intent"))
     return _event(
-        data, kind, fact if payment_id else None, inner, payment_id=payment_id
+        data,
+        kind,
+        fact,
+        inner,
+        payment_id=payment_id,
+        enrollment_id=_clean(_mapping(inner.get("metadata")).get(ID_KEY)),
+        detail=_detail_of(inner),
     )
 
 
+def _payment_of(inner: Mapping[str, Any]) -> str | None:
+    if inner.get("object") == "payment_intent":
+        return _clean(inner.get("id"))
+    return _id_of(inner.get("payment_intent"))
+
+
+def _detail_of(inner: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the audit trail keeps of an event: words of Stripe's, no data."""
+    found = {name: _clean(inner.get(name), 64) for name in ("status", "reason")}
+    error = _mapping(inner.get("last_payment_error"))
+    found["code"] = _clean(error.get("code"), 64)
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def _session_event(
-    data: Mapping[str, Any], kind: str, fact: Fact, inner: Mapping[str, Any]
+    data: Mapping[str, Any], kind: str, inner: Mapping[str, Any], deployment: str
 ) -> PaymentEvent:
-    if inner.get("mode") != "payment":
+    if inner.get("object") != "checkout.session" or inner.get("mode") != "payment":
         return _event(data, kind, None, inner)
-    session = session_of(inner)
+    session, fact = session_of(inner, deployment), _SESSION_FACTS[kind]
     if fact is Fact.PAID and not session.paid:
         # Complete with a delayed method: nothing is paid yet.
         fact = Fact.PROCESSING
@@ -176,19 +261,35 @@ def _event(
 
 
 def _thin_event(data: Mapping[str, Any]) -> PaymentEvent:
-    """Read a thin event: it carries no facts; its snapshot's id dedupes it."""
+    """
+    Read a thin event, which tells an object's id and nothing of the object.
+
+    The id of its snapshot, where it has one, dedupes it: the two are one fact. What it
+    means beyond the type is fetched when it is given its effect.
+    """
     stamp = data.get("created")
     try:
         created_at = datetime.fromisoformat(str(stamp)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise PayloadError("created: is not a time", field="created") from error
     related = _mapping(data.get("related_object"))
+    told = _text(data, "type")
+    kind = told.removeprefix("v1.")
+    session = kind in _SESSION_FACTS and related.get("type") == "checkout.session"
+    snapshot = _clean(data.get("snapshot_event"))
+    fact = _SESSION_FACTS.get(kind) if session else None
+    if snapshot is not None and not session:
+        fact = _PAYMENT_FACTS.get(kind)
     return PaymentEvent(
-        id=_clean(data.get("snapshot_event")) or _text(data, "id"),
-        type=_text(data, "type"),
+        id=snapshot or _text(data, "id"),
+        type=told,
         created_at=created_at,
         livemode=data.get("livemode") is True,
+        account=_clean(data.get("context")),
+        fact=fact,
         object_id=_clean(related.get("id")),
+        session_id=_clean(related.get("id")) if session else None,
+        thin=True,
     )
 
 

@@ -37,6 +37,7 @@ def parse_event(
     headers: Mapping[str, str],
     secrets: Iterable[str],
     now: datetime,
+    deployment: str = "",
 ) -> PaymentEvent:
     """Verify and read a delivery; see `PaymentGateway.parse_event`."""
     active = [secret for secret in secrets if secret.strip()]
@@ -48,7 +49,7 @@ def parse_event(
         raise PayloadError("the raw body must be bytes", field="body")
     raw = bytes(body)
     _verify(raw, _header(headers), active, now)
-    return event_of(_json(raw))
+    return event_of(_json(raw), deployment)
 
 
 def _header(headers: Mapping[str, str]) -> str:

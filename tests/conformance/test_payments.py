@@ -53,6 +53,11 @@ class FakeDriver(Driver):
         self.pay, self.pay_delayed = self.gateway.pay, self.gateway.pay_delayed
         self.settle_delayed = self.gateway.settle_delayed
         self.refund = self.gateway.play_refund
+        self.move_dispute = self.gateway.move_dispute
+
+    def dispute(self, payment_id, status):
+        """Dispute a payment as a bank."""
+        return self.gateway.play_dispute(payment_id, status)[0].id
 
     def newest(self):
         """Return the newest event's body."""
@@ -83,6 +88,18 @@ class StripeDriver(Driver):
     def pay_delayed(self, session_id):
         """Press the button of the delayed method."""
         self.sandbox.account.pay(session_id, delayed=True)
+
+    def dispute(self, payment_id, status):
+        """Dispute a payment as a bank."""
+        account = self.sandbox.account
+        # The withdrawal is an event of its own: the newest is to be the dispute's.
+        name = account.dispute(payment_id, f"{status}")["id"]
+        account.emit("charge.dispute.updated", dict(account.disputes[name]))
+        return name
+
+    def move_dispute(self, dispute_id, status):
+        """Let it go on, or end."""
+        self.sandbox.account.move_dispute(dispute_id, f"{status}")
 
     def refund(self, payment_id, amount):
         """Give money back at the dashboard."""

@@ -36,11 +36,11 @@ EVENTS = {
     # Of an old API version: no status in it.
     "stripe-ruby-mock/checkout.session.completed.payment_mode.json": Fact.PAID,
     "stripe-ruby-mock/checkout.session.completed.setup_mode.json": None,
-    "stripe-ruby-mock/payment_intent.canceled.json": None,
-    "stripe-ruby-mock/payment_intent.payment_failed.json": None,
+    "stripe-ruby-mock/payment_intent.canceled.json": Fact.NOTED,
+    "stripe-ruby-mock/payment_intent.payment_failed.json": Fact.NOTED,
     "stripe-ruby-mock/payment_intent.processing.json": None,
     "stripe-ruby-mock/payment_intent.requires_action.json": None,
-    "stripe-ruby-mock/payment_intent.succeeded.json": None,
+    "stripe-ruby-mock/payment_intent.succeeded.json": Fact.NOTED,
 }
 #: Bare objects: file to the types of events that carry one, with their facts.
 OBJECTS = {
@@ -48,13 +48,17 @@ OBJECTS = {
         "charge.refunded": Fact.REFUNDED,
         "charge.succeeded": None,
     },
-    "dj-stripe/dispute_dp_fakefakefakefake01.json": {"charge.dispute.created": None},
-    "dj-stripe/dispute_dp_fakefakefakefake02.json": {"charge.dispute.updated": None},
+    "dj-stripe/dispute_dp_fakefakefakefake01.json": {
+        "charge.dispute.created": Fact.DISPUTED
+    },
+    "dj-stripe/dispute_dp_fakefakefakefake02.json": {
+        "charge.dispute.updated": Fact.DISPUTED
+    },
     "dj-stripe/dispute_dp_funds_reinstated_full.json": {
-        "charge.dispute.funds_reinstated": None
+        "charge.dispute.funds_reinstated": Fact.NOTED
     },
     "dj-stripe/payment_intent_pi_fakefakefakefakefake0001.json": {
-        "payment_intent.succeeded": None
+        "payment_intent.succeeded": Fact.NOTED
     },
     "openapi/balance_transaction.json": {"balance.available": None},
     "openapi/charge.json": {"charge.refunded": None, "charge.captured": None},
@@ -67,7 +71,7 @@ OBJECTS = {
     },
     "openapi/coupon.json": {"coupon.created": None},
     "openapi/dispute.json": {"charge.dispute.created": None},
-    "openapi/payment_intent.json": {"payment_intent.payment_failed": None},
+    "openapi/payment_intent.json": {"payment_intent.payment_failed": Fact.NOTED},
     "openapi/promotion_code.json": {"promotion_code.created": None},
     "openapi/refund.json": {
         "refund.created": None,

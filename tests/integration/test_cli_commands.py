@@ -169,7 +169,7 @@ def test_wrong_usage_is_2(service, run, arguments):
         ["jobs", "show", "nope"],
         ["jobs", "retry", "nope"],
         ["events", "show", "evt_0"],
-        ["events", "replay", "evt_0"],
+        ["events", "replay", "evt_0", "--actor", "a", "--reason", "b"],
         ["coupons", "show", "NO-SUCH"],
         ["coupons", "disable", "NO-SUCH"],
         ["coupons", "create", "--percent", "101", "--course", COURSE],
@@ -297,8 +297,12 @@ def test_enrollments_are_listed_and_shown(granted, service, run):
     assert run("enrollments", "list", "--status", "enrolled").out == ""
     assert run("enrollments", "list", "--course", "other").out == ""
     said = run("enrollments", "show", granted)
-    facts = [line.split()[-1] for line in said.out.splitlines()[1:]]
+    *lines, verdict, following = said.out.splitlines()[1:]
+    facts = [line.split()[-1] for line in lines]
     assert facts == ["opened", "reserved", "coupon_redeemed"]
+    assert verdict == "verdict: entitled; the LMS is still owed"
+    assert following == f"next: frappe-enroll jobs show {granted}"
+    assert run("enrollments", "show", "ada@example.com").out == said.out
     assert granted in said.out.splitlines()[0]
 
 
@@ -336,7 +340,7 @@ def test_events_are_listed_shown_replayed_and_pruned(event, service, run):
     run("worker", "--once")
     (shown,) = run("events", "show", event).lines
     assert (shown["state"], shown["outcome"]) == ("done", "processed")
-    (replayed,) = run("events", "replay", event).lines
+    (replayed,) = run("events", "replay", event, "--actor", "op", "--reason", "x").lines
     assert replayed["state"] == "due"
     run("worker", "--once")
     (row,) = service.enrollments.list(email="bob@example.com").items

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from frappe_enroll_sdk.models import (
     CheckoutSession,
+    Dispute,
+    DisputeStatus,
     Enrollment,
     Fact,
     HistoryEntry,
@@ -82,6 +84,17 @@ def make_refund(minor: int, status=RefundStatus.SUCCEEDED) -> Refund:
     """Return a refund of the row's payment."""
     return Refund(
         id=f"re_{minor}_{status}",
+        payment_id="pi_1",
+        amount=Money(minor, "usd"),
+        status=status,
+        created_at=NOW,
+    )
+
+
+def make_dispute(status=DisputeStatus.NEEDS_RESPONSE, minor=4900) -> Dispute:
+    """Return a dispute of the row's payment."""
+    return Dispute(
+        id=f"dp_{minor}_{status}",
         payment_id="pi_1",
         amount=Money(minor, "usd"),
         status=status,

@@ -91,17 +91,20 @@ def unavailable(outcome):
 
 
 REDEEMED_WRITE = Write(to=Status.CONFIRMED, fact="coupon_redeemed")
-PAID_WRITE = Write(
-    to=Status.CONFIRMED, fact="paid", changes={"payment_id": "pi_1", "reason": None}
-)
+GOT = {"payment_id": "pi_1", "paid": PRICE, "tax_minor": 0}
+PAID_WRITE = Write(to=Status.CONFIRMED, fact="paid", changes=GOT | {"reason": None})
+TOLD_WRITE = attrs.evolve(PAID_WRITE, detail={"event_id": "evt_1"})
 REQUESTED = Write(
-    to=Status.PENDING, fact="session_requested", changes={"session_request": REQUEST}
+    to=Status.PENDING,
+    fact="session_requested",
+    changes={"session_request": REQUEST, "tax_behavior": "inclusive"},
 )
 
 
-def held_for(reason):
+def held_for(reason, **forged):
     """Return the write that holds a payment that fits nothing."""
-    changes = {"payment_id": "pi_1", "reason": reason}
+    changes = GOT | {"paid": forged.get("amount", PRICE)}
+    changes |= {"reason": reason, "held_for": reason}
     return Write(to=Status.ON_HOLD, fact="paid_mismatch", changes=changes)
 
 
@@ -272,13 +275,13 @@ AWAITING_CASES = [
         "a signed event is the fact",
         awaiting(),
         {"event": make_event(session=PAID)},
-        PAID_WRITE,
+        TOLD_WRITE,
     ),
     case(
         "a signed event beats an older look",
         awaiting(),
         {"event": make_event(session=PAID), "session": OPEN},
-        PAID_WRITE,
+        TOLD_WRITE,
     ),
     case(
         "an event of another session is a hint",
@@ -397,7 +400,7 @@ AWAITING_CASES = [
             f"paid, but {reason} of {forged}",
             awaiting(),
             {"session": attrs.evolve(PAID, **forged)},
-            held_for(reason),
+            held_for(reason, **forged),
         )
         for reason, forged in (
             ("mode_mismatch", {"livemode": True}),

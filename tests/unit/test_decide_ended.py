@@ -9,8 +9,8 @@ from unit.rows import (
     CODE,
     NOTHING,
     NOW,
+    PRICE,
     make_event,
-    make_refund,
     make_row,
     make_session,
 )
@@ -19,7 +19,6 @@ from frappe_enroll_sdk.models import (
     LMSStatus,
     Override,
     PaymentStatus,
-    RefundStatus,
     ReleaseOutcome,
     SessionStatus,
     Status,
@@ -47,7 +46,13 @@ ACTS = (Wish.ADVANCE, Wish.CANCEL, Wish.EXPIRE)
 LATE = Write(
     to=Status.ON_HOLD,
     fact="paid_late",
-    changes={"payment_id": "pi_1", "reason": "late_payment"},
+    changes={
+        "payment_id": "pi_1",
+        "paid": PRICE,
+        "tax_minor": 0,
+        "reason": "late_payment",
+        "held_for": "late_payment",
+    },
 )
 
 
@@ -110,7 +115,8 @@ def test_exit_that_is_not_paid_stays(exit_row):
 def test_exit_that_is_paid_is_held(exit_row):
     """Scenario 6: money that came late is neither lost nor followed blindly."""
     assert ask(exit_row, session=PAID) == LATE
-    assert ask(exit_row, event=make_event(session=PAID)) == LATE
+    told = attrs.evolve(LATE, detail={"event_id": "evt_1"})
+    assert ask(exit_row, event=make_event(session=PAID)) == told
 
 
 def test_exit_that_is_paid_wrongly_says_so(exit_row):
@@ -130,113 +136,6 @@ def test_dismissed_payment_stays_dismissed(exit_row):
 def paid_row(status=Status.ENROLLED, **changes):
     """Return a row that was paid."""
     return make_row(status, **{"payment_id": "pi_1", "session_id": "cs_1"} | changes)
-
-
-def refunded(row, *refunds, policy="revoke"):
-    """Decide over these refunds of a row."""
-    return ask(row, policy, check_money=True, refunds=refunds)
-
-
-GONE = {"refunded_minor": 4900, "lms_status": LMSStatus.PENDING, "reason": "refunded"}
-
-
-def test_money_is_looked_at_on_news_only():
-    """Without news, or without a payment, no refunds are listed."""
-    assert ask(paid_row()) == Keep()
-    assert ask(paid_row(payment_id=None), check_money=True) == Keep()
-    assert ask(paid_row(), check_money=True) == Need(Step.REFUNDS)
-    assert refunded(paid_row()) == Keep()
-    assert refunded(paid_row(amount=Money(0, "usd"))) == Keep()
-
-
-@pytest.mark.parametrize(
-    ("policy", "to"), [("revoke", Status.REVOKED), ("suspend", Status.ON_HOLD)]
-)
-@pytest.mark.parametrize("status", [Status.CONFIRMED, Status.ENROLLED])
-def test_full_refund_takes_the_right_away(policy, to, status):
-    """The policy says where to; the sync does the rest."""
-    expected = Write(
-        to=to, fact="refunded", changes=GONE, detail={"refunded_minor": 4900}
-    )
-    assert refunded(paid_row(status), make_refund(4900), policy=policy) == expected
-
-
-def test_full_refund_is_only_noted_where_the_policy_keeps():
-    """`keep`: the sum is written down, the right stays."""
-    written = refunded(paid_row(), make_refund(4900), policy="keep")
-    assert written.to is Status.ENROLLED
-    assert written.changes == {"refunded_minor": 4900}
-
-
-def test_partial_refunds_revoke_when_they_add_up():
-    """Scenario 18: 40 % is noted, another 60 % revokes."""
-    first, second = make_refund(1960), make_refund(2940)
-    noted = refunded(paid_row(), first)
-    assert (noted.to, noted.changes) == (Status.ENROLLED, {"refunded_minor": 1960})
-    row = paid_row(refunded_minor=1960)
-    assert refunded(row, first) == Keep()
-    assert refunded(row, first, second).to is Status.REVOKED
-    one_cent_less = make_refund(2939)
-    assert refunded(row, first, one_cent_less).to is Status.ENROLLED
-
-
-@pytest.mark.parametrize("status", list(RefundStatus))
-def test_refunds_count_unless_they_failed(status):
-    """Money that is going back counts as gone."""
-    counts = status not in {RefundStatus.FAILED, RefundStatus.CANCELED}
-    answer = refunded(paid_row(), make_refund(4900, status))
-    assert counts == (answer != Keep())
-
-
-@pytest.mark.parametrize("status", [Status.REVOKED, Status.ON_HOLD])
-def test_refund_that_fails_reinstates(status):
-    """Scenario 19: the money stays, so the right comes back, once."""
-    row = paid_row(status, reason="refunded", refunded_minor=4900)
-    answer = refunded(row, make_refund(4900, RefundStatus.FAILED))
-    assert (answer.to, answer.fact) == (Status.CONFIRMED, "refund_failed")
-    assert answer.changes == {
-        "refunded_minor": 0,
-        "lms_status": LMSStatus.PENDING,
-        "reason": None,
-    }
-    again = paid_row(Status.CONFIRMED)
-    assert refunded(again, make_refund(4900, RefundStatus.FAILED)) == Keep()
-
-
-def test_refund_that_fails_reinstates_nothing_but_its_own_revocation():
-    """What an operator revoked, or a mismatch held, stays so."""
-    failed = make_refund(4900, RefundStatus.FAILED)
-    by_word = paid_row(
-        Status.REVOKED, reason="operator", override=Override.REVOKED, refunded_minor=0
-    )
-    assert refunded(by_word, failed) == Keep()
-    overridden = paid_row(Status.REVOKED, reason="refunded", override=Override.ACCEPTED)
-    assert refunded(overridden, failed) == Keep()
-    held = paid_row(Status.ON_HOLD, reason="amount_mismatch")
-    assert refunded(held, failed) == Keep()
-
-
-def test_refund_of_a_reinstated_row_is_noted_only():
-    """The operator has decided with the money in view."""
-    row = paid_row(override=Override.REINSTATED)
-    answer = refunded(row, make_refund(4900))
-    assert (answer.to, answer.changes) == (Status.ENROLLED, {"refunded_minor": 4900})
-
-
-@pytest.mark.parametrize("policy", ["revoke", "suspend"])
-def test_full_refund_of_a_revoked_row_keeps_it_revoked(policy):
-    """A refund never gives a revoked row a hold to be accepted from."""
-    row = paid_row(Status.REVOKED, override=Override.REVOKED, reason="operator")
-    answer = refunded(row, make_refund(4900), policy=policy)
-    assert (answer.to, answer.changes) == (Status.REVOKED, {"refunded_minor": 4900})
-
-
-def test_money_comes_before_the_lms():
-    """Scenario 17: a sync that ran beside a refund does not enroll."""
-    report = LMSReport(status=LMSStatus.SYNCED, name="row1", ours=True)
-    row = paid_row(Status.CONFIRMED)
-    answer = ask(row, check_money=True, refunds=(make_refund(4900),), lms=report)
-    assert answer.to is Status.REVOKED
 
 
 SYNCED = LMSReport(status=LMSStatus.SYNCED, name="row1", ours=True)
@@ -324,6 +223,7 @@ def test_order_is_obeyed_where_it_may_be_said(override, status):
         fact=f"{override}_by_operator",
         changes={
             "override": override,
+            "held_for": None,
             "reason": None if to == "confirmed" else "operator",
             "lms_status": LMSStatus.PENDING,
         },

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.errors import NotFoundError
-from frappe_enroll_sdk.models import Enrollment, Job
+from frappe_enroll_sdk.models import Enrollment, Job, Status
 from frappe_enroll_sdk.settings import describe
 
 from ..answers import answer
@@ -122,7 +122,7 @@ def timeline(call: Call) -> Response:
 
 def quarantine(call: Call) -> Response:
     """Return the enrollments whose payment waits for an operator."""
-    page = call.sdk.admin.quarantine(**call.query)
+    page = call.sdk.enrollments.list(status=Status.ON_HOLD, **call.query)
     return answer(records.page_json(page, records.row_json))
 
 

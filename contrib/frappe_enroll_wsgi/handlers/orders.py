@@ -61,9 +61,9 @@ class Orders:
 
     def replay(self, event_id: str) -> Job:
         """Give a stored event its effect again."""
-        event = self._sdk.admin.replay_event(event_id)
-        self._note("replay_event", event_id)
-        return event
+        return self._sdk.admin.replay_event(
+            event_id, actor=self._actor, reason=self._reason
+        )
 
     def create_coupon(self, terms: dict[str, Any]) -> Coupon:
         """Create a coupon."""

@@ -198,6 +198,24 @@ class RowChecks(_Base):
         lms.insert_enrollment(BOB, COURSE)
         assert [row.name] == names(lms.find_enrollments(ADA, COURSE))
 
+    def test_all_rows_are_listed_over_pages(self, lms):
+        """Pages of one: every row of the site once."""
+        made = {
+            lms.insert_enrollment(who, course).name
+            for who in (ADA, BOB)
+            for course in (COURSE, OTHER)
+        }
+        found: list[LMSEnrollment] = []
+        page = lms.list_enrollments(limit=1)
+        while page.next_cursor is not None and len(found) < 99:
+            found += page.items
+            page = lms.list_enrollments(limit=1, cursor=page.next_cursor)
+        found += page.items
+        assert sorted(made) == names(found)
+        assert {(row.learner, row.course_id) for row in found} == {
+            (who, course) for who in (ADA, BOB) for course in (COURSE, OTHER)
+        }
+
     def test_second_insert_makes_a_row_or_is_refused(self, driver, lms):
         """Both are seen in the field; the answer tells which, and rows come by age."""
         made = [lms.insert_enrollment(ADA, COURSE).name]

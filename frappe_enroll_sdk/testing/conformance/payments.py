@@ -25,10 +25,16 @@ from typing import Any
 
 import pytest
 
-from ...errors import PayloadError, PaymentsUnavailableError, SignatureError
+from ...errors import (
+    BackendRejectedError,
+    PayloadError,
+    PaymentsUnavailableError,
+    SignatureError,
+)
 from ...interfaces import PaymentGateway
 from ...models import Fact, PaymentEvent
 from ...money import Money
+from .payments_disputes import DisputeChecks
 from .payments_driver import (
     PaymentsBase,
     PaymentsDriver,
@@ -191,6 +197,14 @@ class EventChecks(PaymentsBase):
         assert sessions[::-1] == told
         assert len({event.id for event in found}) == len(found)
 
+    def test_event_is_retrieved_as_it_was_delivered(self, driver, gateway):
+        """A thin notification leads to the same event; an unknown id to an error."""
+        paid(driver)
+        told = read(driver)
+        assert gateway.retrieve_event(told.id) == told
+        with pytest.raises(BackendRejectedError):
+            gateway.retrieve_event("evt_there_is_none")
+
 
 _CALLS: dict[str, Callable[[PaymentGateway, Mapping[str, Any]], object]] = {
     "ping": lambda gateway, _: gateway.ping(),
@@ -199,6 +213,8 @@ _CALLS: dict[str, Callable[[PaymentGateway, Mapping[str, Any]], object]] = {
     "find": lambda gateway, _: gateway.find_session("pi_1"),
     "expire": lambda gateway, _: gateway.expire_session("cs_1"),
     "list_refunds": lambda gateway, _: gateway.list_refunds("pi_1"),
+    "list_disputes": lambda gateway, _: gateway.list_disputes("pi_1"),
+    "retrieve_event": lambda gateway, _: gateway.retrieve_event("evt_1"),
     "refund": lambda gateway, _: gateway.refund(
         "pi_1", amount=None, idempotency_key="a"
     ),
@@ -221,6 +237,8 @@ class OutageChecks(PaymentsBase):
         driver.go_down()
         with pytest.raises(PaymentsUnavailableError):
             gateway.list_events(since=driver.now())
+        with pytest.raises(PaymentsUnavailableError):
+            gateway.list_sessions(since=driver.now())
 
     def test_event_is_read_while_the_provider_is_down(self, driver):
         """Verifying calls nobody."""
@@ -239,5 +257,7 @@ class OutageChecks(PaymentsBase):
         assert session == gateway.retrieve_session(session.id)
 
 
-class PaymentsConformance(SessionChecks, RefundChecks, EventChecks, OutageChecks):
+class PaymentsConformance(
+    SessionChecks, RefundChecks, DisputeChecks, EventChecks, OutageChecks
+):
     """Subclass it and give it the fixture `payments_driver`."""

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from ...interfaces import PaymentGateway
-from ...models import CheckoutSession, PaymentEvent, SessionOrder
+from ...models import CheckoutSession, DisputeStatus, PaymentEvent, SessionOrder
 from ...money import Money
 
 
@@ -50,6 +50,14 @@ class PaymentsDriver(Protocol):
 
     def refund(self, payment_id: str, amount: Money) -> None:
         """Give money back as an operator at the provider."""
+        ...
+
+    def dispute(self, payment_id: str, status: DisputeStatus) -> str:
+        """Dispute a payment as a bank; return the dispute's id."""
+        ...
+
+    def move_dispute(self, dispute_id: str, status: DisputeStatus) -> None:
+        """Let a dispute go on, or end."""
         ...
 
     def delivery(self) -> tuple[bytes, Mapping[str, str]]:

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""What an enrollment's state means, and which command comes next: pure."""
+
+from __future__ import annotations
+
+from frappe_enroll_sdk.models import Enrollment, LMSStatus, Status
+from frappe_enroll_sdk.services.decide_money import is_held
+
+
+_WORDS = "--actor … --reason …"
+
+
+def verdict_of(row: Enrollment) -> tuple[str, str]:
+    """Return what holds of an enrollment, and the next command ("" = none)."""
+    if row.moved_to is not None:
+        return "reassigned to another learner", f"enrollments show {row.moved_to}"
+    if is_held(row):
+        return (
+            f"paid, and held: {row.held_for or row.reason}",
+            f"quarantine accept|dismiss {row.id} {_WORDS}",
+        )
+    if row.status is Status.ON_HOLD:
+        return (
+            f"suspended by its money: {row.reason}",
+            f"enrollments reinstate|revoke {row.id} {_WORDS}",
+        )
+    if row.status in {Status.CONFIRMED, Status.ENROLLED}:
+        return _of_entitled(row)
+    if row.status is Status.REVOKED:
+        return (
+            f"not entitled any more: {row.reason}",
+            f"enrollments reinstate {row.id} {_WORDS}",
+        )
+    if row.status in {Status.PENDING, Status.AWAITING_PAYMENT}:
+        return "not paid yet; time or a payment ends it", ""
+    return f"ended without a payment: {row.reason}", ""
+
+
+def _of_entitled(row: Enrollment) -> tuple[str, str]:
+    if row.lms_status is LMSStatus.DEAD:
+        return "entitled, and the LMS has refused it", f"jobs retry {row.id} {_WORDS}"
+    if row.status is Status.ENROLLED:
+        return "enrolled in the LMS", ""
+    return "entitled; the LMS is still owed", f"jobs show {row.id}"

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""Refunds, disputes and warnings of a sandbox account; no HTTP here."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NoReturn
+
+import attrs
+
+
+Json = dict[str, Any]
+
+
+@attrs.define
+class StripeRefusal(Exception):
+    """An error as Stripe answers it."""
+
+    status: int
+    type: str
+    message: str
+    code: str | None = None
+    param: str | None = None
+
+
+def invalid(
+    message: str, param: str | None = None, code: str | None = None
+) -> NoReturn:
+    """Raise an invalid_request_error."""
+    raise StripeRefusal(400, "invalid_request_error", message, code, param)
+
+
+class Money:
+    """What happens to payments after they were made. Thread-safe."""
+
+    lock: threading.RLock
+    payments: dict[str, Json]
+    refunds: dict[str, Json]
+    disputes: dict[str, Json]
+
+    def now_s(self) -> int:
+        """Return the time as Stripe stamps it."""
+        raise NotImplementedError
+
+    def emit(self, kind: str, inner: Json) -> Json:
+        """Make an event of a change and hand it on."""
+        raise NotImplementedError
+
+    def _id(self, prefix: str) -> str:
+        raise NotImplementedError
+
+    def refund(
+        self, payment_id: str, amount: int | None = None, status: str = "succeeded"
+    ) -> Json:
+        """Give money back; events ``refund.created`` and ``charge.refunded``."""
+        with self.lock:
+            payment = self._payment(payment_id)
+            left = payment["amount"] - self.refunded(payment_id)
+            amount = left if amount is None else amount
+            if not 0 < amount <= left:
+                invalid("Refund amount is greater than unrefunded amount.", "amount")
+            refund = {
+                "id": self._id("re"),
+                "object": "refund",
+                "amount": amount,
+                "currency": payment["currency"],
+                "payment_intent": payment_id,
+                "charge": payment["latest_charge"],
+                "status": status,
+                "created": self.now_s(),
+                "metadata": {},
+            }
+            self.refunds[refund["id"]] = refund
+            self.emit("refund.created", dict(refund))
+            self.emit("charge.refunded", self._charge(payment))
+            return refund
+
+    def fail_refund(self, refund_id: str) -> Json:
+        """Let a refund fail after all; event ``refund.failed``."""
+        with self.lock:
+            self.refunds[refund_id]["status"] = "failed"
+            return self.emit("refund.failed", dict(self.refunds[refund_id]))
+
+    def _payment(self, payment_id: str) -> Json:
+        payment = self.payments.get(payment_id)
+        if payment is None:
+            invalid(f"No such payment_intent: '{payment_id}'", "payment_intent")
+        return payment
+
+    def dispute(self, payment_id: str, status: str = "needs_response") -> Json:
+        """Dispute a payment; events ``charge.dispute.created`` and the withdrawal."""
+        with self.lock:
+            payment = self._payment(payment_id)
+            dispute = {
+                "id": self._id("dp"),
+                "object": "dispute",
+                "amount": payment["amount"],
+                "currency": payment["currency"],
+                "payment_intent": payment_id,
+                "charge": payment["latest_charge"],
+                "reason": "fraudulent",
+                "status": status,
+                "created": self.now_s(),
+                "livemode": False,
+                "metadata": {},
+            }
+            self.disputes[dispute["id"]] = dispute
+            self.emit("charge.dispute.created", dict(dispute))
+            if not status.startswith("warning"):
+                self.emit("charge.dispute.funds_withdrawn", dict(dispute))
+            return dispute
+
+    def move_dispute(self, dispute_id: str, status: str) -> Json:
+        """Let a dispute go on, or end."""
+        with self.lock:
+            dispute = self.disputes[dispute_id]
+            dispute["status"] = status
+            ends = {"won", "lost", "warning_closed", "prevented"}
+            word = "closed" if status in ends else "updated"
+            event = self.emit(f"charge.dispute.{word}", dict(dispute))
+            if status == "won":
+                self.emit("charge.dispute.funds_reinstated", dict(dispute))
+            return event
+
+    def warn(self, payment_id: str) -> Json:
+        """Send an early fraud warning about a payment."""
+        with self.lock:
+            payment = self._payment(payment_id)
+            warning = {
+                "id": self._id("issfr"),
+                "object": "radar.early_fraud_warning",
+                "actionable": True,
+                "charge": payment["latest_charge"],
+                "payment_intent": payment_id,
+                "fraud_type": "misc",
+                "created": self.now_s(),
+                "livemode": False,
+            }
+            return self.emit("radar.early_fraud_warning.created", warning)
+
+    def refunded(self, payment_id: str) -> int:
+        """Return the minor units that are, or go, back."""
+        return sum(
+            refund["amount"]
+            for refund in self.refunds.values()
+            if refund["payment_intent"] == payment_id
+            and refund["status"] not in {"failed", "canceled"}
+        )
+
+    def _charge(self, payment: Json) -> Json:
+        back = self.refunded(payment["id"])
+        return {
+            "id": payment["latest_charge"],
+            "object": "charge",
+            "amount": payment["amount"],
+            "amount_refunded": back,
+            "refunded": back >= payment["amount"],
+            "currency": payment["currency"],
+            "payment_intent": payment["id"],
+            "metadata": {},
+        }

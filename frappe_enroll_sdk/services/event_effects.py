@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""
+What a stored payment event does: name an enrollment, and settle it.
+
+An event is a hint; what holds is what the provider says when settle asks it. Only a
+signed event about the stored session is a payment fact by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EnrollmentNotFoundError
+from ..models import AuditEntry, Enrollment, Fact, Override, PaymentEvent
+from ..outcomes import Done, Outcome
+from ..states import ENTITLED
+from .decide_money import is_held
+from .facts import Attached, Order, Wish
+
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .settle import Settle
+
+#: History facts that a payment event brings.
+_BROUGHT = frozenset({"paid", "paid_mismatch", "paid_late"})
+
+
+class EventHandler:
+    """Gives a stored payment event its effect. Thread-safe."""
+
+    def __init__(self, context: Context, settle: Settle) -> None:
+        self._context, self._settle = context, settle
+
+    def __call__(
+        self, event: PaymentEvent, payload: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        """
+        Settle what the event names.
+
+        Args:
+            event: A verified event.
+            payload: How it is stored: ``quiet`` tells no plugin, ``said`` is an
+                operator's word on a quarantined event.
+
+        Returns:
+            Done with "processed", "duplicate", "ignored", "quarantined" (and why),
+            "accepted" or "dismissed".
+        """
+        stored = payload or {}
+        said = stored.get("said")
+        if said is not None:
+            return self._obey(event, said)
+        if event.thin and event.fact is not None and event.session_id is None:
+            # It names an object; what that has to do with a payment is in the snapshot.
+            event = self._context.payments.retrieve_event(event.id)
+        if event.livemode is not self._context.payments.livemode:
+            return self._odd(event, "mode_mismatch")
+        if event.account is not None:
+            return self._odd(event, "account_mismatch")
+        if event.fact is Fact.NOTED:
+            return self._note(event, self.find_known(event))
+        return self._settle_named(event, quiet=bool(stored.get("quiet")))
+
+    def _settle_named(self, event: PaymentEvent, *, quiet: bool) -> Outcome:
+        row = self.find(event)
+        if row is None:
+            # Other products on the same account; ours only by its mark.
+            ours = event.session is not None and event.session.ours
+            return self._odd(event, "unknown_enrollment") if ours else Done("ignored")
+        if event.session_id is not None and row.session_id != event.session_id:
+            return self._odd(event, "foreign_session")
+        if event.fact is Fact.FLAGGED:
+            self._note(event, row)
+            self._alert("fraud_warning", row.id)
+        row = self._settle(row.id, event=event, quiet=quiet)
+        if event.fact is not Fact.PAID:
+            return Done("processed")
+        if _was_brought_before(row, event):
+            return Done("duplicate")
+        if is_held(row):
+            return Done("quarantined", row.held_for or "on_hold")
+        return Done("processed")
+
+    def _odd(self, event: PaymentEvent, reason: str) -> Outcome:
+        """A payment that fits nothing is never silent; other news of it is nothing."""
+        if event.fact is not Fact.PAID:
+            return Done("ignored")
+        self._alert(reason, event.id)
+        return Done("quarantined", reason)
+
+    def _alert(self, code: str, subject: str) -> None:
+        self._context.plugins.notify("on_alert", code=code, subject=subject)
+
+    def _note(self, event: PaymentEvent, row: Enrollment | None) -> Outcome:
+        """Write it into the audit trail, once; it changes nothing."""
+        if row is None:
+            return Done("ignored")
+        self._context.storage.audit.append(
+            AuditEntry(
+                id=event.id,
+                at=event.created_at,
+                actor=self._context.settings.payments,
+                action=event.type,
+                subject=row.id,
+                detail=event.detail,
+            )
+        )
+        return Done("processed")
+
+    def _obey(self, event: PaymentEvent, said: Mapping[str, Any]) -> Outcome:
+        """Do what an operator says of an event that fits nothing."""
+        name, actor = said.get("enrollment_id"), str(said.get("actor"))
+        if name is None:
+            return Done("dismissed")
+        row = self._settle(str(name), wish=Wish.EXPIRE)
+        if row.status in ENTITLED:
+            return Done("accepted", "entitled_already")
+        session = event.session
+        attached = Attached(
+            reason=str(said.get("held_for")),
+            payment_id=event.payment_id,
+            paid=session.amount if session else None,
+            tax_minor=session.tax_minor if session else 0,
+        )
+        order = Order(
+            override=Override.ACCEPTED, actor=actor, reason=str(said.get("reason"))
+        )
+        self._settle(row.id, attached=attached, order=order)
+        return Done("accepted")
+
+    def find(self, event: PaymentEvent) -> Enrollment | None:
+        """Return the enrollment that an event names, by our own rows only."""
+        row = self._find(event)
+        if row is not None and row.moved_to is not None and event.session_id is None:
+            # Its payment has gone over to the one that took its place.
+            return self._context.storage.enrollments.find(row.moved_to)
+        return row
+
+    def _find(self, event: PaymentEvent) -> Enrollment | None:
+        store = self._context.storage.enrollments
+        session_id = event.session_id
+        if session_id is None and event.payment_id is not None:
+            row = store.find_by_payment(event.payment_id)
+            if row is not None:
+                return row
+            session = self._context.payments.find_session(event.payment_id)
+            session_id = session.id if session else None
+        if session_id is None:
+            return None
+        return store.find_by_session(session_id) or self._find_by_mark(event)
+
+    def find_known(self, event: PaymentEvent) -> Enrollment | None:
+        """Return the enrollment that an event names, without asking the provider."""
+        store = self._context.storage.enrollments
+        for name, find in (
+            (event.session_id, store.find_by_session),
+            (event.payment_id, store.find_by_payment),
+            (event.enrollment_id, store.find),
+        ):
+            row = find(name) if name is not None else None
+            if row is not None:
+                return row
+        return None
+
+    def _find_by_mark(self, event: PaymentEvent) -> Enrollment | None:
+        """Look by the metadata's id: a hint, the stored session must match later."""
+        if event.enrollment_id is None:
+            return None
+        row = self._context.storage.enrollments.find(event.enrollment_id)
+        if row is not None and row.session_id is None and row.session_request:
+            # The process died between the provider's answer and our write.
+            row = self._settle(row.id)
+        return row
+
+    def accept(self, event: PaymentEvent, enrollment_id: str | None) -> str:
+        """
+        Return the enrollment that an accepted event is to go to.
+
+        Raises:
+            EnrollmentNotFoundError: Neither the event nor the operator names one.
+        """
+        name = enrollment_id or event.enrollment_id
+        row = self._context.storage.enrollments.find(name) if name else None
+        if row is None:
+            raise EnrollmentNotFoundError(
+                "the event names no enrollment: name one, or dismiss it",
+                field="enrollment_id",
+            )
+        return row.id
+
+
+def _was_brought_before(row: Enrollment, event: PaymentEvent) -> bool:
+    """Tell whether another event has brought this payment (the business key)."""
+    told = (e.detail.get("event_id") for e in row.history if e.fact in _BROUGHT)
+    first = next((name for name in told if name is not None), None)
+    return first is not None and first != event.id

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""
+Events once more: a stored one again, and those that the provider has and we missed.
+
+Both may be repeated at will: settle sees to it that nothing doubles.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..codec import load
+from ..errors import NotFoundError, ValidationError
+from ..models import AuditEntry, Job, PaymentEvent
+from .events import FINISHED, payload_of
+
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .events import EventService
+    from .inline import Inline
+
+#: How long Stripe lists an event (Stripe, "Events").
+_KEPT = timedelta(days=30)
+_A_PAGE = 100
+_MOST = 100_000
+
+
+@attrs.frozen(kw_only=True)
+class Pulled:
+    """
+    Answer of `Replay.pull`.
+
+    Attributes:
+        listed: Events that the provider listed.
+        known: Of these, done before.
+        fed: Of these, stored or given their effect now.
+        more: Whether the limit was reached before the list's end.
+    """
+
+    listed: int
+    known: int
+    fed: int
+    more: bool
+
+
+class Replay:
+    """Gives events their effect again. Thread-safe."""
+
+    def __init__(self, context: Context, events: EventService, inline: Inline) -> None:
+        self._context, self._events, self._inline = context, events, inline
+
+    def replay(
+        self, event_id: str, *, actor: str, reason: str, notify: bool = True
+    ) -> Job:
+        """
+        Make a stored event due again, run it if time allows, and return it.
+
+        One whose payload was pruned (or never kept) is fetched from the provider.
+        Without `notify` no plugin hears of what is written by it.
+
+        Raises:
+            NotFoundError: It is not stored.
+            BackendRejectedError: Its payload is pruned, and gone at the provider too.
+        """
+        now, store = self._context.now(), self._context.storage.events
+        event = store.find(event_id)
+        if event is None:
+            raise NotFoundError("no such event", field="event_id")
+        payload = dict(event.payload or {})
+        if "event" not in payload:
+            payload = dict(payload_of(self._context.payments.retrieve_event(event.key)))
+        payload.pop("said", None)
+        payload["quiet"] = not notify
+        self._audit("replay_event", event.key, actor, reason, notify=notify)
+        again = store.enqueue(event.key, event.kind, payload, now, now=now)
+        self._inline.event(again)
+        return store.find(event_id) or again
+
+    def pull(
+        self,
+        since: datetime,
+        *,
+        actor: str,
+        reason: str,
+        notify: bool = True,
+        limit: int = 10_000,
+    ) -> Pulled:
+        """
+        Feed the provider's events since a moment to where webhooks go, oldest first.
+
+        Raises:
+            ValidationError: `since` is not an aware moment of the last 30 days.
+        """
+        now = self._context.now()
+        if since.tzinfo is None or not now - _KEPT <= since <= now:
+            raise ValidationError(
+                "since: must be a moment of the last 30 days", field="since"
+            )
+        if not 1 <= limit <= _MOST:
+            raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
+        self._audit("pull_events", since.isoformat(), actor, reason, notify=notify)
+        missed, listed, more = self._missed(since, limit)
+        for event in missed:
+            self._events.receive(event, quiet=not notify)
+        return Pulled(
+            listed=listed, known=listed - len(missed), fed=len(missed), more=more
+        )
+
+    def _missed(
+        self, since: datetime, limit: int
+    ) -> tuple[list[PaymentEvent], int, bool]:
+        missed: list[PaymentEvent] = []
+        listed, cursor = 0, None
+        while listed < limit:
+            page = self._context.payments.list_events(
+                since=since, limit=min(_A_PAGE, limit - listed), cursor=cursor
+            )
+            listed += len(page.items)
+            missed += [event for event in page.items if not self._is_done(event)]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        return missed[::-1], listed, cursor is not None
+
+    def _is_done(self, event: PaymentEvent) -> bool:
+        known = self._context.storage.events.find(event.id)
+        return known is not None and known.state in FINISHED
+
+    def _audit(
+        self, action: str, subject: str, actor: str, reason: str, *, notify: bool
+    ) -> None:
+        self._context.storage.audit.append(
+            AuditEntry(
+                id=secrets.token_hex(12),
+                at=self._context.now(),
+                actor=actor,
+                action=action,
+                subject=subject,
+                reason=reason,
+                detail={"notify": notify},
+            )
+        )
+
+
+def event_of(job: Job) -> PaymentEvent | None:
+    """Return the event that a row of the event store holds, if it still does."""
+    told = (job.payload or {}).get("event")
+    return None if told is None else load(PaymentEvent, told)
