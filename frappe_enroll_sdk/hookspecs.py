@@ -93,6 +93,15 @@ class HookSpecs:
         """
 
     @hookspec(firstresult=True)
+    def decide_retry(self, job: Job, code: str, tries: int) -> float | None:
+        """
+        Replace the retry schedule: seconds until the next try; below 0 = dead now.
+
+        Called: when a try has failed and counts; None = ask the next, then the
+        schedule. Errors: logged, and the schedule holds. First result wins.
+        """
+
+    @hookspec(firstresult=True)
     def authenticate_admin(
         self, environ: Mapping[str, Any]
     ) -> str | tuple[str, str] | None:

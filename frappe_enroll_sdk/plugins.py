@@ -32,6 +32,7 @@ from .registry import Registry
 if TYPE_CHECKING:
     from importlib import metadata
 
+    from .models import Job
     from .settings import Settings
 
 
@@ -209,6 +210,17 @@ class Plugins:
         """Ask the plugins for a course."""
         course: Course | None = self.manager.hook.get_course(course_id=course_id)
         return course
+
+    def decide_retry(self, job: Job, code: str) -> float | None:
+        """Ask the plugins when a failed job runs again; None = by the schedule."""
+        try:
+            wait_s: float | None = self.manager.hook.decide_retry(
+                job=job, code=code, tries=job.tries
+            )
+        except Exception:
+            logger.exception("decide_retry failed", extra={"job": job.key})
+            return None
+        return wait_s
 
     def commands(self) -> list[Any]:
         """Return the click commands that plugins bring."""

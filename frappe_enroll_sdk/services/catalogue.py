@@ -12,7 +12,7 @@ from ..errors import (
     CourseNotFoundError,
     TransientError,
 )
-from ..models import Course
+from ..models import Course, Page
 
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Courses that the cache holds at the most.
 _MOST_COURSES = 2000
+#: Pages of the catalogue that it holds at the most.
+_MOST_PAGES = 100
 
 
 class Catalogue:
@@ -34,6 +36,7 @@ class Catalogue:
         self._context = context
         self._lock = Lock()
         self._entries: dict[str, tuple[datetime, Course]] = {}
+        self._pages: dict[tuple[int, str | None], tuple[datetime, Page[Course]]] = {}
 
     def get(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """
@@ -58,6 +61,35 @@ class Catalogue:
             raise
         self._remember(key, now, course)
         return course
+
+    def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Course]:
+        """
+        Return the courses that the LMS has published, by name, for a host's own pages.
+
+        While the LMS is down, a page that was asked for before is shown as it was, up
+        to `course_stale_s`.
+
+        Raises:
+            LMSUnavailableError: The LMS is down and no usable page is there.
+        """
+        settings, now = self._context.settings, self._context.now()
+        key = (limit, cursor)
+        with self._lock:
+            known = self._pages.get(key)
+        age_s = (now - known[0]).total_seconds() if known else None
+        if known and age_s is not None and age_s <= settings.course_ttl_s:
+            return known[1]
+        try:
+            page = self._context.lms.list_courses(limit=limit, cursor=cursor)
+        except (TransientError, ConfigurationError):
+            if known and age_s is not None and age_s <= settings.course_stale_s:
+                return known[1]
+            raise
+        with self._lock:
+            if len(self._pages) >= _MOST_PAGES:
+                self._pages.clear()
+            self._pages[key] = (now, page)
+        return page
 
     def _fetch(self, course_id: str, timeout_s: float | None) -> Course:
         course = self._context.plugins.get_course(course_id)

@@ -92,6 +92,14 @@ def judge_outcome(outcome: Outcome, *, tries: int, policy: RetryPolicy) -> Verdi
     return verdict
 
 
+def by_host(verdict: Verdict, wait_s: float | None) -> Verdict:
+    """Return the verdict as the host's own policy changes it (None: not at all)."""
+    if wait_s is None:
+        return verdict
+    action = "dead" if wait_s < 0 else "retry"
+    return attrs.evolve(verdict, action=action, wait_s=max(wait_s, 0.0))
+
+
 def exhausted(tries: int, policy: RetryPolicy) -> bool:
     """Tell whether a claimed job has no try left (it kept killing its workers)."""
     return tries > policy.max_tries

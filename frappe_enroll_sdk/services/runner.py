@@ -19,6 +19,7 @@ from ..errors import (
     BlindKeyError,
     EnrollError,
     LeaseLostError,
+    RejectedError,
     StorageUnavailableError,
     ValidationError,
 )
@@ -38,7 +39,14 @@ from .claims import BudgetSpentError, Claim
 from .context import worker_name
 from .ends import Ender, through_flicker
 from .facts import Wish
-from .judge import Verdict, exhausted, judge_error, judge_outcome, needs_ping
+from .judge import (
+    Verdict,
+    by_host,
+    exhausted,
+    judge_error,
+    judge_outcome,
+    needs_ping,
+)
 
 
 if TYPE_CHECKING:
@@ -237,13 +245,17 @@ class Runner:
             )
         backend = {SYNC_KIND: LMS_GATE, EVENT_KIND: _PAYMENTS}.get(job.kind)
         down = backend is not None and self._is_down(backend, error)
-        return judge_error(
+        verdict = judge_error(
             error,
             tries=job.tries,
             backend_down=down,
             policy=self._context.retry_policy,
             gate_closed_s=self._context.gate_policy.closed_s,
         )
+        if isinstance(error, RejectedError) or verdict.action == "snooze":
+            return verdict
+        wait_s = self._context.plugins.decide_retry(job, verdict.code)
+        return by_host(verdict, wait_s)
 
     def _is_down(self, backend: str, error: Exception) -> bool:
         if isinstance(error, BlindKeyError):

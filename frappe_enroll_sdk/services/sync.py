@@ -161,7 +161,7 @@ class _Run:
             if self._unclear_at is None and not self._inserted:
                 # We have never inserted: whoever did, these are not ours to remove.
                 self._known = [row.name for row in found]
-            return None if found else Dead(str(error))
+            return None if found else Dead(f"course {self._course}: {error}")
         self._inserted.append(row.name)
         self._claim.made.append(row.name)
         return None

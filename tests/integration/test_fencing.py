@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT
+"""A worker that stalls past its lease: it can't write, and heals what it did."""
+
+from __future__ import annotations
+
+import pytest
+
+from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
+from frappe_enroll_sdk.clock import FakeClock
+from frappe_enroll_sdk.errors import LMSUnavailableError
+from frappe_enroll_sdk.models import JobState, Status
+from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.testing.lms import FakeLMS
+from frappe_enroll_sdk.testing.memory import MemoryStorage
+from frappe_enroll_sdk.testing.payments import FakePayments
+from frappe_enroll_sql.storage import SQLStorage
+
+
+COURSE, ADA = "python-101", "ada@example.com"
+#: Longer than any lease of these tests.
+STALL_S = 400
+
+
+class Stage:
+    """Two hosts over one store and one LMS that accepts duplicates."""
+
+    def __init__(self, open_storage, **plugins) -> None:
+        self.clock = FakeClock()
+        self.lms = FakeLMS()
+        self.lms.add_course(COURSE, Money(4900, "usd"))
+        storage = open_storage(self.clock)
+        storage.setup()
+        self.first, self.second = (
+            EnrollSDK(
+                Settings(inline_s=0, retry_jitter=0, public_url="http://127.0.0.1"),
+                storage=storage,
+                payments=FakePayments(self.clock),
+                lms=self.lms,
+                clock=self.clock,
+                discover=False,
+                **plugins,
+            )
+            for _ in range(2)
+        )
+
+    def enroll(self):
+        """Let the learner redeem a grant; return the enrollment's id."""
+        code = self.first.coupons.create(100, COURSE).code
+        answer = self.first.checkout(course_id=COURSE, email=ADA, coupon_code=code)
+        return answer.enrollment_id
+
+    def stall(self, meanwhile):
+        """Let the next insert stall while something else happens."""
+
+        def once():
+            self.lms.before_insert = None
+            meanwhile()
+
+        self.lms.before_insert = once
+
+    def rest(self):
+        """Let time and cron go on until nothing is owed."""
+        for _ in range(30):
+            self.clock.advance(60)
+            self.second.run_jobs()
+        (job,) = self.second.storage.jobs.list().items
+        return job
+
+
+@pytest.fixture(params=["memory", "sql"])
+def stage(request, db_folder):
+    """Return a stage on each store that needs no server."""
+
+    def open_storage(clock):
+        if request.param == "memory":
+            return MemoryStorage(clock)
+        return SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+
+    stage = Stage(open_storage)
+    yield stage
+    stage.first.storage.close()
+
+
+def test_worker_that_stalls_before_its_insert_heals_the_second_row(stage):
+    """The other has enrolled meanwhile: the late row is taken out again."""
+    row_id = stage.enroll()
+
+    def meanwhile():
+        stage.clock.advance(STALL_S)
+        stage.second.run_jobs()
+        stage.clock.advance(STALL_S)
+        stage.second.run_jobs()
+        assert len(stage.lms.rows) == 1
+
+    stage.stall(meanwhile)
+    stage.first.run_jobs()
+    assert stage.lms.inserts == 2
+    job = stage.rest()
+    (row,) = stage.lms.rows.values()
+    assert job.state is JobState.DONE
+    enrollment = stage.first.enrollments.get(row_id)
+    assert (enrollment.status, enrollment.lms_enrollment_id) == (
+        Status.ENROLLED,
+        row.name,
+    )
+
+
+def test_worker_that_stalls_while_it_is_revoked_leaves_no_row(stage):
+    """Nobody is entitled any more when the late insert lands."""
+    row_id = stage.enroll()
+
+    def meanwhile():
+        stage.clock.advance(STALL_S)
+        stage.second.enrollments.revoke(row_id, "ada", "a mistake")
+        stage.second.run_jobs()
+        stage.clock.advance(STALL_S)
+        stage.second.run_jobs()
+
+    stage.stall(meanwhile)
+    stage.first.run_jobs()
+    assert stage.lms.inserts == 1
+    job = stage.rest()
+    assert (job.state, stage.lms.rows) == (JobState.DONE, {})
+    assert stage.first.enrollments.get(row_id).status is Status.REVOKED
+
+
+def test_worker_that_stalls_writes_no_result(stage):
+    """Its end is refused: what the second has written stands."""
+    stage.enroll()
+    seen = []
+
+    def meanwhile():
+        stage.clock.advance(STALL_S)
+        now = stage.clock.now()
+        seen.append(stage.second.storage.jobs.claim("w2", now, 600, 1)[0])
+
+    stage.stall(meanwhile)
+    report = stage.first.run_jobs()
+    assert (report.succeeded, report.retried) == (0, 1)
+    (job,) = stage.second.storage.jobs.list().items
+    assert (job.state, job.token, job.owner) == (JobState.RUNNING, seen[0].token, "w2")
+    assert job.seq > seen[0].seq, "what it did is looked at once more"
+
+
+class Patient:
+    """A host's own retry policy."""
+
+    @hookimpl
+    def decide_retry(self, code, tries):
+        """Three tries, a second apart; a lost LMS is left to the schedule."""
+        if code == "lms_unavailable":
+            return 1.0 if tries < 3 else -1.0
+        return None
+
+
+def test_hook_replaces_the_retry_policy():
+    """Seconds until the next try, and dead where the host says so."""
+    stage = Stage(MemoryStorage, plugins=[Patient()])
+    stage.enroll()
+    error = LMSUnavailableError("502", unclear=True)
+    stage.lms.faults.add("find_enrollments", error, times=3)
+    waits = []
+    for _ in range(2):
+        stage.second.run_jobs()
+        (job,) = stage.second.storage.jobs.list().items
+        waits.append((job.due_at - stage.clock.now()).total_seconds())
+        stage.clock.advance(1)
+    assert waits == [1.0, 1.0]
+    assert stage.second.run_jobs().dead == 1
+
+
+def test_broken_hook_leaves_the_schedule():
+    """A policy that raises does not cost a job its retry."""
+
+    class Broken:
+        @hookimpl
+        def decide_retry(self):
+            raise RuntimeError
+
+    stage = Stage(MemoryStorage, plugins=[Broken()])
+    stage.enroll()
+    error = LMSUnavailableError("502", unclear=True)
+    stage.lms.faults.add("find_enrollments", error)
+    stage.second.run_jobs()
+    (job,) = stage.second.storage.jobs.list().items
+    assert (job.due_at - stage.clock.now()).total_seconds() == 120
+
+
+def test_refused_job_names_its_course():
+    """What an operator reads says which course to publish."""
+    stage = Stage(MemoryStorage)
+    stage.enroll()
+    del stage.lms.courses[COURSE]
+    stage.second.run_jobs()
+    (job,) = stage.second.storage.jobs.list().items
+    assert job.state is JobState.DEAD
+    assert job.errors[-1].cause.startswith(f"course {COURSE}: ")
+
+
+def test_catalogue_is_listed_and_outlives_an_outage():
+    """From the cache while it is fresh, and up to its bound while the LMS is down."""
+    stage = Stage(MemoryStorage)
+    catalogue = stage.first.catalogue
+    (course,) = catalogue.list().items
+    assert (course.id, course.price) == (COURSE, Money(4900, "usd"))
+    stage.lms.is_down = True
+    for seconds in (299, 86_000):
+        stage.clock.advance(seconds)
+        assert catalogue.list().items == (course,)
+    stage.clock.advance(200)
+    with pytest.raises(LMSUnavailableError):
+        catalogue.list()
