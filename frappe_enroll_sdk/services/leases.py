@@ -49,6 +49,7 @@ class Leases:
         self._context = context
         self._lock = threading.Lock()
         self._held: dict[str, Lease] = {}
+        self._missed: set[str] = set()
 
     def hold(self, store: JobStore, job: Job) -> None:
         """Extend this claim's lease from now on."""
@@ -91,11 +92,16 @@ class Leases:
             return
         for lease in leases:
             if lease.job.token not in kept:
-                self._tell_lost(lease)
+                self._miss(lease)
 
-    def _tell_lost(self, lease: Lease) -> None:
+    def _miss(self, lease: Lease) -> None:
+        """One that is missed once may just have ended; one missed twice is lost."""
+        token = lease.job.token or ""
         with self._lock:
-            running = self._held.pop(lease.job.token or "", None) is not None
-        if running:
+            lost = token in self._missed and token in self._held
+            if lost:
+                del self._held[token]
+            self._missed = (self._missed | {token}) & self._held.keys()
+        if lost:
             # Its handler finds out by itself at its next write, which is fenced.
             logger.warning("lease lost", extra={"job": lease.job.key})
