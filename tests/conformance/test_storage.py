@@ -8,7 +8,7 @@ import uuid
 
 import pymongo
 import pytest
-from support.size import LEAST
+from support.size import LEAST, SERVER_DIFFERS
 
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.testing.conformance.storage import StorageConformance
@@ -37,9 +37,7 @@ class TestSQLite(StorageConformance):
 
 #: A replica set of one has all that the store asks of a server: its suite runs with
 #: every Python.
-with_the_first_python = pytest.mark.skipif(
-    LEAST, reason="the server, not the Python, is what differs: runs with the first one"
-)
+with_the_first_python = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
 
 
 def fresh_database(uri):

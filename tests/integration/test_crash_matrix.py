@@ -14,15 +14,20 @@ from frappe_enroll_sql.storage import SQLStorage
 
 
 NAMES = [flow.name for flow in FLOWS]
+#: How many calls of a flow are its last: in memory all of them, elsewhere a sample
+#: that is all of them with the full size.
+SAMPLES = {"memory": 10_000, "sqlite": 9, "mongo": 1}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def new_world(request, db_folder):
-    """Return a maker of worlds on each store."""
+@pytest.fixture
+def new_world(request, store, db_folder):
+    """Return a maker of worlds on the store."""
+    if store == "mongo":
+        return request.getfixturevalue("mongo_worlds")
     count = iter(range(100_000))
 
     def make(**settings):
-        if request.param == "memory":
+        if store == "memory":
             return World(probed=True, **settings)
         path = db_folder / f"{next(count)}.sqlite3"
         return World(lambda: SQLStorage(f"sqlite:///{path}"), probed=True, **settings)
@@ -45,17 +50,15 @@ def start(flow, new_world, plan):
 
 @pytest.mark.parametrize("lost_answer", [False, True], ids=["never_made", "lost"])
 @pytest.mark.parametrize("flow", FLOWS, ids=NAMES)
-def test_crash_at_every_call(flow, lost_answer, new_world):
+@pytest.mark.parametrize("store", SAMPLES)
+def test_crash_at_every_call(store, flow, lost_answer, new_world):
     """Whatever call is the last, redelivery or time alone keeps every promise."""
     counted = CrashPlan()
     world = start(flow, new_world, counted)
     world.let_time_pass()
     world.check_promises()
     assert len(counted.calls) > 3
-    # In memory every call is the last once; on a file all are with the full size.
-    step, first = 1, 1
-    if world.open_storage is not None:
-        step, first = step_of(len(counted.calls), small=9)
+    step, first = step_of(len(counted.calls), small=SAMPLES[store])
     for k in range(first, len(counted.calls) + 1, step):
         for redelivered in (True, False):
             plan = CrashPlan(k, lost_answer=lost_answer)
