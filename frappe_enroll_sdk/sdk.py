@@ -32,6 +32,7 @@ from .services.quarantine import Quarantine
 from .services.reconcile import Reconcile
 from .services.replay import Replay
 from .services.runner import Runner
+from .services.scheduled import ScheduledReconcile
 from .services.settle import Settle
 from .services.sight import check_sight
 from .services.sync import SyncHandler
@@ -168,11 +169,15 @@ class EnrollSDK:
         self._events = EventService(context, handler, inline)
         self._maintenance = Maintenance(context)
         self._presence = Presence(context)
+        reconcile = Reconcile(context, settle)
+        if chosen.reconcile_every_s:
+            task = ScheduledReconcile(context, reconcile)
+            self._maintenance.add("reconcile", task, chosen.reconcile_every_s)
         self.admin = Admin(
             context,
             replay=Replay(context, self._events, inline),
             quarantine=Quarantine(context, handler, self.enrollments, inline),
-            reconcile=Reconcile(context, settle),
+            reconcile=reconcile,
             presence=self._presence,
             maintenance=self._maintenance,
         )

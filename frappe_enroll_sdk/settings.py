@@ -222,6 +222,17 @@ class Settings(MoneySettings):
         600.0,
         convert=in_range(float, 10, 86400),
     )
+    reconcile_every_s: float = option(
+        "FRAPPE_ENROLL_RECONCILE_EVERY_S",
+        "seconds between two reconciliations by a worker; 0 = only by command",
+        0.0,
+        convert=in_range(float, 0, 2592000),
+    )
+    reconcile_repair: bool = option(
+        "FRAPPE_ENROLL_RECONCILE_REPAIR",
+        "whether these settle what they find (else they only alert)",
+        default=False,
+    )
     health_warning: int = option(
         "FRAPPE_ENROLL_HEALTH_WARNING",
         "due jobs and events from which on the queue's health is a warning",

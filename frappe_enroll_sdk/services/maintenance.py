@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: A task: (most rows, whether there is time) to how many it has dealt with.
+Task = Callable[[int, Callable[[], bool]], int]
+
 #: Rows of one slice: deleting them keeps the store's writer for a few milliseconds.
 _SLICE = 500
 #: Slices of one turn.
@@ -37,7 +40,7 @@ class Maintenance:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.tasks: dict[str, Callable[[int], int]] = {
+        self.tasks: dict[str, Task] = {
             "jobs": self._jobs,
             "events": self._events,
             "requests": self._requests,
@@ -45,8 +48,8 @@ class Maintenance:
         }
         self._every_s = dict.fromkeys(self.tasks, EVERY_S)
 
-    def add(self, name: str, task: Callable[[int], int], every_s: float) -> None:
-        """Add a task that is done every so many seconds; it gets a bound of rows."""
+    def add(self, name: str, task: Task, every_s: float) -> None:
+        """Add a task that is done every so many seconds."""
         self.tasks[name], self._every_s[name] = task, every_s
 
     def __call__(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
@@ -70,7 +73,7 @@ class Maintenance:
             if not has_time():
                 break
             try:
-                count = self.tasks[name](_SLICE)
+                count = self.tasks[name](_SLICE, has_time)
             except EnrollError as error:
                 # Housekeeping never keeps the work from going on.
                 extra = {"task": name, "error_code": error.code}
@@ -83,18 +86,18 @@ class Maintenance:
             logger.info("maintenance", extra={"task": name, "count": total})
         return total
 
-    def _jobs(self, limit: int) -> int:
+    def _jobs(self, limit: int, _: Callable[[], bool]) -> int:
         keep = timedelta(days=self._context.settings.keep_jobs_days)
         return self._context.storage.jobs.prune(self._context.now() - keep, limit)
 
-    def _events(self, limit: int) -> int:
+    def _events(self, limit: int, _: Callable[[], bool]) -> int:
         keep = timedelta(days=self._context.settings.keep_events_days)
         return self._context.storage.events.prune(self._context.now() - keep, limit)
 
-    def _requests(self, limit: int) -> int:
+    def _requests(self, limit: int, _: Callable[[], bool]) -> int:
         """Forget what Idempotency-Keys of requests were answered with."""
         before = self._context.now() - REQUEST_LIFE
         return self._context.storage.events.forget(REQUEST_KIND, before, limit)
 
-    def _workers(self, limit: int) -> int:
+    def _workers(self, limit: int, _: Callable[[], bool]) -> int:
         return self._context.storage.workers.prune(self._context.now() - _DAY, limit)

@@ -10,6 +10,7 @@ from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 from frappe_enroll_sdk.models import JobState, Status, WorkerSeen
+from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.services.health import Health, health_of
 from frappe_enroll_sdk.services.presence import Presence
 from frappe_enroll_sdk.testing.conformance.records import enrollment, try_error
@@ -291,3 +292,54 @@ class TestHousekeeping:
         sdk.clock.advance(400 * 86400)
         assert sdk.admin.maintain("jobs") == {"jobs": 0}
         assert len(sdk.admin.jobs().items) == 2
+
+
+class TestScheduledReconcile:
+    """Provider, enrollments and LMS are compared by whoever comes first."""
+
+    @pytest.fixture
+    def shop(self, alerts):
+        """Return an SDK that reconciles each day, with a paid enrollment at rest."""
+        clock = FakeClock()
+        lms = FakeLMS()
+        lms.add_course("python-101", Money(4900, "usd"))
+        settings = Settings(
+            reconcile_every_s=86400, public_url="http://127.0.0.1", inline_s=0
+        )
+        with EnrollSDK(
+            settings,
+            storage=MemoryStorage(clock),
+            payments=FakePayments(clock),
+            lms=lms,
+            clock=clock,
+            plugins=[alerts],
+            discover=False,
+        ) as sdk:
+            code = sdk.coupons.create(100, "python-101").code
+            sdk.checkout(
+                course_id="python-101", email="ada@example.com", coupon_code=code
+            )
+            sdk.run_jobs()
+            clock.advance(3600)
+            yield sdk
+
+    def test_differences_are_told(self, shop, alerts):
+        """A row that somebody took out of the LMS: an alert, once per interval."""
+        shop.run_jobs()
+        assert alerts.seen == []
+        shop.lms.rows.clear()
+        for _ in range(3):
+            shop.clock.advance(43200)
+            shop.run_jobs()
+        assert alerts.seen == ["reconcile_differences"]
+
+    def test_command_reconciles_at_once(self, shop, alerts):
+        """As one of the tasks."""
+        shop.lms.rows.clear()
+        assert shop.admin.maintain("reconcile") == {"reconcile": 0}
+        assert alerts.seen == ["reconcile_differences"]
+
+    def test_without_the_setting_there_is_no_such_task(self, sdk):
+        """Then it is a command only."""
+        with pytest.raises(ValidationError):
+            sdk.admin.maintain("reconcile")
