@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+"""
+Learners, admins, a payment provider and a clock play against the real services.
+
+The model is what the provider and the operators have done; whatever was delivered when,
+lost, doubled or late, the rows have to follow from it once the news has come through.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+)
+from support.size import times
+from support.world import COURSE, World
+
+from frappe_enroll_sdk.errors import EnrollError, TransitionError
+from frappe_enroll_sdk.models import (
+    DisputeStatus,
+    Override,
+    RefundStatus,
+    SessionStatus,
+    Status,
+)
+from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.states import ENTITLED, EXITS, UNPAID
+
+
+LEARNERS = ["ada@example.com", "bob@example.com", "eve@example.com"]
+OPEN = {DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW}
+
+
+class Payments(RuleBasedStateMachine):
+    """Everybody acts at any moment; the provider delivers as it likes."""
+
+    attempts = Bundle("attempts")
+
+    def __init__(self):
+        super().__init__()
+        self.world = World(inline_s=0)
+        self.sdk = self.world.sdk()
+        self.codes = [self.world.coupon(50, max_redemptions=2), self.world.coupon(100)]
+
+    # Learners.
+
+    @rule(
+        target=attempts,
+        email=st.sampled_from(LEARNERS),
+        code=st.sampled_from([None, 0, 1]),
+    )
+    def checkout(self, email, code):
+        """Begin, or go on."""
+        coupon = None if code is None else self.codes[code]
+        try:
+            answer = self.sdk.checkout(
+                course_id=COURSE, email=email, coupon_code=coupon
+            )
+        except EnrollError:
+            return None
+        return answer.enrollment_id
+
+    def row(self, name):
+        """Return an attempt's row, or None."""
+        return None if name is None else self.world.storage.enrollments.find(name)
+
+    def session(self, name):
+        """Return the provider's session of an attempt, or None."""
+        row = self.row(name)
+        return self.world.payments.sessions.get(row.session_id) if row else None
+
+    @rule(name=attempts, delayed=st.booleans())
+    def pay(self, name, delayed):
+        """Pay at the provider, whatever our row has become meanwhile."""
+        session, now = self.session(name), self.world.clock.now()
+        if (
+            session
+            and session.status is SessionStatus.OPEN
+            and session.expires_at > now
+        ):
+            act = (
+                self.world.payments.pay_delayed if delayed else self.world.payments.pay
+            )
+            act(session.id)
+
+    @rule(name=attempts, ok=st.booleans())
+    def settle_delayed(self, name, ok):
+        """Let a delayed payment end."""
+        session = self.session(name)
+        pending = session and session.status is SessionStatus.COMPLETE
+        if pending and not session.paid and not session.payment_failed:
+            self.world.payments.settle_delayed(session.id, ok=ok)
+
+    @rule(name=attempts)
+    def come_back(self, name):
+        """Return from the payment page."""
+        session = self.session(name)
+        if session:
+            self.sdk.confirm_return(session.id)
+
+    # The provider.
+
+    @rule(name=attempts, part=st.sampled_from([1000, None]), ok=st.booleans())
+    def refund(self, name, part, ok):
+        """Give back a part or all; it may fail after all."""
+        session, payments = self.session(name), self.world.payments
+        left = self.left(session)
+        if left <= 0:
+            return
+        amount = Money(min(part or left, left), "usd")
+        back, _ = payments.play_refund(session.payment_id, amount)
+        if not ok:
+            payments.fail_refund(back)
+
+    def left(self, session):
+        """Return what could still be given back."""
+        if not session or not session.paid or session.payment_id is None:
+            return 0
+        refunds = self.world.payments.refunds.values()
+        return session.amount.amount_minor - sum(
+            r.amount.amount_minor
+            for r in refunds
+            if r.payment_id == session.payment_id and r.status is RefundStatus.SUCCEEDED
+        )
+
+    @rule(name=attempts, status=st.sampled_from(DisputeStatus))
+    def dispute(self, name, status):
+        """Dispute a payment, or move its dispute."""
+        session, payments = self.session(name), self.world.payments
+        if not session or not session.paid or status is DisputeStatus.PREVENTED:
+            return
+        known = payments.list_disputes(session.payment_id)
+        if known:
+            payments.move_dispute(known[0].id, status)
+        else:
+            payments.play_dispute(session.payment_id, status)
+
+    @rule(number=st.integers(0, 999), copies=st.integers(1, 3))
+    def deliver(self, number, copies):
+        """Deliver any event, old or new, some times over."""
+        events = self.world.payments.events
+        for _ in range(copies if events else 0):
+            event = events[number % len(events)]
+            self.sdk.handle_webhook(*self.world.payments.signed(event))
+
+    # Operators, and time.
+
+    @rule(
+        name=attempts,
+        word=st.sampled_from(["revoke", "reinstate", "accept", "dismiss"]),
+    )
+    def say(self, name, word):
+        """Say a word, where it fits."""
+        if name is not None:
+            try:
+                getattr(self.sdk.enrollments, word)(name, "op", "why")
+            except TransitionError:
+                return
+
+    @rule(seconds=st.sampled_from([1, 130, 1000, 8000]))
+    def wait(self, seconds):
+        """Let time pass, and a cron pass run."""
+        self.world.clock.advance(seconds)
+        self.sdk.run_jobs()
+
+    @rule()
+    def work(self):
+        """Let a cron pass run."""
+        self.sdk.run_jobs()
+
+    # What must hold.
+
+    @invariant()
+    def coupons_are_never_overbooked(self):
+        """P1."""
+        for coupon in self.world.storage.coupons.list(limit=10).items:
+            assert coupon.reserved + coupon.redeemed <= coupon.max_redemptions
+
+    @invariant()
+    def money_adds_up(self):
+        """Discount + amount = price; nobody gets back more than they paid."""
+        for row in self.world.rows():
+            assert row.discount + row.amount == row.price
+            if row.paid is not None:
+                assert row.paid == row.amount
+                assert 0 <= row.refunded_minor <= row.paid.amount_minor
+            paid = sum(e.fact in {"paid", "paid_late"} for e in row.history)
+            assert paid <= 1
+
+    @invariant()
+    def nobody_is_entitled_without_a_reason(self):
+        """P5: paid, redeemed, or an operator's word."""
+        for row in self.world.rows():
+            if row.status not in ENTITLED or row.override is not None:
+                continue
+            if row.amount:
+                assert self.world.payments.sessions[row.session_id].paid, row.history
+            else:
+                seat = self.world.storage.coupons.find_seat(row.coupon_code, row.id)
+                assert seat is not None, row.history
+
+    def teardown(self):
+        """Deliver all that was ever sent; then everything follows from it."""
+        sdk, world = self.sdk, self.world
+        for seconds in (0, 130, 300, 8000, 8000):
+            world.clock.advance(seconds)
+            for event in list(world.payments.events):
+                sdk.handle_webhook(*world.payments.signed(event))
+            while sdk.run_jobs(limit=1000).claimed:
+                pass
+        for row in world.rows():
+            self.check_end(row)
+
+    def check_end(self, row):
+        """Check one row, and the LMS's rows of its learner, at rest."""
+        session = self.world.payments.sessions.get(row.session_id)
+        paid = session is not None and session.paid
+        waiting = session is not None and (
+            session.status is SessionStatus.COMPLETE
+            and not paid
+            and not session.payment_failed
+        )
+        assert row.status not in UNPAID or waiting, row.history
+        if paid and row.override is not Override.DISMISSED:
+            assert row.status not in EXITS, row.history
+            back = session.amount.amount_minor - self.left(session)
+            statuses = {
+                d.status for d in self.world.payments.list_disputes(row.payment_id)
+            }
+            assert row.refunded_minor == back
+            gone = back == session.amount.amount_minor or DisputeStatus.LOST in statuses
+            bad = gone or bool(statuses & OPEN)
+            if row.override is Override.REVOKED:
+                assert row.status is Status.REVOKED
+            elif row.override is Override.REINSTATED:
+                assert row.status is Status.ENROLLED
+            elif gone:
+                assert row.status is Status.REVOKED, row.history
+            elif bad or row.held_for:
+                assert row.status is Status.ON_HOLD, row.history
+            else:
+                assert row.status is Status.ENROLLED, row.history
+        pair = [r for r in self.world.rows() if r.email == row.email]
+        entitled = sum(r.status in ENTITLED for r in pair)
+        there = len(self.world.lms.rows_of(row.learner, row.course_id))
+        assert there == min(entitled, 1), [r.history for r in pair]
+
+
+TestPayments = Payments.TestCase
+TestPayments.settings = settings(
+    max_examples=times(200, 10_000),
+    stateful_step_count=times(15, 30),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
