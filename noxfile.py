@@ -119,6 +119,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send 100 000 mutated deliveries to the webhook."""
+    session.install("-e", ".[all]", *group("test"))
+    full = {"ENROLL_TEST_SIZE": "full"}
+    session.run("pytest", *PARALLEL, "--timeout=3000", "tests/fuzz", env=full)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Run the kill, race and interleaving tests at full size."""
     session.install("-e", ".[all]", *group("test"))

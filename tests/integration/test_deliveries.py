@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Many deliveries at once, to the WSGI app under a threaded server, on real stores."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from support.shop import SECRET, Shop
+from support.size import times
+
+from frappe_enroll_sdk.models import JobState, Status
+from frappe_enroll_sql.storage import SQLStorage
+
+
+EVENTS, COPIES, THREADS = times(10, 100), times(5, 10), times(8, 32)
+
+
+@pytest.fixture(params=["sql", "mongo"])
+def open_storage(request, db_folder):
+    """Return what opens a store of each kind."""
+    if request.param == "sql":
+        # Writers wait for one another up to the store's busy time-out (30 s).
+        return lambda: SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+    from frappe_enroll_mongo.storage import MongoStorage  # noqa: PLC0415  an extra
+
+    server = request.getfixturevalue("mongod")
+    name = f"test_{secrets.token_hex(4)}"
+    return lambda: MongoStorage(server.uri, name)
+
+
+def test_concurrent_deliveries_have_one_effect_each(open_storage, capsys):
+    """P2: events in random order, many copies at once: one effect each, all 2xx."""
+    with Shop(open_storage, inline_s=0, lms_rate_per_s=0) as shop:
+        shop.stripe.webhooks.held = True
+        rows = [shop.checkout(f"learner{n}@example.com") for n in range(EVENTS)]
+        events = [shop.account.pay(row.session_id) for row in rows] * COPIES
+        random.shuffle(events)
+
+        def deliver(event):
+            began = time.perf_counter()
+            status, answer = shop.send(event)
+            return status, answer["outcome"], time.perf_counter() - began
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            answers = list(pool.map(deliver, events))
+        shop.rest(0)
+        assert {status for status, _, _ in answers} == {200}
+        for row in map(shop.row, [row.id for row in rows]):
+            assert row.status is Status.ENROLLED
+            assert [e.fact for e in row.history].count("paid") == 1
+            assert shop.lms_rows(row) == 1
+        stored = shop.storage.events.list(state=JobState.DONE, limit=1000).items
+        assert (len(stored), sum(e.deliveries for e in stored)) == (
+            EVENTS,
+            EVENTS * COPIES,
+        )
+        took = sorted(seconds for _, _, seconds in answers)
+        with capsys.disabled():
+            sys.stdout.write(
+                f"\n{len(took)} deliveries, {THREADS} at once: "
+                f"p50 {took[len(took) // 2] * 1000:.0f} ms, "
+                f"p95 {took[len(took) * 95 // 100] * 1000:.0f} ms, "
+                f"most {took[-1] * 1000:.0f} ms\n"
+            )
+
+
+def test_secret_is_rotated_while_deliveries_go_on(db_folder):
+    """Old, both, new: a delivery by either secret is refused or stored, never lost."""
+    new = "whsec_test_secret_two"
+    storage = SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+    more = {"stripe_webhook_secret": (SECRET, new), "lms_rate_per_s": 0}
+    with Shop(lambda: storage, **more) as shop:
+        shop.stripe.webhooks.held = True
+        rows = [shop.checkout(f"learner{n}@example.com") for n in range(10)]
+        events = [shop.account.pay(row.session_id) for row in rows]
+        with ThreadPoolExecutor(8) as pool:
+            sent = pool.map(
+                lambda pair: shop.send(pair[1], secret=(SECRET, new)[pair[0] % 2]),
+                enumerate(events),
+            )
+            assert {status for status, _ in sent} == {200}
+        assert shop.send(events[0], secret="whsec_test_secret_gone")[0] == 400
+        shop.rest(0, 130)
+        assert {shop.row(row.id).status for row in rows} == {Status.ENROLLED}

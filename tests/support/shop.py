@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Stripe over HTTP in both directions: the sandbox's API, and our WSGI app served."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import urllib.error
+import urllib.request
+
+from werkzeug.serving import make_server
+
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
+from frappe_enroll_sandbox.server import QuietHandler
+from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sdk import EnrollSDK
+from frappe_enroll_sdk.clock import OffsetClock
+from frappe_enroll_wsgi import create_app
+from support.victim import settings_of
+
+
+COURSE, ADA = "python-101", "ada@example.com"
+SECRET = "whsec_test_secret"
+
+
+class Shop:
+    """
+    Both sandboxes, a store, and the WSGI app under a threaded server.
+
+    Webhooks come over HTTP as Stripe sends them: signed, held, doubled, shuffled.
+    """
+
+    def __init__(self, open_storage, plugins=(), **settings) -> None:
+        self.clock = OffsetClock()
+        self.stripe, self.lms = StripeSandbox(self.clock), LMSSandbox(self.clock)
+        self._open, self._plugins, self._settings = open_storage, plugins, settings
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        self._stack.enter_context(self.stripe)
+        self._stack.enter_context(self.lms)
+        self.lms.site.add_course(COURSE, 49.0, "USD", title="Python 101")
+        self.storage = self._open()
+        self.storage.setup()
+        self.sdk = self.new_sdk()
+        server = make_server(
+            "127.0.0.1",
+            0,
+            create_app(self.sdk),
+            threaded=True,
+            request_handler=QuietHandler,
+        )
+        server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        self._stack.callback(thread.join)
+        self._stack.callback(server.server_close)
+        self._stack.callback(server.shutdown)
+        self.stripe.webhooks.add_endpoint(f"{self.url}/webhooks/stripe", SECRET)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stack.close()
+        self.sdk.close()
+
+    def new_sdk(self, **more) -> EnrollSDK:
+        """Return an SDK over the same sandboxes and store."""
+        urls = {"stripe": self.stripe.url, "lms": self.lms.url}
+        fields = {"rate_limits": "off", "retry_jitter": 0} | self._settings | more
+        return EnrollSDK(
+            settings_of(urls, "/nowhere.sqlite3", **fields),
+            storage=self.storage,
+            clock=self.clock,
+            plugins=self._plugins,
+        )
+
+    @property
+    def account(self):
+        """The Stripe account, with the customers' verbs."""
+        return self.stripe.account
+
+    def checkout(self, email=ADA, **more):
+        """Begin an enrollment; return its row."""
+        answer = self.sdk.checkout(course_id=COURSE, email=email, **more)
+        return self.row(answer.enrollment_id)
+
+    def row(self, enrollment_id):
+        """Return an enrollment."""
+        return self.sdk.enrollments.get(enrollment_id)
+
+    def send(self, event, *, secret=SECRET):
+        """Deliver an event now; return the status and the answer."""
+        body = json.dumps(event).encode()
+        header = sign(body, secret, int(self.clock.now().timestamp()))
+        return self.post(body, {"Stripe-Signature": header})
+
+    def post(self, body, headers):
+        """Post to the webhook; return the status and the answer."""
+        request = urllib.request.Request(  # noqa: S310  loopback
+            f"{self.url}/webhooks/stripe",
+            body,
+            {"Content-Type": "application/json", **headers},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def rest(self, *seconds):
+        """Let all deliveries end, and time and cron go on."""
+        assert self.stripe.webhooks.wait_idle(30)
+        for wait_s in seconds or (0,):
+            self.clock.advance(wait_s)
+            while self.sdk.run_jobs(limit=1000).claimed:
+                pass
+
+    def lms_rows(self, row):
+        """Return how many rows the LMS has of an enrollment's learner."""
+        return len(self.lms.site.enrollments(row.learner, row.course_id))
