@@ -104,17 +104,24 @@ class Payments(RuleBasedStateMachine):
 
     # The provider.
 
-    @rule(name=attempts, part=st.sampled_from([1000, None]), ok=st.booleans())
-    def refund(self, name, part, ok):
-        """Give back a part or all; it may fail after all."""
+    @rule(name=attempts, part=st.sampled_from([1000, None]))
+    def refund(self, name, part):
+        """Give back a part or all."""
         session, payments = self.session(name), self.world.payments
         left = self.left(session)
         if left <= 0:
             return
         amount = Money(min(part or left, left), "usd")
-        back, _ = payments.play_refund(session.payment_id, amount)
-        if not ok:
-            payments.fail_refund(back)
+        payments.play_refund(session.payment_id, amount)
+        self.deliver_news()
+
+    @rule(number=st.integers(0, 99))
+    def fail_refund(self, number):
+        """Let a refund fail after all."""
+        payments = self.world.payments
+        good = [r for r in payments.refunds.values() if r.counts]
+        if good:
+            payments.fail_refund(good[number % len(good)])
 
     def left(self, session):
         """Return what could still be given back."""
@@ -138,6 +145,13 @@ class Payments(RuleBasedStateMachine):
             payments.move_dispute(known[0].id, status)
         else:
             payments.play_dispute(session.payment_id, status)
+
+    @rule()
+    def deliver_news(self):
+        """Deliver the newest event."""
+        for event in self.world.payments.events[-1:]:
+            self.sdk.handle_webhook(*self.world.payments.signed(event))
+            self.sdk.run_jobs()
 
     @rule(number=st.integers(0, 999), copies=st.integers(1, 3))
     def deliver(self, number, copies):
