@@ -112,9 +112,9 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure start-up, the MongoDB store and the queues, beside the bare drivers."""
+    """Measure start-up, MongoDB, the queues and HTTP, beside the bare drivers."""
     session.install(".[all]", *group("test"))
-    for name in session.posargs or ("startup", "mongo", "queues"):
+    for name in session.posargs or ("startup", "mongo", "queues", "http_load"):
         session.run("python", f"tests/bench/{name}.py")
 
 

@@ -13,7 +13,7 @@ from frappe_enroll_sdk import errors
 
 from . import errors as http_errors
 from .routes import Access, Area, Route
-from .schemas import SCHEMAS, Schema, ref
+from .schemas import NAME, SCHEMAS, Schema, ref
 
 
 #: Problems that every route may answer.
@@ -104,9 +104,14 @@ def operation(route: Route, method: str) -> dict[str, Any]:
     elif route.access is Access.PROVIDER:
         content = {"application/json": {"schema": {"type": "object"}}}
         found["requestBody"] = {"required": True, "content": content}
-    elif route.form:
+    elif route.form is not None:
         kind = "application/x-www-form-urlencoded"
-        found["requestBody"] = {"content": {kind: {"schema": {"type": "object"}}}}
+        fields = {"properties": dict(route.form), "required": list(route.form)}
+        schema = {"type": "object", **fields}
+        found["requestBody"] = {
+            "required": bool(route.form),
+            "content": {kind: {"schema": schema}},
+        }
     return found
 
 
@@ -116,7 +121,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "minLength": 1},
+            "schema": {"type": "string", "pattern": NAME, "maxLength": 140},
         }
         for name in re.findall(r"<(?:\w+:)?(\w+)>", route.path)
     ]
@@ -185,11 +190,11 @@ def codes_of(route: Route) -> tuple[str, ...]:
         codes.add("not_found")
     if route.access in {Access.VIEWER, Access.OPERATOR}:
         codes |= {"unauthorized", "forbidden", "cross_site"}
-    if route.body or route.query or route.idempotent:
+    if route.body or route.query or route.idempotent or "<" in route.path:
         codes.add("validation")
     if route.body:
         codes |= {"unsupported_media_type"}
-    if route.body or route.form or route.access is Access.PROVIDER:
+    if route.body or route.form is not None or route.access is Access.PROVIDER:
         codes.add("request_entity_too_large")
     if route.idempotent:
         codes |= {"idempotency_mismatch", "in_progress"}

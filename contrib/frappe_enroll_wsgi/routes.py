@@ -65,7 +65,7 @@ class Route:
         about: One line for people.
         limit: Name of the rate limit, or None.
         body: Name of the schema of the JSON body, or None.
-        form: Whether the body is a form of the dashboard.
+        form: Schemas of the fields that a form of the dashboard must have, or None.
         query: Schemas of the query parameters, by name.
         answers: Schema's name (or a content type) by status.
         codes: Codes of the problems that it may answer, beside the general ones.
@@ -81,7 +81,7 @@ class Route:
     about: str
     limit: str | None = None
     body: str | None = None
-    form: bool = False
+    form: Mapping[str, Mapping[str, Any]] | None = None
     query: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     answers: Mapping[int, str] = attrs.field(factory=dict)
     codes: tuple[str, ...] = ()

@@ -15,12 +15,18 @@ EMAIL = (
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$"
 )
+#: Text that a person reads: something in it, nothing that steers a terminal.
+_STEERS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+PRINTABLE = rf"^[^{_STEERS}]*[^\s{_STEERS}][^{_STEERS}]*$"
+#: A name of ours, or of the provider, in a path.
+NAME = r"^[A-Za-z0-9:._@-]+$"
 CODE = r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$"
 
 
 def text(most: int = 140, **more: Any) -> Schema:
     """Return the schema of a text."""
-    return {"type": "string", "minLength": 1, "maxLength": most, **more}
+    words = {"minLength": 1, "maxLength": most, "pattern": PRINTABLE}
+    return {"type": "string", **words, **more}
 
 
 def maybe(schema: Schema) -> Schema:
@@ -143,11 +149,7 @@ _ADMIN_JOB: dict[str, Schema] = {
     "created_at": _MOMENT,
     "updated_at": _MOMENT,
 }
-_REASON: Schema = {
-    "type": "string",
-    "pattern": r"^[^\x00-\x1f\x7f]*[!-~][^\x00-\x1f\x7f]*$",
-    "maxLength": 500,
-}
+_REASON: Schema = text(500)
 _MAYBE_OBJECT: Schema = {"type": ["object", "null"]}
 ADMIN_SCHEMAS: dict[str, Schema] = {
     "Stats": {
@@ -252,7 +254,6 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
             "max_redemptions": {"type": "integer", "minimum": 1, "maximum": 10_000_000},
             "starts_at": _MOMENT,
             "expires_at": _MOMENT,
-            "any_course": {"type": "boolean"},
             "reason": _REASON,
         },
         "percent_off",

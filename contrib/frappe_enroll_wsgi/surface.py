@@ -120,6 +120,6 @@ class Surface:
     def _fields(self, route: Route, request: Request) -> dict[str, Any]:
         if route.body is not None:
             return validation.json_body(request, route)
-        if route.form and request.mimetype in _FORM:
+        if route.form is not None and request.mimetype in _FORM:
             return dict(request.form.items())
         return {}

@@ -73,9 +73,14 @@ def json_body(request: Request, route: Route) -> dict[str, Any]:
     try:
         text = request.get_data().decode("utf-8")
         fields = json.loads(
-            text, object_pairs_hook=_no_twins, parse_constant=_no_constant
+            text,
+            object_pairs_hook=_no_twins,
+            parse_constant=_no_constant,
+            parse_float=_number,
         )
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        # Half a surrogate pair is no text.
+        json.dumps(fields, ensure_ascii=False).encode()
+    except (UnicodeError, ValueError, RecursionError) as error:
         raise InvalidError([_problem("", "is not JSON")]) from error
     _check(f"body:{route.body}", fields)
     return dict(fields)
@@ -90,8 +95,9 @@ def query_of(request: Request, route: Route) -> dict[str, Any]:
             found[name] = _converted(text, schema)
         elif route.area in {"admin", "dashboard"}:
             raise InvalidError([_problem(f"/{name[:64]}", "is not known")])
-    # An empty field of a form means "any".
-    found = {name: value for name, value in found.items() if value != ""}
+    if route.area == "dashboard":
+        # An empty field of a form means "any".
+        found = {name: value for name, value in found.items() if value != ""}
     for name, value in found.items():
         _raise_for(_Failures.of(route.query[name], value), (name,))
     return found
@@ -123,9 +129,12 @@ class _Failures:
 
 
 def _raise_for(failures: Iterable[SchemaFailure], base: tuple[str, ...]) -> None:
-    problems = [found for failure in failures for found in _told(failure, base)]
-    if problems:
-        raise InvalidError(sorted(problems, key=lambda p: p["path"])[:_MOST])
+    by_path: dict[str, dict[str, str]] = {}
+    for failure in failures:
+        for found in _told(failure, base):
+            by_path.setdefault(found["path"], found)
+    if by_path:
+        raise InvalidError([by_path[path] for path in sorted(by_path)][:_MOST])
 
 
 def _told(failure: Any, base: tuple[str, ...]) -> Iterable[dict[str, str]]:
@@ -158,6 +167,12 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError
     return found
+
+
+def _number(digits: str) -> float | int:
+    """Read 3.0 as 3: to JSON Schema it is a whole number."""
+    value = float(digits)
+    return int(value) if value.is_integer() else value
 
 
 def _no_constant(word: str) -> Any:

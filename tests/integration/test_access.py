@@ -93,7 +93,7 @@ def outcome_of(site, route, method, caller):
     """Return what becomes of a caller."""
     headers = headers_of(caller, int(site.world.clock.now().timestamp()))
     more = {"json": {"reason": "because"}} if route.body else {}
-    if route.form:
+    if route.form is not None:
         more = {"data": {"reason": "because", "token": OPERATOR}}
     answer = site.call(method, path_of(route), headers=headers, **more)
     leads_to_sign_in = "sign-in" in answer.headers.get("Location", "")

@@ -385,12 +385,13 @@ def test_every_problem_of_a_body_is_told_with_its_path():
     [
         (b'{"email": "a@b.co", "email": "b@b.co"}', {}, 400),
         (b'{"email": NaN}', {}, 400),
+        (b'{"email": "\\ud800"}', {}, 400),
         (b"{}", {"Content-Type": "application/json; charset=latin-1"}, 415),
         (b"{}", {"Content-Encoding": "gzip"}, 415),
         (b"{}", {"Content-Type": "multipart/form-data"}, 415),
         (b"{}", {"Content-Type": "application/json; charset=UTF-8"}, 400),
     ],
-    ids=["twins", "nan", "charset", "gzip", "form", "utf8"],
+    ids=["twins", "nan", "surrogate", "charset", "gzip", "form", "utf8"],
 )
 def test_body_of_a_kind_that_is_not_taken_is_refused(data, headers, status):
     """Scenario 21: what two readers could read differently is not read at all."""

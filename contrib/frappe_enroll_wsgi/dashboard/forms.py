@@ -69,7 +69,6 @@ def create_coupon(call: Call) -> Response:
     for name in ("course_id", "code", "email"):
         if _field(call, name):
             terms[name] = _field(call, name)
-    terms["any_course"] = "course_id" not in terms
     terms["max_redemptions"] = _number(call, "max_redemptions", 1)
     if _field(call, "expires_at"):
         terms["expires_at"] = f"{_field(call, 'expires_at')}T00:00:00+00:00"

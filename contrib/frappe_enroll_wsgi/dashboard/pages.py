@@ -170,14 +170,15 @@ def coupons(call: Call, made: str = "") -> Response:
 
 def audit(call: Call) -> Response:
     """Show what operators did."""
-    found = call.sdk.admin.audit(**call.query, limit=_LIMIT)
+    query = {name: v for name, v in call.query.items() if name != "done"}
+    found = call.sdk.admin.audit(**query, limit=_LIMIT)
     return page(
         call,
         "audit.html",
         title="Audit trail",
         entries=found.items,
         more=found.next_cursor,
-        asked=Asked(call.query),
+        asked=Asked(query),
     )
 
 

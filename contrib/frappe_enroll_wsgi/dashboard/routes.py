@@ -6,20 +6,25 @@ from __future__ import annotations
 from typing import Any
 
 from ..handlers.admin import FILTERS
+from ..handlers.orders import VERBS
 from ..routes import Access, Area, Handler, Route
-from ..schemas import STATE_QUERY, text
+from ..schemas import CODE, STATE_QUERY, text, words
 from . import forms, pages
 
 
 _HTML = "text/html"
-_DONE: dict[str, Any] = {"done": text(40)}
-_CURSOR: dict[str, Any] = {"cursor": text(500)}
+_PERCENT: dict[str, Any] = {"type": "string", "pattern": "^[1-9][0-9]?$"}
+_CODE: dict[str, Any] = {"type": "string", "pattern": CODE}
+_DONE: dict[str, Any] = {"done": {"type": "string", "maxLength": 40}}
 
 
 def _any(schema: dict[str, Any]) -> dict[str, Any]:
     """Let an empty field of a form mean "any"."""
     empty = {"type": "string", "maxLength": 0}
     return {"anyOf": [schema, empty]}
+
+
+_CURSOR: dict[str, Any] = {"cursor": _any(text(500))}
 
 
 def look(
@@ -54,6 +59,7 @@ def change(
     about: str,
     access: Access = Access.OPERATOR,
     *codes: str,
+    fields: dict[str, Any] | None = None,
     limit: str | None = None,
     status: int = 303,
 ) -> Route:
@@ -66,7 +72,7 @@ def change(
         access=access,
         area=Area.DASHBOARD,
         about=about,
-        form=True,
+        form={"reason": text(500)} if fields is None else fields,
         answers={status: "" if status == 303 else _HTML},  # noqa: PLR2004  a redirect
         codes=codes,
         limit=limit,
@@ -89,6 +95,7 @@ ROUTES = (
         "Search enrollments.",
         Access.VIEWER,
         status=200,
+        fields={},
     ),
     look(
         "enrollment",
@@ -108,6 +115,7 @@ ROUTES = (
         "transition",
         "conflict",
         "payments_unavailable",
+        fields={"verb": words((*VERBS, "retry")), "reason": text(500)},
     ),
     look(
         "jobs",
@@ -123,6 +131,7 @@ ROUTES = (
         "jobs/<path:key>/order",
         forms.job_order,
         "Retry a job, or end it.",
+        fields={"verb": words(("retry", "bury")), "reason": text(500)},
     ),
     look(
         "events",
@@ -160,12 +169,14 @@ ROUTES = (
         "lms_unavailable",
         "throttled",
         status=201,
+        fields={"percent_off": _PERCENT, "reason": text(500)},
     ),
     change(
         "disable_coupon",
         "coupons/disable",
         forms.disable_coupon,
         "Disable a coupon.",
+        fields={"code": _CODE, "reason": text(500)},
     ),
     look(
         "audit",
@@ -199,6 +210,7 @@ ROUTES = (
         "unauthorized",
         "cross_site",
         limit="sign_in",
+        fields={"token": text(200)},
     ),
     change(
         "sign_out",
@@ -208,6 +220,7 @@ ROUTES = (
         Access.SAME_ORIGIN,
         "not_found",
         "cross_site",
+        fields={},
     ),
     look(
         "static",

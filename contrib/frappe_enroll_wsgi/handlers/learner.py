@@ -226,7 +226,9 @@ ROUTES = (
         area=Area.LEARNER,
         about="Receive a learner from the payment page.",
         limit="return",
-        query={"session_id": {"type": "string", "maxLength": 255}},
+        query={
+            "session_id": {"type": "string", "maxLength": 255, "pattern": "^[!-~]*$"}
+        },
         answers={200: "text/html", 303: ""},
         codes=("enrollment_not_found", "conflict", "payments_unavailable"),
     ),

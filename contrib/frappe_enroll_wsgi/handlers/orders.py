@@ -66,7 +66,8 @@ class Orders:
         )
 
     def create_coupon(self, terms: dict[str, Any]) -> Coupon:
-        """Create a coupon."""
+        """Create a coupon; without a course it is good for every one."""
+        terms["any_course"] = terms.get("course_id") is None
         for name in ("starts_at", "expires_at"):
             if terms.get(name):
                 terms[name] = _moment(terms[name], name)
