@@ -5,8 +5,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
+import urllib.request
+
+import click
+import pytest
 
 
 def test_demo_checks_every_scenario():
@@ -62,3 +67,34 @@ def test_demo_leaves_the_logs_as_they_were(monkeypatch):
     before = logger.level
     assert CliRunner().invoke(command.demo, ["--once"]).exit_code == 0
     assert logger.level == before
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_demo_that_stays_prints_urls_that_answer(monkeypatch, as_json):
+    """Without `--once`: the URLs on stdout, or on stderr beside the JSON."""
+    from click.testing import CliRunner  # noqa: PLC0415  only here
+
+    from frappe_enroll_cli.demo import command  # noqa: PLC0415  only here
+
+    told, seen, echo = [], [], click.echo
+
+    def remember(message="", **options):
+        told.append(message)
+        echo(message, **options)
+
+    def visit():
+        for url in re.findall(r"http://\S+", "\n".join(told)):
+            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  ours
+                seen.append((answer.status, url))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "SCENARIOS", [])
+    monkeypatch.setattr(command.click, "echo", remember)
+    monkeypatch.setattr(command, "_wait", visit)
+    done = CliRunner().invoke(command.demo, ["--json"] if as_json else [])
+    assert done.exit_code == 0, done.output
+    assert [status for status, _ in seen] == [200, 200, 200]
+    told_apart = done.stderr if as_json else done.stdout
+    assert all(url in told_apart for _, url in seen)
+    if as_json:
+        assert json.loads(done.stdout) == {"ok": True, "scenarios": []}

@@ -12,6 +12,7 @@ from support.world import COURSE, World
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
 from frappe_enroll_sdk.models import Status
+from frappe_enroll_sdk.states import ENTITLED
 from frappe_enroll_sdk.testing.faults import Tap
 from frappe_enroll_sql.storage import SQLStorage
 
@@ -256,6 +257,21 @@ def test_two_callers_interleaved_on_mongod(scene, mongo_worlds):
     for cut_first in range(begin_1, firsts + 1, step_1):
         for cut_second in range(begin_2, seconds + 1, step_2):
             play(scene, mongo_worlds, cut_first, cut_second, second_ends_first=True)
+
+
+@pytest.mark.parametrize("name", ["payment × cancel", "payment × takeover"])
+def test_payment_between_the_look_and_the_expiry_is_fulfilled(name):
+    """Scenario 7: the provider answers "not open": a look, and never a release."""
+    scene = next(scene for scene in SCENES if scene.name == name)
+    world, (payer, other) = start(scene, probed_world)
+    other.advance_past("payments.retrieve_session")
+    payer.advance_past("pay")
+    other.finish()
+    (row,) = [row for row in world.rows() if row.email == "ada@example.com"]
+    assert row.status in ENTITLED
+    payer.finish()
+    world.let_time_pass()
+    world.check_promises()
 
 
 def test_rollback_that_loses_its_write_frees_no_seat():

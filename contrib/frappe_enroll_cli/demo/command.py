@@ -40,7 +40,7 @@ def demo(*, once: bool, as_json: bool) -> None:
         else:
             Console().print(_table(results))
         if not once:
-            _stay(stage)
+            _stay(stage, err=as_json)
     if not ok:
         raise SystemExit(1)
 
@@ -91,13 +91,18 @@ def _table(results: list[Facts]) -> Table:
     return table
 
 
-def _stay(stage: Stage) -> None:
+def _stay(stage: Stage, *, err: bool) -> None:
+    """Print where to click, beside the JSON and not in it, and wait for the end."""
     answer = stage.checkout("visitor@example.com").body
-    click.echo(f"API              {stage.web.url}/readyz")
-    click.echo(f"A payment page   {answer['payment_url']}")
-    click.echo(f"LMS sandbox      {stage.lms.url}/api/method/ping")
+    click.echo(f"API              {stage.web.url}/readyz", err=err)
+    click.echo(f"A payment page   {answer['payment_url']}", err=err)
+    click.echo(f"LMS sandbox      {stage.lms.url}/api/method/ping", err=err)
     click.echo("Press Ctrl-C to end.", err=True)
     try:
-        threading.Event().wait()
+        _wait()
     except KeyboardInterrupt:
         click.echo("", err=True)
+
+
+def _wait() -> None:
+    threading.Event().wait()
