@@ -104,7 +104,11 @@ INDEXES: Mapping[str, tuple[Index, ...]] = {
         ),
         # The seat that has waited longest, for a takeover.
         _index(
-            "waiting", "code", "open_at", partialFilterExpression=_present("open_at")
+            "waiting",
+            "code",
+            "open_at",
+            "holder",
+            partialFilterExpression=_present("open_at"),
         ),
         _index(
             "redeemed", "code", partialFilterExpression={"state": SeatDocState.REDEEMED}
