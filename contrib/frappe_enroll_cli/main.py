@@ -30,7 +30,7 @@ _COMMANDS = {
 }
 _HELP = {
     "admin-token": "Make tokens of the admin surface.",
-    "check": "Check settings, schema, backends and plugins.",
+    "check": "Examine the deployment: state, cause and mend.",
     "config": "Print the settings, secrets masked, or a template.",
     "coupons": "Create, list, show and disable coupons.",
     "demo": "Play the whole path on loopback and check it.",

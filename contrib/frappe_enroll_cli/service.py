@@ -9,6 +9,7 @@ import attrs
 import click
 
 from frappe_enroll_sdk.plugins import Plugins
+from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_sdk.settings import describe, template
 
 from .opened import opened_sdk, settings
@@ -35,22 +36,21 @@ def setup(*, only_check: bool) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(*, as_json: bool) -> None:
-    """Check settings, schema, backends and plugins; exit 69 where one is down."""
+@click.option("--url", help="The public URL of the mount; it is knocked at.")
+def check(*, as_json: bool, url: str | None) -> None:
+    """Examine the deployment: state, cause and mend; exit 69 where something is bad."""
     with opened_sdk() as sdk:
-        states = sdk.ping()
-        if states["lms"] == "ok":
-            states["lms sight"] = sdk.check_lms()
-        if states["storage"] == "ok" and sdk.admin.stats().absent_s is not None:
-            states["workers"] = "absent"
-        for name in sdk.plugins.missing_required:
-            states[f"plugin {name}"] = "missing"
+        found = examine(sdk, url)
     if as_json:
-        click.echo(json.dumps(states))
+        click.echo(json.dumps([attrs.asdict(one) for one in found]))
     else:
-        for name, state in states.items():
-            click.secho(f"{name:12} {state}", fg=None if state == "ok" else "red")
-    if any(state != "ok" for state in states.values()):
+        for one in found:
+            click.secho(f"{one.name:16} {one.state}", fg="red" if one.is_bad else None)
+            if one.cause:
+                click.echo(f"  {one.cause}")
+            if one.mend:
+                click.echo(f"  mend: {one.mend}")
+    if any(one.is_bad for one in found):
         raise SystemExit(69)
 
 

@@ -259,6 +259,7 @@ class StripeSandbox(LoopbackServer):
                 "object": "webhook_endpoint",
                 "url": url,
                 "status": "enabled",
+                "livemode": False,
                 "enabled_events": self.webhooks.enabled_events,
                 "api_version": self.account.api_version,
             }

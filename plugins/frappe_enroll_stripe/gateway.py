@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from frappe_enroll_sdk.checks import Check
 from frappe_enroll_sdk.errors import (
     BackendRejectedError,
     MissingExtraError,
@@ -34,6 +35,7 @@ try:
 except ImportError as error:  # the text is the command that mends it
     raise MissingExtraError("stripe", "stripe") from error
 
+from .diagnose import diagnose
 from .failures import our_errors
 
 
@@ -234,6 +236,18 @@ class StripePayments:
         """See `PaymentGateway.retrieve_event`."""
         with our_errors():
             return self._event(self._client.v1.events.retrieve(event_id))
+
+    def diagnose(self, *, now: datetime, public_url: str) -> tuple[Check, ...]:
+        """See `Diagnosable.diagnose`: endpoint, events, versions, clock, mode."""
+        return tuple(
+            diagnose(
+                self._client,
+                livemode=self._livemode,
+                api_version=API_VERSION,
+                now=now,
+                public_url=public_url,
+            )
+        )
 
     def _session(self, session: stripe.checkout.Session) -> CheckoutSession:
         return session_of(session.to_dict(), self._deployment)

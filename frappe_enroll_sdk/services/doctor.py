@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""Examine a deployment: what is wrong, why, and what mends it."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..checks import Check, Diagnosable
+from ..errors import ConfigurationError, EnrollError
+
+
+if TYPE_CHECKING:
+    from ..sdk import EnrollSDK
+
+_MENDS = {
+    "storage": "is the database reachable? `frappe-enroll setup` makes its tables",
+    "payments": "STRIPE_SECRET_KEY and STRIPE_API_BASE; is Stripe reachable?",
+    "lms": "FRAPPE_LMS_URL, FRAPPE_LMS_API_KEY and FRAPPE_LMS_API_SECRET",
+}
+_TIMEOUT_S = 10.0
+
+
+def examine(sdk: EnrollSDK, url: str | None = None) -> tuple[Check, ...]:
+    """
+    Return one check per thing that can be wrong, backends first.
+
+    Args:
+        sdk: What is examined.
+        url: The public URL of the mount; it is sent an unsigned webhook and a cron
+            call without a secret, both of which it must refuse by itself.
+    """
+    return tuple(_checks(sdk, url))
+
+
+def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
+    states = sdk.ping()
+    for name, state in states.items():
+        bad = state != "ok"
+        yield Check(
+            name=name,
+            state=state,
+            cause=f"its ping fails: {state}" if bad else "",
+            mend=_MENDS.get(name, "") if bad else "",
+        )
+    if states.get("lms") == "ok":
+        yield _sight(sdk)
+    if states.get("storage") == "ok":
+        yield _schema(sdk)
+        yield _workers(sdk)
+    if states.get("payments") == "ok":
+        yield _secrets(sdk)
+        yield from _diagnosis(sdk)
+    yield from _plugins(sdk)
+    if url is not None:
+        yield _door(url, "webhooks/stripe", "POST", {400})
+        yield _door(url, "cron/run", "POST", {401})
+
+
+def _sight(sdk: EnrollSDK) -> Check:
+    state = sdk.check_lms()
+    if state == "ok":
+        return Check(name="lms sight")
+    return Check(
+        name="lms sight",
+        state=state,
+        cause="the key does not see what it inserts, or may not insert",
+        mend="give the key's user the role Moderator in Frappe",
+    )
+
+
+def _schema(sdk: EnrollSDK) -> Check:
+    try:
+        drift = sdk.storage.list_drift()
+    except EnrollError as error:
+        return Check(name="schema", state=error.code, cause=str(error))
+    if not drift:
+        return Check(name="schema")
+    return Check(
+        name="schema",
+        state="drift",
+        cause="; ".join(drift),
+        mend="run `frappe-enroll setup`",
+    )
+
+
+def _workers(sdk: EnrollSDK) -> Check:
+    if sdk.admin.stats().absent_s is None:
+        return Check(name="workers")
+    return Check(
+        name="workers",
+        state="absent",
+        cause="work is due, and no worker or cron pass was seen lately",
+        mend="start `frappe-enroll worker`, or a cron that calls /cron/run",
+    )
+
+
+def _secrets(sdk: EnrollSDK) -> Check:
+    named = sdk.settings.payments != "stripe" or sdk.settings.stripe_webhook_secret
+    if named:
+        return Check(name="webhook secret")
+    return Check(
+        name="webhook secret",
+        state="missing",
+        cause="no webhook can be verified",
+        mend="STRIPE_WEBHOOK_SECRET: the endpoint's whsec_… (Stripe's dashboard)",
+    )
+
+
+def _diagnosis(sdk: EnrollSDK) -> Iterator[Check]:
+    if not isinstance(sdk.payments, Diagnosable):
+        return
+    try:
+        yield from sdk.payments.diagnose(
+            now=sdk.clock.now(), public_url=sdk.settings.public_url
+        )
+    except EnrollError as error:
+        yield Check(name="payments setup", state=error.code, cause=str(error))
+
+
+def _plugins(sdk: EnrollSDK) -> Iterator[Check]:
+    for name in sdk.plugins.missing_required:
+        yield Check(
+            name=f"plugin {name}",
+            state="missing",
+            cause="FRAPPE_ENROLL_PLUGINS names it; it is absent or broken",
+            mend="install it, or take it out of the list",
+        )
+    for info in sdk.plugins.infos:
+        if info.error and info.name not in sdk.plugins.missing_required:
+            yield Check(name=f"plugin {info.name}", state=info.status, cause=info.error)
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer of somebody else's: it is told, not followed."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _door(url: str, path: str, method: str, wanted: set[int]) -> Check:
+    """Knock without a signature or secret: only our own refusal is right."""
+    name = f"url /{path}"
+    where = f"{url.rstrip('/')}/{path}"
+    if not where.startswith(("http://", "https://")):
+        raise ConfigurationError("--url: must begin with http:// or https://")
+    request = urllib.request.Request(where, b"{}", method=method)  # noqa: S310  checked
+    request.add_header("Content-Type", "application/json")
+    opener = urllib.request.build_opener(_Stay)
+    try:
+        with opener.open(request, timeout=_TIMEOUT_S) as answer:
+            status, kind = int(answer.status), answer.headers.get_content_type()
+    except urllib.error.HTTPError as error:
+        with error:
+            status, kind = error.code, error.headers.get_content_type()
+    except OSError as error:
+        return Check(
+            name=name, state="unreachable", cause=str(error), mend="DNS, port, firewall"
+        )
+    if status in wanted and kind == "application/problem+json":
+        return Check(name=name)
+    if status in {302, 303, 307, 308, 301, 403, 404, 405}:
+        cause = f"{status}: something stands in front of it, or it is mounted elsewhere"
+        mend = "let this path through without sign-in, CSRF check or redirect"
+    else:
+        cause = f"{status} {kind}, where our own refusal was due"
+        mend = "is this the URL of the mount?"
+    return Check(name=name, state=f"http_{status}", cause=cause, mend=mend)

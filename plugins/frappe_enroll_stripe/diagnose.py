@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""How a Stripe account is set up for us: endpoint, events, versions, clock, mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from frappe_enroll_sdk.checks import Check
+from frappe_enroll_sdk.errors import BackendRefusedError
+
+from .failures import our_errors
+from .records import NEEDED_EVENTS
+
+
+if TYPE_CHECKING:
+    import stripe
+
+_PATH = "/webhooks/stripe"
+_MOST_SKEW_S = 60
+
+
+def diagnose(
+    client: stripe.StripeClient,
+    *,
+    livemode: bool,
+    api_version: str,
+    now: datetime,
+    public_url: str,
+) -> Iterator[Check]:
+    """Yield what was found; a restricted key may not read the endpoints."""
+    try:
+        with our_errors():
+            found = client.v1.webhook_endpoints.list({"limit": 100})
+    except BackendRefusedError:
+        yield Check(
+            name="stripe endpoint",
+            state="unknown",
+            cause="the key may not read webhook endpoints",
+            mend="compare the endpoint's events with the README by hand",
+        )
+        return
+    yield _clock(found, now)
+    host = urlsplit(public_url).hostname
+    ours = [
+        one
+        for one in found.data
+        if urlsplit(one.url).path.endswith(_PATH)
+        and (host is None or urlsplit(one.url).hostname == host)
+    ]
+    if not ours:
+        near = host in {None, "localhost", "127.0.0.1", "::1"}
+        yield Check(
+            name="stripe endpoint",
+            # On loopback Stripe reaches us by `stripe listen`, which needs none.
+            state="unknown" if near else "missing",
+            cause=f"no endpoint of this mode ends in {_PATH}"
+            + (f" at {host}" if host else ""),
+            mend="add it in Stripe's dashboard; see the README for its events",
+        )
+    for endpoint in ours:
+        yield from _endpoint(endpoint, livemode=livemode, api_version=api_version)
+
+
+def _clock(found: stripe.ListObject[stripe.WebhookEndpoint], now: datetime) -> Check:
+    answer = found.last_response
+    told = answer.headers.get("Date") if answer is not None else None
+    if told is None:
+        return Check(name="clock", state="unknown", cause="Stripe told no time")
+    skew_s = abs((now - parsedate_to_datetime(told)).total_seconds())
+    if skew_s <= _MOST_SKEW_S:
+        return Check(name="clock")
+    return Check(
+        name="clock",
+        state="skewed",
+        cause=f"{skew_s:.0f} s away from Stripe's: from 300 s on webhooks are refused",
+        mend="run NTP on the database's host, whose time decides",
+    )
+
+
+def _endpoint(
+    endpoint: stripe.WebhookEndpoint, *, livemode: bool, api_version: str
+) -> Iterator[Check]:
+    events = set(endpoint.enabled_events)
+    lacking = set() if "*" in events else NEEDED_EVENTS - events
+    if endpoint.status != "enabled":
+        yield Check(
+            name="stripe endpoint",
+            state="disabled",
+            cause=f"{endpoint.url} is {endpoint.status}",
+            mend="enable it in Stripe's dashboard, then `frappe-enroll events pull`",
+        )
+    elif lacking:
+        yield Check(
+            name="stripe endpoint",
+            state="events_missing",
+            cause=f"not subscribed to: {', '.join(sorted(lacking))}",
+            mend="add these events to the endpoint, then `frappe-enroll events pull`",
+        )
+    else:
+        yield Check(name="stripe endpoint")
+    told = endpoint.api_version
+    if told not in (None, api_version):
+        yield Check(
+            name="stripe version",
+            state="differs",
+            cause=f"events come in {told}, read as {api_version}",
+            mend=f"make the endpoint anew with API version {api_version}",
+        )
+    else:
+        yield Check(name="stripe version")
+    if endpoint.livemode is not livemode:
+        yield Check(
+            name="stripe mode",
+            state="mode_mismatch",
+            cause="the endpoint sends events of the other mode than the key's",
+            mend="set key and signing secret of the same mode",
+        )
