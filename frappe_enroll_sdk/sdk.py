@@ -195,6 +195,11 @@ class EnrollSDK:
         timed: Any = TimedLMS(lms, self._metrics)
         return cast("LMS", timed)
 
+    @property
+    def metrics(self) -> Metrics:
+        """Where measurements go."""
+        return self._metrics
+
     def setup(self) -> None:
         """Create or upgrade the store's schema; idempotent."""
         self.storage.setup()

@@ -262,6 +262,22 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
     "RetentionRequest": request(
         {"events_days": _DAYS, "jobs_days": _DAYS, "reason": _REASON}, "reason"
     ),
+    "ReconcileRequest": request(
+        {
+            "repair": {"type": "boolean"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 200},
+            "cursor": text(500),
+            "reason": _REASON,
+        },
+        "reason",
+    ),
+    "Reconciled": record(
+        {
+            "findings": {"type": "array", "items": {"type": "object"}},
+            "checked": {"type": "object", "additionalProperties": _COUNT},
+            "next_cursor": _MAYBE_TEXT,
+        }
+    ),
     "Due": record({"due": {"type": "boolean"}}),
     "Requeued": record({"requeued": _COUNT}),
     "Pruned": record({"events": _COUNT, "jobs": _COUNT}),

@@ -302,3 +302,30 @@ def test_stats_are_told(paid):
     told = site.admin("GET", "/stats", VIEWER).json
     assert told["gates"] == {"lms": True, "payments": True}
     assert told["events"]["counts"]["done"] == 1
+
+
+def test_reconcile_pages_over_the_three_sides(site):
+    """Page by page until there is no cursor; only a repair changes something."""
+    made = site.checkout().json
+    site.world.pay(made["enrollment_id"])
+    found, fields = [], {}
+    while True:
+        told = site.order("/reconcile", **fields).json
+        found += told["findings"]
+        if told["next_cursor"] is None:
+            break
+        fields = {"cursor": told["next_cursor"]}
+    assert "paid_not_confirmed" in {one["difference"] for one in found}
+    assert site.sdk.enrollments.get(made["enrollment_id"]).status == "awaiting_payment"
+    site.order("/reconcile", repair=True)
+    row = site.sdk.enrollments.get(made["enrollment_id"])
+    assert row.status in {"confirmed", "enrolled"}
+
+
+def test_metrics_are_for_the_admin_token(site):
+    """404 while the host has none; then text for Prometheus, and only with a token."""
+    bearer = {"Authorization": f"Bearer {VIEWER}"}
+    assert site.call("GET", "/metrics").status_code == 401
+    assert site.call("GET", "/metrics", headers=bearer).status_code == 404
+    site.sdk._metrics = type("M", (), {"render": lambda _: ("text/plain", b"up 1")})()
+    assert site.call("GET", "/metrics", headers=bearer).text == "up 1"

@@ -137,6 +137,7 @@ def test_every_page_renders_for_every_role(site, token):
     site.sdk.admin.note("olga", "prune", "store", HOSTILE)
     pages = ["/", "/enrollments", f"/enrollments/{row.id}", "/jobs", f"/jobs/{job}"]
     pages += ["/events", f"/events/{event}", "/coupons", "/audit", "/system"]
+    pages += ["/reconcile"]
     for path in pages:
         page = browser.get(path)
         assert page.status_code == 200, (path, page.text)
@@ -306,3 +307,24 @@ def test_static_files_are_ours_only(site):
         assert "max-age" in answer.headers["Cache-Control"]
     for name in ("../pages.py", "..%2fpages.py", "nope.css", "__init__.py"):
         assert site.call("GET", f"/admin/static/{name}").status_code == 404
+
+
+def test_reconcile_finds_and_repairs(site, browser):
+    """A dry run tells; a repair mends and is audited; pages go on by a button."""
+    made = site.checkout().json
+    site.world.pay(made["enrollment_id"])  # and no webhook comes
+    dry = browser.post("/reconcile", reason="look")
+    assert dry.status_code == 200, dry.text
+    assert "paid not confirmed" in dry.text
+    assert site.sdk.admin.audit().items == ()
+    mended = browser.post("/reconcile", reason="mend", repair="yes")
+    assert "Go on with the next page" in mended.text
+    assert site.sdk.enrollments.get(made["enrollment_id"]).status in {
+        "confirmed",
+        "enrolled",
+    }
+    assert site.sdk.admin.audit().items[0].action == "reconcile"
+    cursor = re.search(r'name="cursor" value="([^"]+)"', mended.text)[1]
+    last = browser.post("/reconcile", reason="mend", cursor=cursor, checked="1")
+    assert last.status_code == 200
+    assert browser.post("/reconcile").status_code == 400

@@ -12,11 +12,15 @@ from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 from .. import cookies
 from ..handlers.orders import Orders
 from . import pages
-from .render import go
+from .render import Asked, go, page
 
 
 if TYPE_CHECKING:
     from ..call import Call
+
+
+#: Rows that one press compares: each costs up to four calls to the backends.
+_A_PAGE = 25
 
 
 def _orders(call: Call) -> Orders:
@@ -81,6 +85,23 @@ def disable_coupon(call: Call) -> Response:
     """Disable a coupon."""
     _orders(call).disable_coupon(_field(call, "code"))
     return go(call, "/coupons", done="disable")
+
+
+def reconcile(call: Call) -> Response:
+    """Compare one page, and offer the next: progress that a reload can't lose."""
+    repair = _field(call, "repair") == "yes"
+    report = _orders(call).reconcile(
+        repair=repair, limit=_A_PAGE, cursor=_field(call, "cursor") or None
+    )
+    asked = Asked(repair="yes" if repair else "", reason=_field(call, "reason"))
+    return page(
+        call,
+        "reconcile.html",
+        title="Reconcile",
+        report=report,
+        checked=_number(call, "checked", 0) + sum(report.checked.values()),
+        asked=asked,
+    )
 
 
 def probe(call: Call) -> Response:

@@ -168,6 +168,13 @@ def coupons(call: Call, made: str = "") -> Response:
     )
 
 
+def reconcile(call: Call) -> Response:
+    """Show the form that compares the three sides."""
+    return page(
+        call, "reconcile.html", title="Reconcile", report=None, checked=0, asked=Asked()
+    )
+
+
 def audit(call: Call) -> Response:
     """Show what operators did."""
     query = {name: v for name, v in call.query.items() if name != "done"}

@@ -178,6 +178,18 @@ ROUTES = (
         "Disable a coupon.",
         fields={"code": _CODE, "reason": text(500)},
     ),
+    look("reconcile", "reconcile", pages.reconcile, "Show the form to reconcile."),
+    change(
+        "reconcile_page",
+        "reconcile",
+        forms.reconcile,
+        "Compare one page of provider, enrollments and LMS, and repair.",
+        Access.OPERATOR,
+        "payments_unavailable",
+        "lms_unavailable",
+        "throttled",
+        status=200,
+    ),
     look(
         "audit",
         "audit",

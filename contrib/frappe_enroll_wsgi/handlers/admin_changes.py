@@ -91,6 +91,17 @@ def retention(call: Call) -> Response:
     return answer({"events": events, "jobs": jobs})
 
 
+def reconcile(call: Call) -> Response:
+    """Compare one page of provider, enrollments and LMS; go on by the cursor."""
+    fields = call.fields
+    report = orders_of(call).reconcile(
+        repair=fields.get("repair", False),
+        limit=fields.get("limit", 50),
+        cursor=fields.get("cursor"),
+    )
+    return answer(records.plain(report))
+
+
 def probe(call: Call) -> Response:
     """Ask a backend now and tell its gate."""
     backend = call.arguments["backend"]
@@ -209,6 +220,17 @@ ROUTES = (
         "Pruned",
         "Null old payloads and drop old done jobs, now.",
         body="RetentionRequest",
+    ),
+    operator(
+        "reconcile",
+        "reconcile",
+        reconcile,
+        "Reconciled",
+        "Compare one page of provider, enrollments and LMS, and repair.",
+        "payments_unavailable",
+        "lms_unavailable",
+        "throttled",
+        body="ReconcileRequest",
     ),
     operator(
         "probe",

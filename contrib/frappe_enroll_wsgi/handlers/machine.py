@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 from werkzeug.wrappers import Response
 
+from frappe_enroll_sdk.errors import NotFoundError
+
 from .. import openapi
 from ..answers import answer
 from ..routes import Access, Area, Route
@@ -44,6 +46,15 @@ def readyz(call: Call) -> Response:
     ready = checks.get("storage") == "ok"
     body = {"status": "ok" if ready else "unavailable", "checks": checks}
     return answer(body, 200 if ready else 503)
+
+
+def metrics(call: Call) -> Response:
+    """``GET /metrics``: where the host has given the SDK metrics that can be read."""
+    render = getattr(call.sdk.metrics, "render", None)
+    if render is None:
+        raise NotFoundError
+    kind, body = render()
+    return Response(body, content_type=kind)
 
 
 def describe(call: Call) -> Response:
@@ -93,6 +104,16 @@ ROUTES = (
         area=Area.MACHINE,
         about="Tell whether the service works; 503 when the store is down.",
         answers={200: "Ready", 503: "Ready"},
+    ),
+    Route(
+        name="metrics",
+        methods=("GET",),
+        path="/metrics",
+        handler=metrics,
+        access=Access.VIEWER,
+        area=Area.MACHINE,
+        about="Return the measurements for Prometheus, where the host has metrics.",
+        answers={200: "text/plain"},
     ),
     Route(
         name="openapi",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 from frappe_enroll_sdk.models import Coupon, Enrollment, GatePolicy, Job
 from frappe_enroll_sdk.services import validate
+from frappe_enroll_sdk.services.reconciled import Report
 
 
 if TYPE_CHECKING:
@@ -89,6 +90,14 @@ class Orders:
         )
         self._note("prune", "store", events=counts[0], jobs=counts[1])
         return counts
+
+    def reconcile(self, *, repair: bool, limit: int, cursor: str | None) -> Report:
+        """Compare (and repair) one page of the three sides."""
+        report = self._sdk.admin.reconcile(repair=repair, limit=limit, cursor=cursor)
+        if repair:
+            found = len(report.findings)
+            self._note("reconcile", cursor or "begin", findings=found)
+        return report
 
     def probe(self, backend: str) -> bool:
         """Ask a backend now and tell its breaker; return whether it works."""
