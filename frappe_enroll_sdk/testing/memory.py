@@ -13,6 +13,7 @@ from ..gate import Gate
 from ..interfaces import Watch
 from ..models import Admission, AuditEntry, GatePolicy, Page, WorkerSeen
 from ..news import News, NewsWatch
+from .memory_business import MemoryAffiliates, MemoryGrants
 from .memory_coupons import MemoryCoupons
 from .memory_enrollments import MemoryEnrollments
 from .memory_jobs import MemoryEvents, MemoryJobs
@@ -136,6 +137,8 @@ class MemoryStorage:
         self.gates = MemoryGates(lock)
         self.audit = MemoryAudit(lock)
         self.workers = MemoryWorkers(lock)
+        self.grants = MemoryGrants(lock)
+        self.affiliates = MemoryAffiliates(lock)
 
     def watch(self) -> Watch:
         """Return a watch over what is written in this process."""

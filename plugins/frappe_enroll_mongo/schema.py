@@ -4,7 +4,9 @@ The collections: validators and indexes, created and versioned by `setup`.
 
 Nothing depends on a write of two documents. The indexes that keep a promise are unique:
 ``slot`` (one live row per learner and course), ``session``, ``idempotency_key``,
-``holder`` (one seat per holder and code), and every collection's ``_id``.
+``holder`` (one seat per holder and code), ``standing`` (one grant per learner and
+course), ``chain`` and ``fact`` (one row per place and per fact of a ledger), and every
+collection's ``_id``.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from typing import Any
 
 import attrs
 
+from frappe_enroll_sdk.business import GrantStatus, RowKind
 from frappe_enroll_sdk.models import JobState, LMSStatus, Status
 
 
 #: Grows with each change of a collection; `setup` upgrades, another one is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 COUPONS, SEATS, ENROLLMENTS = "coupons", "coupon_seats", "enrollments"
 JOBS, EVENTS, GATES, AUDIT, WORKERS, META = (
@@ -30,6 +33,7 @@ JOBS, EVENTS, GATES, AUDIT, WORKERS, META = (
     "workers",
     "meta",
 )
+GRANTS, AFFILIATES, LEDGER = "grants", "affiliates", "ledger"
 
 
 class SeatDocState(StrEnum):
@@ -149,6 +153,25 @@ INDEXES: Mapping[str, tuple[Index, ...]] = {
         _index("by_subject", "subject", "-at", "-_id"),
     ),
     WORKERS: (_index("last_seen", "-seen_at", "-_id"),),
+    GRANTS: (
+        _index(
+            "standing",
+            "email",
+            "course_id",
+            unique=True,
+            partialFilterExpression={"holds_slot": True},
+        ),
+        _index("newest", "-created_at", "-_id"),
+        _index("by_email", "email", "-created_at", "-_id"),
+        _index("by_course", "course_id", "-created_at", "-_id"),
+        _index("by_status", "status", "-created_at", "-_id"),
+    ),
+    AFFILIATES: (_index("email", "email", unique=True),),
+    LEDGER: (
+        _index("chain", "affiliate", "n", unique=True),
+        _index("fact", "affiliate", "fact_key", unique=True),
+        _index("by_enrollment", "affiliate", "enrollment_id", "n"),
+    ),
     META: (),
 }
 
@@ -244,6 +267,31 @@ _SCHEMAS: Mapping[str, dict[str, Any]] = {
     GATES: _object({"_id": _TEXT, "rev": _FROM_ONE}),
     AUDIT: _object({"_id": _TEXT, "at": _DATE, "subject": _TEXT}),
     WORKERS: _object({"_id": _TEXT, "kind": _TEXT, "seen_at": _DATE}),
+    GRANTS: _object(
+        {
+            "_id": _TEXT,
+            "email": _TEXT,
+            "course_id": _TEXT,
+            "status": _one_of(GrantStatus),
+            "version": _FROM_ONE,
+            "holds_slot": _FLAG,
+            "created_at": _DATE,
+            "updated_at": _DATE,
+        }
+    ),
+    AFFILIATES: _object({"_id": _TEXT, "email": _TEXT, "version": _FROM_ONE}),
+    LEDGER: _object(
+        {
+            "_id": _TEXT,
+            "affiliate": _TEXT,
+            "n": _FROM_ONE,
+            "kind": _one_of(RowKind),
+            "fact_key": _TEXT,
+            "enrollment_id": _TEXT,
+            "totals": _LIST,
+            "at": _DATE,
+        }
+    ),
     META: _object({"_id": _TEXT, "version": _FROM_ONE}),
 }
 

@@ -27,6 +27,7 @@ except ImportError as error:  # the text is the command that mends it
     raise MissingExtraError("mongo", "pymongo") from error
 
 from . import migrate
+from .business import MongoAffiliates, MongoGrants
 from .coupons import MongoCoupons
 from .documents import of_document, to_document
 from .enrollments import MongoEnrollments
@@ -79,6 +80,8 @@ class MongoStorage:
         self.gates = MongoGates(self._link)
         self.audit = MongoAudit(self._link)
         self.workers = MongoWorkers(self._link)
+        self.grants = MongoGrants(self._link)
+        self.affiliates = MongoAffiliates(self._link)
         self._stream = Stream(self._link)
 
     @classmethod

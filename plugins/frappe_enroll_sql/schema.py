@@ -22,11 +22,12 @@ from sqlalchemy import (
     text,
 )
 
+from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.models import JobState, LMSStatus, SeatState, Status
 
 
 #: Grows with each change of a table; `setup` upgrades, older is refused.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = MetaData()
 
@@ -216,4 +217,55 @@ audit = Table(
     Index("audit_newest", "at", "id"),
     Index("audit_by_subject", "subject", "at", "id"),
     sqlite_strict=True,
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("course_id", Text, nullable=False),
+    Column("status", Text, _one_of("status", GrantStatus), nullable=False),
+    Column("holds_slot", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index(
+        "one_standing_grant",
+        "email",
+        "course_id",
+        unique=True,
+        sqlite_where=text("holds_slot = 1"),
+    ),
+    Index("grants_newest", "created_at", "id"),
+    Index("grants_by_email", "email", "created_at", "id"),
+    Index("grants_by_course", "course_id", "created_at", "id"),
+    Index("grants_by_status", "status", "created_at", "id"),
+    sqlite_strict=True,
+)
+
+affiliates = Table(
+    "affiliates",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("doc", Text, nullable=False),
+    Index("affiliates_by_email", "email", unique=True),
+    sqlite_strict=True,
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("affiliate", Text, ForeignKey("affiliates.code"), primary_key=True),
+    Column("n", Integer, CheckConstraint("n >= 1"), primary_key=True),
+    Column("fact_key", Text, nullable=False),
+    Column("enrollment_id", Text, nullable=False),
+    Column("doc", Text, nullable=False),
+    # A fact is stated once, whoever states it how often.
+    Index("ledger_facts", "affiliate", "fact_key", unique=True),
+    Index("ledger_by_enrollment", "affiliate", "enrollment_id", "n"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
 )

@@ -21,6 +21,7 @@ except ImportError as error:  # the text is the command that mends it
     raise MissingExtraError("sql", "SQLAlchemy") from error
 
 from . import schema
+from .business import SQLAffiliates, SQLGrants
 from .coupons import SQLCoupons
 from .engine import Database
 from .enrollments import SQLEnrollments
@@ -53,6 +54,8 @@ class SQLStorage:
         self.gates = SQLGates(self._database)
         self.audit = SQLAudit(self._database)
         self.workers = SQLWorkers(self._database)
+        self.grants = SQLGrants(self._database)
+        self.affiliates = SQLAffiliates(self._database)
 
     @classmethod
     def from_settings(cls, settings: Settings, _clock: Clock) -> Self:

@@ -13,6 +13,7 @@ from ...models import AuditEntry, GatePolicy
 from . import races
 from .records import NOW, after
 from .storage_batches import BatchChecks
+from .storage_business import BusinessChecks
 from .storage_coupons import CouponChecks
 from .storage_enrollments import EnrollmentChecks
 from .storage_events import EventChecks
@@ -104,6 +105,7 @@ class StorageConformance(
     BatchChecks,
     EventChecks,
     GateChecks,
+    BusinessChecks,
     WorkerChecks,
     NewsChecks,
 ):

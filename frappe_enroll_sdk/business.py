@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: MIT
+"""Records of grants, affiliates and their ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum, auto
+from typing import Any
+
+import attrs
+
+
+class GrantStatus(StrEnum):
+    """Where an application stands; a decision is final."""
+
+    PENDING = auto()
+    APPROVED = auto()
+    REJECTED = auto()
+
+
+@attrs.frozen(kw_only=True)
+class Grant:
+    """
+    An application for a grant, and what became of it.
+
+    Attributes:
+        id: Unique.
+        email: The learner's address, normalised.
+        full_name: The learner's name, or None.
+        course_id: The course, in the LMS's spelling.
+        answers: The form's fields by name.
+        status: See `GrantStatus`.
+        version: Grows by one with each write.
+        holds_slot: Whether it is the pending or approved one of learner and course.
+        code: The coupon's code, written with the approval, before the coupon.
+        percent_off: What the coupon takes off, once approved.
+        expires_at: When the coupon lapses, once approved.
+        actor: Who decided, or None.
+        reason: Why, in the actor's words.
+        op_id: Stamps the last write.
+        created_at: When it was applied for.
+        updated_at: When it was last written.
+    """
+
+    id: str
+    email: str = attrs.field(repr=False)
+    full_name: str | None = attrs.field(default=None, repr=False)
+    course_id: str
+    answers: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    status: GrantStatus = GrantStatus.PENDING
+    version: int = 1
+    holds_slot: bool = True
+    code: str | None = attrs.field(default=None, repr=False)
+    percent_off: Decimal | None = None
+    expires_at: datetime | None = None
+    actor: str | None = None
+    reason: str = attrs.field(default="", repr=False)
+    op_id: str = ""
+    created_at: datetime
+    updated_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Affiliate:
+    """
+    Somebody who refers learners.
+
+    Attributes:
+        code: What stands in the link; unique.
+        email: The affiliate's address, normalised; unique.
+        full_name: Name, or None.
+        percent: Commission on what is paid without taxes.
+        suspended: Whether new commissions are refused.
+        version: Grows by one with each write.
+        op_id: Stamps the last write.
+        created_at: When it was registered.
+    """
+
+    code: str
+    email: str = attrs.field(repr=False)
+    full_name: str | None = attrs.field(default=None, repr=False)
+    percent: Decimal
+    suspended: bool = False
+    version: int = 1
+    op_id: str = ""
+    created_at: datetime
+
+
+class RowKind(StrEnum):
+    """What a row of the ledger says."""
+
+    EARNED = auto()
+    CLAWED_BACK = auto()
+    CHECKED = auto()
+    MATURED = auto()
+    PAYOUT = auto()
+
+
+@attrs.frozen(kw_only=True)
+class Totals:
+    """
+    Running totals in one currency, minor units; any of the first two may be negative.
+
+    Attributes:
+        currency: Lower-case ISO 4217 code.
+        held_minor: Earned, and not to be paid out yet.
+        available_minor: May be paid out; negative = carried over against what follows.
+        paid_minor: Paid out so far.
+    """
+
+    currency: str
+    held_minor: int = 0
+    available_minor: int = 0
+    paid_minor: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class LedgerRow:
+    """
+    One row of an affiliate's chain; never changed.
+
+    Attributes:
+        affiliate: The affiliate's code.
+        n: 1, 2, 3 …: the last row's plus one.
+        kind: See `RowKind`.
+        enrollment_id: The enrollment, or the id of the payout.
+        version: The enrollment's version that it hangs on; 0 for a payout.
+        course_id: The course, or "" for a payout.
+        currency: Lower-case ISO 4217 code of the three changes.
+        held_minor: Change of what is held.
+        available_minor: Change of what is available.
+        paid_minor: Change of what was paid out.
+        percent: The commission of this enrollment.
+        matures_at: When what was earned becomes available, or None.
+        totals: What stands after this row, per currency.
+        actor: Who paid out, or "".
+        reason: Why, in the actor's words.
+        op_id: Stamps the write.
+        at: When.
+    """
+
+    affiliate: str
+    n: int
+    kind: RowKind
+    enrollment_id: str
+    version: int = 0
+    course_id: str = ""
+    currency: str
+    held_minor: int = 0
+    available_minor: int = 0
+    paid_minor: int = 0
+    percent: Decimal = Decimal(0)
+    matures_at: datetime | None = None
+    totals: tuple[Totals, ...] = ()
+    actor: str = ""
+    reason: str = ""
+    op_id: str
+    at: datetime
+
+    @property
+    def fact_key(self) -> str:
+        """What this row states, once: enrollment (or payout), version, kind."""
+        return f"{self.enrollment_id}:{self.version}:{self.kind}"
+
+    def totals_in(self, currency: str) -> Totals:
+        """Return what stands in a currency."""
+        found = (total for total in self.totals if total.currency == currency)
+        return next(found, Totals(currency=currency))
