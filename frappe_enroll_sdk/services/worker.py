@@ -96,6 +96,7 @@ class Worker:
         self._todo: SimpleQueue[Work | None] = SimpleQueue()
         self._slots: list[_Slot] = []
         self._leases = Leases(context)
+        self._threads: list[threading.Thread] = []
         self._ended = threading.Event()
 
     def stop(self) -> None:
@@ -133,7 +134,9 @@ class Worker:
         for _ in range(self._concurrency):
             self._add_slot()
         for target in (self._take_in, self._keep_alive, self._tidy):
-            threading.Thread(target=target, name="frappe-enroll", daemon=True).start()
+            thread = threading.Thread(target=target, name="frappe-enroll", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _add_slot(self) -> None:
         slot = _Slot()
@@ -145,6 +148,8 @@ class Worker:
     def _finish(self) -> None:
         logger.info("worker stops", extra={"worker": self.name})
         ends = time.monotonic() + self._shutdown_timeout_s
+        # What it was claiming when it was told to stop has to be given back, too.
+        self._threads[0].join(max(self._shutdown_timeout_s, _SLICE_S))
         with self._changed:
             while self._free < self._concurrency and time.monotonic() < ends:
                 self._changed.wait(_SLICE_S)

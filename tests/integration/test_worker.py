@@ -223,6 +223,32 @@ def test_claim_that_was_not_begun_is_given_back(stage):
     assert (job.state, job.tries, one.handler.began) == (JobState.DUE, 0, [])
 
 
+def test_claim_that_was_under_way_is_given_back(stage):
+    """Told to stop in the middle of a claim, it returns what the claim brings."""
+    claiming, go_on = threading.Event(), threading.Event()
+    go_on.set()
+
+    def after(verb):
+        if verb == "jobs.claim" and not go_on.is_set():
+            claiming.set()
+            go_on.wait(20)
+
+    memory = MemoryStorage(SystemClock())
+    one = stage(storage=Tap(memory, lambda _: None, after))
+    worker = one.start(concurrency=1)
+    wait_for(memory.workers.list)
+    go_on.clear()
+    one.add("job-1")
+    assert claiming.wait(20)
+    wait_for(lambda: one.state("job-1") is JobState.RUNNING or claiming.is_set())
+    worker.stop()
+    time.sleep(0.3)
+    go_on.set()
+    one.stop()
+    assert one.state("job-1") is JobState.DUE
+    assert one.handler.began == []
+
+
 def test_heartbeats_keep_a_long_job(stage):
     """A handler that runs longer than its lease is run once, by one worker."""
     one = stage(lease_s=1)
