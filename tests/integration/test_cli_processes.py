@@ -32,6 +32,7 @@ def service(db_folder, monkeypatch):
         for name, value in {
             "DATABASE_URL": f"sqlite:///{db_folder}/cli.sqlite3",
             "STRIPE_SECRET_KEY": stripe.secret_key,
+            "STRIPE_WEBHOOK_SECRET": "whsec_cli_processes",
             "STRIPE_API_BASE": stripe.url,
             "FRAPPE_LMS_URL": lms.url,
             "FRAPPE_LMS_API_KEY": lms.api_key,
@@ -122,7 +123,7 @@ def test_process_exit_codes_and_streams(service):
         )
 
     done = run("check", "--json", FRAPPE_ENROLL_TRACE_PLUGINS="1")
-    assert (done.returncode, len(json.loads(done.stdout))) == (0, 4)
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 9)
     bad = run("stats", FRAPPE_ENROLL_LEASE_S="0")
     assert (bad.returncode, bad.stdout) == (78, "")
     assert bad.stderr.startswith("ERROR: FRAPPE_ENROLL_LEASE_S")
