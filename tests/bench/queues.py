@@ -234,7 +234,11 @@ class Bench:
 def goals(name: str, found: dict[str, float]) -> dict[str, bool]:
     """Return each goal and whether it is met."""
     speed = {
-        "sql": ("drain >= 5000/s", found["drain"] >= 5000),
+        # A share, not a number: what else the machine does slows both.
+        "sql": (
+            "drain >= 5000/s where bare batches reach 32000/s",
+            found["drain"] >= 5 / 32 * found["bare drain in batches of 20"],
+        ),
         "mongo": (
             "drain >= 4 x bare one by one",
             found["drain"] >= 4 * found["bare drain 1x1"],
