@@ -38,7 +38,7 @@ from frappe_enroll_sdk.errors import (
 
 #: Server error codes that an operator can act on (MongoDB, "Error Codes").
 _WORDS = {
-    13: "the user may not do this (role readWrite is needed)",
+    13: "the user may not do this (it needs readWrite, and dbAdmin for setup)",
     18: "authentication failed",
     50: "the operation timed out",
     64: "a majority of the replica set did not acknowledge in time",
