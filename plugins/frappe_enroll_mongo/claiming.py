@@ -95,8 +95,12 @@ class Claimer:
 
         def act(run: Run) -> tuple[Job, ...]:
             if run.again and claims:
-                # What the first run has got, nobody else will work on.
-                return tuple(self._rows.ours(claims, op, run).values())
+                # What the first run has got, nobody else will work on. If that is
+                # nothing, this run claims: a server that can't be written is no queue
+                # that is empty.
+                got = self._rows.ours(claims, op, run)
+                if got:
+                    return tuple(got.values())
             writes = []
             for found in self._candidates(now, limit, wanted, run):
                 job = to_job(found)
