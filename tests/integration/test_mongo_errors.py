@@ -8,6 +8,7 @@ import traceback
 
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 from support.mongod import Mongod, wait_until
 from support.size import LEAST, SERVER_DIFFERS
@@ -160,8 +161,15 @@ class NotPrimary(Broken):
             )
 
     def mend(self):
-        self.second.command("replSetStepUp")
+        wait_until(self._step_up, "the secondary does not win an election")
         self.nodes.wait()
+
+    def _step_up(self):
+        try:
+            return self.second.command("replSetStepUp")["ok"]
+        except OperationFailure:
+            # The others have not caught up with it, or it not with them.
+            return False
 
 
 CASES = [Unreachable, FailingWrites, ReadOnly, WrongPassword, NotPrimary]
