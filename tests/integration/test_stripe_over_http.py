@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: MIT
+"""The commerce scenarios of payments, against Stripe's sandbox over HTTP, both ways."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+import pytest
+from support.shop import ADA, Shop
+
+from frappe_enroll_sdk import hookimpl
+from frappe_enroll_sdk.errors import EnrollmentNotFoundError
+from frappe_enroll_sdk.models import JobState, Status
+from frappe_enroll_sdk.services.reconciled import Difference
+from frappe_enroll_sql.storage import SQLStorage
+
+
+class Ears:
+    """A plugin that hears of enrolments and alerts."""
+
+    def __init__(self):
+        self.enrolled, self.alerts = [], []
+
+    @hookimpl
+    def on_enrolled(self, enrollment):
+        """Note who is enrolled."""
+        self.enrolled.append(enrollment.id)
+
+    @hookimpl
+    def on_alert(self, code, subject):
+        """Note an alert."""
+        self.alerts.append((code, subject))
+
+
+@pytest.fixture(params=["sql", "mongo"])
+def shop(request, db_folder):
+    """Return a shop on each store, whose webhooks are held until released."""
+    if request.param == "sql":
+
+        def opened():
+            return SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+    else:
+        from frappe_enroll_mongo.storage import MongoStorage  # noqa: PLC0415  an extra
+
+        server = request.getfixturevalue("mongod")
+        name = f"test_{secrets.token_hex(4)}"
+
+        def opened():
+            return MongoStorage(server.uri, name)
+
+    ears = Ears()
+    with Shop(opened, plugins=(ears,), lms_rate_per_s=0) as shop:
+        shop.ears = ears
+        shop.stripe.webhooks.held = True
+        yield shop
+
+
+def paid(shop, email=ADA):
+    """Return a row that is paid, and its payment; the news is held."""
+    row = shop.checkout(email)
+    shop.account.pay(row.session_id)
+    return row, shop.account.sessions[row.session_id]["payment_intent"]
+
+
+def news(shop, order="as_is"):
+    """Deliver what is held, in an order, and let work be done."""
+    shop.stripe.webhooks.release(order=order)
+    shop.rest(0)
+    shop.stripe.webhooks.held = True
+
+
+def ends(shop, row, status):
+    """Check where a row and its LMS row have come to."""
+    now = shop.row(row.id)
+    assert now.status is status, now.history
+    assert shop.lms_rows(now) == (status is Status.ENROLLED)
+
+
+@pytest.mark.parametrize("order", ["as_is", "reversed", "shuffled"])
+def test_refund_ends_revoked_in_any_order(shop, order):
+    """Scenarios 16 and 18: 40 % and 60 %, before or after `completed` → revoked."""
+    row, payment = paid(shop)
+    shop.account.refund(payment, 1960)
+    shop.account.refund(payment)
+    shop.stripe.webhooks.copies = 2
+    news(shop, order)
+    ends(shop, row, Status.REVOKED)
+    assert shop.row(row.id).refunded_minor == 4900
+
+
+def test_refund_that_fails_reinstates_once(shop):
+    """Scenario 19: succeeded → failed → enrolled again, by one more transition."""
+    row, payment = paid(shop)
+    refund = shop.account.refund(payment)
+    news(shop)
+    ends(shop, row, Status.REVOKED)
+    shop.account.fail_refund(refund["id"])
+    shop.stripe.webhooks.copies = 3
+    news(shop)
+    ends(shop, row, Status.ENROLLED)
+    facts = [entry.fact for entry in shop.row(row.id).history]
+    assert facts.count("refund_failed") == 1
+
+
+@pytest.mark.parametrize("order", ["as_is", "reversed", "shuffled"])
+@pytest.mark.parametrize(
+    ("first", "last", "status"),
+    [
+        ("needs_response", "won", Status.ENROLLED),
+        ("needs_response", "lost", Status.REVOKED),
+        ("warning_needs_response", "warning_under_review", Status.ENROLLED),
+    ],
+)
+def test_dispute_ends_right_in_any_order(shop, order, first, last, status):
+    """Scenario 20: suspended while open; what comes after depends on the end alone."""
+    row, payment = paid(shop)
+    news(shop)
+    dispute = shop.account.dispute(payment, first)
+    news(shop, order)
+    warning = first.startswith("warning")
+    ends(shop, row, Status.ENROLLED if warning else Status.ON_HOLD)
+    shop.account.move_dispute(dispute["id"], last)
+    news(shop, order)
+    ends(shop, row, status)
+
+
+def test_payment_that_two_events_tell_is_one_effect(shop):
+    """Scenarios 12 and 13: another id, a thin copy, a resend: duplicates."""
+    row = shop.checkout()
+    event = shop.account.pay(row.session_id)
+    thin = {
+        "id": "evt_thin_1",
+        "object": "v2.core.event",
+        "type": "v1.checkout.session.completed",
+        "created": "2026-01-01T00:00:00Z",
+        "livemode": False,
+        "related_object": {"id": row.session_id, "type": "checkout.session"},
+        "snapshot_event": event["id"],
+    }
+    assert shop.send(thin)[1]["outcome"] == "processed"
+    assert shop.send(event)[1]["outcome"] == "duplicate"
+    assert shop.send(event | {"id": "evt_other_endpoint"})[1]["outcome"] == "duplicate"
+    shop.rest(29 * 86400)
+    shop.sdk.admin.prune(events_older_than=timedelta(days=1))
+    assert shop.send(event)[1]["outcome"] == "duplicate"
+    ends(shop, row, Status.ENROLLED)
+    assert [e.fact for e in shop.row(row.id).history].count("paid") == 1
+
+
+def test_payment_after_the_exit_waits_for_an_operator(shop):
+    """Scenario 6: cancelled, then paid → held, alerted, listed; accepted by a word."""
+    row = shop.checkout()
+    event = shop.account.pay(row.session_id)
+    session = shop.account.sessions[row.session_id]
+    session.update(status="expired", payment_status="unpaid")
+    shop.sdk.settle(row.id)
+    session.update(status="complete", payment_status="paid")
+    assert shop.send(event)[1]["outcome"] == "quarantined"
+    (item,) = shop.sdk.admin.quarantine().items
+    assert (item.id, item.kind, item.reason) == (row.id, "enrollment", "late_payment")
+    assert ("late_payment", row.id) in shop.ears.alerts
+    shop.sdk.admin.accept(row.id, "op", "paid by bank")
+    shop.rest(0)
+    ends(shop, row, Status.ENROLLED)
+    assert shop.sdk.admin.quarantine().items == ()
+    assert [e.actor for e in shop.storage.audit.list(subject=row.id).items] == ["op"]
+
+
+def test_foreign_session_with_our_mark_is_accepted_or_dismissed(shop):
+    """Scenario 22: quarantined as an event; accepting it gives its payment over."""
+    row = shop.checkout()
+    foreign = dict(shop.account.session(row.session_id))
+    foreign |= {"id": "cs_foreign", "status": "complete", "payment_status": "paid"}
+    foreign["payment_intent"] = "pi_foreign"
+    event = shop.account.emit("checkout.session.completed", foreign)
+    assert shop.send(event)[1]["outcome"] == "quarantined"
+    ends(shop, row, Status.AWAITING_PAYMENT)
+    (item,) = shop.sdk.admin.quarantine().items
+    assert (item.id, item.reason) == (event["id"], "foreign_session")
+    other = shop.account.emit("checkout.session.completed", foreign)
+    shop.send(other)
+    assert shop.sdk.admin.dismiss(other["id"], "op", "a copy") == "dismissed"
+    shop.sdk.admin.accept(event["id"], "op", "paid by link")
+    shop.rest(0)
+    ends(shop, row, Status.ENROLLED)
+    assert shop.row(row.id).payment_id == "pi_foreign"
+    assert shop.account.sessions[row.session_id]["status"] == "expired"
+    assert shop.sdk.admin.quarantine().items == ()
+
+
+def test_event_that_names_nobody_needs_a_name(shop):
+    """Scenario 22: our mark, no row: accept asks whose payment it is."""
+    row = shop.checkout()
+    foreign = dict(shop.account.session(row.session_id))
+    foreign |= {"id": "cs_x", "status": "complete", "payment_status": "paid"}
+    foreign["metadata"] = {"frappe_enroll_app": "frappe-enroll-sdk"}
+    event = shop.account.emit("checkout.session.completed", foreign)
+    assert shop.send(event)[1]["outcome"] == "quarantined"
+    with pytest.raises(EnrollmentNotFoundError):
+        shop.sdk.admin.accept(event["id"], "op", "why")
+
+
+def test_missed_events_are_pulled_quietly(shop):
+    """Nothing was delivered: pull feeds it, once, and with no-notify nobody hears."""
+    row, _ = paid(shop)
+    shop.stripe.webhooks.drop()
+    since = shop.clock.now() - timedelta(hours=1)
+    pulled = shop.sdk.admin.pull_events(since, notify=False)
+    assert pulled.fed >= 1
+    shop.rest(0)
+    ends(shop, row, Status.ENROLLED)
+    assert shop.ears.enrolled == []
+    assert shop.sdk.admin.pull_events(since).fed == 0
+
+
+def test_reconcile_finds_and_repairs(shop):
+    """Paid but never told, refunded but never told: found dry, mended with repair."""
+    lost, _ = paid(shop, "bob@example.com")
+    refunded, payment = paid(shop)
+    shop.stripe.webhooks.drop()
+    shop.sdk.confirm_return(refunded.session_id)
+    shop.rest(0)
+    shop.account.refund(payment)
+    shop.stripe.webhooks.drop()
+
+    def run(*, repair):
+        found, cursor = {}, None
+        while True:
+            report = shop.sdk.admin.reconcile(repair=repair, limit=1, cursor=cursor)
+            found.update({f.enrollment_id: f.difference for f in report.findings})
+            cursor = report.next_cursor
+            if cursor is None:
+                return found
+
+    shop.clock.advance(200)
+    wanted = {
+        lost.id: Difference.PAID_NOT_CONFIRMED,
+        refunded.id: Difference.REFUNDED_STILL_ENROLLED,
+    }
+    assert run(repair=False) == wanted
+    ends(shop, refunded, Status.ENROLLED)
+    assert run(repair=True) == wanted
+    shop.rest(200)
+    ends(shop, lost, Status.ENROLLED)
+    ends(shop, refunded, Status.REVOKED)
+    assert run(repair=False) == {}
+
+
+def test_reassigned_enrollment_takes_its_payment_along(shop):
+    """The old learner's row goes, the new one's comes; a refund revokes the new one."""
+    row, payment = paid(shop)
+    news(shop)
+    new = shop.sdk.enrollments.reassign(row.id, "bob@example.com", "op", "typo")
+    shop.rest(0)
+    ends(shop, row, Status.REVOKED)
+    ends(shop, new, Status.ENROLLED)
+    again = shop.sdk.enrollments.reassign(row.id, "bob@example.com", "op", "typo")
+    assert again.id == new.id
+    shop.account.refund(payment)
+    news(shop)
+    ends(shop, new, Status.REVOKED)
+
+
+def test_declined_card_is_a_line_in_the_trail(shop):
+    """A failed try is written down and changes nothing."""
+    row = shop.checkout()
+    event = shop.account.decline(row.session_id)
+    assert shop.send(event)[1]["outcome"] == "processed"
+    (entry,) = shop.storage.audit.list(subject=row.id).items
+    assert (entry.id, entry.detail["code"]) == (event["id"], "card_declined")
+    ends(shop, row, Status.AWAITING_PAYMENT)
+    assert shop.storage.events.find(event["id"]).state is JobState.DONE
