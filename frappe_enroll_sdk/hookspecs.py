@@ -77,6 +77,16 @@ class HookSpecs:
         """
 
     @hookspec
+    def check_grant(
+        self, course_id: str, email: str, answers: Mapping[str, Any]
+    ) -> None:
+        """
+        Veto an application for a grant by raising a `RejectedError` (else: 503).
+
+        Called: after the fields were found to be plain; check the form's own rules.
+        """
+
+    @hookspec
     def check_coupon(self, code: str, course_id: str, email: str) -> None:
         """
         Veto a coupon by raising a `RejectedError` (any other error: 503).

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import attrs
 
+from .business import Grant, LedgerRow
 from .models import Enrollment, Job
 
 
@@ -60,4 +61,20 @@ class JobContext:
 
     job: Job
     enrollment: Enrollment
+    fact: str
+
+
+@attrs.frozen(kw_only=True)
+class FactContext:
+    """
+    What a handler is called with for a fact that is about no enrollment.
+
+    Attributes:
+        job: The job; its key is stable over all tries, so use it as idempotency key.
+        subject: The grant that was decided, or the ledger's row of a payout.
+        fact: "grant_approved", "grant_rejected" or "commission_paid".
+    """
+
+    job: Job
+    subject: Grant | LedgerRow
     fact: str

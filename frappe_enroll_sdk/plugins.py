@@ -25,7 +25,7 @@ from .errors import (
 )
 from .hookspecs import OBSERVERS, PROJECT, HookSpecs
 from .models import Course, Enrollment
-from .outcomes import JobContext, Outcome
+from .outcomes import Outcome
 from .registry import Registry
 
 
@@ -49,7 +49,7 @@ ALLOWED_PARAMETERS = frozenset(
     }
 )
 
-Handler = Callable[[JobContext], Outcome]
+Handler = Callable[[Any], Outcome]
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,7 @@ from .models import Checkout, Enrollment, GatePolicy, JobReport, WebhookResult
 from .plugins import Plugins
 from .services import validate
 from .services.admin import Admin
+from .services.affiliates import COMMISSION_KIND, Affiliates
 from .services.catalogue import Catalogue
 from .services.checkout import CheckoutService
 from .services.context import Context
@@ -24,6 +25,7 @@ from .services.enrollments import Enrollments
 from .services.event_effects import EventHandler
 from .services.events import EventService
 from .services.facts import SettlePolicy
+from .services.grants import GRANT_KIND, Grants
 from .services.inline import Inline
 from .services.maintenance import Maintenance
 from .services.passes import Pass
@@ -63,6 +65,8 @@ class EnrollSDK:
         clock: The one clock.
         coupons: `Coupons`.
         enrollments: `Enrollments`.
+        grants: `Grants`.
+        affiliates: `Affiliates`.
         admin: `Admin`.
         catalogue: `Catalogue`.
     """
@@ -161,9 +165,20 @@ class EnrollSDK:
         )
         settle = Settle(context)
         handler = EventHandler(context, settle)
-        runner = Runner(context, settle, SyncHandler(context, settle), handler)
-        inline = Inline(context, runner)
         self.catalogue = Catalogue(context)
+        self.grants = Grants(context, self.catalogue)
+        self.affiliates = Affiliates(context)
+        runner = Runner(
+            context,
+            settle,
+            SyncHandler(context, settle),
+            handler,
+            {
+                GRANT_KIND: self.grants.follow,
+                COMMISSION_KIND: self.affiliates.mature,
+            },
+        )
+        inline = Inline(context, runner)
         self.coupons = Coupons(context, self.catalogue)
         self.enrollments = Enrollments(context, settle, inline)
         self._events = EventService(context, handler, inline)

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from .settings_http import HTTPSettings
-from .settings_loader import one_of, option
+from .settings_loader import in_range, one_of, option
 
 
 _ACTIONS = ("keep", "suspend", "revoke")
@@ -86,6 +86,18 @@ class MoneySettings(HTTPSettings):
         "whether prices hold the taxes: inclusive or exclusive",
         "inclusive",
         convert=one_of("inclusive", "exclusive"),
+    )
+    commission_percent: Decimal = option(
+        "FRAPPE_ENROLL_COMMISSION_PERCENT",
+        "an affiliate's share of what is paid without taxes, unless it has its own",
+        Decimal(10),
+        convert=percent,
+    )
+    commission_hold_days: float = option(
+        "FRAPPE_ENROLL_COMMISSION_HOLD_DAYS",
+        "days that a commission is held before it may be paid out",
+        30.0,
+        convert=in_range(float, 0, 3650),
     )
     deployment: str = option(
         "FRAPPE_ENROLL_DEPLOYMENT",

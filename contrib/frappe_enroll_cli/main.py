@@ -12,12 +12,14 @@ import click
 #: Command → where it lives.
 _COMMANDS = {
     "admin-token": "frappe_enroll_cli.tokens:admin_token",
+    "affiliates": "frappe_enroll_cli.business:affiliates",
     "check": "frappe_enroll_cli.service:check",
     "config": "frappe_enroll_cli.service:config",
     "coupons": "frappe_enroll_cli.admin:coupons",
     "demo": "frappe_enroll_cli.demo.command:demo",
     "enrollments": "frappe_enroll_cli.admin:enrollments",
     "events": "frappe_enroll_cli.payments:events",
+    "grants": "frappe_enroll_cli.business:grants",
     "jobs": "frappe_enroll_cli.queue:jobs",
     "maintain": "frappe_enroll_cli.queue:maintain",
     "plugins": "frappe_enroll_cli.service:plugins",
@@ -30,12 +32,14 @@ _COMMANDS = {
 }
 _HELP = {
     "admin-token": "Make tokens of the admin surface.",
+    "affiliates": "Register affiliates, show their balances, pay out.",
     "check": "Examine the deployment: state, cause and mend.",
     "config": "Print the settings, secrets masked, or a template.",
     "coupons": "Create, list, show and disable coupons.",
     "demo": "Play the whole path on loopback and check it.",
     "enrollments": "List, show, revoke, reinstate and reassign enrollments.",
     "events": "List, show, replay, pull and prune payment events.",
+    "grants": "Apply for, list, approve and reject grants.",
     "jobs": "List, show, retry, requeue, bury and prune jobs.",
     "maintain": "Do the housekeeping now.",
     "plugins": "List the installed plugins and what became of them.",

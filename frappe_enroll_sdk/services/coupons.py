@@ -68,7 +68,7 @@ class Coupons:
             name = self._catalogue.get(validate.text(course_id, "course_id")).id
         coupon = Coupon(
             code=validate.code(code, "code") if code is not None else new_coupon_code(),
-            percent_off=_percent(percent_off),
+            percent_off=percent_off_of(percent_off),
             course_id=name,
             email=validate.email(email) if email is not None else None,
             max_redemptions=validate.whole(
@@ -164,7 +164,8 @@ class Coupons:
         return coupon
 
 
-def _percent(value: Decimal | float | str) -> Decimal:
+def percent_off_of(value: Decimal | float | str) -> Decimal:
+    """Return a discount above 0 and at most 100; ValidationError otherwise."""
     try:
         percent = Decimal(str(value))
     except InvalidOperation:

@@ -14,6 +14,7 @@ from enum import StrEnum, auto
 import attrs
 
 from ..ids import fingerprint
+from ..ledger import was_entitled
 from ..models import Enrollment, Status
 from ..states import ENTITLED, EXITS
 
@@ -26,6 +27,7 @@ class EffectKind(StrEnum):
     SYNC = auto()
     PLUGIN_JOBS = auto()
     SUCCEED = auto()
+    COMMISSION = auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +46,17 @@ class Effect:
 
 def effects_of(row: Enrollment) -> tuple[Effect, ...]:
     """Return what the row's last write owes."""
+    return (*_effects_of_status(row), *_effects_of_money(row))
+
+
+def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:
+    # A refund in part changes no status, and the commission all the same.
+    if row.affiliate is None or not was_entitled(row):
+        return ()
+    return (Effect(kind=EffectKind.COMMISSION),)
+
+
+def _effects_of_status(row: Enrollment) -> tuple[Effect, ...]:
     if len(row.history) < 2 or row.history[-2].status is row.status:  # noqa: PLR2004
         return ()
     before = row.history[-2].status

@@ -33,7 +33,7 @@ from ..models import (
     PaymentEvent,
     TryError,
 )
-from ..outcomes import Dead, Done, JobContext, Outcome
+from ..outcomes import Dead, Done, FactContext, JobContext, Outcome
 from ..queue import EVENT_KIND, REQUEST_KIND
 from .claims import BudgetSpentError, Claim
 from .context import worker_name
@@ -50,8 +50,9 @@ from .judge import (
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from ..business import Grant, LedgerRow
     from ..interfaces import JobStore
     from .context import Context
     from .event_effects import EventHandler
@@ -73,9 +74,11 @@ class Runner:
         settle: Settle,
         sync: SyncHandler,
         events: EventHandler,
+        own: Mapping[str, Callable[[Job], Outcome]],
     ) -> None:
         self._context = context
         self._settle, self._sync, self._events = settle, sync, events
+        self._own = own
         self._ender = Ender()
 
     def run_due(self, row: Enrollment) -> str:
@@ -219,24 +222,42 @@ class Runner:
         if job.kind == REQUEST_KIND:
             # The process that answered it has died: the caller's next try goes on.
             return Done("lapsed")
+        if job.kind in self._own:
+            return self._own[job.kind](job)
         return self._run_plugin_job(job)
 
     def _run_plugin_job(self, job: Job) -> Outcome:
         handler = self._context.plugins.handler(job.kind)
         if handler is None:
             return Dead(f"no plugin handles jobs of kind {job.kind!r}")
-        payload = job.payload or {}
-        row = self._context.storage.enrollments.find(str(payload.get("enrollment_id")))
-        if row is None:
-            return Dead("the enrollment is gone")
-        fact = str(payload.get("fact"))
-        outcome = handler(JobContext(job=job, enrollment=row, fact=fact))
+        context = self._context_of(job)
+        if context is None:
+            return Dead("what the job is about is gone")
+        outcome = handler(context)
         if not isinstance(outcome, Outcome):
             raise ValidationError(
                 f"the handler of {job.kind!r} must answer Done, Retry, Snooze or Dead",
                 field="outcome",
             )
         return outcome
+
+    def _context_of(self, job: Job) -> JobContext | FactContext | None:
+        payload, store = job.payload or {}, self._context.storage
+        fact = str(payload.get("fact"))
+        subject: Grant | LedgerRow | None = None
+        if "grant_id" in payload:
+            subject = store.grants.find(str(payload["grant_id"]))
+        elif "payout_id" in payload:
+            names = str(payload["affiliate"]), str(payload["payout_id"])
+            subject = next(iter(store.affiliates.rows_of(*names)), None)
+        else:
+            row = store.enrollments.find(str(payload.get("enrollment_id")))
+            if row is None:
+                return None
+            return JobContext(job=job, enrollment=row, fact=fact)
+        if subject is None:
+            return None
+        return FactContext(job=job, subject=subject, fact=fact)
 
     def _judge(self, job: Job, error: Exception) -> Verdict:
         if not isinstance(error, EnrollError):

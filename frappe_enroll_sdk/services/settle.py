@@ -25,6 +25,7 @@ from ..errors import (
 )
 from ..models import Enrollment, Fact, HistoryEntry, Override, Seat
 from ..states import EXITS, is_allowed
+from .affiliates import Affiliates
 from .decide import decide
 from .effects import (
     EffectKind,
@@ -68,6 +69,7 @@ class Settle:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._affiliates = Affiliates(context)
         self._get = Steps(context, self._settle_holder)
 
     def __call__(
@@ -182,6 +184,8 @@ class Settle:
                 self._owe_plugin_jobs(row, effect.fact)
             elif effect.kind is EffectKind.SUCCEED:
                 self._succeed(row)
+            elif effect.kind is EffectKind.COMMISSION:
+                self._affiliates.follow(row)
             elif row.coupon_code is not None:
                 if effect.kind is EffectKind.REDEEM:
                     self._redeem_paid(row, row.coupon_code)

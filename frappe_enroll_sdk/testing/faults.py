@@ -31,6 +31,7 @@ class Tap:
 
     _STORES = frozenset(
         {"coupons", "enrollments", "events", "jobs", "gates", "audit", "workers"}
+        | {"grants", "affiliates"}
     )
     #: What makes no promise: a hint, the end of a connection, work without I/O.
     _QUIET = frozenset({"now", "close", "prepare_session", "watch"})

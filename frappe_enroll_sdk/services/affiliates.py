@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: MIT
+"""Affiliates: registering, commissions as a ledger, payouts."""
+
+from __future__ import annotations
+
+import csv
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlencode
+
+import attrs
+
+from ..business import Affiliate, LedgerRow, RowKind, Totals
+from ..errors import ConflictError, NotFoundError, TransitionError, ValidationError
+from ..ids import new_coupon_code
+from ..ledger import Stamp, chained, commission_row, matured_row
+from ..models import AuditEntry, Enrollment, Page
+from ..outcomes import Done, Outcome, Snooze
+from . import validate
+
+
+if TYPE_CHECKING:
+    from ..models import Job
+    from .context import Context
+
+#: Kind of the job that makes a held commission available.
+COMMISSION_KIND = "commission"
+_CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+#: How often an append may lose its place; each loss is another's row.
+_MOST_RACES = 500
+_BATCH = 500
+
+
+def mailbox(email: str) -> str:
+    """Return one spelling of a mailbox: no tag after a plus, no dots, one domain."""
+    local, _, domain = email.casefold().partition("@")
+    domain = {"googlemail.com": "gmail.com"}.get(domain, domain)
+    return f"{local.split('+')[0].replace('.', '')}@{domain}"
+
+
+class Affiliates:
+    """Affiliates of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def register(
+        self,
+        email: str,
+        *,
+        full_name: str | None = None,
+        code: str | None = None,
+        percent: Decimal | int | str | None = None,
+    ) -> Affiliate:
+        """
+        Register an affiliate; one that is registered already is returned as it is.
+
+        Args:
+            email: Address.
+            full_name: Name.
+            code: What stands in the link (small letters, digits, dashes), or made up.
+            percent: Commission; ``FRAPPE_ENROLL_COMMISSION_PERCENT`` if not given.
+
+        Raises:
+            ValidationError: Names the field; a code that is taken counts as one.
+        """
+        address = validate.email(email)
+        name = new_coupon_code("", 2).lower() if code is None else code
+        if not _CODE.fullmatch(validate.text(name, "code")):
+            raise ValidationError("code: small letters, digits, dashes", field="code")
+        share = self._context.settings.commission_percent
+        mine = Affiliate(
+            code=name,
+            email=address,
+            full_name=validate.optional_text(full_name, "full_name"),
+            percent=share if percent is None else _percent(percent),
+            op_id=self._context.new_op_id(),
+            created_at=self._context.now(),
+        )
+        standing = self._context.storage.affiliates.register(mine)
+        if standing.email != address:
+            raise ValidationError("code: is taken", field="code")
+        return standing
+
+    def get(self, name: str) -> Affiliate:
+        """
+        Return an affiliate by code or e-mail.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        store, text = self._context.storage.affiliates, validate.text(name, "affiliate")
+        found = (
+            store.find_by_email(validate.email(text))
+            if "@" in text
+            else store.find(text)
+        )
+        if found is None:
+            raise NotFoundError(field="affiliate")
+        return found
+
+    def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Affiliate]:
+        """Return affiliates, by code."""
+        paging = validate.paging(limit, cursor)
+        return self._context.storage.affiliates.list(**paging)
+
+    def link(self, name: str, course_id: str) -> str:
+        """Return the link that refers a learner to a course."""
+        affiliate = self.get(name)
+        query = urlencode({"course": course_id, "affiliate": affiliate.code})
+        return f"{self._context.settings.public_url or ''}/?{query}"
+
+    def suspend(
+        self, name: str, actor: str, reason: str, *, suspended: bool = True
+    ) -> Affiliate:
+        """Let an affiliate earn nothing any more (or again); idempotent."""
+        by, why = validate.text(actor, "actor"), validate.text(reason, "reason")
+        for _ in range(_MOST_RACES):
+            before = self.get(name)
+            if before.suspended == suspended:
+                return before
+            after = attrs.evolve(
+                before,
+                suspended=suspended,
+                version=before.version + 1,
+                op_id=self._context.new_op_id(),
+            )
+            if self._context.storage.affiliates.replace(after):
+                action = "affiliate_suspended" if suspended else "affiliate_resumed"
+                self._audit(by, action, after.code, why)
+                return after
+        raise ConflictError("the affiliate keeps changing")
+
+    def stats(self, name: str) -> tuple[Totals, ...]:
+        """Return held, available and paid per currency: the ledger's last row."""
+        last = self._context.storage.affiliates.last(self.get(name).code)
+        return last.totals if last else ()
+
+    def rows(
+        self, name: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[LedgerRow]:
+        """Return the ledger, the first row first."""
+        paging = validate.paging(limit, cursor)
+        return self._context.storage.affiliates.list_rows(self.get(name).code, **paging)
+
+    def statement(self, name: str, out: IO[str]) -> int:
+        """Write the whole ledger as CSV, a page at a time; count the rows."""
+        fields = (
+            *("n", "at", "kind", "enrollment_id", "version", "course_id"),
+            *("currency", "held_minor", "available_minor", "paid_minor"),
+        )
+        writer, count = csv.writer(out), 0
+        writer.writerow(fields)
+        for count, row in enumerate(self._all_rows(self.get(name).code), 1):  # noqa: B007  the count is the answer
+            writer.writerow([getattr(row, field) for field in fields])
+        return count
+
+    def _all_rows(self, code: str) -> Iterator[LedgerRow]:
+        cursor: str | None = None
+        while True:
+            page = self._context.storage.affiliates.list_rows(
+                code, limit=_BATCH, cursor=cursor
+            )
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def pay_out(
+        self,
+        name: str,
+        currency: str,
+        actor: str,
+        reason: str,
+        *,
+        amount_minor: int | None = None,
+        payout_id: str | None = None,
+    ) -> LedgerRow:
+        """
+        Write a payout (the money itself is the host's to send); return its row.
+
+        Args:
+            name: Code or e-mail.
+            currency: Which balance.
+            actor: Who pays.
+            reason: Why; e.g. the transfer's reference.
+            amount_minor: How much; all that is available if not given.
+            payout_id: The caller's id: the same one pays once.
+
+        Raises:
+            TransitionError: That much is not available. Of callers who race for one
+                balance each gets what is left at its turn.
+        """
+        code = self.get(name).code
+        by, why = validate.text(actor, "actor"), validate.text(reason, "reason")
+        key = validate.text(payout_id or f"pay_{secrets.token_hex(12)}", "payout_id")
+        store = self._context.storage.affiliates
+        known = [r for r in store.rows_of(code, key) if r.kind is RowKind.PAYOUT]
+        if known:
+            return self._tell(known[0])
+
+        def make(last: LedgerRow | None) -> LedgerRow:
+            there = last.totals_in(currency).available_minor if last else 0
+            wanted = there if amount_minor is None else amount_minor
+            if isinstance(wanted, bool) or not 0 < wanted <= there:
+                raise TransitionError(f"{there} {currency} (minor units) is available")
+            return LedgerRow(
+                affiliate=code,
+                n=0,
+                kind=RowKind.PAYOUT,
+                enrollment_id=key,
+                currency=currency,
+                available_minor=-wanted,
+                paid_minor=wanted,
+                actor=by,
+                reason=why,
+                op_id=self._context.new_op_id(),
+                at=self._context.now(),
+            )
+
+        row = self._append(code, make)
+        if row is None:
+            raise ConflictError("the payout was not written")
+        self._audit(by, "affiliate_paid_out", code, why)
+        return self._tell(row)
+
+    def _tell(self, row: LedgerRow) -> LedgerRow:
+        """Owe the plugins their jobs on a payout: keyed, so harmless when repeated."""
+        now, fact = self._context.now(), "commission_paid"
+        for kind in self._context.plugins.job_kinds(fact):
+            key = f"{kind}:{row.affiliate}:{fact}:{row.enrollment_id}"
+            payload = {
+                "fact": fact,
+                "affiliate": row.affiliate,
+                "payout_id": row.enrollment_id,
+            }
+            self._context.storage.jobs.enqueue(
+                key, kind, payload, now, now=now, once=True
+            )
+        return row
+
+    def follow(self, row: Enrollment) -> None:
+        """Bring the ledger to where the enrollment stands: a keyed effect of settle."""
+        if row.affiliate is None:
+            return
+        store = self._context.storage.affiliates
+        affiliate = store.find(row.affiliate)
+        if affiliate is None:
+            return
+        own = mailbox(affiliate.email) == mailbox(row.email)
+
+        def make(_last: LedgerRow | None) -> LedgerRow | None:
+            known = store.rows_of(affiliate.code, row.id)
+            return commission_row(affiliate, row, known, self._stamp(), own=own)
+
+        self._append(affiliate.code, make)
+        self._owe_maturing(affiliate.code, row.id)
+
+    def _owe_maturing(self, code: str, enrollment_id: str) -> None:
+        now, store = self._context.now(), self._context.storage
+        for row in store.affiliates.rows_of(code, enrollment_id):
+            if row.kind is RowKind.EARNED and row.matures_at is not None:
+                store.jobs.enqueue(
+                    f"{COMMISSION_KIND}:{code}:{enrollment_id}:{row.version}",
+                    COMMISSION_KIND,
+                    {
+                        "affiliate": code,
+                        "enrollment_id": enrollment_id,
+                        "version": row.version,
+                    },
+                    row.matures_at,
+                    now=now,
+                    once=True,
+                )
+
+    def mature(self, job: Job) -> Outcome:
+        """Make what a job names available, once its time has come."""
+        said = job.payload or {}
+        code, enrollment_id = str(said["affiliate"]), str(said["enrollment_id"])
+        store = self._context.storage.affiliates
+
+        def find() -> tuple[LedgerRow, ...]:
+            return store.rows_of(code, enrollment_id)
+
+        earned = next(
+            (
+                row
+                for row in find()
+                if row.kind is RowKind.EARNED and row.version == said["version"]
+            ),
+            None,
+        )
+        if earned is None or earned.matures_at is None:
+            return Done("nothing")
+        wait_s = (earned.matures_at - self._context.now()).total_seconds()
+        if wait_s > 0:
+            return Snooze(wait_s)
+        self._append(code, lambda _last: matured_row(earned, find(), self._stamp()))
+        return Done("matured")
+
+    def _stamp(self) -> Stamp:
+        hold = timedelta(days=self._context.settings.commission_hold_days)
+        return Stamp(
+            now=self._context.now(), op_id=self._context.new_op_id(), hold=hold
+        )
+
+    def _append(
+        self, code: str, make: Callable[[LedgerRow | None], LedgerRow | None]
+    ) -> LedgerRow | None:
+        """
+        Append what `make` says of the last row; a lost place begins anew.
+
+        `make` reads after the last row was read: whatever it saw, a row that came
+        since then has taken the place.
+        """
+        store = self._context.storage.affiliates
+        for _ in range(_MOST_RACES):
+            last = store.last(code)
+            row = make(last)
+            if row is None:
+                return None
+            stands = store.append(chained(last, row))
+            if stands is not None:
+                return stands
+        raise ConflictError("the ledger keeps growing")
+
+    def _audit(self, actor: str, action: str, subject: str, reason: str) -> None:
+        self._context.storage.audit.append(
+            AuditEntry(
+                id=secrets.token_hex(12),
+                at=self._context.now(),
+                actor=actor,
+                action=action,
+                subject=subject,
+                reason=reason,
+            )
+        )
+
+
+def _percent(value: Decimal | float | str) -> Decimal:
+    try:
+        percent = Decimal(str(value))
+    except InvalidOperation:
+        percent = Decimal(-1)
+    if not percent.is_finite() or not 0 <= percent <= 100:  # noqa: PLR2004  percent
+        raise ValidationError("percent: must be from 0 to 100", field="percent")
+    return percent

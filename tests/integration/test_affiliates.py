@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""Affiliates over the whole SDK: earned, held, taken back, paid out."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from support.world import COURSE, World
+
+from frappe_enroll_sdk.business import RowKind
+from frappe_enroll_sdk.errors import TransitionError, ValidationError
+
+
+_DAY_S = 86_400
+
+
+@pytest.fixture
+def world():
+    """Return a world with the affiliate bob, at ten percent."""
+    world = World(commission_hold_days=30, commission_percent=10)
+    world.sdk().affiliates.register("bob.b@gmail.com", code="bob")
+    return world
+
+
+def sell(world, email="ada@example.com", affiliate="bob"):
+    """Let a learner pay; return the SDK and the enrollment's id."""
+    sdk = world.sdk()
+    done = sdk.checkout(course_id=COURSE, email=email, affiliate=affiliate)
+    world.deliver(sdk, world.pay(done.enrollment_id))
+    return sdk, done.enrollment_id
+
+
+def standing(sdk):
+    """Return (held, available, paid) in dollars' cents."""
+    totals = sdk.affiliates.stats("bob")
+    if not totals:
+        return None
+    return totals[0].held_minor, totals[0].available_minor, totals[0].paid_minor
+
+
+def test_commission_is_earned_held_and_matures(world):
+    """Earned at once, available after the hold, each once, whatever is redelivered."""
+    sdk, _ = sell(world)
+    world.redeliver_all(sdk)
+    assert standing(sdk) == (490, 0, 0)
+    world.clock.advance(29 * _DAY_S)
+    sdk.run_jobs()
+    assert standing(sdk) == (490, 0, 0)
+    world.clock.advance(2 * _DAY_S)
+    sdk.run_jobs()
+    sdk.run_jobs()
+    assert standing(sdk) == (0, 490, 0)
+
+
+def test_commission_is_clawed_back_and_earned_again(world):
+    """A right that is lost takes the commission with it, exactly once; and back."""
+    sdk, name = sell(world)
+    sdk.enrollments.revoke(name, "op", "refunded by hand")
+    sdk.settle(name)
+    assert standing(sdk) == (0, 0, 0)
+    sdk.enrollments.reinstate(name, "op", "a mistake")
+    assert standing(sdk) == (490, 0, 0)
+    kinds = [row.kind for row in sdk.affiliates.rows("bob").items]
+    assert kinds.count(RowKind.CLAWED_BACK) == 1
+    assert kinds.count(RowKind.EARNED) == 2
+
+
+def test_negative_balance_carries_over(world):
+    """What was paid out and is taken back is set against what follows."""
+    sdk, name = sell(world)
+    world.clock.advance(31 * _DAY_S)
+    sdk.run_jobs()
+    sdk.affiliates.pay_out("bob", "usd", "op", "January")
+    sdk.enrollments.revoke(name, "op", "refunded")
+    assert standing(sdk) == (0, -490, 490)
+    sell(world, "eve@example.com")
+    world.clock.advance(31 * _DAY_S)
+    sdk.run_jobs()
+    assert standing(sdk) == (0, 0, 490)
+    with pytest.raises(TransitionError):
+        sdk.affiliates.pay_out("bob", "usd", "op", "February")
+
+
+def test_payout_with_a_known_id_pays_once(world):
+    """A retried payout answers the first one's row."""
+    sdk, _ = sell(world)
+    world.clock.advance(31 * _DAY_S)
+    sdk.run_jobs()
+    first = sdk.affiliates.pay_out("bob", "usd", "op", "x", payout_id="p-1")
+    assert sdk.affiliates.pay_out("bob", "usd", "op", "x", payout_id="p-1") == first
+    assert standing(sdk) == (0, 0, 490)
+
+
+@pytest.mark.parametrize(
+    "email", ["bob.b@gmail.com", "b.ob.b+x@gmail.com", "bobb@googlemail.com"]
+)
+def test_own_referral_earns_nothing(world, email):
+    """Dots, tags and the domain's other name are the same mailbox."""
+    sdk, _ = sell(world, email)
+    assert standing(sdk) in (None, (0, 0, 0))
+
+
+def test_suspended_affiliate_earns_nothing(world):
+    """What was earned stays, and nothing is added."""
+    sdk, _ = sell(world)
+    sdk.affiliates.suspend("bob", "op", "spam")
+    sell(world, "eve@example.com")
+    assert standing(sdk) == (490, 0, 0)
+
+
+def test_unknown_affiliate_is_no_obstacle(world):
+    """A learner with a stale link pays like anybody else."""
+    sdk, name = sell(world, affiliate="nobody")
+    assert sdk.enrollments.get(name).status == "enrolled"
+
+
+def test_affiliate_is_registered_once(world):
+    """The same address gets its code back, another one's code is refused."""
+    sdk = world.sdk()
+    assert sdk.affiliates.register("bob.b@gmail.com", code="else").code == "bob"
+    with pytest.raises(ValidationError):
+        sdk.affiliates.register("eve@example.com", code="bob")
+
+
+def test_statement_is_the_whole_ledger(world):
+    """One line for each row, after the head."""
+    sdk, _ = sell(world)
+    out = io.StringIO()
+    assert sdk.affiliates.statement("bob", out) == 1
+    assert len(out.getvalue().splitlines()) == 2
