@@ -267,7 +267,7 @@ class Payments(RuleBasedStateMachine):
 TestPayments = Payments.TestCase
 TestPayments.settings = settings(
     max_examples=times(200, 10_000),
-    stateful_step_count=times(15, 30),
+    stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
