@@ -4,21 +4,19 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import uuid
 from decimal import Decimal
 
 import pytest
+from support.coupon_races import LONG_S, run_races
 from support.size import times
 
 from frappe_enroll_mongo.storage import MongoStorage
-from frappe_enroll_sdk.models import Coupon, ReserveOutcome
+from frappe_enroll_sdk.models import Coupon
 from frappe_enroll_sdk.testing.conformance.records import NOW, after
 
 
-PROCESSES, CLAIMS = 16, 50
 ROUNDS = times(20, 200)
-_LONG_S = 600
 
 
 @pytest.fixture
@@ -32,43 +30,7 @@ def database(mongo_uri):
     storage.close()
 
 
-def race(factory, barrier, number, codes, winners) -> None:
-    """Claim each round's code many times over, each time for another holder."""
-    storage = factory()
-    storage.now()
-    for code in codes:
-        won = []
-        barrier.wait(_LONG_S)
-        for claim in range(CLAIMS):
-            holder = f"enr_{number:02d}_{claim:02d}"
-            answer = storage.coupons.reserve(code, holder, after(1000), after(1900))
-            if answer.outcome is ReserveOutcome.RESERVED:
-                won.append(holder)
-        winners.put((code, won))
-    storage.close()
-
-
-def run_races(factory, codes) -> dict[str, list[str]]:
-    """Let the processes race for each code in turn; return the winners of each."""
-    context = multiprocessing.get_context("spawn")
-    barrier, winners = context.Barrier(PROCESSES), context.Queue()
-    racers = [
-        context.Process(target=race, args=(factory, barrier, number, codes, winners))
-        for number in range(PROCESSES)
-    ]
-    for racer in racers:
-        racer.start()
-    won: dict[str, list[str]] = {code: [] for code in codes}
-    for _ in range(PROCESSES * len(codes)):
-        code, holders = winners.get(timeout=_LONG_S)
-        won[code] += holders
-    for racer in racers:
-        racer.join(_LONG_S)
-        assert racer.exitcode == 0
-    return won
-
-
-@pytest.mark.timeout(_LONG_S * 3)
+@pytest.mark.timeout(LONG_S * 3)
 @pytest.mark.parametrize(
     ("seats", "held"),
     [(1, 0), (5, 0), (1, 1)],

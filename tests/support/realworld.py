@@ -132,8 +132,13 @@ class RealWorld:
                 pass
 
     def rows(self):
-        """Return all enrollments."""
-        return self.sdk.enrollments.list(limit=1000).items
+        """Return all enrollments, over all pages."""
+        page = self.sdk.enrollments.list(limit=1000)
+        rows = [*page.items]
+        while page.next_cursor is not None:
+            page = self.sdk.enrollments.list(limit=1000, cursor=page.next_cursor)
+            rows += page.items
+        return rows
 
     def check(self) -> None:
         """Check what must hold over all three sides at rest."""
