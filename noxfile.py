@@ -25,7 +25,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 #: The Pythons after the first one play smaller samples (tests/support/size.py).
 LEAST = {"ENROLL_TEST_SIZE": "least"}
-PARALLEL = ["-n", "auto", "--dist", "worksteal"]
+PARALLEL = ["-n", "auto", "--dist", "worksteal", "--durations=15"]
 
 
 def _find_pyenv() -> None:

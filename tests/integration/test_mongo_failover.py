@@ -10,10 +10,13 @@ import pytest
 from support.failover import Crowd, settings_for
 from support.mongod import Mongod, ReplicaSet
 from support.realworld import RealWorld
-from support.size import times
+from support.size import LEAST, SERVER_DIFFERS, times
 
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS),
+]
 
 #: Acknowledgements that each process gets between two disasters.
 WORK = times(2, 25)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from support.coupon_races import LONG_S, run_races
-from support.size import times
+from support.size import LEAST, SERVER_DIFFERS, times
 
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.models import Coupon
@@ -30,6 +30,7 @@ def database(mongo_uri):
     storage.close()
 
 
+@pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
 @pytest.mark.timeout(LONG_S * 3)
 @pytest.mark.parametrize(
     ("seats", "held"),
