@@ -7,8 +7,9 @@ Measured beside a counter document and beside seats within the coupon (ADR 0014)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,6 +17,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
+from frappe_enroll_sdk.errors import ConflictError
 from frappe_enroll_sdk.models import (
     Coupon,
     Page,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
     from .link import Link, Run
+
+#: How often a claim looks for a seat anew because one has just been given back.
+_MOST_RACES = 100
 
 
 class MongoCoupons:
@@ -162,17 +167,22 @@ class MongoCoupons:
         if own is not None or not good:
             return own or Reservation(outcome=ReserveOutcome.EXHAUSTED)
         take = Take(self._link, found, seats.held_by(holder, now, until, new_op()))
-        seat = take.fresh()
-        if seat is None and take.has_collided:
-            own = self._own(code, holder, until)
-            if own is not None:
-                return own
-        seat = seat or take.lapsed(now) or take.lost_number()
-        if seat is not None:
-            return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
-        # A race with itself (one holder, two callers) may have given it a seat now.
-        own = self._own(code, holder, until) if take.has_collided else None
-        return own or self._full(code)
+        ways: list[Callable[[], Seat | None]]
+        ways = [take.fresh, partial(take.lapsed, now), take.lost_number]
+        for _ in range(_MOST_RACES):
+            for way in ways:
+                seat = way()
+                if seat is not None:
+                    return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
+                # A race with itself (one holder, two callers): it may have one now.
+                own = self._own(code, holder, until) if take.has_collided else None
+                if own is not None:
+                    return own
+            full = self._full(code)
+            if full is not None:
+                return full
+            ways = ways[-2:]  # there are no more fresh numbers
+        raise ConflictError("the seats of a code keep changing")
 
     def _own(self, code: str, holder: str, until: datetime) -> Reservation | None:
         """Look whether the holder has a seat; if so, answer it durably."""
@@ -208,17 +218,23 @@ class MongoCoupons:
             return None
         return Reservation(outcome=ReserveOutcome.RESERVED, seat=seats.to_seat(found))
 
-    def _full(self, code: str) -> Reservation:
+    def _full(self, code: str) -> Reservation | None:
+        """Answer that no seat is free; None when one has just been given back."""
         table = self._seats
         waiting = {"code": code, "open_at": {"$exists": True}}
-        found = self._link.read(
+        first = self._link.read(
             lambda run: table.find_one(
                 waiting, sort=[("open_at", 1), ("holder", 1)], session=run.session
             )
         )
-        if found is None:
-            return Reservation(outcome=ReserveOutcome.EXHAUSTED)
-        return Reservation(outcome=ReserveOutcome.HELD, blocker=seats.to_seat(found))
+        if first is not None:
+            blocker = seats.to_seat(first)
+            return Reservation(outcome=ReserveOutcome.HELD, blocker=blocker)
+        # In one read: a seat that changes hands between two would be seen by neither.
+        open_ = {"code": code, "$or": [waiting, seats.GIVEN_BACK]}
+        if self._link.read(lambda run: table.find_one(open_, session=run.session)):
+            return None
+        return Reservation(outcome=ReserveOutcome.EXHAUSTED)
 
     def bind(self, code: str, holder: str) -> bool:
         """See `CouponStore.bind`."""
@@ -230,8 +246,10 @@ class MongoCoupons:
             held = {**mine, "state": seats.HELD}
             if table.update_one(held, seats.BIND, session=run.session).matched_count:
                 return True
-            # Bound or redeemed already: a write tells it durably.
-            return table.update_one(mine, stamp, session=run.session).matched_count == 1
+            # Bound or redeemed already: a write tells it durably. (Not held: such a
+            # seat has come between the two writes, and would lapse.)
+            kept = {**mine, "state": {"$in": [seats.BOUND, seats.REDEEMED]}}
+            return table.update_one(kept, stamp, session=run.session).matched_count == 1
 
         return self._link.write(act)
 
@@ -256,8 +274,10 @@ class MongoCoupons:
             change = seats.given_back(op)
             if table.update_one(open_, change, session=run.session).matched_count:
                 return ReleaseOutcome.RELEASED
+            # Its own state, not what is left: a held seat may have come meanwhile.
+            redeemed = {**mine, "state": seats.REDEEMED}
             stamp = {"$set": {"op": new_op()}}
-            if table.update_one(mine, stamp, session=run.session).matched_count:
+            if table.update_one(redeemed, stamp, session=run.session).matched_count:
                 return ReleaseOutcome.REDEEMED
             stamped = {**seats.seats_of(code), "op": op}
             if run.again and table.find_one(stamped, session=run.session):

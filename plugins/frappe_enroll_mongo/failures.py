@@ -76,7 +76,8 @@ def is_unclear(error: Exception) -> bool:
 def duplicate_of(error: DuplicateKeyError, index: str) -> bool:
     """Tell whether this index refused the write."""
     details: Any = error.details or {}
-    return index in str(details.get("errmsg", "")) or index in str(error)
+    # The names of the database and the values that collide are in the text too.
+    return f" index: {index} " in str(details.get("errmsg") or error)
 
 
 def only_duplicates(error: BulkWriteError) -> bool:

@@ -35,6 +35,9 @@ JOBS, EVENTS, GATES, AUDIT, WORKERS, META = (
 )
 GRANTS, AFFILIATES, LEDGER = "grants", "affiliates", "ledger"
 
+#: Indexes whose refusal a verb has to tell from another's.
+HOLDER, SLOT = "holder", "slot"
+
 
 class SeatDocState(StrEnum):
     """States of a seat's document: a seat that was given back is free."""
@@ -93,7 +96,7 @@ INDEXES: Mapping[str, tuple[Index, ...]] = {
     ),
     SEATS: (
         _index(
-            "holder",
+            HOLDER,
             "code",
             "holder",
             unique=True,
@@ -120,7 +123,7 @@ INDEXES: Mapping[str, tuple[Index, ...]] = {
     ),
     ENROLLMENTS: (
         _index(
-            "slot",
+            SLOT,
             "email",
             "course_id",
             unique=True,

@@ -62,6 +62,9 @@ def given_back(op: str) -> Document:
     return {"$set": {"state": FREE, "lapses_at": EPOCH, "op": op}, "$unset": gone}
 
 
+#: The filter for seats that were given back.
+GIVEN_BACK: Document = {"lapses_at": {"$lte": EPOCH}}
+
 #: Bound: it no longer lapses. Redeemed: it no longer waits for anything either.
 BIND: Document = {"$set": {"state": BOUND}, "$unset": {"lapses_at": ""}}
 REDEEM: Document = {

@@ -20,7 +20,8 @@ from frappe_enroll_sdk.models import Seat
 
 from . import seats
 from .documents import Document
-from .schema import COUPONS, SEATS
+from .failures import duplicate_of
+from .schema import COUPONS, HOLDER, SEATS
 
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class Take:
         seat: The fields that the seat will have.
 
     Attributes:
-        has_collided: Whether a unique index has refused a seat: perhaps because the
-            holder has one.
+        has_collided: Whether the last way was refused because the holder has a seat (a
+            single one: perhaps).
     """
 
     def __init__(self, link: Link, coupon: Document, seat: Document) -> None:
@@ -59,6 +60,7 @@ class Take:
 
     def fresh(self) -> Seat | None:
         """Take a number that nobody has had yet."""
+        self.has_collided = False
         if self._most == 1:
             return self._insert(0)
         if self._coupon["issued"] >= self._most:
@@ -68,7 +70,7 @@ class Take:
             if number >= self._most:
                 return None
             seat = self._insert(number)
-            if seat is not None:
+            if seat is not None or self.has_collided:
                 return seat
         return None
 
@@ -93,8 +95,9 @@ class Take:
         def act(run: Run) -> Seat | None:
             try:
                 table.insert_one(document, session=run.session)
-            except DuplicateKeyError:
-                self.has_collided = True
+            except DuplicateKeyError as error:
+                refused = duplicate_of(error, HOLDER)
+                self.has_collided = refused or self._most == 1
                 return self._landed(run)
             return seats.to_seat(document)
 
@@ -115,6 +118,7 @@ class Take:
 
     def lapsed(self, now: datetime) -> Seat | None:
         """Take over the seat that has been free or lapsed for longest."""
+        self.has_collided = False
         table = self._link.collection(SEATS)
         takeable = {"code": self._code, "lapses_at": {"$lte": now}}
 
@@ -137,11 +141,12 @@ class Take:
 
     def lost_number(self) -> Seat | None:
         """Take a number whose ticket was drawn by somebody who never used it."""
+        self.has_collided = False
         if self._most == 1 or self._coupon["full"]:
             return None
         for number in self._lost_numbers():
             seat = self._insert(number)
-            if seat is not None:
+            if seat is not None or self.has_collided:
                 return seat
         return None
 
