@@ -29,7 +29,7 @@ from .jobdocs import to_job, token_of
 
 if TYPE_CHECKING:
     from .link import Run
-    from .queuetable import QueueTable
+    from .queuetable import QueueTable, Write
 
 logger = logging.getLogger(__name__)
 
@@ -92,17 +92,13 @@ class Claimer:
         wanted = _kinds_of(kinds, not_kinds)
         op, batch = secrets.token_hex(8), new_claim_token()
         claims: dict[str, Job] = {}
+        writes: list[Write] = []
 
         def act(run: Run) -> tuple[Job, ...]:
-            if run.again and claims:
-                # What the first run has got, nobody else will work on. If that is
-                # nothing, this run claims: a server that can't be written is no queue
-                # that is empty.
-                got = self._rows.ours(claims, op, run)
-                if got:
-                    return tuple(got.values())
-            writes = []
-            for found in self._candidates(now, limit, wanted, run):
+            # A second run sends the same writes: what the first one has got, nobody
+            # else will work on; what it has not, this one gets, or learns why not.
+            found_now = [] if writes else self._candidates(now, limit, wanted, run)
+            for found in found_now:
                 job = to_job(found)
                 if job is None:
                     self._bury_undecodable(found, run)
@@ -115,7 +111,8 @@ class Claimer:
                 return ()
             if self._rows.send(writes, run):
                 return tuple(claims.values())
-            return tuple(self._rows.ours(claims, op, run).values())
+            # By the token: an `enqueue` in between leaves it, and its own stamp.
+            return tuple(self._rows.ours(claims, {"token": batch}, run).values())
 
         return self._rows.link.write(act)
 
@@ -154,7 +151,7 @@ class Claimer:
         """Let a row that can't be decoded fail alone: the others go on."""
         logger.error("row can't be decoded", extra={"job": found["_id"]})
         self._rows.collection.update_one(
-            {"_id": found["_id"], "rev": found["rev"]},
+            {"_id": found["_id"], "rev": found.get("rev")},
             {
                 "$set": {"state": str(JobState.DEAD)},
                 "$unset": {"claim_at": "", "token": ""},

@@ -14,7 +14,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
-from frappe_enroll_sdk.errors import StorageUnavailableError, ValidationError
+from frappe_enroll_sdk.errors import ConflictError, ValidationError
 from frappe_enroll_sdk.models import (
     Enrollment,
     EnrollmentStats,
@@ -29,7 +29,7 @@ from frappe_enroll_sdk.states import ENTITLED, LIVE
 from .documents import Document, of_document, to_document, to_value
 from .failures import duplicate_of
 from .pages import after_of, milliseconds
-from .schema import ENROLLMENTS
+from .schema import ENROLLMENTS, SLOT
 
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from .link import Link, Run
 
 logger = logging.getLogger(__name__)
+
+#: How often `open` may find that the row in its way has gone.
+_MOST_RACES = 20
 
 #: Each field's kind, so that a changed field is stored as `open` stores it.
 _KINDS = {
@@ -61,21 +64,26 @@ class MongoEnrollments:
         table, document = self._table, _to_document(enrollment)
 
         def act(run: Run) -> OpenResult:
-            try:
-                table.insert_one(document, session=run.session)
-            except DuplicateKeyError:
-                standing = self._standing(enrollment, run.session)
-                ours = run.again and _same_write(standing, enrollment)
-                return OpenResult(enrollment=standing, opened=ours)
-            return OpenResult(enrollment=enrollment, opened=True)
+            for _ in range(_MOST_RACES):
+                try:
+                    table.insert_one(document, session=run.session)
+                except DuplicateKeyError:
+                    standing = self._standing(enrollment, run.session)
+                    if standing is None:
+                        # It has just ended, or was rolled back with its primary.
+                        continue
+                    ours = run.again and _same_write(standing, enrollment)
+                    return OpenResult(enrollment=standing, opened=ours)
+                return OpenResult(enrollment=enrollment, opened=True)
+            raise ConflictError("rows keep coming and going")
 
         return self._link.write(act)
 
     def _standing(
         self, wanted: Enrollment, session: ClientSession | None
-    ) -> Enrollment:
+    ) -> Enrollment | None:
         """
-        Return the row that stands in the way, by a write.
+        Return the row that stands in the way, by a write; None when it has gone.
 
         A write, because the row that refused ours may not be durable yet.
         """
@@ -90,7 +98,7 @@ class MongoEnrollments:
             )
             if found is not None:
                 return _of_document(found)
-        raise StorageUnavailableError("the row that stood in the way has just ended")
+        return None
 
     def find(self, enrollment_id: str) -> Enrollment | None:
         """See `EnrollmentStore.find`."""
@@ -174,7 +182,7 @@ class MongoEnrollments:
             try:
                 written = write(run.session)
             except DuplicateKeyError as error:
-                if not duplicate_of(error, "slot"):
+                if not duplicate_of(error, SLOT):
                     raise
                 # Another row has the slot by now: this one goes on without.
                 fields["holds_slot"] = False
@@ -195,18 +203,19 @@ class MongoEnrollments:
         """See `EnrollmentStore.claim_due`."""
         until = now + timedelta(seconds=lease_s)
         claim, table = secrets.token_hex(8), self._table
+        wanted: list[str] = []
         due = {"due_at": {"$lte": now}}
         oldest = [("due_at", 1)]
         if limit <= 0:
             return ()
 
         def act(run: Run) -> list[Document]:
-            wanted = [
-                one["_id"]
-                for one in table.find(
+            if not wanted:
+                # A second run takes the same rows: those that it has, nobody else does.
+                found_now = table.find(
                     due, {"_id": 1}, sort=oldest, limit=limit, session=run.session
                 )
-            ]
+                wanted.extend(one["_id"] for one in found_now)
             if not wanted:
                 return []
             take = {"$set": {"due_at": until, "claim": claim}, "$inc": {"tries": 1}}
@@ -306,7 +315,7 @@ def _needs_sync(row: Enrollment) -> bool:
 
 
 def _same_write(standing: Enrollment, ours: Enrollment) -> bool:
-    return standing.history[:1] == ours.history[:1]
+    return standing.id == ours.id and standing.history[:1] == ours.history[:1]
 
 
 def _update_of(fields: Document, *, push: Document | None = None) -> Document:

@@ -25,10 +25,11 @@ class MongoEvents(MongoJobs):
     def forget(self, kind: str, before: datetime, limit: int) -> int:
         """See `EventStore.forget`."""
         require_text(kind=kind)
-        names = joblists.keys_of_kind(self._rows, kind, before, limit)
+        names, old = joblists.keys_of_kind(self._rows, kind, before, limit)
         if not names:
             return 0
-        where, table = {"_id": {"$in": names}}, self._rows.collection
+        # Asked again with the write: a key may have been forgotten and come back.
+        where, table = {"_id": {"$in": names}, **old}, self._rows.collection
 
         def act(run: Run) -> int:
             return table.delete_many(where, session=run.session).deleted_count

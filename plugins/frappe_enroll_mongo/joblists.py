@@ -98,8 +98,10 @@ def old_keys(
 
 def keys_of_kind(
     rows: QueueTable, kind: str, before: datetime, limit: int
-) -> list[str]:
-    """Return the keys of a kind's rows that were created before."""
-    where: Document = {"kind": kind, "created_at": {"$lt": before}}
-    found = _find(rows, where, projection={"_id": 1}, limit=max(limit, 1))
-    return [one["_id"] for one in found]
+) -> tuple[list[str], Document]:
+    """Return the keys of a kind's rows that were created before, and the filter."""
+    old = {"kind": kind, "created_at": {"$lt": before}}
+    if limit <= 0:
+        return [], old
+    found = _find(rows, old, projection={"_id": 1}, limit=limit)
+    return [one["_id"] for one in found], old

@@ -110,6 +110,9 @@ class MongoJobs:
         token = token_of(new_claim_token(), key)
 
         def take(job: Job) -> Job | None:
+            if job.token == token:
+                # Ours already, and somebody has enqueued it since.
+                return job
             if not queue.may_claim(job, now):
                 return None
             return queue.claimed(job, owner, token, now, lease_s)

@@ -116,9 +116,11 @@ class QueueTable:
         )
         return done.matched_count == len(writes)
 
-    def ours(self, jobs: Mapping[str, Job], op: str, run: Run) -> dict[str, Job]:
+    def ours(
+        self, jobs: Mapping[str, Job], stamp: Mapping[str, str], run: Run
+    ) -> dict[str, Job]:
         """Return those that carry our stamp: others were faster for the rest."""
-        mine = {"_id": {"$in": [*jobs]}, "op": op}
+        mine = {"_id": {"$in": [*jobs]}, **stamp}
         found = self.collection.find(mine, {"_id": 1}, session=run.session)
         names = {one["_id"] for one in found}
         return {key: job for key, job in jobs.items() if key in names}
@@ -152,11 +154,13 @@ class QueueTable:
                 return written
             if self.send(writes, run):
                 return written | wanted
-            written |= self.ours(wanted, op, run)
+            written |= self.ours(wanted, {"op": op}, run)
             left = {key: changes[key] for key in wanted if key not in written}
         raise ConflictError(f"jobs keep changing: {', '.join(left)}")
 
     def _read(self, keys: list[str], run: Run) -> list[Document]:
+        if not keys:
+            return []
         where = {"_id": keys[0]} if len(keys) == 1 else {"_id": {"$in": keys}}
         return [*self.collection.find(where, session=run.session)]
 
@@ -175,25 +179,34 @@ class QueueTable:
         op = secrets.token_hex(8)
 
         def act(run: Run) -> tuple[dict[str, Job], frozenset[str]]:
-            known = self._insert(jobs, op, run)
-            new = jobs.keys() - known
-            if not known:
-                return dict(jobs), frozenset(new)
-            stands = self._change({key: again[key] for key in known}, op, run)
-            if run.again:
-                # What the first run has inserted and this one has found untouched.
-                new |= {key for key in known if stands.get(key) == jobs[key]}
-            missing = [key for key in known if key not in stands]
-            damaged = {d["_id"]: show_job(d) for d in self._read(missing, run)}
-            return {**jobs, **damaged, **stands}, frozenset(new)
+            stand, new, left = dict(jobs), set[str](), set(jobs)
+            for _ in range(_MOST_RACES):
+                known = self._insert([jobs[key] for key in left], op, run)
+                stands = self._known({key: again[key] for key in known}, op, run)
+                stand |= stands
+                new |= left - known
+                if run.again:
+                    # What the first run has inserted and this one has found untouched.
+                    new |= {key for key in known if stands.get(key) == jobs[key]}
+                # Pruned just now, or rolled back with the primary that knew it.
+                left = known - stands.keys()
+                if not left:
+                    return stand, frozenset(new)
+            raise ConflictError(f"jobs keep coming and going: {', '.join(left)}")
 
         return self.link.write(act)
 
-    def _insert(self, jobs: Mapping[str, Job], op: str, run: Run) -> set[str]:
+    def _known(self, again: Mapping[str, Change], op: str, run: Run) -> dict[str, Job]:
+        """Write what `again` makes of known jobs; return those that still stand."""
+        stands = self._change(again, op, run) if again else {}
+        for found in self._read([key for key in again if key not in stands], run):
+            if to_job(found) is None:
+                stands[found["_id"]] = show_job(found)
+        return stands
+
+    def _insert(self, jobs: Sequence[Job], op: str, run: Run) -> set[str]:
         """Insert what is not known yet; return the keys that are."""
-        documents = [
-            of_job(job, self._ends) | {"rev": 1, "op": op} for job in jobs.values()
-        ]
+        documents = [of_job(job, self._ends) | {"rev": 1, "op": op} for job in jobs]
         table = self.collection
         try:
             if len(documents) == 1:

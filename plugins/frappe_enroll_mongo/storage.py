@@ -133,11 +133,14 @@ class MongoGates:
 
     def _change(self, name: str, change: Callable[[Gate], tuple[Gate, Any]]) -> Any:
         require_text(name=name)
-        op = secrets.token_hex(8)
+        # What is answered if the write that makes this revision is ours.
+        op, answers = secrets.token_hex(8), dict[int, Any]()
 
         def act(run: Run) -> Any:
             for _race in range(_MOST_RACES):
-                answered, answer = self._change_once(name, change, op, run.session)
+                answered, answer = self._change_once(
+                    name, change, op, answers, run.session
+                )
                 if answered:
                     return answer
             raise ConflictError(f"gate {name} keeps changing")
@@ -149,16 +152,21 @@ class MongoGates:
         name: str,
         change: Callable[[Gate], tuple[Gate, Any]],
         op: str,
+        answers: dict[int, Any],
         session: ClientSession | None,
     ) -> tuple[bool, Any]:
         """Return whether the race was won, and the answer."""
         table = self._link.collection(GATES)
         found = table.find_one({"_id": name}, session=session)
+        if found and found.get("op") == op:
+            # Its acknowledgement was lost.
+            return True, answers[found["rev"]]
         before = _gate_of(found) if found else Gate(name=name)
         after, answer = change(before)
         if after == before:
             return True, answer
         rev = found["rev"] if found else 0
+        answers[rev + 1] = answer
         document = {"_id": name, **to_document(after), "rev": rev + 1, "op": op}
         document["permits"] = [
             {"holder": holder, "until": until}
