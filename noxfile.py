@@ -72,7 +72,7 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """All tests, on every Python that is found; whole samples on the first one."""
-    session.install("-e", ".[all]", *group("test"))
+    session.install("-e", ".[all]", *group("test"), *group("openapi"))
     size = {} if session.python == PYTHONS[0] else LEAST
     session.run("pytest", *PARALLEL, *session.posargs, env=size)
 
@@ -131,6 +131,6 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """Run the kill, race and interleaving tests at full size."""
-    session.install("-e", ".[all]", *group("test"))
+    session.install("-e", ".[all]", *group("test"), *group("openapi"))
     full = {"ENROLL_TEST_SIZE": "full"}
     session.run("pytest", *PARALLEL, "--timeout=3000", *session.posargs, env=full)
