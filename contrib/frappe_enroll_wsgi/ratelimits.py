@@ -133,7 +133,12 @@ def storage_uri(settings: Settings) -> str:
 def _shared(uri: str) -> MovingWindowRateLimiter:
     try:
         return MovingWindowRateLimiter(storage_from_string(uri, wrap_exceptions=True))
-    except (LimitsConfigurationError, NotImplementedError, ImportError) as error:
+    except (
+        LimitsConfigurationError,
+        NotImplementedError,
+        ImportError,
+        ValueError,
+    ) as error:
         raise SettingsError(
             "FRAPPE_ENROLL_RATE_LIMIT_STORAGE: can't count there "
             f"({type(error).__name__}); redis:// and mongodb:// can"
