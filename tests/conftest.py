@@ -100,7 +100,8 @@ def one_node(mongod_binary):
 @pytest.fixture(scope="session")
 def three_nodes(mongod_binary):
     """Return a replica set of three; who kills a member brings it back."""
-    with ReplicaSet(3) as replica_set:
+    # No test of it fails over by itself: a busy machine must not look like a dead one.
+    with ReplicaSet(3, election_ms=6_000) as replica_set:
         yield replica_set
 
 

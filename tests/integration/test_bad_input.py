@@ -65,7 +65,7 @@ ADA = {"course_id": COURSE, "email": "ada@example.com"}
         (ADA | {"price": 1}, 400, "validation", "price"),
         (ADA | {"success_url": "https://evil.example/"}, 400, "validation", None),
         (ADA | {"full_name": ["Ada"]}, 400, "validation", "full_name"),
-        (ADA | {"full_name": "\ud800"}, 400, "validation", "full_name"),
+        (ADA | {"full_name": "\ud800"}, 400, "validation", "body"),
     ],
 )
 def test_wrong_field_is_named(client, world, fields, status, code, field):

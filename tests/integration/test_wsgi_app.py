@@ -397,7 +397,7 @@ def test_wrong_method_is_405_with_allow(site, method, path, allow):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nope", "/checkout/x", "/admin", "/enrollments"]
+    "path", ["/", "/nope", "/checkout/x", "/admins", "/enrollments"]
 )
 def test_unknown_route_is_404(site, path):
     """As a problem like every other."""

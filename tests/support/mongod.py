@@ -194,8 +194,14 @@ class Mongod:
 class ReplicaSet:
     """Members that elect a primary within a second or two; a context manager."""
 
-    def __init__(self, members: int, *more: str, folder: Path | None = None) -> None:
-        self.name = "rs0"
+    def __init__(
+        self,
+        members: int,
+        *more: str,
+        folder: Path | None = None,
+        election_ms: int = 1500,
+    ) -> None:
+        self.name, self._election_ms = "rs0", election_ms
         arguments = (f"--replSet={self.name}", "--oplogSize=64", *more)
         self.members = [Mongod(*arguments, folder=folder) for _ in range(members)]
 
@@ -217,7 +223,7 @@ class ReplicaSet:
             ],
             # A failover within two seconds instead of ten: tests wait for many.
             "settings": {
-                "electionTimeoutMillis": 1500,
+                "electionTimeoutMillis": self._election_ms,
                 "heartbeatIntervalMillis": 200,
                 "catchUpTimeoutMillis": 2000,
             },
