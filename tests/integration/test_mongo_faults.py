@@ -14,12 +14,14 @@ import secrets
 
 import pytest
 from pymongo import WriteConcern, common
-from support.size import FULL
+from support.size import FULL, LEAST, SERVER_DIFFERS
 from support.verbs import VERBS, fill
 from support.wire import Wire
 
 from frappe_enroll_mongo.storage import MongoStorage
 
+
+pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
 
 #: What tells one write from another, and nothing else.
 STAMPS = frozenset({"rev", "op", "seen", "claim", "token"})
