@@ -138,7 +138,7 @@ class RealWorld:
         while page.next_cursor is not None:
             page = self.sdk.enrollments.list(limit=1000, cursor=page.next_cursor)
             rows += page.items
-        return rows
+        return tuple(rows)
 
     def check(self) -> None:
         """Check what must hold over all three sides at rest."""
