@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ...codec import cursor_of
+from ...errors import ValidationError
 from ...interfaces import Storage
 from ...models import AuditEntry, GatePolicy
 from . import races
@@ -145,6 +147,24 @@ class StorageConformance(
             return races.race_threads(storage_factory, act, count)
 
         return run
+
+    @pytest.mark.parametrize("part", [10**30, -1, True, "\ud800", None])
+    def test_forged_cursor_is_refused(self, storage: Storage, part):
+        """Whatever a caller makes of a cursor is told, and is no fault of the store."""
+        lists: tuple[Any, ...] = (
+            storage.enrollments.list,
+            storage.jobs.list,
+            storage.events.list,
+            storage.audit.list,
+            storage.grants.list,
+            storage.coupons.list,
+            storage.affiliates.list,
+        )
+        for listed in lists:
+            for cursor in (cursor_of(part), cursor_of(part, "x"), cursor_of(1, part)):
+                with pytest.raises(ValidationError) as caught:
+                    listed(cursor=cursor)
+                assert caught.value.field == "cursor"
 
     def test_setup_is_idempotent(self, storage: Storage):
         """Setting up again keeps what is there."""
