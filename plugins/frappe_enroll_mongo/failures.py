@@ -20,6 +20,7 @@ from pymongo.errors import (
     ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
+    InvalidName,
     InvalidURI,
     OperationFailure,
     PyMongoError,
@@ -98,6 +99,8 @@ def our_errors() -> Iterator[None]:
         raise ValidationError(
             f"a value can't be stored ({type(error).__name__})", field="document"
         ) from error
+    except InvalidName as error:
+        raise SettingsError("MONGODB_DATABASE: is no name of a database") from error
     except (ConfigurationError, InvalidURI) as error:
         raise SettingsError(
             f"MONGODB_URI: is not usable ({type(error).__name__})"

@@ -12,6 +12,7 @@ One client per process, pinned durability, and the one rule for lost acknowledge
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.news import News
 
 from .documents import Document
@@ -117,19 +119,35 @@ class Link:
         with here.lock:
             if here.client is None:
                 with our_errors():
-                    here.client = self._make_client()
+                    here.client = self._client_of_uri()
             client: MongoClient[Document] = here.client
             return client
 
+    def _client_of_uri(self) -> Any:
+        try:
+            return self._make_client()
+        except ValueError as error:
+            # What the driver says of a port or a password that is not escaped.
+            raise SettingsError("MONGODB_URI: is not usable (ValueError)") from error
+
     def _make_client(self) -> Any:
+        # (Other options end in these words, wtimeoutMS and socketTimeoutMS for two;
+        # a limit of 0 is none.)
         given = self._uri.lower()
-        limits = {} if "timeoutms=" in given else {"timeoutMS": TIMEOUT_MS}
+        timed = re.search(r"[?&;]timeoutms=[1-9]", given)
+        limits = {} if timed else {"timeoutMS": TIMEOUT_MS}
         named = {} if "appname=" in given else {"appname": "frappe-enroll-sdk"}
         return self._factory(self._uri, retryWrites=True, **limits, **named)
 
     def database(self) -> Database[Document]:
-        """Return the database, unchecked."""
-        return self.client().get_database(self.name)
+        """Return the database, unchecked; its commands are as durable as writes."""
+        client = self.client()
+        with our_errors():
+            return client.get_database(
+                self.name,
+                read_preference=ReadPreference.PRIMARY,
+                write_concern=_DURABLE,
+            )
 
     def server_time(self) -> datetime:
         """Return the primary's clock (MongoDB, command ``hello``)."""
@@ -155,9 +173,11 @@ class Link:
             if self._guard is not None:
                 self._guard()
             here.is_checked = True
-        found = here.collections.get(name)
+        # Taken once: `close` leaves it to those whose client it closes.
+        known = here.collections
+        found = known.get(name)
         if found is None:
-            found = here.collections[name] = self.database().get_collection(
+            found = known[name] = self.database().get_collection(
                 name,
                 codec_options=_OPTIONS,
                 read_preference=ReadPreference.PRIMARY,
