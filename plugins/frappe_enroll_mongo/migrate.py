@@ -23,20 +23,25 @@ if TYPE_CHECKING:
     from .link import Link
 
 _SCHEMA_ID = "schema"
-_NAMESPACE_EXISTS = 48
+_NAMESPACE_EXISTS, _INDEX_NOT_FOUND = 48, 27
+#: Each write is checked, and refused.
+_RULES: Mapping[str, Any] = {"validationLevel": "strict", "validationAction": "error"}
 #: What ``listIndexes`` adds to the options that we gave.
 _ADDED = frozenset({"v", "key", "name", "ns", "background"})
 
 
 def create(link: Link) -> None:
     """Create or upgrade everything; idempotent, safe to run from many hosts."""
+    version = _version(link)
+    if version is not None and version > SCHEMA_VERSION:
+        # Another host runs newer code: what it has made is left as it is.
+        return
     with our_errors():
         database = link.database()
         for name, indexes in INDEXES.items():
             _create_collection(database, name)
             if indexes:
-                models = [_model(index) for index in indexes]
-                link.collection(name, checked=False).create_indexes(models)
+                _create_indexes(link.collection(name, checked=False), indexes)
         meta = link.collection(META, checked=False)
         meta.update_one(
             {"_id": _SCHEMA_ID}, {"$max": {"version": SCHEMA_VERSION}}, upsert=True
@@ -44,10 +49,7 @@ def create(link: Link) -> None:
 
 
 def _create_collection(database: Database[Document], name: str) -> None:
-    rules: dict[str, Any] = {
-        "validator": validator_of(name),
-        "validationLevel": "strict",
-    }
+    rules = {"validator": validator_of(name), **_RULES}
     try:
         database.create_collection(name, **rules)
     except CollectionInvalid:
@@ -59,22 +61,57 @@ def _create_collection(database: Database[Document], name: str) -> None:
         database.command("collMod", name, **rules)
 
 
+def _create_indexes(
+    collection: Collection[Document], indexes: tuple[Index, ...]
+) -> None:
+    there = collection.index_information()
+    for index in indexes:
+        known = there.get(index.name)
+        if known is not None and _differs(known, index):
+            _drop(collection, index)
+    collection.create_indexes([_model(index) for index in indexes])
+
+
+def _drop(collection: Collection[Document], index: Index) -> None:
+    """Make way for an index of the same name that this version defines otherwise."""
+    if index.options.get("unique"):
+        raise SchemaError(
+            f"index {index.name} of {collection.name} is unique and differs: stop all "
+            "hosts, drop it, and run `frappe-enroll setup` again"
+        )
+    try:
+        collection.drop_index(index.name)
+    except OperationFailure as error:
+        # Another host was faster.
+        if error.code != _INDEX_NOT_FOUND:
+            raise
+
+
 def _model(index: Index) -> IndexModel:
     return IndexModel(list(index.keys), name=index.name, **index.options)
 
 
-def check(link: Link) -> None:
-    """Raise `SchemaError` when `setup` has to run first."""
+def _version(link: Link) -> int | None:
     meta = link.collection(META, checked=False)
     found = link.read(
         lambda run: meta.find_one({"_id": _SCHEMA_ID}, session=run.session)
     )
-    version = found["version"] if found else None
+    return found["version"] if found else None
+
+
+def check(link: Link) -> None:
+    """Raise `SchemaError` when `setup` has to run first."""
+    version = _version(link)
     if version is None:
         raise SchemaError(
             "the database has no collections yet: run `frappe-enroll setup`"
         )
-    if version != SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
+        raise SchemaError(
+            f"the schema is version {version}, newer than this code's "
+            f"{SCHEMA_VERSION}: update frappe-enroll-sdk on this host"
+        )
+    if version < SCHEMA_VERSION:
         raise SchemaError(
             f"the schema is version {version}, this code needs {SCHEMA_VERSION}: "
             "run `frappe-enroll setup`"
@@ -97,7 +134,7 @@ def drift(link: Link) -> tuple[str, ...]:
     with our_errors():
         database = link.database()
         rules = {
-            found["name"]: found.get("options", {}).get("validator")
+            found["name"]: found.get("options", {})
             for found in database.list_collections()
         }
         found: list[str] = []
@@ -105,7 +142,8 @@ def drift(link: Link) -> tuple[str, ...]:
             if name not in rules:
                 found.append(f"collection {name} is missing")
                 continue
-            if rules[name] != validator_of(name):
+            given = {key: rules[name].get(key) for key in (*_RULES, "validator")}
+            if given != {**_RULES, "validator": validator_of(name)}:
                 found.append(f"the validator of {name} differs")
             found += _index_drift(link.collection(name, checked=False), indexes)
         return tuple(found)
@@ -122,7 +160,11 @@ def _index_drift(
         if known is None:
             problems.append(f"{name} is missing")
             continue
-        options = {key: value for key, value in known.items() if key not in _ADDED}
-        if [*known["key"]] != [*index.keys] or options != dict(index.options):
+        if _differs(known, index):
             problems.append(f"{name} differs")
     return problems
+
+
+def _differs(known: Mapping[str, Any], index: Index) -> bool:
+    options = {key: value for key, value in known.items() if key not in _ADDED}
+    return [*known["key"]] != [*index.keys] or options != dict(index.options)

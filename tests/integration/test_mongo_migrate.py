@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""`setup` on a database of another version, and what `list_drift` sees."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+from support.size import LEAST, SERVER_DIFFERS
+
+from frappe_enroll_mongo.schema import SCHEMA_VERSION
+from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_sdk.errors import SchemaError
+from frappe_enroll_sdk.testing.conformance.records import coupon
+
+
+pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
+
+
+@pytest.fixture
+def database(mongod):
+    """Return (a store that is set up, its database as the driver shows it)."""
+    name = f"migrate_{secrets.token_hex(4)}"
+    storage = MongoStorage(mongod.uri, name)
+    storage.setup()
+    with mongod.client() as client:
+        yield storage, client[name]
+        client.drop_database(name)
+    storage.close()
+
+
+def set_version(database, version) -> None:
+    """Say that another version of the code has made it."""
+    change = {"$set": {"version": version}}
+    database.meta.update_one({"_id": "schema"}, change)
+
+
+def test_setup_makes_an_index_of_another_version_anew(database):
+    """An index that this version defines otherwise makes way; documents stay."""
+    storage, raw = database
+    storage.coupons.create(coupon())
+    raw.coupons.drop_index("by_course")
+    raw.coupons.create_index([("course_id", 1)], name="by_course")
+    set_version(raw, SCHEMA_VERSION - 1)
+    with pytest.raises(SchemaError, match="run `frappe-enroll setup`"):
+        storage.check_schema()
+    assert storage.list_drift() == ("index by_course of coupons differs",)
+    storage.setup()
+    storage.check_schema()
+    assert storage.list_drift() == ()
+    assert storage.coupons.find("GRANT-1") is not None
+
+
+def test_setup_never_drops_a_unique_index(database):
+    """While it was gone a promise would be: that is an operator's decision."""
+    storage, raw = database
+    raw.coupon_seats.drop_index("holder")
+    raw.coupon_seats.create_index([("holder", 1)], name="holder")
+    with pytest.raises(SchemaError, match="holder of coupon_seats is unique"):
+        storage.setup()
+    assert "holder" in raw.coupon_seats.index_information()
+
+
+def test_newer_schema_is_left_as_it_is_and_told(database):
+    """Older code neither undoes newer rules nor names a command that can't help."""
+    storage, raw = database
+    set_version(raw, SCHEMA_VERSION + 1)
+    raw.coupons.drop_index("by_course")
+    storage.setup()
+    assert storage.list_drift() == ("index by_course of coupons is missing",)
+    with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
+        storage.check_schema()
+
+
+@pytest.mark.parametrize(
+    "rule", [{"validationAction": "warn"}, {"validationLevel": "moderate"}]
+)
+def test_rule_that_is_not_enforced_is_drift(database, rule):
+    """The validator is there, and lets everything pass."""
+    storage, raw = database
+    raw.command("collMod", "jobs", **rule)
+    assert storage.list_drift() == ("the validator of jobs differs",)
+    storage.setup()
+    assert storage.list_drift() == ()
