@@ -168,6 +168,8 @@ class Mongod:
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
         self.process.send_signal(signal.SIGSTOP)
+        # The signal is taken in its own time: until then it would still answer.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it go on."""
