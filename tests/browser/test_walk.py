@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from support.realworld import SECRET, RealWorld
+from support.size import LEAST
 
 from frappe_enroll_sdk.ids import hash_token
 
@@ -35,6 +36,7 @@ pytestmark = [
         not (CHROMIUM and DRIVER),
         reason="chromium and chromedriver (Debian: chromium-driver) are not installed",
     ),
+    pytest.mark.skipif(LEAST, reason="the browser differs: runs with the first Python"),
     pytest.mark.timeout(180),
 ]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 
 import pytest
+from support.size import LEAST, SERVER_DIFFERS
 from support.wire import Wire
 
 from frappe_enroll_mongo.storage import MongoStorage
@@ -23,6 +24,9 @@ from frappe_enroll_sdk.testing.conformance.records import (
     enrollment,
     entry,
 )
+
+
+pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
 
 
 @pytest.fixture(scope="module", params=["standalone", "replica set"])

@@ -10,9 +10,11 @@ import sys
 
 import pytest
 from support.mongod import Mongod, find_binary, wait_until
+from support.size import LEAST, SERVER_DIFFERS
 
 
 pymongo = pytest.importorskip("pymongo")
+pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
 
 
 @pytest.mark.skipif(

@@ -11,6 +11,7 @@ import pytest
 from frappe_enroll_sql.storage import SQLStorage
 
 from .mongod import WHEEL, ReplicaSet, find_binary
+from .size import LEAST, SERVER_DIFFERS
 
 
 #: The stores that ship and that several processes can open.
@@ -24,6 +25,8 @@ def shared_store(name, folder):
         url = f"sqlite:///{folder}/store.sqlite3"
         yield {"DATABASE_URL": url}, lambda: SQLStorage(url)
         return
+    if LEAST:
+        pytest.skip(SERVER_DIFFERS)
     if find_binary() is None:
         pytest.skip(f"there is no {WHEEL} here")
     from frappe_enroll_mongo.storage import MongoStorage  # noqa: PLC0415  an extra
