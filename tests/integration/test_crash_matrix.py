@@ -16,7 +16,7 @@ from frappe_enroll_sql.storage import SQLStorage
 NAMES = [flow.name for flow in FLOWS]
 #: How many calls of a flow are its last: in memory all of them with the first Python,
 #: elsewhere a sample that is all of them with the full size.
-SAMPLES = {"memory": 18 if LEAST else 10_000, "sqlite": 9, "mongo": 1}
+SAMPLES = {"memory": 18 if LEAST else 10_000, "sqlite": 5, "mongo": 1}
 
 
 @pytest.fixture

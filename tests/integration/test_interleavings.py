@@ -217,8 +217,8 @@ def test_two_callers_interleaved_at_every_pair_of_calls(scene):
     most_second = max(size[1] for size in sizes)
     assert most_first > 2
     assert most_second > 2
-    step_1, begin_1 = step_of(most_first, small=8)
-    step_2, begin_2 = step_of(most_second, small=10)
+    step_1, begin_1 = step_of(most_first, small=6)
+    step_2, begin_2 = step_of(most_second, small=7)
     for cut_first in range(begin_1 - 1, most_first + 1, step_1):
         for cut_second in range(begin_2 - 1, most_second + 1, step_2):
             for second_ends_first in (False, True):
@@ -241,8 +241,8 @@ def test_two_callers_interleaved_on_a_file(scene, db_folder):
         return World(lambda: SQLStorage(f"sqlite:///{path}"), probed=True)
 
     firsts, seconds = count(scene, new_world, second_first=False)
-    step_1, begin_1 = step_of(firsts, small=times(3, 12))
-    step_2, begin_2 = step_of(seconds, small=times(4, 12))
+    step_1, begin_1 = step_of(firsts, small=times(2, 12))
+    step_2, begin_2 = step_of(seconds, small=times(3, 12))
     for cut_first in range(begin_1, firsts + 1, step_1):
         for cut_second in range(begin_2, seconds + 1, step_2):
             play(scene, new_world, cut_first, cut_second, second_ends_first=True)

@@ -11,7 +11,7 @@ import sqlite3
 
 import pytest
 from support.flows import FLOWS
-from support.size import LEAST, step_of
+from support.size import step_of
 from support.sqlfaults import StatementPlan
 from support.verbs import VERBS, fill
 from support.world import World
@@ -90,8 +90,7 @@ def test_verb_killed_at_every_statement_is_all_or_nothing(name, filled, db_folde
     storage.close()
     done = dump(path)
     assert steps >= 2
-    # All of them with the first Python: a statement dies no other way with the next.
-    step, first = step_of(steps, small=9 if LEAST else steps)
+    step, first = step_of(steps, small=9)
     for k in range(first, steps + 1, step):
         path = copy_of(filled, db_folder)
         assert os.WTERMSIG(die_in_child(path, verb, k)) == signal.SIGKILL
@@ -139,7 +138,7 @@ def test_flow_that_dies_inside_a_verb_converges(flow, db_folder):
     world.storage.close()
     steps = len(counted.log)
     assert steps > 20
-    step, first = step_of(steps, small=6 if LEAST else 10)
+    step, first = step_of(steps, small=5)
     for k in range(first, steps + 1, step):
         world, plan = start(k)
         assert len(plan.log) >= k, "it did not die"
