@@ -26,7 +26,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 #: The Pythons after the first one play smaller samples (tests/support/size.py).
 LEAST = {"ENROLL_TEST_SIZE": "least"}
-PARALLEL = ["-n", "auto", "--dist", "worksteal", "--durations=15"]
+#: One more than there are cores: some tests wait for a server or a disk.
+WORKERS = str((os.cpu_count() or 1) + 1)
+PARALLEL = ["-n", WORKERS, "--dist", "worksteal", "--durations=15"]
 
 
 def _find_pyenv() -> None:
