@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which a claim looks at the index's front again.
 _FRONT_EVERY_S = 2.0
+#: How many choices of kinds have a mark; a worker asks for a handful.
+_MOST_CHOICES = 64
 
 
 @attrs.define
@@ -66,16 +68,40 @@ class _LowWater:
                 self.at = at
 
 
+class _LowWaters:
+    """One mark for each choice of kinds that this process asks for. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, _LowWater] = {}
+        self._lock = threading.Lock()
+
+    def of(self, kinds: Document) -> _LowWater:
+        """Return the mark of a choice: a claim of some kinds walks past the others."""
+        choice = repr(kinds)
+        with self._lock:
+            if choice not in self._marks and len(self._marks) >= _MOST_CHOICES:
+                # Without a mark a claim begins at the front: slower once, never wrong.
+                self._marks.clear()
+            return self._marks.setdefault(choice, _LowWater())
+
+    def expect(self, at: datetime) -> None:
+        """Let every claim go back for a job that falls due earlier."""
+        with self._lock:
+            marks = [*self._marks.values()]
+        for mark in marks:
+            mark.expect(at)
+
+
 class Claimer:
-    """Claims of one collection. Thread-safe; the low-water mark is this process's."""
+    """Claims of one collection. Thread-safe; the low-water marks are this process's."""
 
     def __init__(self, rows: QueueTable) -> None:
         self._rows = rows
-        self._low = _LowWater()
+        self._lows = _LowWaters()
 
     def expect(self, at: datetime) -> None:
         """Tell that a job falls due at this moment."""
-        self._low.expect(at)
+        self._lows.expect(at)
 
     def claim(
         self,
@@ -119,14 +145,14 @@ class Claimer:
     def _candidates(
         self, now: datetime, limit: int, kinds: Document, run: Run
     ) -> list[Document]:
-        # A claim of some kinds walks past the others: it has no bound of its own.
-        low = None if kinds else self._low.bound()
+        mark = self._lows.of(kinds)
+        low = mark.bound()
         found = self._due(now, limit, kinds, low, run)
         if low is not None and len(found) < limit:
             low = None
             found = self._due(now, limit, kinds, None, run)
-        if found and not kinds:
-            self._low.reach(found[-1]["claim_at"], from_front=low is None)
+        if found:
+            mark.reach(found[-1]["claim_at"], from_front=low is None)
         return found
 
     def _due(

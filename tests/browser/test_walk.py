@@ -26,6 +26,10 @@ from frappe_enroll_sdk.ids import hash_token
 
 
 webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.common.exceptions import (  # noqa: E402  after the skip
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver.chrome.service import Service  # noqa: E402  after the skip
 from selenium.webdriver.common.by import By  # noqa: E402
 
@@ -172,8 +176,15 @@ class Walker:
 
     @property
     def text(self):
-        """What a person reads."""
-        return self.find("body").text
+        """What a person reads; nothing while one page gives way to the next."""
+        try:
+            return self.find("body").text
+        except WebDriverException as error:
+            # Chromium has two errors for a node whose page has just gone.
+            gone = "does not belong to the document" in str(error)
+            if gone or isinstance(error, StaleElementReferenceException):
+                return ""
+            raise
 
     def wait_for(self, words, seconds=20, reload=False):
         """Look until the page has the words."""
