@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from support.size import with_the_first_python
 from werkzeug.test import Client
 
 from frappe_enroll_cli.main import cli
@@ -102,6 +103,7 @@ def test_marked_blocks_are_found():
     assert len(blocks("pytest")) == 2
 
 
+@with_the_first_python
 @pytest.mark.parametrize("block", blocks("pytest"))
 def test_pytest_block_passes(block, db_folder):
     """A block that is marked pytest is a test file that passes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from support.flows import FLOWS
-from support.size import LEAST, step_of
+from support.size import LEAST, step_of, with_the_first_python
 from support.world import World
 
 from frappe_enroll_sdk.errors import EnrollError
@@ -17,6 +17,11 @@ NAMES = [flow.name for flow in FLOWS]
 #: How many calls of a flow are its last: in memory all of them with the first Python,
 #: elsewhere a sample that is all of them with the full size.
 SAMPLES = {"memory": 18 if LEAST else 10_000, "sqlite": 5, "mongo": 1}
+STORES = [
+    "memory",
+    pytest.param("sqlite", marks=with_the_first_python),
+    pytest.param("mongo", marks=with_the_first_python),
+]
 
 
 @pytest.fixture
@@ -50,7 +55,7 @@ def start(flow, new_world, plan):
 
 @pytest.mark.parametrize("lost_answer", [False, True], ids=["never_made", "lost"])
 @pytest.mark.parametrize("flow", FLOWS, ids=NAMES)
-@pytest.mark.parametrize("store", SAMPLES)
+@pytest.mark.parametrize("store", STORES)
 def test_crash_at_every_call(store, flow, lost_answer, new_world):
     """Whatever call is the last, redelivery or time alone keeps every promise."""
     counted = CrashPlan()

@@ -16,7 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.realworld import COURSE, SECRET, RealWorld
+from support.size import with_the_first_python
 
+
+pytestmark = with_the_first_python
 
 APP = """
 import os

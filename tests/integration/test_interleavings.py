@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import attrs
 import pytest
-from support.size import step_of, times
+from support.size import step_of, times, with_the_first_python
 from support.turns import Actor
 from support.world import COURSE, World
 
@@ -231,6 +231,7 @@ def test_two_callers_interleaved_at_every_pair_of_calls(scene):
                 )
 
 
+@with_the_first_python
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
 def test_two_callers_interleaved_on_a_file(scene, db_folder):
     """The same on SQLite, with a sample of the pairs."""

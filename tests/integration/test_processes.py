@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from support.realworld import RealWorld
-from support.size import step_of, times
+from support.size import step_of, times, with_the_first_python
 
 from frappe_enroll_sdk.models import Status
 
@@ -83,6 +83,7 @@ def test_killed_after_the_create(world):
     world.check()
 
 
+@with_the_first_python
 @pytest.mark.parametrize("redelivered", [True, False], ids=["redelivered", "time"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_each_call_of_a_webhook(when, redelivered, db_folder, tmp_path):

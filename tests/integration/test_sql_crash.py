@@ -11,7 +11,7 @@ import sqlite3
 
 import pytest
 from support.flows import FLOWS
-from support.size import step_of
+from support.size import step_of, with_the_first_python
 from support.sqlfaults import StatementPlan
 from support.verbs import VERBS, fill
 from support.world import World
@@ -19,6 +19,9 @@ from support.world import World
 from frappe_enroll_sdk.errors import EnrollError
 from frappe_enroll_sdk.testing.faults import Crash
 from frappe_enroll_sql.storage import SQLStorage
+
+
+pytestmark = with_the_first_python
 
 
 def dump(path) -> dict[str, set[str]]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import random
 
+import pytest
+
 
 _SIZE = os.environ.get("ENROLL_TEST_SIZE", "")
 FULL, LEAST = _SIZE == "full", _SIZE == "least"
@@ -19,6 +21,9 @@ FULL, LEAST = _SIZE == "full", _SIZE == "least"
 
 #: Why a test of the server is left out with the smallest size.
 SERVER_DIFFERS = "the server, not the Python, is what differs: runs with the first one"
+#: The same for what other programs do: SQLite's file, mypy, a web server.
+PROGRAM_DIFFERS = "a program, not the Python, is what differs: runs with the first one"
+with_the_first_python = pytest.mark.skipif(LEAST, reason=PROGRAM_DIFFERS)
 
 
 def step_of(steps: int, *, small: int) -> tuple[int, int]:
