@@ -158,6 +158,10 @@ def call_of(database, command: dict):
             sort=[*command["sort"].items()] if "sort" in command else None,
             return_document=bool(command.get("new")),
         )
+    if name == "aggregate":
+        counted = functools.partial(table.aggregate, command["pipeline"])
+        return lambda: [*counted()]
+    assert name == "find", f"the bare driver does not know how to {name}"
     find = functools.partial(
         table.find,
         command["filter"],

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import functools
+import time
 import uuid
 from decimal import Decimal
 
 import pytest
-from support.coupon_races import LONG_S, run_races
+from support.coupon_races import LONG_S, run_races, use_up_by_many
 from support.size import LEAST, SERVER_DIFFERS, times
 
 from frappe_enroll_mongo.storage import MongoStorage
@@ -59,3 +60,25 @@ def test_race_of_processes_has_exactly_as_many_winners_as_seats(database, seats,
         seat_states = [coupons.find_seat(code, holder) for holder in holders]
         assert all(seat is not None for seat in seat_states)
         assert coupons.find(code).reserved == seats
+
+
+@pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
+@pytest.mark.timeout(LONG_S * 3)
+def test_code_with_many_redemptions_is_used_up_to_the_last_one(database):
+    """64 clients at once get exactly as many seats as there are, each holder one."""
+    factory, storage = database
+    most = times(400, 10_000)
+    storage.coupons.create(
+        Coupon(
+            code="HOT",
+            percent_off=Decimal(100),
+            max_redemptions=most,
+            created_at=NOW,
+        )
+    )
+    began = time.perf_counter()
+    won = use_up_by_many(factory, "HOT")
+    lasted = time.perf_counter() - began
+    assert len(won) == len(set(won)) == most
+    assert storage.coupons.find("HOT").reserved == most
+    print(f"{most} seats, each claimed twice, by 64 clients in {lasted:.1f} s")
