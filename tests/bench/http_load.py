@@ -2,9 +2,10 @@
 """
 Checkouts and webhooks per second under gunicorn, beside a bare Flask view.
 
-The bare view makes as many write transactions as the surface's request does, of rows of
-the same size, with the driver alone (sqlite3: WAL, synchronous FULL, BEGIN IMMEDIATE).
-Both are asked in turns, so that the machine's mood hits both. Prints JSON lines.
+The bare view makes as many writes as the surface's request does, of rows of the same
+size, with the driver alone (sqlite3: WAL, synchronous FULL, BEGIN IMMEDIATE; pymongo on
+a replica set of one: majority, journaled). Both are asked in turns, so that the
+machine's mood hits both. Prints JSON lines.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ import threading
 import time
 from pathlib import Path
 
+import pymongo.monitoring
+from pymongo.monitoring import CommandListener
+from sqlalchemy import Engine
 from sqlalchemy import event as sqlalchemy_event
+
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.mongod import ReplicaSet
 
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.models import Fact, PaymentEvent
@@ -31,9 +39,12 @@ from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.payments import FakePayments
 
 
-ROUNDS, SECONDS, CLIENTS = 3, 4.0, 8
+ROUNDS, SECONDS, CLIENTS = 5, 4.0, 8
 COURSE = "python-101"
 HOST = "127.0.0.1"
+JSON = {"Content-Type": "application/json"}
+
+Request = tuple[str, bytes, dict[str, str]]
 
 SERVED = """
 import os
@@ -46,8 +57,8 @@ from frappe_enroll_wsgi import create_app
 lms, payments = FakeLMS(), FakePayments()
 lms.add_course("python-101", Money(4900, "usd"))
 settings = Settings(
-    database_url=os.environ["BENCH_DATABASE"], inline_s=0, rate_limits="off",
-    payments="fake", public_url="http://127.0.0.1:1",
+    inline_s=0, rate_limits="off", payments="fake", public_url="http://127.0.0.1:1",
+    **{os.environ["BENCH_NAME"]: os.environ["BENCH_DATABASE"]},
 )
 application = create_app(
     EnrollSDK(settings, payments=payments, lms=lms, discover=True)
@@ -56,27 +67,37 @@ application = create_app(
 BARE = """
 import os, sqlite3, threading, uuid
 from flask import Flask, request
+from pymongo import MongoClient, WriteConcern
 
-app = application = Flask(__name__)
+application = Flask(__name__)
 local = threading.local()
 DOC = "x" * 1500
 
-def connection():
-    if not hasattr(local, "found"):
-        file = os.environ["BENCH_FILE"]
-        local.found = sqlite3.connect(file, timeout=30, isolation_level=None)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-            local.found.execute(f"PRAGMA {pragma}")
-    return local.found
+def connect():
+    if os.environ["BENCH_NAME"] == "mongodb_uri":
+        table = MongoClient(os.environ["BENCH_DATABASE"]).bare.get_collection(
+            "rows", write_concern=WriteConcern("majority", j=True)
+        )
+        return lambda name: table.insert_one({"_id": name, "doc": DOC})
+    found = sqlite3.connect(os.environ["BENCH_FILE"], timeout=30, isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+        found.execute(f"PRAGMA {pragma}")
 
-@app.post("/<int:writes>")
+    def insert(name):
+        found.execute("BEGIN IMMEDIATE")
+        found.execute("INSERT INTO rows VALUES (?, ?)", (name, DOC))
+        found.execute("COMMIT")
+
+    return insert
+
+@application.post("/<int:writes>")
 def write(writes):
-    found, name = connection(), uuid.uuid4().hex
+    if not hasattr(local, "insert"):
+        local.insert = connect()
+    name = uuid.uuid4().hex
     request.get_json()
     for number in range(writes):
-        found.execute("BEGIN IMMEDIATE")
-        found.execute("INSERT INTO rows VALUES (?, ?)", (f"{name}{number}", DOC))
-        found.execute("COMMIT")
+        local.insert(f"{name}{number}")
     return {"id": name}, 201
 """
 
@@ -108,10 +129,10 @@ def load(port: int, make) -> dict:
     """Ask for some seconds by some clients; return rate, latencies and errors."""
     ends, spans, errors = time.monotonic() + SECONDS, [], []
 
-    def client(number: int) -> None:
+    def client() -> None:
         connection = http.client.HTTPConnection(HOST, port, timeout=60)
         while time.monotonic() < ends:
-            path, body, headers = make(number)
+            path, body, headers = make()
             began = time.perf_counter()
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
@@ -121,7 +142,7 @@ def load(port: int, make) -> dict:
                 errors.append(answer.status)
         connection.close()
 
-    threads = [threading.Thread(target=client, args=(n,)) for n in range(CLIENTS)]
+    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -135,99 +156,132 @@ def load(port: int, make) -> dict:
     }
 
 
-def writes_of(sdk: EnrollSDK, run) -> int:
-    """Return how many write transactions one request makes."""
-    engine = sdk.storage._database.engine()
+class Writes(CommandListener):
+    """Counts the writes of this process, on both drivers."""
 
-    seen: list[str] = []
+    def __init__(self) -> None:
+        self.count = 0
+        pymongo.monitoring.register(self)
+        sqlalchemy_event.listen(Engine, "before_cursor_execute", self.executing)
 
-    def listener(*seen_of: object) -> None:
-        seen.append(str(seen_of[2]))
+    def executing(self, *seen: object) -> None:
+        """Count the transactions that write."""
+        self.count += seen[2] == "BEGIN IMMEDIATE"
 
-    sqlalchemy_event.listen(engine, "before_cursor_execute", listener)
-    run()
-    sqlalchemy_event.remove(engine, "before_cursor_execute", listener)
-    return sum(statement == "BEGIN IMMEDIATE" for statement in seen)
+    def started(self, event) -> None:
+        """Count the commands that write."""
+        self.count += event.command_name in {"insert", "update", "findAndModify"}
+
+    def succeeded(self, event) -> None:
+        """Nothing to do."""
+
+    def failed(self, event) -> None:
+        """Nothing to do."""
+
+    def of(self, run) -> int:
+        """Return how many writes one call makes."""
+        self.count = 0
+        run()
+        return self.count
+
+
+class Requests:
+    """What clients ask for, and what the same costs in writes."""
+
+    def __init__(self, sdk: EnrollSDK, payments: FakePayments) -> None:
+        self._sdk, self._payments = sdk, payments
+        self._code = sdk.coupons.create(100, COURSE, max_redemptions=1_000_000).code
+        self._made, self._lock = iter(range(10**9)), threading.Lock()
+
+    def _new(self) -> int:
+        with self._lock:
+            return next(self._made)
+
+    def checkout(self) -> Request:
+        """A grant in full, by another learner each time."""
+        email = f"learner{self._new()}@example.com"
+        fields = {"course_id": COURSE, "email": email, "coupon_code": self._code}
+        return "/checkout", json.dumps(fields).encode(), JSON
+
+    def webhook(self) -> Request:
+        """A signed event of a session that nobody knows."""
+        name = f"evt_{self._new()}"
+        event = PaymentEvent(
+            id=name,
+            type="checkout.session.completed",
+            created_at=self._payments.clock.now(),
+            livemode=self._payments.livemode,
+            fact=Fact.PAID,
+            session_id=f"cs_{name}",
+        )
+        body, headers = self._payments.signed(event)
+        return "/webhooks/fake", body, JSON | dict(headers)
+
+    def writes(self, counter: Writes) -> dict[str, int]:
+        """Return the writes of each kind of request."""
+        _, grant, _ = self.checkout()
+        _, body, headers = self.webhook()
+        return {
+            "checkout": counter.of(lambda: self._sdk.checkout(**json.loads(grant))),
+            "webhook": counter.of(lambda: self._sdk.handle_webhook(body, headers)),
+        }
+
+
+def compare_on(store: str, name: str, address: str, folder: Path, counter) -> None:
+    """Put both servers on one store; ask them in turns; print."""
+    lms, payments = FakeLMS(), FakePayments()
+    lms.add_course(COURSE, Money(4900, "usd"))
+    settings = Settings(
+        inline_s=0,
+        rate_limits="off",
+        payments="fake",
+        public_url="http://127.0.0.1:1",
+        **{name: address},
+    )
+    sdk = EnrollSDK(settings, payments=payments, lms=lms)
+    sdk.setup()
+    requests = Requests(sdk, payments)
+    writes = requests.writes(counter)
+    bare_file = folder / "bare.sqlite3"
+    connection = sqlite3.connect(bare_file)
+    connection.execute("CREATE TABLE rows (id TEXT PRIMARY KEY, doc TEXT)")
+    connection.close()
+    environ = {
+        "BENCH_NAME": name,
+        "BENCH_DATABASE": address,
+        "BENCH_FILE": str(bare_file),
+    }
+    ours = Server(folder, "served", SERVED, **environ)
+    bare = Server(folder, "bare", BARE, **environ)
+    time.sleep(4)
+    try:
+        for what in writes:
+            make = getattr(requests, what)
+            _compare(f"{what} on {store}", make, writes[what], ours, bare)
+    finally:
+        ours.stop()
+        bare.stop()
+        sdk.close()
 
 
 def main() -> None:
     """Run and print."""
-    lms, payments = FakeLMS(), FakePayments()
-    lms.add_course(COURSE, Money(4900, "usd"))
+    counter = Writes()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        database = f"sqlite:///{folder / 'enroll.sqlite3'}"
-        settings = Settings(
-            database_url=database,
-            inline_s=0,
-            rate_limits="off",
-            payments="fake",
-            public_url="http://127.0.0.1:1",
-        )
-        sdk = EnrollSDK(settings, payments=payments, lms=lms)
-        sdk.setup()
-        code = sdk.coupons.create(100, COURSE, max_redemptions=1_000_000).code
-        made = iter(range(10**9))
-        lock = threading.Lock()
-
-        def email() -> str:
-            with lock:
-                return f"learner{next(made)}@example.com"
-
-        def checkout(_: int) -> tuple[str, bytes, dict[str, str]]:
-            fields = {"course_id": COURSE, "email": email(), "coupon_code": code}
-            return "/checkout", json.dumps(fields).encode(), JSON
-
-        def webhook(_: int) -> tuple[str, bytes, dict[str, str]]:
-            with lock:
-                name = f"evt_{next(made)}"
-            event = PaymentEvent(
-                id=name,
-                type="checkout.session.completed",
-                created_at=payments.clock.now(),
-                livemode=payments.livemode,
-                fact=Fact.PAID,
-                session_id=f"cs_{name}",
-            )
-            body, headers = payments.signed(event)
-            return "/webhooks/fake", body, JSON | dict(headers)
-
-        def grant() -> None:
-            sdk.checkout(course_id=COURSE, email=email(), coupon_code=code)
-
-        def deliver() -> None:
-            _, body, headers = webhook(0)
-            sdk.handle_webhook(body, headers)
-
-        writes = {
-            "checkout": writes_of(sdk, grant),
-            "webhook": writes_of(sdk, deliver),
-        }
-        requests = {"checkout": checkout, "webhook": webhook}
-        connection = sqlite3.connect(folder / "bare.sqlite3")
-        connection.execute("CREATE TABLE rows (id TEXT PRIMARY KEY, doc TEXT)")
-        connection.close()
-        ours = Server(folder, "served", SERVED, BENCH_DATABASE=database)
-        bare = Server(folder, "bare", BARE, BENCH_FILE=str(folder / "bare.sqlite3"))
-        time.sleep(4)
-        try:
-            for what, make in requests.items():
-                _compare(what, make, writes[what], ours, bare)
-        finally:
-            ours.stop()
-            bare.stop()
-            sdk.close()
-
-
-JSON = {"Content-Type": "application/json"}
+        address = f"sqlite:///{folder / 'enroll.sqlite3'}"
+        compare_on("SQLite", "database_url", address, folder, counter)
+    with tempfile.TemporaryDirectory() as name, ReplicaSet(1) as replica_set:
+        address = replica_set.uri
+        compare_on("MongoDB", "mongodb_uri", address, Path(name), counter)
 
 
 def _compare(what: str, make, writes: int, ours: Server, bare: Server) -> None:
-    _, body, _ = make(0)
+    _, body, _ = make()
     rounds: dict[str, list[dict]] = {"ours": [], "bare": []}
     for _ in range(ROUNDS):
         rounds["ours"].append(load(ours.port, make))
-        rounds["bare"].append(load(bare.port, lambda _: (f"/{writes}", body, JSON)))
+        rounds["bare"].append(load(bare.port, lambda: (f"/{writes}", body, JSON)))
     told = {
         name: {
             key: round(statistics.median(r[key] for r in found), 1) for key in found[0]
@@ -235,7 +289,7 @@ def _compare(what: str, make, writes: int, ours: Server, bare: Server) -> None:
         for name, found in rounds.items()
     }
     ratio = told["ours"]["per_s"] / told["bare"]["per_s"]
-    line = {"what": what, "write_transactions": writes, "ratio": round(ratio, 2)}
+    line = {"what": what, "writes": writes, "ratio": round(ratio, 2)}
     print(json.dumps(line | told))
 
 
