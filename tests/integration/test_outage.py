@@ -107,7 +107,7 @@ def fill(sdk):
 @pytest.mark.parametrize("how", OUTAGES)
 def test_backlog_of_an_outage_is_enrolled_without_a_burst(stage, how):
     """
-    Scenario 26: down for six hours, two hosts, one learner whose call always hangs.
+    Scenario 27: down for six hours, two hosts, one learner whose call always hangs.
 
     All others are enrolled, none is dead, no second sees more than the rate; the
     outage itself costs a few calls a minute, however many jobs wait.

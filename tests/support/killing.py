@@ -94,14 +94,20 @@ def hostile_lms(seed: int) -> LMSSandbox:
 
 
 class Pack:
-    """Some worker processes; a context manager."""
+    """
+    Some worker processes over one store; a context manager.
 
-    def __init__(self, count: int, environ: dict[str, str], seed: int) -> None:
+    Only a worker that has left its sign of life in the store by the last tick is killed
+    or stopped: else a busy machine would start workers and never let one work.
+    """
+
+    def __init__(self, count: int, environ: dict[str, str], storage, seed: int) -> None:
         self._environ = os.environ | environ
-        self._count = count
+        self._count, self._storage = count, storage
         self._dice = random.Random(seed)
         self._processes: list[subprocess.Popen] = []
         self._stopped: dict[int, float] = {}
+        self._up: set[int] = set()
         self.did = Counter()
 
     def __enter__(self):
@@ -122,23 +128,40 @@ class Pack:
             stderr=subprocess.DEVNULL,
         )
 
-    def kill_one(self) -> None:
-        """SIGKILL a random worker that is not stopped, and start another."""
-        free = [n for n in range(self._count) if n not in self._stopped]
-        number = self._dice.choice(free)
+    def tick(self) -> None:
+        """Kill one, let one go on whose time is over or stop one, note who came up."""
+        self._kill_one()
+        self._stop_one()
+        signs = self._storage.workers.list(limit=50)
+        self._up |= {int(sign.name.split(":")[1]) for sign in signs}
+
+    def _working(self) -> list[int]:
+        """Return the places of the workers that are up and not stopped."""
+        return [
+            number
+            for number, process in enumerate(self._processes)
+            if process.pid in self._up and number not in self._stopped
+        ]
+
+    def _kill_one(self) -> None:
+        """SIGKILL a random worker that works, and start another."""
+        if not (working := self._working()):
+            self.did["none was up"] += 1
+            return
+        number = self._dice.choice(working)
         self._processes[number].kill()
         self._processes[number].wait(30)
         self._processes[number] = self._start()
         self.did["killed"] += 1
 
-    def stop_one(self) -> None:
+    def _stop_one(self) -> None:
         """SIGSTOP a worker past its lease, or let one go on whose time is over."""
         for number, until in list(self._stopped.items()):
             if time.monotonic() >= until:
                 self._processes[number].send_signal(signal.SIGCONT)
                 del self._stopped[number]
-        if not self._stopped:
-            number = self._dice.randrange(self._count)
+        if not self._stopped and (working := self._working()):
+            number = self._dice.choice(working)
             self._processes[number].send_signal(signal.SIGSTOP)
             self._stopped[number] = time.monotonic() + STOPPED_S
             self.did["stopped"] += 1
