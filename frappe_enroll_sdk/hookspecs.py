@@ -107,8 +107,10 @@ class HookSpecs:
         """
         Replace the retry schedule: seconds until the next try; below 0 = dead now.
 
-        Called: when a try has failed and counts; None = ask the next, then the
-        schedule. Errors: logged, and the schedule holds. First result wins.
+        Called: when a try has failed and counts, or never ended ("lease_lapsed": the
+        job was claimed again at once, so only whether it goes on is asked); None = ask
+        the next, then the schedule. A job may have more tries than the schedule has.
+        Errors: logged, and the schedule holds. First result wins.
         """
 
     @hookspec(firstresult=True)

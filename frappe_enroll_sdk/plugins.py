@@ -211,11 +211,15 @@ class Plugins:
         course: Course | None = self.manager.hook.get_course(course_id=course_id)
         return course
 
-    def decide_retry(self, job: Job, code: str) -> float | None:
-        """Ask the plugins when a failed job runs again; None = by the schedule."""
+    def decide_retry(self, job: Job, code: str, tries: int) -> float | None:
+        """
+        Ask the plugins when a job runs again after `tries` tries.
+
+        None = by the schedule.
+        """
         try:
             wait_s: float | None = self.manager.hook.decide_retry(
-                job=job, code=code, tries=job.tries
+                job=job, code=code, tries=tries
             )
         except Exception:
             logger.exception("decide_retry failed", extra={"job": job.key})

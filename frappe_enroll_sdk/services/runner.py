@@ -33,7 +33,7 @@ from ..models import (
     PaymentEvent,
     TryError,
 )
-from ..outcomes import Dead, Done, FactContext, JobContext, Outcome
+from ..outcomes import Dead, Done, FactContext, JobContext, Outcome, Retry
 from ..queue import EVENT_KIND, REQUEST_KIND
 from .claims import BudgetSpentError, Claim
 from .context import worker_name
@@ -163,7 +163,7 @@ class Runner:
 
     def _refuse(self, job: Job, *, admitted: bool) -> Verdict | None:
         """Return what keeps the job from running; None = go on."""
-        if exhausted(job.tries, self._context.retry_policy):
+        if self._is_exhausted(job):
             cause = "its last try never ended: the worker died or stalled"
             return Verdict(action="dead", code="tries_exhausted", cause=cause)
         if admitted or job.kind != SYNC_KIND:
@@ -177,6 +177,17 @@ class Runner:
         retry_at = answer.retry_at or now + timedelta(seconds=policy.closed_s)
         wait_s = max((retry_at - now).total_seconds(), 0.1)
         return Verdict(action="snooze", wait_s=wait_s, code="gate")
+
+    def _is_exhausted(self, job: Job) -> bool:
+        last = job.errors[-1] if job.errors else None
+        if last is not None and last.try_number == job.tries - 1:
+            if not job.recovered:
+                # Its end said retry, and maybe by a host's policy, not by ours.
+                return False
+            wait_s = self._context.plugins.decide_retry(job, last.code, last.try_number)
+            if wait_s is not None:
+                return wait_s < 0
+        return exhausted(job.tries, self._context.retry_policy)
 
     def probe(self, backend: str) -> bool:
         """Ping a backend and report to its gate; True = it works."""
@@ -210,7 +221,11 @@ class Runner:
         except Exception as error:  # noqa: BLE001  judged below
             return self._judge(claim.job, error)
         policy = self._context.retry_policy
-        return judge_outcome(outcome, tries=claim.job.tries, policy=policy)
+        verdict = judge_outcome(outcome, tries=claim.job.tries, policy=policy)
+        # A handler that names its time has decided.
+        if isinstance(outcome, Retry) and outcome.after_s is None:
+            return self._ask_host(claim.job, verdict)
+        return verdict
 
     def _handle(self, claim: Claim) -> Outcome:
         job = claim.job
@@ -275,7 +290,10 @@ class Runner:
         )
         if isinstance(error, RejectedError) or verdict.action == "snooze":
             return verdict
-        wait_s = self._context.plugins.decide_retry(job, verdict.code)
+        return self._ask_host(job, verdict)
+
+    def _ask_host(self, job: Job, verdict: Verdict) -> Verdict:
+        wait_s = self._context.plugins.decide_retry(job, verdict.code, job.tries)
         return by_host(verdict, wait_s)
 
     def _is_down(self, backend: str, error: Exception) -> bool:

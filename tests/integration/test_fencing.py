@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import pytest
+from support.stores import STORES
 
 from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import LMSUnavailableError
 from frappe_enroll_sdk.models import JobState, Status
 from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.outcomes import Retry
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments
@@ -67,14 +69,16 @@ class Stage:
         return job
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", *STORES])
 def stage(request, db_folder):
-    """Return a stage on each store that needs no server."""
+    """Return a stage on each store."""
 
     def open_storage(clock):
         if request.param == "memory":
             return MemoryStorage(clock)
-        return SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+        if request.param == "sql":
+            return SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+        return request.getfixturevalue("mongo_worlds")().storage
 
     stage = Stage(open_storage)
     yield stage
@@ -125,7 +129,7 @@ def test_worker_that_stalls_while_it_is_revoked_leaves_no_row(stage):
 
 
 def test_worker_that_stalls_writes_no_result(stage):
-    """Its end is refused: what the second has written stands."""
+    """Scenario 28: its end is refused: what the second has written stands."""
     stage.enroll()
     seen = []
 
@@ -167,6 +171,39 @@ def test_hook_replaces_the_retry_policy():
         stage.clock.advance(1)
     assert waits == [1.0, 1.0]
     assert stage.second.run_jobs().dead == 1
+
+
+class Stubborn:
+    """A policy with more tries than the schedule, for lost ones and answers, too."""
+
+    @hookimpl
+    def register_jobs(self, register):
+        """Bring a job that never works."""
+        register("vain", lambda _: Retry())
+
+    @hookimpl
+    def decide_retry(self, tries):
+        """Nine tries."""
+        return 5.0 if tries < 9 else -1.0
+
+
+def test_hook_allows_more_tries_than_the_schedule():
+    """Tries whose worker died and handlers that ask for a retry go by it as well."""
+    stage = Stage(MemoryStorage, plugins=[Stubborn()])
+    jobs, row_id = stage.second.storage.jobs, stage.enroll()
+    payload = {"enrollment_id": row_id, "fact": "enrolled"}
+    jobs.enqueue("vain-1", "vain", payload, stage.clock.now(), now=stage.clock.now())
+    for turn in range(8):
+        if turn in {3, 7}:
+            jobs.claim("dies", stage.clock.now(), 1, 1)
+        else:
+            stage.second.run_jobs()
+        assert jobs.find("vain-1").state is not JobState.DEAD
+        assert jobs.find("vain-1").tries == turn + 1
+        stage.clock.advance(5)
+    stage.second.run_jobs()
+    dead = jobs.find("vain-1")
+    assert (dead.state, dead.tries, dead.errors[-1].code) == ("dead", 9, "handler")
 
 
 def test_broken_hook_leaves_the_schedule():
