@@ -17,6 +17,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from .models import Course, Enrollment, Job
+    from .settings import Settings
 
 
 PROJECT = "frappe_enroll_sdk"
@@ -38,12 +39,15 @@ class HookSpecs:
         """
 
     @hookspec
-    def register_jobs(self, register: Callable[..., None]) -> None:
+    def register_jobs(
+        self, register: Callable[..., None], settings: Settings | None
+    ) -> None:
         """
         Bring job handlers: ``register(kind, handler, on=("enrolled",))``.
 
         Called: once, when the SDK is made. For each fact in `on` one job is owed; the
-        handler gets a `JobContext` and answers Done, Retry, Snooze or Dead.
+        handler gets a `JobContext` and answers Done, Retry, Snooze or Dead. `settings`
+        hold the plugin's own (``plugin_settings.load_part``).
         """
 
     @hookspec

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import attrs
 
-from .business import Grant, LedgerRow
+from .business import Affiliate, Grant, LedgerRow
 from .models import Enrollment, Job
 
 
@@ -73,8 +73,10 @@ class FactContext:
         job: The job; its key is stable over all tries, so use it as idempotency key.
         subject: The grant that was decided, or the ledger's row of a payout.
         fact: "grant_approved", "grant_rejected" or "commission_paid".
+        affiliate: Of a payout: who was paid.
     """
 
     job: Job
     subject: Grant | LedgerRow
     fact: str
+    affiliate: Affiliate | None = None

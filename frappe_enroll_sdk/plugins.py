@@ -107,6 +107,7 @@ class Plugins:
         extra: Iterable[object] = (),
         discover: bool = True,
         trace: bool = False,
+        settings: Settings | None = None,
     ) -> None:
         """
         Load plugins.
@@ -117,6 +118,7 @@ class Plugins:
             extra: Plugin objects that the host gives.
             discover: Whether to look for installed ones.
             trace: Whether to log each hook call.
+            settings: What plugins are given when they register jobs.
         """
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(HookSpecs)
@@ -124,6 +126,7 @@ class Plugins:
         self.infos: list[PluginInfo] = []
         self.observer_errors: Counter[str] = Counter()
         self._jobs: dict[str, JobRegistration] = {}
+        self._settings = settings
         self._allow, self._deny = tuple(allow), frozenset(deny)
         if trace:
             self.manager.add_hookcall_monitoring(_trace_before, _trace_after)
@@ -144,6 +147,7 @@ class Plugins:
             extra=extra,
             discover=discover,
             trace=settings.trace_plugins,
+            settings=settings,
         )
 
     @property
@@ -317,7 +321,8 @@ class Plugins:
         ):
             for impl in getattr(self.manager.hook, hook).get_hookimpls():
                 if impl.plugin is plugin:
-                    impl.function(register)
+                    given = {"register": register, "settings": self._settings}
+                    impl.function(*(given[name] for name in impl.argnames))
 
     def _note_missing(self) -> None:
         known = {info.name for info in self.infos}

@@ -280,6 +280,8 @@ class Settings(MoneySettings):
         default=False,
     )
     sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
+    #: Variables of plugins, by name; see ``plugin_settings.load_part``.
+    plugin_settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         problems = convert_all(self) + _contradictions(self)

@@ -16,6 +16,12 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _PREFIX = "FRAPPE_ENROLL_"
 #: Variables with our prefix that are read elsewhere.
 _NOT_OURS = {"FRAPPE_ENROLL_CONFIG"}
+#: Prefixes of variables that plugins read: of those that ship with the SDK, and one for
+#: anybody's. A name that no plugin declares is the plugin's to refuse.
+PLUGIN_PREFIXES = (
+    *("FRAPPE_ENROLL_MAIL_", "FRAPPE_ENROLL_ALERTS_"),
+    "FRAPPE_ENROLL_PLUGIN_",
+)
 
 
 @attrs.frozen(repr=False)
@@ -168,7 +174,8 @@ def gather(
     for source, given in (("argument", arguments), ("host", config), ("TOML", toml)):
         problems += _unknown(fields, source, given)
     problems += _unknown_variables(fields, environ)
-    values: dict[str, Any] = {}
+    values, trouble = _gather_plugins((toml, environ, config, arguments))
+    problems += trouble
     sources: dict[str, str] = {}
     for field in fields:
         for source, given in (
@@ -185,6 +192,32 @@ def gather(
     return values, sources, problems
 
 
+def _gather_plugins(
+    givens: tuple[Mapping[str, Any], ...],
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what is set for plugins (the last source wins), and the problems."""
+    found: dict[str, Any] = {}
+    problems = []
+    for given in givens:
+        for key in map(str, given):
+            name = key.removesuffix("_FILE")
+            if not key.startswith(PLUGIN_PREFIXES) or given[key] in (None, ""):
+                continue
+            if name == key:
+                found[name] = given[key]
+            elif given.get(name) in (None, ""):
+                found[name], trouble = _read_value(key, given[key])
+                problems += trouble
+    return {"plugin_settings": found} if found else {}, problems
+
+
+def _read_value(key: str, path: str) -> tuple[str | None, list[str]]:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip(), []
+    except (OSError, UnicodeDecodeError) as error:
+        return None, [f"{key}: can't be read ({type(error).__name__})"]
+
+
 def _look_up(
     field: Any, given: Mapping[str, Any], *, environ: bool
 ) -> tuple[Any, list[str]]:
@@ -194,10 +227,7 @@ def _look_up(
             return given[key], []
         path = given.get(f"{key}_FILE")
         if path:
-            try:
-                return Path(path).read_text(encoding="utf-8").strip(), []
-            except (OSError, UnicodeDecodeError) as error:
-                return None, [f"{key}_FILE: can't be read ({type(error).__name__})"]
+            return _read_value(f"{key}_FILE", path)
     return None, []
 
 
@@ -211,6 +241,7 @@ def _unknown(fields: list[Any], source: str, given: Mapping[str, Any]) -> list[s
         if key not in known
         and (source != "host" or str(key).startswith(_PREFIX))
         and key not in _NOT_OURS
+        and not str(key).startswith(PLUGIN_PREFIXES)
     ]
 
 

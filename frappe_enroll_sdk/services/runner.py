@@ -52,7 +52,7 @@ from .judge import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..business import Grant, LedgerRow
+    from ..business import Affiliate, Grant, LedgerRow
     from ..interfaces import JobStore
     from .context import Context
     from .event_effects import EventHandler
@@ -260,11 +260,13 @@ class Runner:
         payload, store = job.payload or {}, self._context.storage
         fact = str(payload.get("fact"))
         subject: Grant | LedgerRow | None = None
+        affiliate: Affiliate | None = None
         if "grant_id" in payload:
             subject = store.grants.find(str(payload["grant_id"]))
         elif "payout_id" in payload:
             names = str(payload["affiliate"]), str(payload["payout_id"])
             subject = next(iter(store.affiliates.rows_of(*names)), None)
+            affiliate = store.affiliates.find(names[0])
         else:
             row = store.enrollments.find(str(payload.get("enrollment_id")))
             if row is None:
@@ -272,7 +274,7 @@ class Runner:
             return JobContext(job=job, enrollment=row, fact=fact)
         if subject is None:
             return None
-        return FactContext(job=job, subject=subject, fact=fact)
+        return FactContext(job=job, subject=subject, fact=fact, affiliate=affiliate)
 
     def _judge(self, job: Job, error: Exception) -> Verdict:
         if not isinstance(error, EnrollError):

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from frappe_enroll_cli.main import cli
+from frappe_enroll_mail.settings import MailSettings
 from frappe_enroll_sdk import errors, states
 from frappe_enroll_sdk.hookspecs import OBSERVERS, HookSpecs
 from frappe_enroll_sdk.metrics import MEASURES
@@ -87,13 +88,19 @@ def setting_row(field):
     return (variables, f"`{field.name}`", default, field.metadata["help"])
 
 
+def settings_fields():
+    """Return the fields of our settings, and of those of the plugins that ship."""
+    return [
+        field
+        for cls in (Settings, MailSettings)
+        for field in attrs.fields(cls)
+        if "env" in field.metadata
+    ]
+
+
 def test_settings_are_documented():
     """Each setting has a row with its variables, field, default and meaning."""
-    wanted = {
-        setting_row(field)
-        for field in attrs.fields(Settings)
-        if "env" in field.metadata
-    }
+    wanted = {setting_row(field) for field in settings_fields()}
     found = [
         row
         for rows in tables(page("settings.md"))
@@ -106,12 +113,9 @@ def test_settings_are_documented():
 
 def test_docs_name_only_variables_that_exist():
     """No page tells of a variable that nothing reads."""
-    known = {
-        name
-        for field in attrs.fields(Settings)
-        if "env" in field.metadata
-        for name in field.metadata["env"]
-    } | OTHER_VARIABLES
+    known = {n for f in settings_fields() for n in f.metadata["env"]} | OTHER_VARIABLES
+    known |= {f"{field}_FILE" for field in known}
+    # What ends with an underscore is a prefix.
     pattern = r"\b(?:FRAPPE|STRIPE|MONGODB|DATABASE|CRON|ENROLL)_[A-Z_]*[A-Z]\b"
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         named = set(re.findall(pattern, path.read_text(encoding="utf-8")))

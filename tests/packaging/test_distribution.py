@@ -21,6 +21,7 @@ PACKAGES = {
     "frappe_enroll_sql",
     "frappe_enroll_stripe",
     "frappe_enroll_lms",
+    "frappe_enroll_mail",
     "frappe_enroll_wsgi",
     "frappe_enroll_metrics",
     "frappe_enroll_flask",
@@ -51,7 +52,7 @@ def test_entry_points_lead_to_what_they_name():
         for group in ("frappe_enroll_sdk", "console_scripts", "pytest11")
     }
     assert by_group == {
-        "frappe_enroll_sdk": {"mongo", "sql", "stripe", "lms"},
+        "frappe_enroll_sdk": {"mongo", "sql", "stripe", "lms", "mail"},
         "console_scripts": {"frappe-enroll"},
         "pytest11": {"frappe_enroll"},
     }
@@ -64,8 +65,8 @@ def test_metadata_names_licence_pythons_and_extras():
     told = metadata.metadata(NAME)
     assert told["License-Expression"] == "MIT"
     assert told["Requires-Python"] == ">=3.11"
-    extras = {"mongo", "sql", "stripe", "lms", "wsgi", "flask", "cli", "metrics", "all"}
-    assert set(told.get_all("Provides-Extra")) == extras
+    extras = {"mongo", "sql", "stripe", "lms", "wsgi", "flask", "cli", "metrics"}
+    assert set(told.get_all("Provides-Extra")) == extras | {"mail", "all"}
 
 
 def test_core_has_three_dependencies():

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Mails about what has happened, one per fact."""

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""
+Who is told what of a fact: pure.
+
+Each function gets the job's context and answers with a letter, or None where the fact
+is nobody's news (an enrollment that has failed without a payment, say).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from email.headerregistry import Address
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+from frappe_enroll_sdk.business import Grant, LedgerRow
+from frappe_enroll_sdk.models import Enrollment
+from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.outcomes import FactContext, JobContext
+
+from .addresses import to_address
+from .messages import Letter
+
+
+@attrs.frozen(kw_only=True)
+class Desk:
+    """
+    What letters need beside their fact.
+
+    Attributes:
+        operators: Who looks after things.
+        course_url: Link to a course, with ``{course_id}`` in it, or "".
+        lms_url: The LMS, whose own page of a course is linked otherwise, or "".
+    """
+
+    operators: tuple[Address, ...] = ()
+    course_url: str = ""
+    lms_url: str = ""
+
+    def link(self, course_id: str) -> str:
+        """Return the link to a course, or ""."""
+        name = quote(course_id, safe="")
+        if self.course_url:
+            return self.course_url.replace("{course_id}", name)
+        base = self.lms_url.rstrip("/")
+        return f"{base}/lms/courses/{name}" if base else ""
+
+
+def enrolled(context: JobContext, desk: Desk) -> Letter:
+    """The learner: the LMS has you."""
+    row = context.enrollment
+    return _to_learner(
+        context, "enrolled", desk, paid=str(row.paid) if row.paid else ""
+    )
+
+
+def payment_failed(context: JobContext, desk: Desk) -> Letter | None:
+    """The learner: a payment that was on its way has failed."""
+    row = context.enrollment
+    if row.reason != "payment_failed":
+        return None
+    return _to_learner(context, "payment_failed", desk, amount=str(row.amount))
+
+
+def payment_held(context: JobContext, desk: Desk) -> Letter | None:
+    """The learner: a payment of yours is looked at, don't pay again."""
+    if context.enrollment.held_for is None:
+        return None
+    return _to_learner(context, "payment_held", desk)
+
+
+def _to_learner(
+    context: JobContext, template: str, desk: Desk, **values: Any
+) -> Letter:
+    row: Enrollment = context.enrollment
+    return Letter(
+        template=template,
+        to=(to_address(row.email, row.full_name),),
+        values={
+            "name": row.full_name or "",
+            "course": row.course_title or row.course_id,
+            "course_url": desk.link(row.course_id),
+            "enrollment_id": row.id,
+            "enrollment": row,
+            **values,
+        },
+        key=context.job.key,
+        at=context.job.created_at,
+    )
+
+
+def grant_approved(context: FactContext, desk: Desk) -> Letter:
+    """The learner: here is your code."""
+    grant = _grant(context)
+    return _of_grant(
+        context,
+        "grant_approved",
+        desk,
+        code=grant.code or "",
+        percent=_percent(grant.percent_off),
+        until=_day(grant.expires_at),
+    )
+
+
+def grant_rejected(context: FactContext, desk: Desk) -> Letter:
+    """The learner: not this time, and why."""
+    return _of_grant(context, "grant_rejected", desk, reason=_grant(context).reason)
+
+
+def _grant(context: FactContext) -> Grant:
+    if not isinstance(context.subject, Grant):
+        raise TypeError("not a grant")
+    return context.subject
+
+
+def _of_grant(context: FactContext, template: str, desk: Desk, **values: Any) -> Letter:
+    grant = _grant(context)
+    return Letter(
+        template=template,
+        to=(to_address(grant.email, grant.full_name),),
+        values={
+            "name": grant.full_name or "",
+            "course": grant.course_id,
+            "course_url": desk.link(grant.course_id),
+            "grant": grant,
+            **values,
+        },
+        key=context.job.key,
+        at=context.job.created_at,
+    )
+
+
+def payout(context: FactContext, desk: Desk) -> Letter:  # noqa: ARG001  as the others
+    """The affiliate: this much was paid out."""
+    row, affiliate = context.subject, context.affiliate
+    if not isinstance(row, LedgerRow) or affiliate is None:
+        raise TypeError("not a payout")
+    after = row.totals_in(row.currency)
+    return Letter(
+        template="payout",
+        to=(to_address(affiliate.email, affiliate.full_name),),
+        values={
+            "name": affiliate.full_name or "",
+            "affiliate": affiliate.code,
+            "amount": str(Money(row.paid_minor, row.currency)),
+            "available": str(Money(after.available_minor, row.currency)),
+            "held": str(Money(after.held_minor, row.currency)),
+            "reason": row.reason,
+            "row": row,
+        },
+        key=context.job.key,
+        at=context.job.created_at,
+    )
+
+
+def _percent(percent: Decimal | None) -> str:
+    """Return 100 of 100, and 12.5 of 12.50."""
+    return f"{percent.normalize():f}" if percent is not None else ""
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment is not None else ""

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""
+One mail to one SMTP server, and what its answer means.
+
+| Answer | Outcome |
+|---|---|
+| 2xx to the end of the data, whatever comes after | sent |
+| 4xx, no connection, no answer in time | retry |
+| 5xx about this mail | dead |
+| 530, 534, 535, 538, no TLS, a wrong certificate | configuration: it waits |
+
+Where the connection breaks after the data and before the answer, nobody knows whether
+the server has the mail: it is sent again, with the same Message-ID.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import smtplib
+import ssl
+from collections.abc import Iterator
+from email.message import EmailMessage
+from typing import TYPE_CHECKING
+
+from frappe_enroll_sdk.errors import ConfigurationError
+from frappe_enroll_sdk.outcomes import Dead, Done, Outcome, Retry
+
+from .addresses import without_addresses
+from .settings import PREFIX
+
+
+if TYPE_CHECKING:
+    from .settings import MailSettings
+
+logger = logging.getLogger(__name__)
+
+#: RFC 4954 and its kin: the server wants another login, or another encryption.
+_LOGIN_CODES = frozenset({530, 534, 535, 538})
+_PERMANENT = 500
+
+
+def send(message: EmailMessage, settings: MailSettings) -> Outcome:
+    """
+    Send a mail.
+
+    Returns:
+        Done once the server has taken it for at least one recipient, Retry, or Dead
+        with a cause in words that quotes no address.
+
+    Raises:
+        ConfigurationError: The server and the settings don't fit: all mails wait.
+    """
+    try:
+        with _connected(settings) as server:
+            refused = server.send_message(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        return _of_codes(list(error.recipients.values()))
+    except smtplib.SMTPResponseException as error:
+        return _of_code(error.smtp_code, error.smtp_error)
+    except smtplib.SMTPNotSupportedError as error:
+        raise ConfigurationError(
+            f"the mail server lacks what is needed: {error}", field=f"{PREFIX}SECURITY"
+        ) from error
+    except ssl.SSLCertVerificationError as error:
+        raise ConfigurationError(
+            f"the mail server's certificate: {error.verify_message}",
+            field=f"{PREFIX}CA_FILE",
+        ) from error
+    except (smtplib.SMTPException, OSError) as error:
+        return Retry(cause=f"the mail server can't be reached: {_named(error)}")
+    if refused:
+        # Who took it has it: sent again they would have it twice.
+        logger.warning("mail refused for some", extra={"refused": len(refused)})
+        return Done("sent_to_some")
+    return Done("sent")
+
+
+@contextlib.contextmanager
+def _connected(settings: MailSettings) -> Iterator[smtplib.SMTP]:
+    server = _connect(settings)
+    try:
+        if settings.security == "starttls":
+            server.starttls(context=_tls(settings))
+        if settings.user:
+            server.login(settings.user, settings.password.value)
+        yield server
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            # It has the mail: what it says to our good-bye changes nothing.
+            server.quit()
+    finally:
+        server.close()
+
+
+def _connect(settings: MailSettings) -> smtplib.SMTP:
+    place = (settings.host, settings.real_port)
+    if settings.security == "tls":
+        return smtplib.SMTP_SSL(
+            *place, timeout=settings.timeout_s, context=_tls(settings)
+        )
+    return smtplib.SMTP(*place, timeout=settings.timeout_s)
+
+
+def _tls(settings: MailSettings) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=settings.ca_file or None)
+
+
+def _of_codes(answers: list[tuple[int, bytes]]) -> Outcome:
+    """Nobody was accepted: where one may be later, it is tried again."""
+    code, words = min(answers)
+    return _of_code(code, words)
+
+
+def _of_code(code: int, words: bytes | str) -> Outcome:
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    cause = f"the mail server said {code} {without_addresses(text)}"[:300]
+    if code in _LOGIN_CODES:
+        raise ConfigurationError(cause, field=f"{PREFIX}USER")
+    return Dead(cause) if code >= _PERMANENT else Retry(cause=cause)
+
+
+def _named(error: Exception) -> str:
+    # The text of an OSError may hold names of hosts, never one of a learner.
+    return f"{type(error).__name__}: {without_addresses(str(error))}"[:200]
