@@ -9,8 +9,10 @@ holds one course for sale. SIGTERM and SIGINT end them.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
+import sys
 from collections.abc import Sequence
 
 from . import LMSSandbox, StripeSandbox
@@ -21,7 +23,7 @@ COURSE = "python-101"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0 = stopped on request."""
+    """Serve until SIGTERM or SIGINT; 0 = stopped on request, 1 = a port is taken."""
     options = _parser().parse_args(arguments)
     stop = {signal.SIGTERM, signal.SIGINT}
     # Blocked before any thread starts, so that none of them takes the signal.
@@ -31,7 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lms.site.add_course(COURSE, 49.0, "USD", title="Python 101")
     for url in options.webhook:
         stripe.webhooks.add_endpoint(url, WEBHOOK_SECRET)
-    with stripe, lms:
+    with contextlib.ExitStack() as servers:
+        try:
+            servers.enter_context(stripe)
+            servers.enter_context(lms)
+        except OSError as error:
+            print(f"a port can't be had: {error.strerror}", file=sys.stderr)  # noqa: T201  its output
+            return 1
         print(json.dumps(_told(stripe, lms)), flush=True)  # noqa: T201  its output
         signal.sigwait(stop)
     return 0

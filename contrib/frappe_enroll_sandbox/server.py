@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
@@ -14,6 +15,8 @@ from werkzeug.wrappers import Request, Response
 
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+_LETS_GO_S = 1.0
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -41,6 +44,7 @@ class LoopbackServer:
         self._handle = handle
         self._port = port
         self._server: BaseWSGIServer | None = None
+        self._held: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -50,16 +54,20 @@ class LoopbackServer:
 
     def start(self) -> Self:
         """Listen; the port stays the same over `stop` and `start`."""
-        server = make_server(
-            "127.0.0.1",
-            self._port,
-            self._app,
-            threaded=True,
-            request_handler=QuietHandler,
-        )
+        held, self._held = self._held or _bound(self._port), None
+        held.listen(128)
+        with held:  # the server takes a copy
+            server = make_server(
+                "127.0.0.1",
+                self._port,
+                self._app,
+                threaded=True,
+                request_handler=QuietHandler,
+                fd=held.fileno(),
+            )
         server.daemon_threads = True  # type: ignore[attr-defined]  # of ThreadingMixIn
         server.block_on_close = False  # type: ignore[attr-defined]  # the same
-        self._server, self._port = server, server.server_port
+        self._server, self._port = server, server.port
         self._thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -67,17 +75,32 @@ class LoopbackServer:
         return self
 
     def stop(self) -> None:
-        """Close the listening socket: connections are refused from now on."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        """
+        Go down for a while: connections are refused until `start`.
+
+        The port is held, or another program's server might answer in our place.
+        """
+        self._refuse()
+        self._held = _bound(self._port)
+
+    def close(self) -> None:
+        """End for good and give the port back; again = nothing happens."""
+        self._refuse()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.close()
+
+    def _refuse(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
 
     def _app(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
@@ -91,3 +114,26 @@ class LoopbackServer:
         # One request per connection: "down" must reach kept-alive clients too.
         response.headers["Connection"] = "close"
         return response(environ, start_response)
+
+
+def _bound(port: int) -> socket.socket:
+    """
+    Return a socket that has the port and does not listen yet.
+
+    Raises:
+        OSError: The port is another's, for `_LETS_GO_S` at the least: Linux lets go of
+            a port some milliseconds after its socket was closed.
+    """
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    ends = time.monotonic() + _LETS_GO_S
+    while True:
+        try:
+            bound.bind(("127.0.0.1", port))
+        except OSError:
+            if time.monotonic() < ends:
+                time.sleep(0.001)
+                continue
+            bound.close()
+            raise
+        return bound

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.size import with_the_first_python
 
 from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.models import JobState
@@ -115,6 +116,7 @@ def test_unit_names_credentials_that_are_settings(unit):
     assert unit["Service"]["Type"] == "exec"
 
 
+@with_the_first_python
 def test_unit_command_runs_until_sigterm(unit, service):
     """`ExecStartPre` sets up, `ExecStart` works and exits 0 when it is told to stop."""
     storage, environ = service
@@ -137,6 +139,7 @@ def test_unit_command_runs_until_sigterm(unit, service):
     assert (process.returncode, out) == (0, ""), err
 
 
+@with_the_first_python
 def test_cron_line_does_a_pass(service, tmp_path):
     """Five fields, a user, and a command that a plain shell runs."""
     storage, environ = service

@@ -12,8 +12,10 @@ import urllib.request
 
 import click
 import pytest
+from support.size import with_the_first_python
 
 
+@with_the_first_python
 def test_demo_checks_every_scenario():
     """`frappe-enroll demo --once --json`: exit 0, and each expectation was observed."""
     done = subprocess.run(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.realworld import RealWorld
-from support.size import step_of, times
+from support.size import step_of, times, with_the_first_python
 from support.world import COURSE, World
 
 
@@ -73,6 +73,7 @@ def test_reinstated_enrollment_is_a_fact_of_its_own(crm):
     assert contacts(crm) == [(answer.enrollment_id, 1)] * 2
 
 
+@with_the_first_python
 def test_one_contact_per_fact_under_sigkill_of_the_worker(crm, db_folder):
     """The worker is killed at each call around the job: one contact, never none."""
     enrolled = _enrolled(db_folder, "count")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import multiprocessing
 
 import pytest
-from support.size import times
+from support.size import times, with_the_first_python
 from support.stores import STORES, shared_store
 from unit.rows import make_row
 
@@ -111,6 +111,7 @@ def names(request, tmp_path_factory):
         yield names
 
 
+@with_the_first_python
 @pytest.mark.parametrize("second", ["approve", "reject"])
 def test_two_admins_have_one_outcome(names, second):
     """Two approvals, or an approval and a rejection: one is written, one coupon."""
@@ -130,6 +131,7 @@ def test_two_admins_have_one_outcome(names, second):
             assert codes == ([grant.code] if grant.code else [])
 
 
+@with_the_first_python
 def test_payouts_and_a_refund_have_one_outcome_each(names):
     """Two payouts race a refund: paid once, taken back once, the chain adds up."""
     with make_sdk(names) as sdk:

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask, request, url_for
 from flask_wtf import CSRFProtect
 from support.site import EMAIL
+from support.size import with_the_first_python
 from support.world import COURSE, World
 
 from frappe_enroll_flask import (
@@ -245,6 +246,7 @@ def test_commands_work_on_the_sdk_of_the_application(app, world):
     assert world.rows()[0].status == "enrolled"
 
 
+@with_the_first_python
 def test_flask_command_has_the_group(tmp_path):
     """In a process of its own, as an operator types it."""
     (tmp_path / "shop.py").write_text(

@@ -37,6 +37,7 @@ def test_single_use_code_asked_for_by_processes(world):
     world.check()
 
 
+@with_the_first_python
 def test_same_event_in_several_processes(world):
     """Scenario 9: one event at several processes at once → one effect."""
     answer = world.sdk.checkout(course_id="python-101", email="ada@example.com")
@@ -51,6 +52,7 @@ def test_same_event_in_several_processes(world):
     assert facts.count("paid") == 1
 
 
+@with_the_first_python
 def test_killed_after_the_hold(world):
     """Scenario 3: kill -9 after the hold, before the create → the code is usable."""
     code = world.sdk.coupons.create(50, "python-101").code
@@ -65,6 +67,7 @@ def test_killed_after_the_hold(world):
     assert again.status == "awaiting_payment"
 
 
+@with_the_first_python
 def test_killed_after_the_create(world):
     """Scenario 4: kill -9 before the session id is saved → the same session."""
     code = world.sdk.coupons.create(50, "python-101").code
@@ -110,6 +113,7 @@ def test_killed_at_each_call_of_a_webhook(when, redelivered, db_folder, tmp_path
             assert row.status is Status.ENROLLED, (calls[number - 1], row.history)
 
 
+@with_the_first_python
 def test_killed_while_the_lms_writes(world):
     """Scenario 26: the row is written, the answer and the process are lost."""
     answer = world.sdk.checkout(course_id="python-101", email="ada@example.com")
@@ -122,6 +126,7 @@ def test_killed_while_the_lms_writes(world):
     assert len(posts) == 1
 
 
+@with_the_first_python
 def test_closed_stripe_leaves_nothing_half_done(world):
     """A provider that can't be reached: a typed answer, the coupon free again."""
     code = world.sdk.coupons.create(50, "python-101").code
@@ -135,6 +140,7 @@ def test_closed_stripe_leaves_nothing_half_done(world):
     assert out["outcomes"] == ["awaiting_payment"]
 
 
+@with_the_first_python
 def test_closed_lms_at_the_first_checkout(world):
     """An LMS that can't be reached, and no price known: a typed answer, no row."""
     world.lms.stop()

@@ -13,6 +13,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from support.size import with_the_first_python
 
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "lms_backend"
@@ -89,6 +90,7 @@ def test_enrollment_reaches_the_foreign_platform(python, tmp_path):
     assert out.split() == ["enrolled", "enroll_file_lms", "1"]
 
 
+@with_the_first_python
 def test_conformance_suite_is_green(python):
     """The example's own tests: the public suite, over its one fixture."""
     out = _out(

@@ -89,9 +89,9 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self.stop_worker()
-        self.stripe.__exit__()
-        self.lms.__exit__()
-        self.web.stop()
+        self.stripe.close()
+        self.lms.close()
+        self.web.close()
         self.sdk.close()
 
     def start_worker(self) -> None:
