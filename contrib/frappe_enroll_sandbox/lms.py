@@ -164,8 +164,12 @@ class LMSSandbox(LoopbackServer):
         if path.startswith("/api/method/"):
             raise FrappeRefusal(417, "ValidationError", "Failed to get method")
         found = re.fullmatch(r"/api/resource/([^/]+)(?:/(.+))?", path)
-        if not found or found[1] not in self.site.tables:
+        if not found:
             return _page(404, "Not Found")
+        if found[1] not in self.site.tables:
+            if request.method == "GET":
+                raise FrappeRefusal(404, "DoesNotExistError", "")
+            raise FrappeRefusal(500, "ImportError", f"No module for {found[1]}")
         return self._resource(request, found[1], found[2])
 
     def _resource(self, request: Request, doctype: str, name: str | None) -> Response:
@@ -236,8 +240,10 @@ def _fields(request: Request) -> Json:
         fields = json.loads(raw)
     except ValueError as error:
         raise FrappeRefusal(500, "JSONDecodeError", "Expecting value") from error
-    if not isinstance(fields, dict):
+    if isinstance(fields, list):
         raise FrappeRefusal(500, "TypeError", "not an object")
+    if not isinstance(fields, dict):
+        raise FrappeRefusal(417, "ValidationError", "not an object")
     return fields
 
 

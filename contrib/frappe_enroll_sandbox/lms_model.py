@@ -25,6 +25,8 @@ INSERTING = SEEING | {"Batch Evaluator", "LMS Student"}
 PRIVILEGED = frozenset({"Moderator", "Course Creator", "Batch Evaluator"})
 #: Roles that may create users and record payments.
 MANAGING = frozenset({"Moderator", "System Manager"})
+_MEMBER_TYPES = frozenset({"Student", "Mentor", "Staff"})
+_LONGEST = 140
 
 
 class LMSSite:
@@ -177,6 +179,7 @@ class LMSSite:
             raise FrappeRefusal(417, "MandatoryError", "member")
         if not course:
             raise FrappeRefusal(500, "AttributeError", "NoneType has no attribute")
+        _check_values(fields)
         with self.lock:
             found = self.tables[COURSE].get(str(course).lower())
             if found is None:
@@ -245,6 +248,13 @@ class LMSSite:
         field, _, direction = (order_by or "name asc").partition(" ")
         rows.sort(key=lambda row: str(row.get(field)), reverse=direction == "desc")
         return rows
+
+
+def _check_values(fields: Json) -> None:
+    if (fields.get("member_type") or "Student") not in _MEMBER_TYPES:
+        raise FrappeRefusal(417, "ValidationError", "Member Type cannot be that")
+    if any(len(str(fields[name])) > _LONGEST for name in ("member", "course")):
+        raise FrappeRefusal(417, "CharacterLengthExceededError", "too long")
 
 
 def _key(doctype: str, name: str) -> str:

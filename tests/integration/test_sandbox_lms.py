@@ -9,7 +9,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.lms_side import ADA, COURSE, INSERT, PATIENCE_S, TIMEOUT_S, new_lms, rows
+from support.lms_side import (
+    ADA,
+    COURSE,
+    INSERT,
+    PATIENCE_S,
+    TIMEOUT_S,
+    new_lms,
+    rows,
+    wait_for,
+)
 
 from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_sandbox import LMSSandbox
@@ -79,7 +88,7 @@ class TestFaults:
         # The server would hang for a minute.
         assert time.monotonic() - began < PATIENCE_S
         assert getattr(caught.value, "unclear", None) is unclear
-        assert len(rows(sandbox)) == written
+        wait_for(lambda: len(rows(sandbox)) == written)
         sandbox.heal()
         assert len(new_lms(sandbox).find_enrollments(ADA, COURSE)) == written
         lms.close()
