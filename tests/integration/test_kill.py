@@ -26,7 +26,7 @@ from frappe_enroll_sdk.models import JobState, Status
 
 
 #: Owed enrollments, and seconds that they may take.
-COUNT, PATIENCE_S = times(40, 5000), 2400 if FULL else 150
+COUNT, PATIENCE_S = times(40, 5000), 6000 if FULL else 150
 WORKERS = times(3, 4)
 
 

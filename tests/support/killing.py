@@ -6,8 +6,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -22,15 +20,11 @@ from frappe_enroll_sdk.models import (
 )
 from frappe_enroll_sdk.money import Money
 
-from .mongod import DIE_WITH_PARENT
+from .nursery import Nursery
 
 
 COURSE = "python-101"
-#: Dies with the test, whatever becomes of that.
-WORKER = [
-    *(sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT),
-    *(sys.executable, "-m", "frappe_enroll_cli", "worker"),
-]
+WORKER = ("worker", "--concurrency", "4", "--poll", "0.2")
 #: A worker stays stopped for longer than any lease: twice the LMS's time-out, or this.
 LEASE_S, LMS_TIMEOUT_S, VERIFY_AFTER_S = 1.5, 0.8, 3.0
 STOPPED_S = 3.0
@@ -102,31 +96,25 @@ class Pack:
     """
 
     def __init__(self, count: int, environ: dict[str, str], storage, seed: int) -> None:
-        self._environ = os.environ | environ
+        self._nursery = Nursery(environ)
         self._count, self._storage = count, storage
         self._dice = random.Random(seed)
-        self._processes: list[subprocess.Popen] = []
+        self._workers: list[int] = []
         self._stopped: dict[int, float] = {}
         self._up: set[int] = set()
         self.did = Counter()
 
     def __enter__(self):
-        self._processes = [self._start() for _ in range(self._count)]
+        self._nursery.__enter__()
+        self._workers = [self._start() for _ in range(self._count)]
         return self
 
     def __exit__(self, *_):
-        for process in self._processes:
-            process.kill()
-            process.wait(30)
+        self._nursery.__exit__()
 
-    def _start(self) -> subprocess.Popen:
+    def _start(self) -> int:
         self.did["started"] += 1
-        return subprocess.Popen(
-            [*WORKER, "--concurrency", "4", "--poll", "0.2"],
-            env=self._environ,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        return self._nursery.fork(*WORKER)
 
     def tick(self) -> None:
         """Kill one, let one go on whose time is over or stop one, note who came up."""
@@ -139,8 +127,8 @@ class Pack:
         """Return the places of the workers that are up and not stopped."""
         return [
             number
-            for number, process in enumerate(self._processes)
-            if process.pid in self._up and number not in self._stopped
+            for number, pid in enumerate(self._workers)
+            if pid in self._up and number not in self._stopped
         ]
 
     def _kill_one(self) -> None:
@@ -149,27 +137,26 @@ class Pack:
             self.did["none was up"] += 1
             return
         number = self._dice.choice(working)
-        self._processes[number].kill()
-        self._processes[number].wait(30)
-        self._processes[number] = self._start()
+        self._nursery.kill(self._workers[number])
+        self._workers[number] = self._start()
         self.did["killed"] += 1
 
     def _stop_one(self) -> None:
         """SIGSTOP a worker past its lease, or let one go on whose time is over."""
         for number, until in list(self._stopped.items()):
             if time.monotonic() >= until:
-                self._processes[number].send_signal(signal.SIGCONT)
+                os.kill(self._workers[number], signal.SIGCONT)
                 del self._stopped[number]
         if not self._stopped and (working := self._working()):
             number = self._dice.choice(working)
-            self._processes[number].send_signal(signal.SIGSTOP)
+            os.kill(self._workers[number], signal.SIGSTOP)
             self._stopped[number] = time.monotonic() + STOPPED_S
             self.did["stopped"] += 1
 
     def resume(self) -> None:
         """Let all go on."""
         for number in self._stopped:
-            self._processes[number].send_signal(signal.SIGCONT)
+            os.kill(self._workers[number], signal.SIGCONT)
         self._stopped.clear()
 
 
