@@ -13,7 +13,8 @@ from frappe_enroll_sdk import errors
 
 from . import errors as http_errors
 from .routes import Access, Area, Route
-from .schemas import NAME, SCHEMAS, Schema, ref
+from .schema_parts import NAME, Schema, ref
+from .schemas import SCHEMAS
 
 
 #: Problems that every route may answer.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from .dashboard import routes as dashboard
-from .handlers import admin, admin_changes, learner, machine
+from .handlers import admin, admin_changes, admin_quarantine, learner, machine
 from .routes import resources_of
 
 
@@ -12,6 +12,7 @@ ROUTES = (
     *learner.ROUTES,
     *machine.ROUTES,
     *admin.ROUTES,
+    *admin_quarantine.ROUTES,
     *admin_changes.ROUTES,
     *dashboard.ROUTES,
 )

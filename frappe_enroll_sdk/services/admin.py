@@ -51,7 +51,7 @@ class Admin(JobOrders):
     def stats(self) -> Stats:
         """Return capped numbers and what they mean; never a scan."""
         self._presence.look()
-        return take_stats(self._context, self._presence)
+        return take_stats(self._context, self._presence, self._quarantine)
 
     def maintain(self, *tasks: str) -> dict[str, int]:
         """

@@ -8,10 +8,11 @@ signed event about the stored session is a payment fact by itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EnrollmentNotFoundError
+from ..errors import EnrollmentNotFoundError, TransitionError
 from ..models import AuditEntry, Enrollment, Fact, Override, PaymentEvent
 from ..outcomes import Done, Outcome
 from ..states import ENTITLED
@@ -22,6 +23,8 @@ from .facts import Attached, Order, Wish
 if TYPE_CHECKING:
     from .context import Context
     from .settle import Settle
+
+logger = logging.getLogger(__name__)
 
 #: History facts that a payment event brings.
 _BROUGHT = frozenset({"paid", "paid_mismatch", "paid_late"})
@@ -70,6 +73,9 @@ class EventHandler:
             ours = event.session is not None and event.session.ours
             return self._odd(event, "unknown_enrollment") if ours else Done("ignored")
         if event.session_id is not None and row.session_id != event.session_id:
+            if event.payment_id is not None and event.payment_id == row.payment_id:
+                # An operator has accepted it, by this event or another copy of it.
+                return Done("duplicate")
             return self._odd(event, "foreign_session")
         if event.fact is Fact.FLAGGED:
             self._note(event, row)
@@ -117,9 +123,13 @@ class EventHandler:
         row = self._settle(str(name), wish=Wish.EXPIRE)
         if row.status in ENTITLED:
             return Done("accepted", "entitled_already")
+        held_for = str(said.get("held_for"))
+        if is_held(row) and row.payment_id != event.payment_id:
+            # It waits with a payment of its own, for a word of its own.
+            return self._odd(event, held_for)
         session = event.session
         attached = Attached(
-            reason=str(said.get("held_for")),
+            reason=held_for,
             payment_id=event.payment_id,
             paid=session.amount if session else None,
             tax_minor=session.tax_minor if session else 0,
@@ -127,7 +137,15 @@ class EventHandler:
         order = Order(
             override=Override.ACCEPTED, actor=actor, reason=str(said.get("reason"))
         )
-        self._settle(row.id, attached=attached, order=order)
+        try:
+            self._settle(row.id, attached=attached, order=order)
+        except TransitionError as error:
+            # Its own payment is under way, say: the word did not take.
+            logger.warning(
+                "accepted payment does not fit its enrollment",
+                extra={"enrollment_id": row.id, "cause": str(error)},
+            )
+            return self._odd(event, held_for)
         return Done("accepted")
 
     def find(self, event: PaymentEvent) -> Enrollment | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from .context import Context
     from .presence import Presence
+    from .quarantine import Quarantine
 
 GATES = ("lms", "payments")
 _MOST_WORKERS = 20
@@ -40,6 +41,7 @@ class Stats:
         jobs: Numbers of the jobs.
         events: Numbers of the payment events.
         enrollments: Numbers of the enrollments.
+        quarantined: Payments that wait for an operator, of the newest that are held.
         gates: Whether each backend's gate is open.
         oldest_owed_s: Age in seconds of the oldest enrollment that the LMS is owed.
         done_last_hour: Jobs and events that were done within the last hour.
@@ -52,6 +54,7 @@ class Stats:
     jobs: JobStats
     events: JobStats
     enrollments: EnrollmentStats
+    quarantined: int
     gates: dict[str, bool]
     oldest_owed_s: float | None
     done_last_hour: int
@@ -67,7 +70,7 @@ def health_of(due: int, settings: Settings, *, absent: bool = False) -> Health:
     return Health.WARNING if due >= settings.health_warning else Health.HEALTHY
 
 
-def take_stats(context: Context, presence: Presence) -> Stats:
+def take_stats(context: Context, presence: Presence, quarantine: Quarantine) -> Stats:
     """Count; never a scan."""
     store, now = context.storage, context.now()
     jobs, events = store.jobs.stats(now), store.events.stats(now)
@@ -79,6 +82,7 @@ def take_stats(context: Context, presence: Presence) -> Stats:
         jobs=jobs,
         events=events,
         enrollments=enrollments,
+        quarantined=quarantine.count(),
         gates={name: store.gates.is_open(name) for name in GATES},
         oldest_owed_s=(now - owed_at).total_seconds() if owed_at else None,
         done_last_hour=jobs.done_last_hour + events.done_last_hour,

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .inline import Inline
 
 _ROWS, _EVENTS = "rows:", "events:"
+#: How many held rows, and how many quarantined events, a count looks at.
+_COUNTED = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -85,6 +87,14 @@ class Quarantine:
             return Page(items=held + events.items, next_cursor=events.next_cursor)
         return self._events(limit, _rest(cursor, _EVENTS))
 
+    def count(self) -> int:
+        """Return how many wait, of the newest held rows and events: never a scan."""
+        rows = self._context.storage.enrollments.list(
+            status=Status.ON_HOLD, limit=_COUNTED
+        )
+        held = sum(is_held(row) for row in rows.items)
+        return held + len(self._events(_COUNTED, None).items)
+
     def _events(self, limit: int, cursor: str | None) -> Page[Quarantined]:
         # A held enrollment is listed as such; its event tells nothing more.
         events = self._context.storage.events.list(
@@ -112,7 +122,8 @@ class Quarantine:
 
         Raises:
             NotFoundError: There is no such enrollment or event.
-            TransitionError: It does not wait for an operator (any more).
+            TransitionError: It does not wait for an operator (any more), or the
+                enrollment can't take its payment: then it waits on.
         """
         if self._context.storage.enrollments.find(name) is not None:
             return self._enrollments.accept(name, actor, reason)
@@ -122,7 +133,8 @@ class Quarantine:
             raise NotFoundError("the event's payload is pruned", field="id")
         target = self._handler.accept(event, enrollment_id)
         said = {"enrollment_id": target, "held_for": job.outcome}
-        self._say("accepted", job, actor, reason, said)
+        if self._say("accepted", job, actor, reason, said) == "quarantined":
+            raise TransitionError("the enrollment can't take this payment now")
         row = self._context.storage.enrollments.find(target)
         if row is None:  # rows are never deleted
             raise EnrollmentNotFoundError(field="enrollment_id")

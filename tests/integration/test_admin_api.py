@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 
+import attrs
 import pytest
 from support.site import ADMIN, EMAIL, OPERATOR, VIEWER, Site, check_problem
 from support.world import COURSE
 
 from frappe_enroll_sdk.errors import BackendRejectedError
+from frappe_enroll_sdk.models import PaymentStatus, SessionStatus
 from frappe_enroll_sdk.money import Money
 
 
@@ -329,3 +332,108 @@ def test_metrics_are_for_the_admin_token(site):
     assert site.call("GET", "/metrics", headers=bearer).status_code == 404
     site.sdk._metrics = type("M", (), {"render": lambda _: ("text/plain", b"up 1")})()
     assert site.call("GET", "/metrics", headers=bearer).text == "up 1"
+
+
+@pytest.fixture
+def odd(site):
+    """Return an open enrollment, and two signed events of payments that it has not."""
+    made = site.checkout().json["enrollment_id"]
+    row = site.sdk.enrollments.get(made)
+    event = site.world.pay(made)
+    opened = attrs.evolve(
+        event.session, status=SessionStatus.OPEN, payment_status=PaymentStatus.UNPAID
+    )
+    site.world.payments.sessions[row.session_id] = opened
+    names = []
+    for name in ("one", "two"):
+        session = attrs.evolve(event.session, id=f"cs_{name}", payment_id=f"pi_{name}")
+        foreign = attrs.evolve(
+            event,
+            id=f"evt_{name}",
+            object_id=session.id,
+            session_id=session.id,
+            payment_id=session.payment_id,
+            session=session,
+        )
+        answer = site.deliver(foreign)
+        assert (answer.status_code, answer.json["outcome"]) == (200, "quarantined")
+        names.append(foreign.id)
+    return row, names
+
+
+def test_quarantined_events_have_two_ways_out(site, odd):
+    """Counted and listed with their reason; accepted or dismissed once, and audited."""
+    row, (first, second) = odd
+    assert site.admin("GET", "/stats").json["quarantined"] == 2
+    items = {i["id"]: i for i in site.admin("GET", "/quarantine", VIEWER).json["items"]}
+    assert items.keys() == {first, second}
+    told = items[first]
+    assert (told["kind"], told["reason"]) == ("event", "foreign_session")
+    assert (told["enrollment_id"], told["payment_id"]) == (row.id, "pi_one")
+    assert told["paid"] == {"amount_minor": 4900, "currency": "usd"}
+    gone = site.order(f"/quarantine/{second}/dismiss", reason="another shop's")
+    assert gone.json == {"id": second, "state": "dismissed"}
+    site.world.clock.advance(1)
+    taken = site.order(f"/quarantine/{first}/accept", reason="paid by link").json
+    assert (taken["id"], taken["status"]) == (row.id, "enrolled")
+    assert taken["payment_id"] == "pi_one"
+    assert site.admin("GET", "/quarantine").json["items"] == []
+    assert site.admin("GET", "/stats").json["quarantined"] == 0
+    for verb in ("accept", "dismiss"):
+        for name in (first, second):
+            check_problem(site.order(f"/quarantine/{name}/{verb}"), 409, "transition")
+    assert site.order("/quarantine/evt_none/accept").status_code == 404
+    trail = site.admin("GET", "/audit").json["items"]
+    assert [(e["actor"], e["action"], e["subject"], e["reason"]) for e in trail] == [
+        ("olga", "accepted", first, "paid by link"),
+        ("olga", "dismissed", second, "another shop's"),
+    ]
+
+
+def test_event_is_accepted_for_whom_the_operator_names(site, odd):
+    """The one that it names is somebody else's; without a reason nothing happens."""
+    row, (first, _) = odd
+    bob = site.checkout(email="bob@example.com").json["enrollment_id"]
+    path = f"/quarantine/{first}/accept"
+    none = site.order(path, enrollment_id="enr_none")
+    assert (none.status_code, none.json["code"]) == (404, "enrollment_not_found")
+    assert site.order(path, enrollment_id=bob, reason=" ").status_code == 400
+    assert site.order(path, VIEWER, enrollment_id=bob).status_code == 403
+    assert site.admin("GET", "/audit").json["items"] == []
+    assert site.order(path, enrollment_id=bob).json["id"] == bob
+    assert site.sdk.enrollments.get(bob).status == "enrolled"
+    assert site.sdk.enrollments.get(row.id).status == "awaiting_payment"
+
+
+def test_enrollment_is_reassigned(paid):
+    """Another learner gets the course and the payment; audited; not to oneself."""
+    site, row = paid
+    path = f"/enrollments/{row.id}/reassign"
+    new = site.order(path, email="Bob@Example.com", reason="typo").json
+    assert (new["email"], new["status"]) == ("bob@example.com", "enrolled")
+    assert new["payment_id"] == row.payment_id
+    old = site.sdk.enrollments.get(row.id)
+    assert (old.status, old.moved_to) == ("revoked", new["id"])
+    assert site.order(path, email="bob@example.com", reason="again").json == new
+    check_problem(site.order(path, email="eve@example.com"), 409, "transition")
+    assert site.order(path, email="nobody").status_code == 400
+    told = site.admin("GET", "/audit", query={"subject": row.id}).json["items"]
+    assert (told[-1]["action"], told[-1]["reason"]) == ("reassigned", "typo")
+    assert told[-1]["detail"] == {"moved_to": new["id"]}
+
+
+def test_missed_events_are_pulled_without_notifications(site):
+    """No webhook came; pulled once, quietly; another pull finds nothing new."""
+    made = site.checkout().json["enrollment_id"]
+    site.world.pay(made)
+    since = (site.world.clock.now() - timedelta(hours=1)).isoformat()
+    told = site.order("/events/pull", since=since, notify=False, limit=10).json
+    assert (told["fed"], told["more"]) == (1, False)
+    row = site.sdk.enrollments.get(made)
+    assert row.status == "enrolled"
+    quiet = {e.fact for e in row.history if e.detail.get("quiet")}
+    assert "paid" in quiet
+    again = site.order("/events/pull", since=since).json
+    assert (again["fed"], again["known"]) == (0, again["listed"])
+    for wrong in ("2001-01-01T00:00:00+00:00", "soon", "2026-01-01T00:00:00"):
+        assert site.order("/events/pull", since=wrong).status_code == 400, wrong

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 
+import attrs
 import pytest
 from support.site import ADMIN, OPERATOR, VIEWER, Site
 from support.world import COURSE
 
 from frappe_enroll_sdk.errors import BackendRejectedError
+from frappe_enroll_sdk.money import Money
 from frappe_enroll_wsgi import ROUTES, cookies
 from frappe_enroll_wsgi.dashboard.numbers import numbers_of
 from frappe_enroll_wsgi.routes import Area
@@ -137,7 +139,7 @@ def test_every_page_renders_for_every_role(site, token):
     site.sdk.admin.note("olga", "prune", "store", HOSTILE)
     pages = ["/", "/enrollments", f"/enrollments/{row.id}", "/jobs", f"/jobs/{job}"]
     pages += ["/events", f"/events/{event}", "/coupons", "/audit", "/system"]
-    pages += ["/reconcile"]
+    pages += ["/reconcile", "/quarantine"]
     for path in pages:
         page = browser.get(path)
         assert page.status_code == 200, (path, page.text)
@@ -185,6 +187,7 @@ def test_home_shows_how_things_stand(site, browser):
     )
     assert tiles["Owed to learners"] == "1"
     assert tiles["Dead letters"] == "1"
+    assert tiles["Quarantine"] == "1"
     assert tiles["Paid today"] == "49.00 USD"
     numbers = numbers_of(site.sdk)
     outcomes, tries = numbers.charts
@@ -243,6 +246,32 @@ def test_event_is_replayed(site, browser):
     assert done.location == f"/enroll/admin/events/{event}?done=replay"
 
 
+def test_quarantine_is_accepted_or_dismissed(site, browser):
+    """An event of the other mode and a wrong amount: reason, names, two buttons."""
+    rows = [
+        site.checkout(email=f"{name}@example.com").json["enrollment_id"]
+        for name in ("held", "live")
+    ]
+    site.deliver(site.world.pay(rows[0], amount=Money(1, "usd")))
+    event = attrs.evolve(site.world.pay(rows[1]), livemode=True)
+    site.deliver(event)
+    shown = browser.get("/quarantine").text
+    assert {"amount mismatch", "mode mismatch"} <= set(
+        re.findall(r"<h2>([a-z ]+?) <small>", shown)
+    )
+    for name in (rows[0], event.id, rows[1]):
+        assert name in shown
+    for name in (rows[0], event.id):
+        order = {"verb": "dismiss", "reason": "test"}
+        done = browser.post(f"/quarantine/{name}", **order)
+        assert done.location == "/enroll/admin/quarantine?done=dismiss"
+    assert "None." in browser.get("/quarantine").text
+    trail = [(e.action, e.subject) for e in site.sdk.admin.audit().items]
+    assert sorted(trail) == sorted([("dismissed", event.id), ("dismissed", rows[0])])
+    again = browser.post(f"/quarantine/{event.id}", verb="accept", reason="test")
+    assert again.status_code == 409
+
+
 def test_coupon_is_made_and_disabled(site, browser):
     """By the form; what is wrong with it is told."""
     made = browser.post(
@@ -274,6 +303,7 @@ def test_order_without_a_reason_changes_nothing(site, browser):
         (f"/events/{site.world.events[0].id}/replay", {}),
         ("/coupons", {"percent_off": "10"}),
         ("/jobs/requeue", {}),
+        (f"/quarantine/{row.id}", {"verb": "dismiss"}),
         ("/system/lms/probe", {}),
     ]:
         assert browser.post(path, **fields).status_code == 400, path

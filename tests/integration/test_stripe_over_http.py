@@ -10,7 +10,7 @@ import pytest
 from support.shop import ADA, Shop
 
 from frappe_enroll_sdk import hookimpl
-from frappe_enroll_sdk.errors import EnrollmentNotFoundError
+from frappe_enroll_sdk.errors import EnrollmentNotFoundError, TransitionError
 from frappe_enroll_sdk.models import JobState, Status
 from frappe_enroll_sdk.services.reconciled import Difference
 from frappe_enroll_sql.storage import SQLStorage
@@ -185,8 +185,33 @@ def test_foreign_session_with_our_mark_is_accepted_or_dismissed(shop):
     shop.rest(0)
     ends(shop, row, Status.ENROLLED)
     assert shop.row(row.id).payment_id == "pi_foreign"
+    # Replayed, or told once more: it has had its effect.
+    assert shop.sdk.admin.replay_event(event["id"]).outcome == "duplicate"
+    assert shop.send(event | {"id": "evt_copy"})[1]["outcome"] == "duplicate"
     assert shop.account.sessions[row.session_id]["status"] == "expired"
     assert shop.sdk.admin.quarantine().items == ()
+
+
+def test_accepted_event_that_does_not_fit_waits_on(shop):
+    """Scenario 22: its own payment holds the row: another's can't take it over."""
+    row = shop.checkout()
+    session = shop.account.sessions[row.session_id]
+    session["amount_total"] = 1
+    own = shop.account.pay(row.session_id)
+    foreign = dict(session) | {"id": "cs_foreign", "payment_intent": "pi_foreign"}
+    event = shop.account.emit("checkout.session.completed", foreign)
+    shop.send(own)
+    shop.send(event)
+    ends(shop, row, Status.ON_HOLD)
+    assert shop.sdk.admin.stats().quarantined == 2
+    with pytest.raises(TransitionError):
+        shop.sdk.admin.accept(event["id"], "op", "why")
+    shop.rest(0)
+    ends(shop, row, Status.ON_HOLD)
+    assert shop.row(row.id).payment_id != "pi_foreign"
+    waiting = {item.id: item.reason for item in shop.sdk.admin.quarantine().items}
+    assert waiting == {row.id: "amount_mismatch", event["id"]: "foreign_session"}
+    assert shop.ears.alerts.count(("foreign_session", event["id"])) == 2
 
 
 def test_event_that_names_nobody_needs_a_name(shop):

@@ -60,10 +60,20 @@ def requeue(call: Call) -> Response:
     return go(call, "/jobs", done="requeue", state="due")
 
 
+def quarantine(call: Call) -> Response:
+    """Accept what is quarantined, or put it aside."""
+    name, orders = call.arguments["name"], _orders(call)
+    if _field(call, "verb") == "dismiss":
+        orders.dismiss(name)
+        return go(call, "/quarantine", done="dismiss")
+    row = orders.accept(name, _field(call, "enrollment_id") or None)
+    return go(call, f"/enrollments/{row.id}", done="accept")
+
+
 def replay(call: Call) -> Response:
     """Give an event its effect again."""
     event_id = call.arguments["event_id"]
-    _orders(call).replay(event_id)
+    _orders(call).replay(event_id, notify=_field(call, "notify") != "no")
     return go(call, f"/events/{event_id}", done="replay")
 
 

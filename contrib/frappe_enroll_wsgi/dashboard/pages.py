@@ -38,7 +38,6 @@ def home(call: Call) -> Response:
         stats=stats,
         numbers=numbers_of(call.sdk),
         dead=stats.jobs.counts[JobState.DEAD] + stats.events.counts[JobState.DEAD],
-        held=stats.enrollments.counts[Status.ON_HOLD],
         owed=stats.enrollments.counts[Status.CONFIRMED],
     )
 
@@ -96,6 +95,20 @@ def _verbs(status: Status) -> tuple[str, ...]:
     if status in {Status.CONFIRMED, Status.ENROLLED}:
         return ("revoke",)
     return ("reinstate",) if status is Status.REVOKED else ()
+
+
+def quarantine(call: Call) -> Response:
+    """Show the payments that wait for an operator."""
+    query = {name: v for name, v in call.query.items() if name != "done"}
+    found = call.sdk.admin.quarantine(**query, limit=_LIMIT)
+    return page(
+        call,
+        "quarantine.html",
+        title="Quarantine",
+        items=found.items,
+        more=found.next_cursor,
+        asked=Asked(query),
+    )
 
 
 def jobs(call: Call) -> Response:

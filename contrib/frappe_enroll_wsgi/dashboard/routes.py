@@ -8,7 +8,8 @@ from typing import Any
 from ..handlers.admin import FILTERS
 from ..handlers.orders import VERBS
 from ..routes import Access, Area, Handler, Route
-from ..schemas import CODE, STATE_QUERY, text, words
+from ..schema_parts import CODE, text, words
+from ..schemas import STATE_QUERY
 from . import forms, pages
 
 
@@ -148,6 +149,25 @@ ROUTES = (
         "Give a stored event its effect again.",
         Access.OPERATOR,
         "conflict",
+    ),
+    look(
+        "quarantine",
+        "quarantine",
+        pages.quarantine,
+        "Show the payments that wait for an operator.",
+        query=_CURSOR,
+    ),
+    change(
+        "quarantine_order",
+        "quarantine/<name>",
+        forms.quarantine,
+        "Accept what is quarantined, or put it aside.",
+        Access.OPERATOR,
+        "enrollment_not_found",
+        "transition",
+        "conflict",
+        "payments_unavailable",
+        fields={"verb": words(("accept", "dismiss")), "reason": text(500)},
     ),
     look(
         "coupons",

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.errors import NotFoundError
-from frappe_enroll_sdk.models import Enrollment, Job, Status
+from frappe_enroll_sdk.models import Enrollment, Job
 from frappe_enroll_sdk.settings import describe
 
 from ..answers import answer
 from ..routes import Access, Area, Handler, Route
-from ..schemas import LMS_STATUS_QUERY, STATE_QUERY, STATUS_QUERY, text
+from ..schema_parts import text
+from ..schemas import LMS_STATUS_QUERY, STATE_QUERY, STATUS_QUERY
 from . import admin_records as records
 from .orders import BACKENDS
 
@@ -28,7 +29,7 @@ _EXPORT_PAGE = 200
 #: Cells that a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 200}
-_PAGED = {"limit": _LIMIT, "cursor": text(500)}
+PAGED = {"limit": _LIMIT, "cursor": text(500)}
 #: Filters that may stand in a URL: they name nobody.
 FILTERS = {
     "course_id": text(),
@@ -57,7 +58,7 @@ def search(call: Call) -> Response:
     fields = dict(call.fields)
     wanted = fields.pop("q", None)
     if wanted is not None:
-        paging = {name: fields[name] for name in _PAGED if name in fields}
+        paging = {name: fields[name] for name in PAGED if name in fields}
         page = call.sdk.admin.search(wanted, **paging)
     else:
         if "coupon_code" in fields:
@@ -118,12 +119,6 @@ def timeline(call: Call) -> Response:
     """Return one enrollment with all that happened to it."""
     found = call.sdk.admin.timeline(call.arguments["enrollment_id"])
     return answer(records.timeline_json(found))
-
-
-def quarantine(call: Call) -> Response:
-    """Return the enrollments whose payment waits for an operator."""
-    page = call.sdk.enrollments.list(status=Status.ON_HOLD, **call.query)
-    return answer(records.page_json(page, records.row_json))
 
 
 def jobs(call: Call) -> Response:
@@ -224,7 +219,7 @@ ROUTES = (
         enrollments,
         "EnrollmentPage",
         "Return enrollments, newest first.",
-        query={**FILTERS, **_PAGED},
+        query={**FILTERS, **PAGED},
     ),
     viewer(
         "search",
@@ -251,20 +246,12 @@ ROUTES = (
         "enrollment_not_found",
     ),
     viewer(
-        "quarantine",
-        "quarantine",
-        quarantine,
-        "EnrollmentPage",
-        "Return the enrollments whose payment waits for an operator.",
-        query=_PAGED,
-    ),
-    viewer(
         "jobs",
         "jobs",
         jobs,
         "JobPage",
         "Return jobs.",
-        query={"state": STATE_QUERY, "kind": text(), **_PAGED},
+        query={"state": STATE_QUERY, "kind": text(), **PAGED},
     ),
     viewer("job", "jobs/<path:key>", job, "Job", "Return one job."),
     viewer(
@@ -273,7 +260,7 @@ ROUTES = (
         events,
         "JobPage",
         "Return payment events.",
-        query={"state": STATE_QUERY, **_PAGED},
+        query={"state": STATE_QUERY, **PAGED},
     ),
     viewer(
         "event",
@@ -288,7 +275,7 @@ ROUTES = (
         coupons,
         "CouponPage",
         "Return coupons, by code.",
-        query={"course_id": text(), **_PAGED},
+        query={"course_id": text(), **PAGED},
     ),
     viewer(
         "coupon",
@@ -304,7 +291,7 @@ ROUTES = (
         audit,
         "AuditPage",
         "Return what operators did, newest first.",
-        query={"subject": text(255), **_PAGED},
+        query={"subject": text(255), **PAGED},
     ),
     viewer("plugins", "plugins", plugins, "Items", "Return the installed plugins."),
     viewer("config", "config", config, "Items", "Return the settings, masked."),

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..call import Call
 
 
+#: Events that one request lists: each that was missed costs some calls.
+_MOST_PULLED = 1000
+
+
 def orders_of(call: Call) -> Orders:
     """Return what the caller may order."""
     return Orders(call.sdk, call.operator, call.fields["reason"])
@@ -30,6 +34,14 @@ def _word(verb: str) -> Handler:
         return answer(records.row_json(row))
 
     return speak
+
+
+def reassign(call: Call) -> Response:
+    """Give the right to the course to another learner; answer the new enrollment."""
+    row = orders_of(call).reassign(
+        call.arguments["enrollment_id"], call.fields["email"]
+    )
+    return answer(records.row_json(row))
 
 
 def retry_enrollment(call: Call) -> Response:
@@ -64,8 +76,21 @@ def requeue(call: Call) -> Response:
 
 def replay(call: Call) -> Response:
     """Give a stored event its effect again; nothing doubles."""
-    event = orders_of(call).replay(call.arguments["event_id"])
+    event = orders_of(call).replay(
+        call.arguments["event_id"], notify=call.fields.get("notify", True)
+    )
     return answer(records.full_job_json(event, payload=True))
+
+
+def pull(call: Call) -> Response:
+    """Feed the events that the provider has and we missed; may be repeated."""
+    fields = call.fields
+    pulled = orders_of(call).pull(
+        fields["since"],
+        notify=fields.get("notify", True),
+        limit=fields.get("limit", _MOST_PULLED),
+    )
+    return answer(records.plain(pulled))
 
 
 def create_coupon(call: Call) -> Response:
@@ -156,6 +181,19 @@ ROUTES = (
         for verb in VERBS
     ),
     operator(
+        "reassign",
+        "enrollments/<enrollment_id>/reassign",
+        reassign,
+        "AdminEnrollment",
+        "Give the right to the course to another learner.",
+        "enrollment_not_found",
+        "already_enrolled",
+        "transition",
+        "conflict",
+        "payments_unavailable",
+        body="ReassignRequest",
+    ),
+    operator(
         "retry_enrollment",
         "enrollments/<enrollment_id>/retry",
         retry_enrollment,
@@ -192,6 +230,16 @@ ROUTES = (
         "Job",
         "Give a stored event its effect again.",
         "conflict",
+        body="ReplayRequest",
+    ),
+    operator(
+        "pull",
+        "events/pull",
+        pull,
+        "Pulled",
+        "Feed the events that the provider has and we missed.",
+        "payments_unavailable",
+        body="PullRequest",
     ),
     operator(
         "create_coupon",

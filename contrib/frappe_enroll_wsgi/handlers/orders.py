@@ -14,6 +14,7 @@ from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 from frappe_enroll_sdk.models import Coupon, Enrollment, GatePolicy, Job
 from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.services.reconciled import Report
+from frappe_enroll_sdk.services.replay import Pulled
 
 
 if TYPE_CHECKING:
@@ -60,10 +61,36 @@ class Orders:
             limit, kind=kind, actor=self._actor, reason=self._reason
         )
 
-    def replay(self, event_id: str) -> Job:
+    def reassign(self, enrollment_id: str, email: str) -> Enrollment:
+        """Give the right to the course to another learner; return the new row."""
+        return self._sdk.enrollments.reassign(
+            enrollment_id, email, self._actor, self._reason
+        )
+
+    def accept(self, name: str, enrollment_id: str | None) -> Enrollment:
+        """Accept what is quarantined, by an enrollment's or an event's id."""
+        return self._sdk.admin.accept(
+            name, self._actor, self._reason, enrollment_id=enrollment_id
+        )
+
+    def dismiss(self, name: str) -> str:
+        """Put aside what is quarantined; return what it is now."""
+        return self._sdk.admin.dismiss(name, self._actor, self._reason)
+
+    def replay(self, event_id: str, *, notify: bool = True) -> Job:
         """Give a stored event its effect again."""
         return self._sdk.admin.replay_event(
-            event_id, actor=self._actor, reason=self._reason
+            event_id, actor=self._actor, reason=self._reason, notify=notify
+        )
+
+    def pull(self, since: str, *, notify: bool, limit: int) -> Pulled:
+        """Feed the events that the provider has since a moment and we missed."""
+        return self._sdk.admin.pull_events(
+            _moment(since, "since"),
+            actor=self._actor,
+            reason=self._reason,
+            notify=notify,
+            limit=limit,
         )
 
     def create_coupon(self, terms: dict[str, Any]) -> Coupon:
