@@ -16,7 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from frappe_enroll_sdk.business import Affiliate, Grant, GrantStatus, LedgerRow
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
-from frappe_enroll_sdk.errors import StorageUnavailableError
+from frappe_enroll_sdk.errors import ConflictError
 from frappe_enroll_sdk.models import Page
 
 from .documents import Document, of_document, to_document
@@ -25,11 +25,13 @@ from .schema import AFFILIATES, GRANTS, LEDGER
 
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .link import Link, Run
 
 T = TypeVar("T")
+#: How often a refused write is tried again whose reason is gone when it is looked for.
+_MOST_RACES = 5
 
 
 def _renamed(record: Any, field: str) -> Document:
@@ -63,6 +65,18 @@ class _Rows:
 
         return self._link.write(act)
 
+    def insert_or_find(
+        self, record: T, document: Document, standing: Callable[[], T | None]
+    ) -> T:
+        """Return the record that stands: this one, or the one that refused it."""
+        for _ in range(_MOST_RACES):
+            if self.insert(document):
+                return record
+            # None: it has just given way, or was rolled back with its primary.
+            if (found := standing()) is not None:
+                return found
+        raise ConflictError("rows keep coming and going")
+
     def replace(self, document: Document) -> bool:
         """Write it where the version before it stands."""
         table = self._link.collection(self._name)
@@ -95,18 +109,16 @@ class MongoGrants:
 
     def open(self, grant: Grant) -> Grant:
         """See `GrantStore.open`."""
-        if self._rows.insert(_renamed(grant, "id")):
-            return grant
         slot = {
             "email": grant.email,
             "course_id": grant.course_id,
             "holds_slot": True,
         }
-        found = self._rows.find({"_id": grant.id}) or self._rows.find(slot)
-        standing = _one(Grant, "id", found)
-        if standing is None:
-            raise StorageUnavailableError("the slot was given back meanwhile")
-        return standing
+        return self._rows.insert_or_find(
+            grant,
+            _renamed(grant, "id"),
+            lambda: self.find(grant.id) or _one(Grant, "id", self._rows.find(slot)),
+        )
 
     def find(self, grant_id: str) -> Grant | None:
         """See `GrantStore.find`."""
@@ -150,12 +162,11 @@ class MongoAffiliates:
 
     def register(self, affiliate: Affiliate) -> Affiliate:
         """See `AffiliateStore.register`."""
-        if self._rows.insert(_renamed(affiliate, "code")):
-            return affiliate
-        standing = self.find(affiliate.code) or self.find_by_email(affiliate.email)
-        if standing is None:
-            raise StorageUnavailableError("the address was given back meanwhile")
-        return standing
+        return self._rows.insert_or_find(
+            affiliate,
+            _renamed(affiliate, "code"),
+            lambda: self.find(affiliate.code) or self.find_by_email(affiliate.email),
+        )
 
     def find(self, code: str) -> Affiliate | None:
         """See `AffiliateStore.find`."""

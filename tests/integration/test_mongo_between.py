@@ -24,6 +24,7 @@ from frappe_enroll_sdk.testing.conformance.records import (
     enrollment,
     entry,
 )
+from frappe_enroll_sdk.testing.conformance.storage_business import affiliate, grant
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
@@ -264,3 +265,23 @@ def test_row_in_the_way_that_ends_meanwhile_makes_way(pair, wire):
     answer = slow.enrollments.open(enrollment(2, email="ada@example.com"))
     assert answer.opened
     assert answer.enrollment == other.enrollments.find("enr_0002")
+
+
+def test_grant_whose_slot_is_given_back_meanwhile_is_opened(pair, wire):
+    """It was refused by a row that is gone when it is looked for: it is tried again."""
+    slow, other = pair
+    other.grants.open(grant(1, email="ada@example.com"))
+    mine = grant(2, email="ada@example.com")
+    between(wire, "insert", lambda: drop(other, "grants", "grt_1"))
+    assert slow.grants.open(mine) == mine
+    assert other.grants.find("grt_2") == mine
+
+
+def test_affiliate_whose_address_is_given_back_meanwhile_is_registered(pair, wire):
+    """The same for the address of an affiliate."""
+    slow, other = pair
+    other.affiliates.register(affiliate("ada"))
+    mine = affiliate("eve", email="ada@example.com")
+    between(wire, "insert", lambda: drop(other, "affiliates", "ada"))
+    assert slow.affiliates.register(mine) == mine
+    assert other.affiliates.find("eve") == mine

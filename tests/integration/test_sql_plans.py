@@ -21,6 +21,8 @@ WHOLE_LISTS = {
     "events.list",
     "audit.list",
     "workers.list",
+    "grants.list",
+    "affiliates.list",
 }
 
 
@@ -84,6 +86,8 @@ def test_every_verb_is_covered():
         "gates": interfaces.GateStore,
         "audit": interfaces.AuditStore,
         "workers": interfaces.WorkerStore,
+        "grants": interfaces.GrantStore,
+        "affiliates": interfaces.AffiliateStore,
     }
     for store, protocol in stores.items():
         verbs = {name for name in dir(protocol) if not name.startswith("_")}

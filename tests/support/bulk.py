@@ -10,15 +10,19 @@ from frappe_enroll_mongo.documents import to_document
 from frappe_enroll_mongo.enrollments import _to_document
 from frappe_enroll_mongo.jobdocs import of_job
 from frappe_enroll_mongo.schema import (
+    AFFILIATES,
     AUDIT,
     COUPONS,
     ENROLLMENTS,
     EVENTS,
+    GRANTS,
     JOBS,
+    LEDGER,
     SEATS,
     WORKERS,
 )
 from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.models import AuditEntry, JobState, LMSStatus, Status, WorkerSeen
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
@@ -27,6 +31,11 @@ from frappe_enroll_sdk.testing.conformance.records import (
     enrollment,
     entry,
     try_error,
+)
+from frappe_enroll_sdk.testing.conformance.storage_business import (
+    affiliate,
+    grant,
+    ledger_row,
 )
 
 
@@ -141,6 +150,33 @@ def _workers(count):
         yield template | {"_id": _name(n), "seen_at": _before(n)}
 
 
+def _grants(count):
+    templates = [to_document(grant(status=status)) for status in GrantStatus]
+    for n in range(count):
+        whose = {"email": f"{n}@example.com", "course_id": f"course-{n % 500}"}
+        given = {"_id": _name(n), "created_at": _before(n)}
+        yield _without(templates[n % 3], "id") | whose | given
+
+
+def _affiliates(count):
+    template = _without(to_document(affiliate()), "code")
+    for n in range(count):
+        yield template | {"_id": _name(n), "email": f"{n}@example.com"}
+
+
+def _ledger(count):
+    """Half of all rows are of the affiliate whose chain the verbs read."""
+    template = to_document(ledger_row())
+    for n in range(count):
+        fact = {"enrollment_id": f"bulk-{n // 4}", "fact_key": f"bulk-{n}"}
+        chain = {"affiliate": ("ada", _name(n % 50))[n % 2], "n": 1000 + n}
+        yield template | fact | chain | {"_id": _name(n)}
+
+
+def _without(document, field):
+    return {name: value for name, value in document.items() if name != field}
+
+
 def fill_up(database, storage, count: int) -> None:
     """Put `count` documents into every collection of a store that is set up."""
     rows = {
@@ -151,6 +187,9 @@ def fill_up(database, storage, count: int) -> None:
         EVENTS: _queue(count, storage.events._ends),
         AUDIT: _audit(count),
         WORKERS: _workers(count),
+        GRANTS: _grants(count),
+        AFFILIATES: _affiliates(count),
+        LEDGER: _ledger(count),
     }
     for name, documents in rows.items():
         database[name].insert_many(documents, ordered=False)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.models import (
     AuditEntry,
     GatePolicy,
@@ -20,6 +21,11 @@ from frappe_enroll_sdk.testing.conformance.records import (
     enrollment,
     entry,
     try_error,
+)
+from frappe_enroll_sdk.testing.conformance.storage_business import (
+    affiliate,
+    grant,
+    ledger_row,
 )
 
 
@@ -40,6 +46,9 @@ def fill(storage) -> None:
     storage.audit.append(_audit("a-1"))
     storage.workers.seen(_worker("w-1"))
     storage.gates.hold("lms", "h-1", 2, NOW, after(60))
+    storage.grants.open(grant(1))
+    storage.affiliates.register(affiliate("ada"))
+    storage.affiliates.append(ledger_row(1))
 
 
 def token(store, key) -> str:
@@ -178,9 +187,46 @@ def _enrollment_verbs():
     }
 
 
+def _grant_verbs():
+    same = grant(2, email=grant(1).email)
+    approved = grant(1, version=2, status=GrantStatus.APPROVED)
+    return {
+        "grants.open": lambda s: s.grants.open(grant(2)),
+        "grants.open_known": lambda s: s.grants.open(same),
+        "grants.find": lambda s: s.grants.find("grt_1"),
+        "grants.replace": lambda s: s.grants.replace(approved),
+        "grants.list": lambda s: s.grants.list(),
+        "grants.list_email": lambda s: s.grants.list(email=grant(1).email),
+        "grants.list_course": lambda s: s.grants.list(course_id="python-101"),
+        "grants.list_status": lambda s: s.grants.list(status=GrantStatus.PENDING),
+    }
+
+
+def _affiliate_verbs():
+    known = affiliate("eve", email=affiliate("ada").email)
+    suspended = affiliate("ada", version=2, suspended=True)
+    fact_again = ledger_row(2, enrollment_id="enr_1")
+    store = "affiliates"
+    return {
+        f"{store}.register": lambda s: s.affiliates.register(affiliate("bob")),
+        f"{store}.register_known": lambda s: s.affiliates.register(known),
+        f"{store}.find": lambda s: s.affiliates.find("ada"),
+        f"{store}.find_by_email": lambda s: s.affiliates.find_by_email(known.email),
+        f"{store}.replace": lambda s: s.affiliates.replace(suspended),
+        f"{store}.list": lambda s: s.affiliates.list(),
+        f"{store}.append": lambda s: s.affiliates.append(ledger_row(2)),
+        f"{store}.append_known": lambda s: s.affiliates.append(fact_again),
+        f"{store}.last": lambda s: s.affiliates.last("ada"),
+        f"{store}.rows_of": lambda s: s.affiliates.rows_of("ada", "enr_1"),
+        f"{store}.list_rows": lambda s: s.affiliates.list_rows("ada"),
+    }
+
+
 VERBS = {
     **_coupon_verbs(),
     **_enrollment_verbs(),
+    **_grant_verbs(),
+    **_affiliate_verbs(),
     **_queue_verbs("jobs"),
     **_queue_verbs("events"),
     "events.record": lambda s: s.events.record("evt_1", {"type": "t"}, now=NOW),
