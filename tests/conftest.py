@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import tempfile
 from pathlib import Path
@@ -109,6 +110,23 @@ def three_nodes(mongod_binary):
 def mongo_uri(request) -> str:
     """Return the URI of MONGODB_URI's server, or of a standalone one of our own."""
     return MONGODB_URI or request.getfixturevalue("mongod").uri
+
+
+@pytest.fixture(params=["sql", "mongo"])
+def open_storage(request, db_folder):
+    """Return what opens one store; of each kind that processes can share."""
+    if request.param == "sql":
+        from frappe_enroll_sql.storage import SQLStorage  # noqa: PLC0415  an extra
+
+        # Writers wait for one another up to the store's busy time-out (30 s).
+        return lambda: SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+    if LEAST:
+        pytest.skip(SERVER_DIFFERS)
+    uri = request.getfixturevalue("mongod").uri
+    from frappe_enroll_mongo.storage import MongoStorage  # noqa: PLC0415  an extra
+
+    name = f"test_{secrets.token_hex(4)}"
+    return lambda: MongoStorage(uri, name)
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import random
-import secrets
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from support.shop import SECRET, Shop
 from support.size import times
 
@@ -18,19 +16,6 @@ from frappe_enroll_sql.storage import SQLStorage
 
 
 EVENTS, COPIES, THREADS = times(10, 100), times(5, 10), times(8, 32)
-
-
-@pytest.fixture(params=["sql", "mongo"])
-def open_storage(request, db_folder):
-    """Return what opens a store of each kind."""
-    if request.param == "sql":
-        # Writers wait for one another up to the store's busy time-out (30 s).
-        return lambda: SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
-    from frappe_enroll_mongo.storage import MongoStorage  # noqa: PLC0415  an extra
-
-    server = request.getfixturevalue("mongod")
-    name = f"test_{secrets.token_hex(4)}"
-    return lambda: MongoStorage(server.uri, name)
 
 
 def test_concurrent_deliveries_have_one_effect_each(open_storage, capsys):

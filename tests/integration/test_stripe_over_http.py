@@ -3,102 +3,46 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
 
 import pytest
-from support.shop import ADA, Shop
+from support.shop import Shop
 
-from frappe_enroll_sdk import hookimpl
 from frappe_enroll_sdk.errors import EnrollmentNotFoundError, TransitionError
 from frappe_enroll_sdk.models import JobState, Status
 from frappe_enroll_sdk.services.reconciled import Difference
-from frappe_enroll_sql.storage import SQLStorage
 
 
-class Ears:
-    """A plugin that hears of enrolments and alerts."""
-
-    def __init__(self):
-        self.enrolled, self.alerts = [], []
-
-    @hookimpl
-    def on_enrolled(self, enrollment):
-        """Note who is enrolled."""
-        self.enrolled.append(enrollment.id)
-
-    @hookimpl
-    def on_alert(self, code, subject):
-        """Note an alert."""
-        self.alerts.append((code, subject))
-
-
-@pytest.fixture(params=["sql", "mongo"])
-def shop(request, db_folder):
+@pytest.fixture
+def shop(open_storage):
     """Return a shop on each store, whose webhooks are held until released."""
-    if request.param == "sql":
-
-        def opened():
-            return SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
-    else:
-        from frappe_enroll_mongo.storage import MongoStorage  # noqa: PLC0415  an extra
-
-        server = request.getfixturevalue("mongod")
-        name = f"test_{secrets.token_hex(4)}"
-
-        def opened():
-            return MongoStorage(server.uri, name)
-
-    ears = Ears()
-    with Shop(opened, plugins=(ears,), lms_rate_per_s=0) as shop:
-        shop.ears = ears
+    with Shop(open_storage, lms_rate_per_s=0) as shop:
         shop.stripe.webhooks.held = True
         yield shop
-
-
-def paid(shop, email=ADA):
-    """Return a row that is paid, and its payment; the news is held."""
-    row = shop.checkout(email)
-    shop.account.pay(row.session_id)
-    return row, shop.account.sessions[row.session_id]["payment_intent"]
-
-
-def news(shop, order="as_is"):
-    """Deliver what is held, in an order, and let work be done."""
-    shop.stripe.webhooks.release(order=order)
-    shop.rest(0)
-    shop.stripe.webhooks.held = True
-
-
-def ends(shop, row, status):
-    """Check where a row and its LMS row have come to."""
-    now = shop.row(row.id)
-    assert now.status is status, now.history
-    assert shop.lms_rows(now) == (status is Status.ENROLLED)
 
 
 @pytest.mark.parametrize("order", ["as_is", "reversed", "shuffled"])
 def test_refund_ends_revoked_in_any_order(shop, order):
     """Scenarios 16 and 18: 40 % and 60 %, before or after `completed` → revoked."""
-    row, payment = paid(shop)
+    row, payment = shop.pay()
     shop.account.refund(payment, 1960)
     shop.account.refund(payment)
     shop.stripe.webhooks.copies = 2
-    news(shop, order)
-    ends(shop, row, Status.REVOKED)
+    shop.news(order)
+    shop.check_end(row, Status.REVOKED)
     assert shop.row(row.id).refunded_minor == 4900
 
 
 def test_refund_that_fails_reinstates_once(shop):
     """Scenario 19: succeeded → failed → enrolled again, by one more transition."""
-    row, payment = paid(shop)
+    row, payment = shop.pay()
     refund = shop.account.refund(payment)
-    news(shop)
-    ends(shop, row, Status.REVOKED)
+    shop.news()
+    shop.check_end(row, Status.REVOKED)
     shop.account.fail_refund(refund["id"])
     shop.stripe.webhooks.copies = 3
-    news(shop)
-    ends(shop, row, Status.ENROLLED)
+    shop.news()
+    shop.check_end(row, Status.ENROLLED)
     facts = [entry.fact for entry in shop.row(row.id).history]
     assert facts.count("refund_failed") == 1
 
@@ -114,15 +58,15 @@ def test_refund_that_fails_reinstates_once(shop):
 )
 def test_dispute_ends_right_in_any_order(shop, order, first, last, status):
     """Scenario 20: suspended while open; what comes after depends on the end alone."""
-    row, payment = paid(shop)
-    news(shop)
+    row, payment = shop.pay()
+    shop.news()
     dispute = shop.account.dispute(payment, first)
-    news(shop, order)
+    shop.news(order)
     warning = first.startswith("warning")
-    ends(shop, row, Status.ENROLLED if warning else Status.ON_HOLD)
+    shop.check_end(row, Status.ENROLLED if warning else Status.ON_HOLD)
     shop.account.move_dispute(dispute["id"], last)
-    news(shop, order)
-    ends(shop, row, status)
+    shop.news(order)
+    shop.check_end(row, status)
 
 
 def test_payment_that_two_events_tell_is_one_effect(shop):
@@ -144,7 +88,7 @@ def test_payment_that_two_events_tell_is_one_effect(shop):
     shop.rest(29 * 86400)
     shop.sdk.admin.prune(events_older_than=timedelta(days=1))
     assert shop.send(event)[1]["outcome"] == "duplicate"
-    ends(shop, row, Status.ENROLLED)
+    shop.check_end(row, Status.ENROLLED)
     assert [e.fact for e in shop.row(row.id).history].count("paid") == 1
 
 
@@ -162,7 +106,7 @@ def test_payment_after_the_exit_waits_for_an_operator(shop):
     assert ("late_payment", row.id) in shop.ears.alerts
     shop.sdk.admin.accept(row.id, "op", "paid by bank")
     shop.rest(0)
-    ends(shop, row, Status.ENROLLED)
+    shop.check_end(row, Status.ENROLLED)
     assert shop.sdk.admin.quarantine().items == ()
     assert [e.actor for e in shop.storage.audit.list(subject=row.id).items] == ["op"]
 
@@ -175,7 +119,7 @@ def test_foreign_session_with_our_mark_is_accepted_or_dismissed(shop):
     foreign["payment_intent"] = "pi_foreign"
     event = shop.account.emit("checkout.session.completed", foreign)
     assert shop.send(event)[1]["outcome"] == "quarantined"
-    ends(shop, row, Status.AWAITING_PAYMENT)
+    shop.check_end(row, Status.AWAITING_PAYMENT)
     (item,) = shop.sdk.admin.quarantine().items
     assert (item.id, item.reason) == (event["id"], "foreign_session")
     other = shop.account.emit("checkout.session.completed", foreign)
@@ -183,7 +127,7 @@ def test_foreign_session_with_our_mark_is_accepted_or_dismissed(shop):
     assert shop.sdk.admin.dismiss(other["id"], "op", "a copy") == "dismissed"
     shop.sdk.admin.accept(event["id"], "op", "paid by link")
     shop.rest(0)
-    ends(shop, row, Status.ENROLLED)
+    shop.check_end(row, Status.ENROLLED)
     assert shop.row(row.id).payment_id == "pi_foreign"
     # Replayed, or told once more: it has had its effect.
     assert shop.sdk.admin.replay_event(event["id"]).outcome == "duplicate"
@@ -228,21 +172,21 @@ def test_event_that_names_nobody_needs_a_name(shop):
 
 def test_missed_events_are_pulled_quietly(shop):
     """Nothing was delivered: pull feeds it, once, and with no-notify nobody hears."""
-    row, _ = paid(shop)
+    row, _ = shop.pay()
     shop.stripe.webhooks.drop()
     since = shop.clock.now() - timedelta(hours=1)
     pulled = shop.sdk.admin.pull_events(since, notify=False)
     assert pulled.fed >= 1
     shop.rest(0)
-    ends(shop, row, Status.ENROLLED)
+    shop.check_end(row, Status.ENROLLED)
     assert shop.ears.enrolled == []
     assert shop.sdk.admin.pull_events(since).fed == 0
 
 
 def test_reconcile_finds_and_repairs(shop):
     """Paid but never told, refunded but never told: found dry, mended with repair."""
-    lost, _ = paid(shop, "bob@example.com")
-    refunded, payment = paid(shop)
+    lost, _ = shop.pay("bob@example.com")
+    refunded, payment = shop.pay()
     shop.stripe.webhooks.drop()
     shop.sdk.confirm_return(refunded.session_id)
     shop.rest(0)
@@ -264,27 +208,27 @@ def test_reconcile_finds_and_repairs(shop):
         refunded.id: Difference.REFUNDED_STILL_ENROLLED,
     }
     assert run(repair=False) == wanted
-    ends(shop, refunded, Status.ENROLLED)
+    shop.check_end(refunded, Status.ENROLLED)
     assert run(repair=True) == wanted
     shop.rest(200)
-    ends(shop, lost, Status.ENROLLED)
-    ends(shop, refunded, Status.REVOKED)
+    shop.check_end(lost, Status.ENROLLED)
+    shop.check_end(refunded, Status.REVOKED)
     assert run(repair=False) == {}
 
 
 def test_reassigned_enrollment_takes_its_payment_along(shop):
     """The old learner's row goes, the new one's comes; a refund revokes the new one."""
-    row, payment = paid(shop)
-    news(shop)
+    row, payment = shop.pay()
+    shop.news()
     new = shop.sdk.enrollments.reassign(row.id, "bob@example.com", "op", "typo")
     shop.rest(0)
-    ends(shop, row, Status.REVOKED)
-    ends(shop, new, Status.ENROLLED)
+    shop.check_end(row, Status.REVOKED)
+    shop.check_end(new, Status.ENROLLED)
     again = shop.sdk.enrollments.reassign(row.id, "bob@example.com", "op", "typo")
     assert again.id == new.id
     shop.account.refund(payment)
-    news(shop)
-    ends(shop, new, Status.REVOKED)
+    shop.news()
+    shop.check_end(new, Status.REVOKED)
 
 
 def test_declined_card_is_a_line_in_the_trail(shop):
@@ -294,5 +238,5 @@ def test_declined_card_is_a_line_in_the_trail(shop):
     assert shop.send(event)[1]["outcome"] == "processed"
     (entry,) = shop.storage.audit.list(subject=row.id).items
     assert (entry.id, entry.detail["code"]) == (event["id"], "card_declined")
-    ends(shop, row, Status.AWAITING_PAYMENT)
+    shop.check_end(row, Status.AWAITING_PAYMENT)
     assert shop.storage.events.find(event["id"]).state is JobState.DONE

@@ -14,14 +14,32 @@ from werkzeug.serving import make_server
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sandbox.server import QuietHandler
 from frappe_enroll_sandbox.stripe_webhooks import sign
-from frappe_enroll_sdk import EnrollSDK
+from frappe_enroll_sdk import EnrollSDK, hookimpl
 from frappe_enroll_sdk.clock import OffsetClock
+from frappe_enroll_sdk.models import Status
 from frappe_enroll_wsgi import create_app
 from support.victim import settings_of
 
 
 COURSE, ADA = "python-101", "ada@example.com"
 SECRET = "whsec_test_secret"
+
+
+class Ears:
+    """A plugin that hears of enrolments and alerts."""
+
+    def __init__(self) -> None:
+        self.enrolled, self.alerts = [], []
+
+    @hookimpl
+    def on_enrolled(self, enrollment):
+        """Note who is enrolled."""
+        self.enrolled.append(enrollment.id)
+
+    @hookimpl
+    def on_alert(self, code, subject):
+        """Note an alert."""
+        self.alerts.append((code, subject))
 
 
 class Shop:
@@ -34,7 +52,9 @@ class Shop:
     def __init__(self, open_storage, plugins=(), **settings) -> None:
         self.clock = OffsetClock()
         self.stripe, self.lms = StripeSandbox(self.clock), LMSSandbox(self.clock)
-        self._open, self._plugins, self._settings = open_storage, plugins, settings
+        self.ears = Ears()
+        self._open, self._settings = open_storage, settings
+        self._plugins = (self.ears, *plugins)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
@@ -117,6 +137,24 @@ class Shop:
             self.clock.advance(wait_s)
             while self.sdk.run_jobs(limit=1000).claimed:
                 pass
+
+    def pay(self, email=ADA, **more):
+        """Let a learner check out and pay; return the row and its payment."""
+        row = self.checkout(email, **more)
+        self.account.pay(row.session_id)
+        return row, self.account.sessions[row.session_id]["payment_intent"]
+
+    def news(self, order="as_is"):
+        """Deliver what is held, in an order; let work be done; hold again."""
+        self.stripe.webhooks.release(order=order)
+        self.rest(0)
+        self.stripe.webhooks.held = True
+
+    def check_end(self, row, status):
+        """Check where a row and its LMS row have come to."""
+        now = self.row(row.id)
+        assert now.status is status, now.history
+        assert self.lms_rows(now) == (status is Status.ENROLLED)
 
     def lms_rows(self, row):
         """Return how many rows the LMS has of an enrollment's learner."""
