@@ -17,12 +17,13 @@ from frappe_enroll_sandbox.stripe_webhooks import sign
 from frappe_enroll_sdk import EnrollSDK, hookimpl
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.models import Status
+from frappe_enroll_stripe.gateway import StripePayments
 from frappe_enroll_wsgi import create_app
 from support.victim import settings_of
 
 
 COURSE, ADA = "python-101", "ada@example.com"
-SECRET = "whsec_test_secret"
+SECRET, LIVE_KEY = "whsec_test_secret", "sk_live_sandbox"
 
 
 class Ears:
@@ -46,12 +47,17 @@ class Shop:
     """
     Both sandboxes, a store, and the WSGI app under a threaded server.
 
-    Webhooks come over HTTP as Stripe sends them: signed, held, doubled, shuffled.
+    Webhooks come over HTTP as Stripe sends them: signed, held, doubled, shuffled. What
+    is not one of these is a setting: `clock` (of the sandboxes, and of the SDK), `live`
+    (whether its Stripe key is a live one).
     """
 
     def __init__(self, open_storage, plugins=(), **settings) -> None:
-        self.clock = OffsetClock()
-        self.stripe, self.lms = StripeSandbox(self.clock), LMSSandbox(self.clock)
+        self.clock = settings.pop("clock", None) or OffsetClock()
+        self._live = settings.pop("live", False)
+        key = LIVE_KEY if self._live else "sk_test_sandbox"
+        self.stripe = StripeSandbox(self.clock, secret_key=key)
+        self.lms = LMSSandbox(self.clock)
         self.ears = Ears()
         self._open, self._settings = open_storage, settings
         self._plugins = (self.ears, *plugins)
@@ -85,16 +91,23 @@ class Shop:
         self._stack.close()
         self.sdk.close()
 
-    def new_sdk(self, **more) -> EnrollSDK:
-        """Return an SDK over the same sandboxes and store."""
+    def new_sdk(self, *, by_the_store=False, **more) -> EnrollSDK:
+        """Return an SDK over the same sandboxes and store, maybe by its time."""
         urls = {"stripe": self.stripe.url, "lms": self.lms.url}
         fields = {"rate_limits": "off", "retry_jitter": 0} | self._settings | more
         return EnrollSDK(
             settings_of(urls, "/nowhere.sqlite3", **fields),
             storage=self.storage,
-            clock=self.clock,
+            payments=self._live_payments(),
+            clock=None if by_the_store else self.clock,
             plugins=self._plugins,
         )
+
+    def _live_payments(self):
+        """Return a gateway by hand: settings let a live key near Stripe only."""
+        if not self._live:
+            return None
+        return StripePayments(LIVE_KEY, (SECRET,), api_base=self.stripe.url)
 
     @property
     def account(self):
