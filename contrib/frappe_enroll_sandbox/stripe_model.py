@@ -14,6 +14,11 @@ from .stripe_money import Json, Money, StripeRefusal, invalid
 
 
 _MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50}
+#: What amounts must be whole multiples of (Stripe, "Supported currencies").
+_STEP = dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10) | {
+    "isk": 100,
+    "ugx": 100,
+}
 _LEAST_LIFE_S, _MOST_LIFE_S = 30 * 60, 24 * 60 * 60
 
 
@@ -243,6 +248,8 @@ def _total(params: Json) -> tuple[int, str, str]:
         currency = str(price.get("currency", "")).lower()
         if not amount.isdecimal() or len(currency) != 3:
             invalid("Invalid price_data.", f"line_items[{number}][price_data]")
+        if int(amount) % _STEP.get(currency, 1):
+            invalid(f"Invalid amount for {currency}.", f"line_items[{number}]")
         total += int(amount) * int(item.get("quantity", 1))
         name = str((price.get("product_data") or {}).get("name", ""))
     if total < _MINIMUM.get(currency, 1):
