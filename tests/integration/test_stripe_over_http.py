@@ -146,12 +146,12 @@ def test_accepted_event_that_does_not_fit_waits_on(shop):
     event = shop.account.emit("checkout.session.completed", foreign)
     shop.send(own)
     shop.send(event)
-    ends(shop, row, Status.ON_HOLD)
+    shop.check_end(row, Status.ON_HOLD)
     assert shop.sdk.admin.stats().quarantined == 2
     with pytest.raises(TransitionError):
         shop.sdk.admin.accept(event["id"], "op", "why")
     shop.rest(0)
-    ends(shop, row, Status.ON_HOLD)
+    shop.check_end(row, Status.ON_HOLD)
     assert shop.row(row.id).payment_id != "pi_foreign"
     waiting = {item.id: item.reason for item in shop.sdk.admin.quarantine().items}
     assert waiting == {row.id: "amount_mismatch", event["id"]: "foreign_session"}
