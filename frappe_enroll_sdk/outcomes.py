@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import attrs
 
 from .business import Affiliate, Grant, LedgerRow
-from .models import Enrollment, Job
+from .models import Enrollment, Job, TryError
 
 
 @attrs.frozen
@@ -80,3 +82,44 @@ class FactContext:
     subject: Grant | LedgerRow
     fact: str
     affiliate: Affiliate | None = None
+
+
+@attrs.frozen(kw_only=True)
+class AlertContext:
+    """
+    What a handler is called with for the fact "alert".
+
+    Attributes:
+        job: The job; its key is stable over all tries, so use it as idempotency key.
+        code: What is the matter, a short stable word.
+        subject: Id of an enrollment or event, a job's key, or a backend's name.
+        at: When.
+        fact: "alert".
+    """
+
+    job: Job
+    code: str
+    subject: str
+    at: datetime
+    fact: str = "alert"
+
+
+@attrs.frozen(kw_only=True)
+class DeathContext:
+    """
+    What a handler is called with for the fact "job_dead".
+
+    Attributes:
+        job: The handler's own job; its key is stable over all tries.
+        dead: The job or payment event that has died, as it stands now.
+        error: What it died of.
+        fact: "job_dead".
+    """
+
+    job: Job
+    dead: Job
+    error: TryError
+    fact: str = "job_dead"
+
+
+AnyContext = JobContext | FactContext | AlertContext | DeathContext

@@ -49,6 +49,11 @@ ALLOWED_PARAMETERS = frozenset(
     }
 )
 
+#: Kinds of jobs that are the SDK's own.
+OWN_KINDS = frozenset(
+    {"sync", "payment_event", "http_request", "grant", "commission", "payout"}
+)
+
 Handler = Callable[[Any], Outcome]
 
 
@@ -309,7 +314,7 @@ class Plugins:
         def register_job(
             kind: str, handler: Handler, *, on: Iterable[str] = ()
         ) -> None:
-            if kind in self._jobs or kind in {"sync", "payment_event"}:
+            if kind in self._jobs or kind in OWN_KINDS:
                 raise ConfigurationError(f"the job kind {kind!r} is taken")
             self._jobs[kind] = JobRegistration(
                 kind=kind, handler=handler, on=tuple(on), plugin=name

@@ -16,7 +16,7 @@ from .models import Checkout, Enrollment, GatePolicy, JobReport, WebhookResult
 from .plugins import Plugins
 from .services import validate
 from .services.admin import Admin
-from .services.affiliates import COMMISSION_KIND, Affiliates
+from .services.affiliates import COMMISSION_KIND, PAYOUT_KIND, Affiliates
 from .services.catalogue import Catalogue
 from .services.checkout import CheckoutService
 from .services.context import Context
@@ -176,6 +176,7 @@ class EnrollSDK:
             {
                 GRANT_KIND: self.grants.follow,
                 COMMISSION_KIND: self.affiliates.mature,
+                PAYOUT_KIND: self.affiliates.follow_payout,
             },
         )
         inline = Inline(context, runner)

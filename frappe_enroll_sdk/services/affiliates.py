@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import attrs
 
 from ..business import Affiliate, LedgerRow, RowKind, Totals
+from ..codec import moment_of, text_of
 from ..errors import ConflictError, NotFoundError, TransitionError, ValidationError
 from ..ids import new_coupon_code
 from ..ledger import Stamp, chained, commission_row, matured_row
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 #: Kind of the job that makes a held commission available.
 COMMISSION_KIND = "commission"
+#: Kind of the job that makes sure of what a payout owes.
+PAYOUT_KIND = "payout"
+#: How long a payout may be on its way before nobody waits for it any more.
+_UNWRITTEN = timedelta(hours=1)
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 #: How often an append may lose its place; each loss is another's row.
 _MOST_RACES = 500
@@ -222,11 +227,41 @@ class Affiliates:
                 at=self._context.now(),
             )
 
+        self._owe_payout(code, key)
         row = self._append(code, make)
         if row is None:
             raise ConflictError("the payout was not written")
         self._audit(by, "affiliate_paid_out", code, why)
         return self._tell(row)
+
+    def _owe_payout(self, code: str, payout_id: str) -> None:
+        """Before it is written: a process that dies right after is followed."""
+        if not self._context.plugins.job_kinds("commission_paid"):
+            return
+        now = self._context.now()
+        self._context.storage.jobs.enqueue(
+            f"{PAYOUT_KIND}:{code}:{payout_id}",
+            PAYOUT_KIND,
+            {
+                "affiliate": code,
+                "payout_id": payout_id,
+                "until": text_of(now + _UNWRITTEN),
+            },
+            now + self._context.grace,
+            now=now,
+        )
+
+    def follow_payout(self, job: Job) -> Outcome:
+        """Make sure of what a payout owes to the plugins, if it was written."""
+        said = job.payload or {}
+        names = str(said["affiliate"]), str(said["payout_id"])
+        for row in self._context.storage.affiliates.rows_of(*names):
+            self._tell(row)
+            return Done("told")
+        if self._context.now() < moment_of(str(said["until"])):
+            return Snooze(self._context.settle_policy.grace_s)
+        # Whoever was about to write it has died, or was refused.
+        return Done("nothing")
 
     def _tell(self, row: LedgerRow) -> LedgerRow:
         """Owe the plugins their jobs on a payout: keyed, so harmless when repeated."""

@@ -28,6 +28,7 @@ class EffectKind(StrEnum):
     PLUGIN_JOBS = auto()
     SUCCEED = auto()
     COMMISSION = auto()
+    ALERT = auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +38,7 @@ class Effect:
 
     Attributes:
         kind: What.
-        fact: For plugin jobs: the fact that they hang on.
+        fact: For plugin jobs: the fact that they hang on; for an alert: its code.
     """
 
     kind: EffectKind
@@ -46,7 +47,9 @@ class Effect:
 
 def effects_of(row: Enrollment) -> tuple[Effect, ...]:
     """Return what the row's last write owes."""
-    return (*_effects_of_status(row), *_effects_of_money(row))
+    code = alert_of(row, row.history[-1].fact) if row.history else None
+    told = () if code is None else (Effect(kind=EffectKind.ALERT, fact=code),)
+    return (*_effects_of_status(row), *_effects_of_money(row), *told)
 
 
 def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:
@@ -90,7 +93,14 @@ def is_quiet(row: Enrollment) -> bool:
 
 
 #: Facts that an operator has to hear of.
-ALERTS = frozenset({"dispute_needs_response", "dispute_under_review", "dispute_lost"})
+ALERTS = frozenset(
+    {
+        "dispute_needs_response",
+        "dispute_under_review",
+        "dispute_lost",
+        "refund_failed",
+    }
+)
 
 
 def alert_of(row: Enrollment, fact: str) -> str | None:

@@ -18,6 +18,7 @@ from ..outcomes import Done, Outcome
 from ..states import ENTITLED
 from .decide_money import is_held
 from .facts import Attached, Order, Wish
+from .notices import raise_alert
 
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class EventHandler:
             return self._odd(event, "foreign_session")
         if event.fact is Fact.FLAGGED:
             self._note(event, row)
-            self._alert("fraud_warning", row.id)
+            self._alert("fraud_warning", row.id, event.id)
         row = self._settle(row.id, event=event, quiet=quiet)
         if event.fact is not Fact.PAID:
             return Done("processed")
@@ -93,11 +94,11 @@ class EventHandler:
         """A payment that fits nothing is never silent; other news of it is nothing."""
         if event.fact is not Fact.PAID:
             return Done("ignored")
-        self._alert(reason, event.id)
+        self._alert(reason, event.id, "")
         return Done("quarantined", reason)
 
-    def _alert(self, code: str, subject: str) -> None:
-        self._context.plugins.notify("on_alert", code=code, subject=subject)
+    def _alert(self, code: str, subject: str, occasion: str) -> None:
+        raise_alert(self._context, code, subject, occasion)
 
     def _note(self, event: PaymentEvent, row: Enrollment | None) -> Outcome:
         """Write it into the audit trail, once; it changes nothing."""

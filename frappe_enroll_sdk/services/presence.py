@@ -20,6 +20,7 @@ import attrs
 
 from ..errors import EnrollError
 from ..models import WorkerSeen
+from .notices import raise_alert
 
 
 if TYPE_CHECKING:
@@ -126,6 +127,4 @@ class Presence:
         gate, holder = "alert.workers_absent", secrets.token_hex(8)
         if self._context.storage.gates.hold(gate, holder, 1, now, until):
             logger.error("no worker was seen", extra={"absent_s": round(absent_s)})
-            self._context.plugins.notify(
-                "on_alert", code="workers_absent", subject="workers"
-            )
+            raise_alert(self._context, "workers_absent", "workers")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..codec import load
@@ -21,7 +21,6 @@ from ..errors import (
     LeaseLostError,
     RejectedError,
     StorageUnavailableError,
-    ValidationError,
 )
 from ..metrics import JOB_SECONDS, JOBS, TRIES
 from ..models import (
@@ -33,7 +32,7 @@ from ..models import (
     PaymentEvent,
     TryError,
 )
-from ..outcomes import Dead, Done, FactContext, JobContext, Outcome, Retry
+from ..outcomes import Done, Outcome, Retry
 from ..queue import EVENT_KIND, REQUEST_KIND
 from .claims import BudgetSpentError, Claim
 from .context import worker_name
@@ -47,12 +46,13 @@ from .judge import (
     judge_outcome,
     needs_ping,
 )
+from .notices import owe_death, raise_alert
+from .plugin_jobs import PluginJobs
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..business import Affiliate, Grant, LedgerRow
     from ..interfaces import JobStore
     from .context import Context
     from .event_effects import EventHandler
@@ -79,6 +79,7 @@ class Runner:
         self._context = context
         self._settle, self._sync, self._events = settle, sync, events
         self._own = own
+        self._plugin_jobs = PluginJobs(context)
         self._ender = Ender()
 
     def run_due(self, row: Enrollment) -> str:
@@ -103,9 +104,7 @@ class Runner:
             extra={"enrollment_id": row.id, "error_code": _code(error)},
         )
         if row.tries == len(schedule):
-            self._context.plugins.notify(
-                "on_alert", code="enrollment_stuck", subject=row.id
-            )
+            raise_alert(self._context, "enrollment_stuck", row.id, row.version)
         due_at = self._context.now() + timedelta(seconds=wait_s)
         self._context.storage.enrollments.clear_due(
             row.id, row.version, due_at, ok=False
@@ -207,9 +206,7 @@ class Runner:
         )
         if changed and not ok:
             logger.error("gate closed", extra={"backend": backend, "error_code": code})
-            self._context.plugins.notify(
-                "on_alert", code="backend_down", subject=backend
-            )
+            raise_alert(self._context, "backend_down", backend)
 
     def _try(self, claim: Claim) -> Verdict:
         try:
@@ -239,42 +236,7 @@ class Runner:
             return Done("lapsed")
         if job.kind in self._own:
             return self._own[job.kind](job)
-        return self._run_plugin_job(job)
-
-    def _run_plugin_job(self, job: Job) -> Outcome:
-        handler = self._context.plugins.handler(job.kind)
-        if handler is None:
-            return Dead(f"no plugin handles jobs of kind {job.kind!r}")
-        context = self._context_of(job)
-        if context is None:
-            return Dead("what the job is about is gone")
-        outcome = handler(context)
-        if not isinstance(outcome, Outcome):
-            raise ValidationError(
-                f"the handler of {job.kind!r} must answer Done, Retry, Snooze or Dead",
-                field="outcome",
-            )
-        return outcome
-
-    def _context_of(self, job: Job) -> JobContext | FactContext | None:
-        payload, store = job.payload or {}, self._context.storage
-        fact = str(payload.get("fact"))
-        subject: Grant | LedgerRow | None = None
-        affiliate: Affiliate | None = None
-        if "grant_id" in payload:
-            subject = store.grants.find(str(payload["grant_id"]))
-        elif "payout_id" in payload:
-            names = str(payload["affiliate"]), str(payload["payout_id"])
-            subject = next(iter(store.affiliates.rows_of(*names)), None)
-            affiliate = store.affiliates.find(names[0])
-        else:
-            row = store.enrollments.find(str(payload.get("enrollment_id")))
-            if row is None:
-                return None
-            return JobContext(job=job, enrollment=row, fact=fact)
-        if subject is None:
-            return None
-        return FactContext(job=job, subject=subject, fact=fact, affiliate=affiliate)
+        return self._plugin_jobs(job)
 
     def _judge(self, job: Job, error: Exception) -> Verdict:
         if not isinstance(error, EnrollError):
@@ -315,15 +277,16 @@ class Runner:
         if verdict.action in {"retry", "dead"}:
             self._tell_trouble(claim.job, verdict)
 
+        now = self._context.now()
+
         def write() -> bool:
-            return self._end(claim, verdict)
+            return self._end(claim, verdict, now)
 
         # Inline work has somebody waiting; the lease lapses, and a worker goes on.
         return verdict.action if _written(write, claim) else "lost"
 
-    def _end(self, claim: Claim, verdict: Verdict) -> bool:
+    def _end(self, claim: Claim, verdict: Verdict, now: datetime) -> bool:
         store, job, token = claim.store, claim.job, claim.token
-        now = self._context.now()
         due_at = now + timedelta(seconds=verdict.wait_s)
         if verdict.action == "done":
             state = _END_STATES.get(verdict.code, JobState.DONE)
@@ -340,6 +303,7 @@ class Runner:
             worker=worker_name(),
         )
         if verdict.action == "dead":
+            owe_death(self._context, job, error)
             return store.bury(token, job.seq, now, error)
         return store.reschedule(token, due_at, now, error=error)
 

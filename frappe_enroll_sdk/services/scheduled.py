@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from .notices import raise_alert
+
 
 if TYPE_CHECKING:
     from .context import Context
@@ -52,6 +54,4 @@ class ScheduledReconcile:
         if not found:
             return
         logger.warning("reconcile found differences", extra={"found": dict(found)})
-        self._context.plugins.notify(
-            "on_alert", code="reconcile_differences", subject="reconcile"
-        )
+        raise_alert(self._context, "reconcile_differences", "reconcile")

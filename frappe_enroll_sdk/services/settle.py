@@ -47,6 +47,7 @@ from .facts import (
     Wish,
     Write,
 )
+from .notices import owe_alert, raise_alert
 from .steps import Steps
 
 
@@ -186,6 +187,8 @@ class Settle:
                 self._succeed(row)
             elif effect.kind is EffectKind.COMMISSION:
                 self._affiliates.follow(row)
+            elif effect.kind is EffectKind.ALERT:
+                owe_alert(self._context, effect.fact, row.id, row.version)
             elif row.coupon_code is not None:
                 if effect.kind is EffectKind.REDEEM:
                     self._redeem_paid(row, row.coupon_code)
@@ -251,10 +254,11 @@ class Settle:
             self._context.plugins.notify(hook, enrollment=row)
         code = alert_of(row, write.fact)
         if code is not None:
-            self._alert(code, row)
+            # The plugins' jobs are owed with the other effects.
+            self._context.plugins.notify("on_alert", code=code, subject=row.id)
 
     def _alert(self, code: str, row: Enrollment) -> None:
-        self._context.plugins.notify("on_alert", code=code, subject=row.id)
+        raise_alert(self._context, code, row.id, row.version)
 
     def _settle_holder(self, blocker: Seat) -> None:
         """Ask that the holder's session ends; whatever is unclear keeps its seat."""

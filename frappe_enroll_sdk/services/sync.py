@@ -24,6 +24,7 @@ from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale
 from ..outcomes import Dead, Done, Outcome, Snooze
 from ..states import ENTITLED
 from .facts import LMSReport
+from .notices import raise_alert
 
 
 if TYPE_CHECKING:
@@ -278,9 +279,8 @@ class _Run:
         return max((settled_at - self._context.now()).total_seconds(), 0.0)
 
     def _alert(self, code: str, subject: str | None = None) -> None:
-        self._context.plugins.notify(
-            "on_alert", code=code, subject=subject or self._claim.job.key
-        )
+        job = self._claim.job
+        raise_alert(self._context, code, subject or job.key, f"{job.key}:{job.seq}")
 
 
 def sale_of(row: Enrollment) -> Sale:

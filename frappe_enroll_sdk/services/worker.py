@@ -25,6 +25,7 @@ from .context import worker_name
 from .intake import Intake, Work
 from .leases import Lease, Leases
 from .maintenance import EVERY_S
+from .notices import raise_alert
 from .presence import SEEN_EVERY_S
 from .signals import stop_on_signals
 
@@ -269,9 +270,10 @@ class Worker:
     def _give_up(self, lease: Lease) -> None:
         """A handler hangs past its deadline: its place is taken by another thread."""
         logger.error("handler hangs", extra={"job": lease.job.key})
-        self._context.plugins.notify(
-            "on_alert", code="job_hangs", subject=lease.job.key
-        )
+        self._replace(lease)
+        raise_alert(self._context, "job_hangs", lease.job.key, lease.job.token)
+
+    def _replace(self, lease: Lease) -> None:
         with self._changed:
             for slot in self._slots:
                 if slot.token == lease.job.token:

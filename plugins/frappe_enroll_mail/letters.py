@@ -19,10 +19,26 @@ import attrs
 from frappe_enroll_sdk.business import Grant, LedgerRow
 from frappe_enroll_sdk.models import Enrollment
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.outcomes import FactContext, JobContext
+from frappe_enroll_sdk.outcomes import (
+    AlertContext,
+    DeathContext,
+    FactContext,
+    JobContext,
+)
 
 from .addresses import to_address
 from .messages import Letter
+
+
+#: Alerts that are about somebody's money.
+PAYMENT_CODES = frozenset(
+    {
+        *("late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"),
+        *("account_mismatch", "unknown_enrollment", "foreign_session"),
+        *("fraud_warning", "refund_failed", "coupon_gone", "paid_but_already_enrolled"),
+        *("dispute_needs_response", "dispute_under_review", "dispute_lost"),
+    }
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -153,6 +169,39 @@ def payout(context: FactContext, desk: Desk) -> Letter:  # noqa: ARG001  as the 
         },
         key=context.job.key,
         at=context.job.created_at,
+    )
+
+
+def alert(context: AlertContext, desk: Desk) -> Letter:
+    """The operators: something needs you, a payment or another thing."""
+    payment = context.code in PAYMENT_CODES
+    return Letter(
+        template="payment_problem" if payment else "alert",
+        to=desk.operators,
+        values={
+            "code": context.code,
+            "about": context.subject,
+            "at": f"{context.at:%Y-%m-%d %H:%M:%S} UTC",
+        },
+        key=context.job.key,
+        at=context.at,
+    )
+
+
+def dead_letter(context: DeathContext, desk: Desk) -> Letter:
+    """The operators: a job is dead, and of what."""
+    return Letter(
+        template="dead_letter",
+        to=desk.operators,
+        values={
+            "about": context.dead.key,
+            "kind": context.dead.kind,
+            "tries": context.error.try_number,
+            "cause": context.error.cause or context.error.code,
+            "job": context.dead,
+        },
+        key=context.job.key,
+        at=context.error.at,
     )
 
 

@@ -42,7 +42,11 @@ MAILS: dict[str, tuple[tuple[str, ...], Write]] = {
     "payment_failed": (("failed",), letters.payment_failed),
     "payment_held": (("on_hold",), letters.payment_held),
     "payout": (("commission_paid",), letters.payout),
+    "alert": (("alert",), letters.alert),
+    "dead_letter": (("job_dead",), letters.dead_letter),
 }
+#: What goes to the operators.
+_THEIRS = frozenset({"alert", "dead_letter"})
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +61,8 @@ class Mailer:
     def jobs(self) -> Iterator[tuple[str, Callable[[Any], Outcome], tuple[str, ...]]]:
         """Yield kind, handler and facts of each mail that is not skipped."""
         for template, (facts, write) in MAILS.items():
+            if template in _THEIRS and not self.settings.operators:
+                continue
             if template not in self.settings.skip:
                 yield f"mail.{template}", self._handler(write), facts
 
@@ -66,7 +72,7 @@ class Mailer:
                 letter = write(context, self.desk)
             except ValueError as error:
                 return Dead(f"nobody can be written to: {error}")
-            if letter is None:
+            if letter is None or letter.template in self.settings.skip:
                 return Done("no_mail")
             return self.send(
                 compose(letter, self.settings, self.templates), self.settings

@@ -202,9 +202,9 @@ def alert_codes():
     for call in calls():
         literals = [a.value for a in call.args if isinstance(a, ast.Constant)]
         if name_of(call) in {"_alert", "_odd"}:
-            yield from literals
-        elif name_of(call) == "notify" and "on_alert" in literals and code_of(call):
-            yield code_of(call)
+            yield from (a for a in literals if a)
+        elif name_of(call) == "raise_alert":
+            yield from literals[:1]
 
 
 def test_alerts_are_documented():

@@ -35,11 +35,13 @@ def later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def make_row(status=Status.PENDING, *, before=None, **changes) -> Enrollment:
+def make_row(
+    status=Status.PENDING, *, before=None, fact="made", **changes
+) -> Enrollment:
     """Return an enrollment; `before` = the status of its write before the last."""
     statuses = [status] if before is None else [before, status]
     history = tuple(
-        HistoryEntry(at=NOW, version=n, status=s, fact="made", op_id=str(n))
+        HistoryEntry(at=NOW, version=n, status=s, fact=fact, op_id=str(n))
         for n, s in enumerate(statuses, 1)
     )
     fields = {

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""
+Facts that are about no enrollment, grant or payout: alerts, and jobs that have died.
+
+Observers are told, and plugins that asked for it are owed a job, keyed by the fact.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..codec import moment_of, text_of
+from ..models import Job, JobState, TryError
+from ..outcomes import AlertContext, DeathContext, Done, Outcome, Snooze
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .context import Context
+
+ALERT, DEATH = "alert", "job_dead"
+#: Facts whose own jobs owe nothing when they die: nobody is told that telling failed,
+#: or two plugins would tell each other so for ever.
+_ECHOES = frozenset({ALERT, DEATH})
+#: Seconds that the end of a dying job is waited for before it is told.
+_WRITTEN_S = 2.0
+
+
+def raise_alert(
+    context: Context, code: str, subject: str, occasion: str | int | None = None
+) -> None:
+    """
+    Tell observers and plugins' jobs that an operator has to look.
+
+    Args:
+        context: The wiring.
+        code: A short stable word.
+        subject: Id of an enrollment or event, a job's key, or a backend's name.
+        occasion: What tells this alert from another one of its code and subject; the
+            same one owes one job. None = each call is an occasion of its own.
+    """
+    owe_alert(context, code, subject, occasion)
+    context.plugins.notify("on_alert", code=code, subject=subject)
+
+
+def owe_alert(
+    context: Context, code: str, subject: str, occasion: str | int | None = None
+) -> None:
+    """Owe the plugins their jobs on an alert: keyed, so harmless when repeated."""
+    now = context.now()
+    mark = text_of(now) if occasion is None else occasion
+    said = {"fact": ALERT, "code": code, "subject": subject, "at": text_of(now)}
+    _owe(context, ALERT, f"{code}:{subject}:{mark}", said, now)
+
+
+def owe_death(context: Context, job: Job, error: TryError) -> None:
+    """
+    Owe the plugins their jobs on a death that is about to be written with this error.
+
+    Before it is written, so that a crash in between loses none; whether it was written
+    is looked at when the job runs.
+    """
+    if (job.payload or {}).get("fact") in _ECHOES:
+        return
+    at = text_of(error.at)
+    said = {"fact": DEATH, "job": job.key, "at": at, "token": job.token, "seq": job.seq}
+    _owe(context, DEATH, f"{job.key}:{at}", said, error.at)
+
+
+def _owe(
+    context: Context, fact: str, name: str, said: Mapping[str, object], due_at: datetime
+) -> None:
+    for kind in context.plugins.job_kinds(fact):
+        context.storage.jobs.enqueue(
+            f"{kind}:{fact}:{name}", kind, said, due_at, now=context.now(), once=True
+        )
+
+
+def alert_context(job: Job) -> AlertContext:
+    """Return what the handler of an alert is called with."""
+    said = job.payload or {}
+    return AlertContext(
+        job=job,
+        code=str(said.get("code")),
+        subject=str(said.get("subject")),
+        at=moment_of(str(said.get("at"))),
+    )
+
+
+def death_context(context: Context, job: Job) -> DeathContext | Outcome:
+    """Return what the handler of a death is called with, or what becomes of its job."""
+    said = job.payload or {}
+    key, at = str(said.get("job")), str(said.get("at"))
+    storage = context.storage
+    dead = storage.jobs.find(key) or storage.events.find(key)
+    if dead is None:
+        return Done("gone")
+    if dead.state is JobState.RUNNING and dead.token == said.get("token"):
+        # About to be written, or the worker has died before it was.
+        return Snooze(_WRITTEN_S)
+    error = next((e for e in dead.errors if text_of(e.at) == at), None)
+    if error is None:
+        return Done("never_written")
+    if dead.state is not JobState.DEAD or dead.seq != said.get("seq"):
+        # There was news of it, or an operator has retried it: it is tried again.
+        return Done("revived")
+    return DeathContext(job=job, dead=dead, error=error)
