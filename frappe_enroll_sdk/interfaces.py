@@ -70,6 +70,17 @@ class CouponStore(Protocol):
         """Write a new coupon; False when the code is taken."""
         ...
 
+    def create_many(self, coupons: Sequence[Coupon]) -> tuple[bool, ...]:
+        """
+        Do `create` for each coupon; return its answer for each, in their order.
+
+        As many conditional writes as there are coupons, sent at once where the store
+        can: a code that is taken (or comes twice: the second one) keeps none of the
+        others from being written. Not all or nothing: after an error any of them may
+        have been written.
+        """
+        ...
+
     def find(self, code: str, *, counted: bool = True) -> Coupon | None:
         """
         Return the coupon, or None.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from threading import RLock
 
@@ -37,6 +38,11 @@ class MemoryCoupons:
             self._rows[coupon.code] = coupon
             self._seats[coupon.code] = {}
             return True
+
+    def create_many(self, coupons: Sequence[Coupon]) -> tuple[bool, ...]:
+        """See `CouponStore.create_many`."""
+        with self._lock:
+            return tuple(self.create(coupon) for coupon in coupons)
 
     def find(self, code: str, *, counted: bool = True) -> Coupon | None:
         """See `CouponStore.find`."""

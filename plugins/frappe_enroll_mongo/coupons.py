@@ -7,14 +7,14 @@ Measured beside a counter document and beside seats within the coupon (ADR 0014)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
 from frappe_enroll_sdk.errors import ConflictError
@@ -29,6 +29,7 @@ from frappe_enroll_sdk.models import (
 
 from . import seats
 from .documents import Document, of_document, to_document
+from .failures import only_duplicates
 from .schema import COUPONS, SEATS
 from .taking import Take, new_op
 
@@ -58,25 +59,24 @@ class MongoCoupons:
 
     def create(self, coupon: Coupon) -> bool:
         """See `CouponStore.create`."""
-        require_text(code=coupon.code, course_id=coupon.course_id, email=coupon.email)
-        document = to_document(coupon)
-        document = {"_id": document.pop("code"), **document}
-        for counted in ("reserved", "redeemed"):
-            del document[counted]
-        document |= {"issued": 0, "full": False, "op": new_op()}
-        coupons = self._coupons
+        return self.create_many([coupon])[0]
 
-        def act(run: Run) -> bool:
-            try:
-                coupons.insert_one(document, session=run.session)
-            except DuplicateKeyError:
-                # The first run may have written it: the stamp tells.
-                ours = {"_id": document["_id"], "op": document["op"]}
-                return (
-                    run.again
-                    and coupons.find_one(ours, session=run.session) is not None
-                )
-            return True
+    def create_many(self, coupons: Sequence[Coupon]) -> tuple[bool, ...]:
+        """See `CouponStore.create_many`."""
+        documents = [_terms_of(coupon) for coupon in coupons]
+        if not documents:
+            return ()
+        table = self._coupons
+
+        def act(run: Run) -> tuple[bool, ...]:
+            taken = _insert_all(table, documents, run)
+            if taken and run.again:
+                # The first run may have written them: the stamps tell.
+                codes = [documents[place]["_id"] for place in sorted(taken)]
+                found = table.find({"_id": {"$in": codes}}, session=run.session)
+                ours = {document["op"] for document in found}
+                taken = {n for n in taken if documents[n]["op"] not in ours}
+            return tuple(n not in taken for n in range(len(documents)))
 
         return self._link.write(act)
 
@@ -296,6 +296,28 @@ class MongoCoupons:
 
 def _stamped(change: Document, op: str) -> Document:
     return {**change, "$set": {**change["$set"], "op": op}}
+
+
+def _terms_of(coupon: Coupon) -> Document:
+    require_text(code=coupon.code, course_id=coupon.course_id, email=coupon.email)
+    document = to_document(coupon)
+    document = {"_id": document.pop("code"), **document}
+    for counted in ("reserved", "redeemed"):
+        del document[counted]
+    return document | {"issued": 0, "full": False, "op": new_op()}
+
+
+def _insert_all(
+    table: Collection[Document], documents: list[Document], run: Run
+) -> set[int]:
+    """Insert what is not there; return the places of the others."""
+    try:
+        table.insert_many(documents, ordered=False, session=run.session)
+    except BulkWriteError as error:
+        if not only_duplicates(error):
+            raise
+        return {problem["index"] for problem in error.details["writeErrors"]}
+    return set()
 
 
 def _coupon(document: Document) -> Coupon:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,8 @@ from frappe_enroll_sdk.models import (
 )
 
 from .engine import Database
-from .schema import coupons, seats
+from .schema import coupons as table
+from .schema import seats
 from .times import maybe_ms, of_doc, to_doc, to_ms
 
 
@@ -34,29 +36,21 @@ class SQLCoupons:
 
     def create(self, coupon: Coupon) -> bool:
         """See `CouponStore.create`."""
-        require_text(code=coupon.code, course_id=coupon.course_id, email=coupon.email)
-        row = {
-            "code": coupon.code,
-            "course_id": coupon.course_id,
-            "email": coupon.email,
-            "max_redemptions": coupon.max_redemptions,
-            "starts_at": maybe_ms(coupon.starts_at),
-            "expires_at": maybe_ms(coupon.expires_at),
-            "disabled": int(coupon.disabled),
-            "doc": to_doc(coupon),
-        }
+        return self.create_many([coupon])[0]
+
+    def create_many(self, coupons: Sequence[Coupon]) -> tuple[bool, ...]:
+        """See `CouponStore.create_many`."""
+        rows = [_row_of_terms(coupon) for coupon in coupons]
+        order = insert(table).on_conflict_do_nothing()
         with self._database.write() as connection:
-            done = connection.execute(
-                insert(coupons).values(row).on_conflict_do_nothing()
-            )
-            return done.rowcount == 1
+            return tuple(connection.execute(order, row).rowcount == 1 for row in rows)
 
     def find(self, code: str, *, counted: bool = True) -> Coupon | None:  # noqa: ARG002  counting costs nothing here
         """See `CouponStore.find`."""
         require_text(code=code)
         with self._database.read() as connection:
             row = connection.execute(
-                select(coupons).where(coupons.c.code == code)
+                select(table).where(table.c.code == code)
             ).one_or_none()
             return _coupon(row) if row else None
 
@@ -70,14 +64,14 @@ class SQLCoupons:
     ) -> Page[Coupon]:
         """See `CouponStore.list`."""
         require_text(course_id=course_id, email=email)
-        query = select(coupons).order_by(coupons.c.code).limit(limit + 1)
+        query = select(table).order_by(table.c.code).limit(limit + 1)
         if course_id is not None:
-            query = query.where(coupons.c.course_id == course_id)
+            query = query.where(table.c.course_id == course_id)
         if email is not None:
-            query = query.where(coupons.c.email == email)
+            query = query.where(table.c.email == email)
         after = parts_of(cursor, (str,))
         if after is not None:
-            query = query.where(coupons.c.code > after[0])
+            query = query.where(table.c.code > after[0])
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         items = tuple(_coupon(row) for row in rows[:limit])
@@ -91,7 +85,7 @@ class SQLCoupons:
         require_text(code=code)
         with self._database.write() as connection:
             done = connection.execute(
-                coupons.update().where(coupons.c.code == code).values(disabled=1)
+                table.update().where(table.c.code == code).values(disabled=1)
             )
             return done.rowcount == 1
 
@@ -105,7 +99,7 @@ class SQLCoupons:
             if own is not None:
                 return _again(connection, own, until)
             row = connection.execute(
-                select(coupons).where(coupons.c.code == code)
+                select(table).where(table.c.code == code)
             ).one_or_none()
             if row is None or not _in_window(row, to_ms(now)):
                 return Reservation(outcome=ReserveOutcome.EXHAUSTED)
@@ -175,6 +169,20 @@ def _coupon(row: Row[Any]) -> Coupon:
     )
 
 
+def _row_of_terms(coupon: Coupon) -> dict[str, Any]:
+    require_text(code=coupon.code, course_id=coupon.course_id, email=coupon.email)
+    return {
+        "code": coupon.code,
+        "course_id": coupon.course_id,
+        "email": coupon.email,
+        "max_redemptions": coupon.max_redemptions,
+        "starts_at": maybe_ms(coupon.starts_at),
+        "expires_at": maybe_ms(coupon.expires_at),
+        "disabled": int(coupon.disabled),
+        "doc": to_doc(coupon),
+    }
+
+
 def _key(code: str, holder: str) -> tuple[Any, Any]:
     return seats.c.code == code, seats.c.holder == holder
 
@@ -223,9 +231,9 @@ def _count(
     connection: Connection, code: str, *, taken: int = 0, redeemed: int = 0
 ) -> None:
     connection.execute(
-        coupons.update()
-        .where(coupons.c.code == code)
-        .values(taken=coupons.c.taken + taken, redeemed=coupons.c.redeemed + redeemed)
+        table.update()
+        .where(table.c.code == code)
+        .values(taken=table.c.taken + taken, redeemed=table.c.redeemed + redeemed)
     )
 
 

@@ -129,6 +129,9 @@ def _queue_verbs(name):
 def _coupon_verbs():
     return {
         "coupons.create": lambda s: s.coupons.create(coupon("NEW")),
+        "coupons.create_many": lambda s: s.coupons.create_many(
+            [coupon("NEW-1"), coupon("GRANT-1"), coupon("NEW-2")]
+        ),
         "coupons.find": lambda s: s.coupons.find("GRANT-1"),
         "coupons.list": lambda s: s.coupons.list(),
         "coupons.list_course": lambda s: s.coupons.list(course_id="python-101"),

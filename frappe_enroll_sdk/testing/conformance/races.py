@@ -120,6 +120,15 @@ def redeem_or_release(storage: Storage, number: int) -> str:
     return "redeemed" if storage.coupons.redeem("GRANT-1", holder) else "lost"
 
 
+def create_same(storage: Storage, number: int) -> tuple[bool, ...]:
+    """Create one batch of the same ten codes, as every other racer does."""
+    from .records import coupon  # noqa: PLC0415
+
+    terms = {"max_redemptions": number + 1}
+    batch = [coupon(f"GRANT-{n}", **terms) for n in range(10)]
+    return storage.coupons.create_many(batch)
+
+
 def open_one_slot(storage: Storage, number: int) -> bool:
     """Open a row for a slot that all racers want."""
     from .records import enrollment  # noqa: PLC0415

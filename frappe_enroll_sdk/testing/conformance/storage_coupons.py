@@ -39,6 +39,33 @@ class CouponChecks:
         assert found is not None
         assert found.max_redemptions == 1
 
+    def test_batch_of_coupons_is_created_as_one_by_one(self, storage: Storage):
+        """Taken codes, in the store or in the batch, keep nobody else from it."""
+        storage.coupons.create(coupon("TAKEN", max_redemptions=7))
+        batch = [coupon(code) for code in ("A-1", "TAKEN", "A-2", "A-1")]
+        assert storage.coupons.create_many(batch) == (True, False, True, False)
+        found = [one.code for one in storage.coupons.list().items]
+        assert found == ["A-1", "A-2", "TAKEN"]
+        kept = storage.coupons.find("TAKEN")
+        assert kept is not None
+        assert kept.max_redemptions == 7
+        assert storage.coupons.create_many(batch) == (False,) * 4
+        assert storage.coupons.create_many([]) == ()
+        seat = storage.coupons.reserve("A-2", "enr_1", NOW, after(900))
+        assert seat.outcome is ReserveOutcome.RESERVED
+
+    def test_large_batch_of_coupons_is_whole(self, storage: Storage):
+        """A batch larger than any statement's list of values is written."""
+        batch = [coupon(f"B-{number:04d}") for number in range(1200)]
+        assert storage.coupons.create_many(batch) == (True,) * 1200
+        assert len(storage.coupons.list(limit=2000).items) == 1200
+
+    def test_race_of_batches_creates_each_code_once(self, storage: Storage, spread):
+        """Whoever creates the same codes at once: each is one caller's."""
+        answers = spread(races.create_same, 6)
+        assert [sum(column) for column in zip(*answers, strict=True)] == [1] * 10
+        assert len(storage.coupons.list().items) == 10
+
     def test_unknown_code_is_answered_not_raised(self, storage: Storage):
         """Nothing is known of an unknown code."""
         assert storage.coupons.find("NONE") is None
