@@ -89,6 +89,10 @@ def require_text(**fields: Any) -> None:
             raise ValidationError(f"{name}: must be text", field=name)
 
 
+#: After everything that may follow in a code, an address or a name of ours.
+AFTER_ALL = "\x7f"
+
+
 def cursor_of(*parts: str | int) -> str:
     """Return an opaque cursor that continues after a row with these sort keys."""
     return urlsafe_b64encode(json.dumps(parts).encode()).decode()

@@ -95,10 +95,11 @@ class CouponStore(Protocol):
         *,
         course_id: str | None = None,
         email: str | None = None,
+        prefix: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Coupon]:
-        """Return coupons, by code."""
+        """Return coupons, by code; with `prefix`, those whose code begins so."""
         ...
 
     def disable(self, code: str) -> bool:

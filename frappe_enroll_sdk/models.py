@@ -251,6 +251,7 @@ class Coupon:
         course_id: The one course it is good for; None = any course.
         email: The one learner it is good for, lower-case; None = anyone.
         max_redemptions: Seats.
+        per_learner: Seats that one learner may have, or None (as many as there are).
         starts_at: First moment at which it may be reserved, or None.
         expires_at: First moment at which it may no longer be reserved, or None.
         disabled: True once an operator has disabled it.
@@ -264,6 +265,7 @@ class Coupon:
     course_id: str | None = None
     email: str | None = attrs.field(default=None, repr=False)
     max_redemptions: int = 1
+    per_learner: int | None = None
     starts_at: datetime | None = None
     expires_at: datetime | None = None
     disabled: bool = False

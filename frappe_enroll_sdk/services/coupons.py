@@ -4,32 +4,24 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from decimal import Decimal
 
 import attrs
 
 from ..errors import CouponExhaustedError, NotFoundError, ValidationError
 from ..ids import new_coupon_code
-from ..models import Coupon, Page
+from ..models import Coupon, Course, Page
 from . import validate
+from .coupon_bulk import BulkCoupons
+from .per_learner import has_enough
 from .pricing import Quote, quote, require_fit
 
 
-if TYPE_CHECKING:
-    from .catalogue import Catalogue
-    from .context import Context
-
-_MOST_REDEMPTIONS = 10_000_000
 _TRIES_FOR_A_CODE = 20
 
 
-class Coupons:
+class Coupons(BulkCoupons):
     """Coupons of one SDK. Thread-safe."""
-
-    def __init__(self, context: Context, catalogue: Catalogue) -> None:
-        self._context = context
-        self._catalogue = catalogue
 
     def create(
         self,
@@ -39,6 +31,7 @@ class Coupons:
         code: str | None = None,
         email: str | None = None,
         max_redemptions: int = 1,
+        per_learner: int | None = None,
         starts_at: datetime | None = None,
         expires_at: datetime | None = None,
         any_course: bool = False,
@@ -52,6 +45,7 @@ class Coupons:
             code: What is typed; made up if not given.
             email: The one learner it is good for.
             max_redemptions: Seats.
+            per_learner: Seats that one learner may have; all if not given.
             starts_at: Aware moment from which it is good.
             expires_at: Aware moment from which it no longer is.
             any_course: Good for every course (then no `course_id`).
@@ -59,26 +53,18 @@ class Coupons:
         Raises:
             ValidationError: Names the field; a code that is taken counts as one.
         """
-        if any_course == (course_id is not None):
-            raise ValidationError(
-                "course_id: give a course, or any_course", field="course_id"
-            )
-        name = None
-        if course_id is not None:
-            name = self._catalogue.get(validate.text(course_id, "course_id")).id
-        coupon = Coupon(
-            code=validate.code(code, "code") if code is not None else new_coupon_code(),
-            percent_off=percent_off_of(percent_off),
-            course_id=name,
-            email=validate.email(email) if email is not None else None,
-            max_redemptions=validate.whole(
-                max_redemptions, "max_redemptions", most=_MOST_REDEMPTIONS
-            ),
-            starts_at=_moment(starts_at, "starts_at"),
-            expires_at=_moment(expires_at, "expires_at"),
-            created_at=self._context.now(),
+        terms = self.terms(
+            code=new_coupon_code() if code is None else code,
+            percent_off=percent_off,
+            course_id=course_id,
+            email=email,
+            max_redemptions=max_redemptions,
+            per_learner=per_learner,
+            starts_at=starts_at,
+            expires_at=expires_at,
+            any_course=any_course,
         )
-        return self._store(coupon, chosen=code is not None)
+        return self._store(terms, chosen=code is not None)
 
     def _store(self, coupon: Coupon, *, chosen: bool) -> Coupon:
         for _ in range(_TRIES_FOR_A_CODE):
@@ -142,6 +128,8 @@ class Coupons:
             standing = self._context.storage.enrollments.find_live(address, course.id)
             if standing is None or standing.coupon_code != typed:
                 raise CouponExhaustedError(field="coupon_code")
+        if coupon.per_learner is not None and self._is_used_up(typed, address, course):
+            raise CouponExhaustedError(field="coupon_code")
         settings = self._context.settings
         return quote(
             course,
@@ -149,6 +137,12 @@ class Coupons:
             free_courses=settings.free_courses,
             below_minimum=settings.below_minimum,
         )
+
+    def _is_used_up(self, code: str, email: str, course: Course) -> bool:
+        store = self._context.storage
+        standing = store.enrollments.find_live(email, course.id)
+        own = standing.id if standing and standing.coupon_code == code else ""
+        return has_enough(store, email, code, but=own)
 
     def usable(self, code: str, course_id: str, email: str) -> Coupon:
         """Return the coupon if its terms and the plugins allow it here."""
@@ -162,26 +156,3 @@ class Coupons:
             "check_coupon", code=code, course_id=course_id, email=email
         )
         return coupon
-
-
-def percent_off_of(value: Decimal | float | str) -> Decimal:
-    """Return a discount above 0 and at most 100; ValidationError otherwise."""
-    try:
-        percent = Decimal(str(value))
-    except InvalidOperation:
-        percent = Decimal(0)
-    if not percent.is_finite() or not 0 < percent <= 100:  # noqa: PLR2004
-        raise ValidationError(
-            "percent_off: must be above 0 and at most 100", field="percent_off"
-        )
-    return percent
-
-
-def _moment(value: object, field: str) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValidationError(
-            f"{field}: must be a moment with a time zone", field=field
-        )
-    return value

@@ -19,7 +19,7 @@ from ..ids import new_coupon_code
 from ..models import AuditEntry, Coupon, Page
 from ..outcomes import Dead, Done, Outcome, Snooze
 from . import validate
-from .coupons import percent_off_of
+from .coupon_terms import percent_off_of
 
 
 if TYPE_CHECKING:

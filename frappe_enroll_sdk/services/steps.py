@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..errors import BackendRejectedError, PaymentsUnavailableError
-from ..models import ExpireOutcome, ReserveOutcome, SessionOrder
+from ..models import ExpireOutcome, Reservation, ReserveOutcome, SessionOrder
 from .facts import Facts, Step
+from .per_learner import has_enough
 
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class Steps:
             if self._may_take_over(blocker, facts):
                 self._end_holder(blocker)
                 reservation = reserve(code, row.id, facts.now, until)
+        if reservation.outcome is ReserveOutcome.RESERVED:
+            # After the seat was taken: of two attempts at once one sees the other.
+            if has_enough(context.storage, row.email, code, but=row.id):
+                reservation = Reservation(outcome=ReserveOutcome.EXHAUSTED)
         return attrs.evolve(facts, reservation=reservation)
 
     def _may_take_over(self, blocker: Seat, facts: Facts) -> bool:

@@ -61,6 +61,7 @@ class MemoryCoupons:
         *,
         course_id: str | None = None,
         email: str | None = None,
+        prefix: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Coupon]:
@@ -69,7 +70,9 @@ class MemoryCoupons:
             rows = [
                 self._counted(row)
                 for row in self._rows.values()
-                if course_id in (None, row.course_id) and email in (None, row.email)
+                if course_id in (None, row.course_id)
+                and email in (None, row.email)
+                and row.code.startswith(prefix or "")
             ]
         return page_of(rows, lambda row: (row.code,), limit, cursor)
 

@@ -16,7 +16,7 @@ import attrs
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError
 
-from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
+from frappe_enroll_sdk.codec import AFTER_ALL, cursor_of, parts_of, require_text
 from frappe_enroll_sdk.errors import ConflictError
 from frappe_enroll_sdk.models import (
     Coupon,
@@ -87,7 +87,7 @@ class MongoCoupons:
         if found is None:
             return None
         coupon = _coupon(found)
-        return self._counted(coupon) if counted else coupon
+        return self._counted([coupon])[0] if counted else coupon
 
     def _terms(self, code: str) -> Document | None:
         coupons = self._coupons
@@ -95,20 +95,29 @@ class MongoCoupons:
             lambda run: coupons.find_one({"_id": code}, session=run.session)
         )
 
-    def _counted(self, coupon: Coupon) -> Coupon:
-        seats_, code = self._seats, coupon.code
+    def _counted(self, coupons: Sequence[Coupon]) -> tuple[Coupon, ...]:
+        """Return coupons with their counts, by two reads."""
+        table, codes = self._seats, [coupon.code for coupon in coupons]
 
-        def count(where: Mapping[str, Any], hint: str) -> int:
-            return self._link.read(
-                lambda run: seats_.count_documents(
-                    {"code": code, **where}, hint=hint, session=run.session
-                )
+        def count(where: Mapping[str, Any], hint: str) -> dict[str, int]:
+            steps = [
+                {"$match": {"code": {"$in": codes}, **where}},
+                {"$group": {"_id": "$code", "count": {"$sum": 1}}},
+            ]
+            found = self._link.read(
+                lambda run: [*table.aggregate(steps, hint=hint, session=run.session)]
             )
+            return {one["_id"]: one["count"] for one in found}
 
-        return attrs.evolve(
-            coupon,
-            reserved=count({"open_at": {"$exists": True}}, "waiting"),
-            redeemed=count({"state": seats.REDEEMED}, "redeemed"),
+        reserved = count({"open_at": {"$exists": True}}, "waiting")
+        redeemed = count({"state": seats.REDEEMED}, "redeemed")
+        return tuple(
+            attrs.evolve(
+                coupon,
+                reserved=reserved.get(coupon.code, 0),
+                redeemed=redeemed.get(coupon.code, 0),
+            )
+            for coupon in coupons
         )
 
     def list(
@@ -116,19 +125,22 @@ class MongoCoupons:
         *,
         course_id: str | None = None,
         email: str | None = None,
+        prefix: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Coupon]:
         """See `CouponStore.list`."""
-        require_text(course_id=course_id, email=email)
+        require_text(course_id=course_id, email=email, prefix=prefix)
         where: Document = {}
         if course_id is not None:
             where["course_id"] = course_id
         if email is not None:
             where["email"] = email
         after = parts_of(cursor, (str,))
+        if prefix:
+            where["_id"] = {"$gte": prefix, "$lt": prefix + AFTER_ALL}
         if after is not None:
-            where["_id"] = {"$gt": after[0]}
+            where["_id"] = where.get("_id", {}) | {"$gt": after[0]}
         coupons = self._coupons
         found = self._link.read(
             lambda run: [
@@ -137,7 +149,7 @@ class MongoCoupons:
                 .limit(limit + 1),
             ]
         )
-        items = tuple(self._counted(_coupon(one)) for one in found[:limit])
+        items = self._counted([_coupon(one) for one in found[:limit]])
         more = len(found) > limit
         return Page(
             items=items, next_cursor=cursor_of(items[-1].code) if more else None

@@ -11,7 +11,7 @@ import attrs
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects.sqlite import insert
 
-from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
+from frappe_enroll_sdk.codec import AFTER_ALL, cursor_of, parts_of, require_text
 from frappe_enroll_sdk.models import (
     Coupon,
     Page,
@@ -59,16 +59,20 @@ class SQLCoupons:
         *,
         course_id: str | None = None,
         email: str | None = None,
+        prefix: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Coupon]:
         """See `CouponStore.list`."""
-        require_text(course_id=course_id, email=email)
+        require_text(course_id=course_id, email=email, prefix=prefix)
         query = select(table).order_by(table.c.code).limit(limit + 1)
         if course_id is not None:
             query = query.where(table.c.course_id == course_id)
         if email is not None:
             query = query.where(table.c.email == email)
+        if prefix:
+            last = prefix + AFTER_ALL
+            query = query.where(table.c.code >= prefix, table.c.code < last)
         after = parts_of(cursor, (str,))
         if after is not None:
             query = query.where(table.c.code > after[0])

@@ -136,6 +136,7 @@ def _coupon_verbs():
         "coupons.list": lambda s: s.coupons.list(),
         "coupons.list_course": lambda s: s.coupons.list(course_id="python-101"),
         "coupons.list_email": lambda s: s.coupons.list(email="ada@example.com"),
+        "coupons.list_prefix": lambda s: s.coupons.list(prefix="GRANT-"),
         "coupons.disable": lambda s: s.coupons.disable("GRANT-1"),
         "coupons.reserve": lambda s: s.coupons.reserve(
             "GRANT-1", "enr_0001", NOW, after(900)

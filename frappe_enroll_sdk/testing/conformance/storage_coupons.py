@@ -60,6 +60,23 @@ class CouponChecks:
         assert storage.coupons.create_many(batch) == (True,) * 1200
         assert len(storage.coupons.list(limit=2000).items) == 1200
 
+    def test_coupons_are_listed_by_prefix(self, storage: Storage):
+        """Over pages, with their counts, and nothing beside."""
+        codes = ("A-1", "AB-1", "AB-2", "AB.3", "AB-Z9", "ABC", "AC-1")
+        storage.coupons.create_many([coupon(c, max_redemptions=2) for c in codes])
+        storage.coupons.reserve("AB-2", "enr_1", NOW, after(900))
+        storage.coupons.reserve("AB-2", "enr_2", NOW, after(900))
+        storage.coupons.redeem("AB-2", "enr_2")
+        first = storage.coupons.list(prefix="AB-", limit=2)
+        rest = storage.coupons.list(prefix="AB-", limit=2, cursor=first.next_cursor)
+        assert [one.code for one in (*first.items, *rest.items)] == [
+            "AB-1",
+            "AB-2",
+            "AB-Z9",
+        ]
+        assert rest.next_cursor is None
+        assert [(one.reserved, one.redeemed) for one in first.items] == [(0, 0), (1, 1)]
+
     def test_race_of_batches_creates_each_code_once(self, storage: Storage, spread):
         """Whoever creates the same codes at once: each is one caller's."""
         answers = spread(races.create_same, 6)
