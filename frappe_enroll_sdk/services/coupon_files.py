@@ -159,7 +159,7 @@ class Import:
             except StopIteration:
                 return
             except csv.Error:
-                self._complain(reader.line_num, "row", "is not CSV")
+                self._complain(reader.reader.line_num, "row", "is not CSV")
                 continue
             row = self._row(cells, reader.line_num)
             if row is not None:

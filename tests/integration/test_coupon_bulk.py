@@ -212,7 +212,9 @@ _BAD = f"""percent_off,course_id,code,max_redemptions,expires_at
 50,{COURSE},BAD-6,1,2027-01-01
 50,{COURSE},BAD-7
 50,{COURSE},TAKEN,1,
+50,{COURSE},"BAD"-8,1,
 50,{COURSE},GOOD-2,1,
+50,{COURSE},"BAD-9,1,
 """
 
 
@@ -245,7 +247,7 @@ def test_file_names_each_bad_row_by_its_line(world):
     world.coupon(code="TAKEN", max_redemptions=5)
     told = []
     report = read(world, _BAD, on_problem=told.append)
-    assert (report.created, report.known, report.bad) == (2, 0, 8)
+    assert (report.created, report.known, report.bad) == (2, 0, 10)
     assert sorted((p.line, p.field) for p in told) == [
         (3, "percent_off"),
         (4, "course_id"),
@@ -255,6 +257,8 @@ def test_file_names_each_bad_row_by_its_line(world):
         (9, "expires_at"),
         (10, "row"),
         (11, "code"),
+        (12, "row"),
+        (14, "row"),
     ]
     assert report.problems == told
     assert codes_of(world) == ["GOOD-1", "GOOD-2", "TAKEN"]
@@ -264,7 +268,7 @@ def test_file_is_imported_whole_or_not_at_all(world):
     """With one bad row, or a code that stands twice, nothing is written."""
     report = read(world, _BAD, all_or_nothing=True)
     assert report.created == 0
-    assert report.bad == 7
+    assert report.bad == 9
     twice = "code,percent_off,any_course\nA-1,50,yes\na-1,50,yes\n"
     report = read(world, twice, all_or_nothing=True)
     assert [(p.line, p.text) for p in report.problems] == [
