@@ -496,6 +496,8 @@ class Job:
         outcome: A short word about the end, or None.
         deliveries: How often a payment event was delivered; 0 for jobs.
         recovered: Whether this claim took the job from a lapsed lease.
+        was_due_at: When a job just claimed had been due: its place, should it be put
+            back unbegun. Never stored; None where the claim's answer was lost.
         created_at: When it was first enqueued.
         updated_at: When it was last written.
     """
@@ -514,6 +516,7 @@ class Job:
     outcome: str | None = None
     deliveries: int = 0
     recovered: bool = False
+    was_due_at: datetime | None = attrs.field(default=None, eq=False, repr=False)
     created_at: datetime
     updated_at: datetime
 

@@ -82,6 +82,7 @@ def claimed(job: Job, owner: str, token: str, now: datetime, lease_s: float) -> 
         owner=owner,
         errors=errors,
         recovered=recovered,
+        was_due_at=job.due_at,
         updated_at=now,
     )
 

@@ -120,7 +120,7 @@ class Intake:
         self._adapt(len(jobs), answer, now)
         later = [
             Work(
-                run=partial(self._put_back, store, job, answer.retry_at or now),
+                run=partial(self._put_back, store, job),
                 release=partial(store.release, job.token or "", now),
                 store=store,
                 job=job,
@@ -140,9 +140,11 @@ class Intake:
         closed = timedelta(seconds=self._context.gate_policy.closed_s)
         self._syncs_at = answer.retry_at or now + closed
 
-    def _put_back(self, store: JobStore, job: Job, retry_at: datetime) -> str:
+    def _put_back(self, store: JobStore, job: Job) -> str:
+        """Put a job back where it stood: who has waited longest comes first."""
         now = self._context.now()
-        kept = store.reschedule(job.token or "", retry_at, now, counts=False)
+        due_at = job.was_due_at or now
+        kept = store.reschedule(job.token or "", due_at, now, counts=False)
         return "snooze" if kept else "lost"
 
     def _probe(self) -> str:

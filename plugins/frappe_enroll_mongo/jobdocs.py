@@ -39,6 +39,7 @@ def of_job(job: Job, ends: Collection[JobState]) -> Document:
     """
     document = to_document(job)
     document = {"_id": document.pop("key"), **document}
+    document.pop("was_due_at", None)
     if job.token is not None:
         # What a batch shares: the rest of the token is the key.
         document["token"] = job.token.partition(_SEPARATOR)[0]

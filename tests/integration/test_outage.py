@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 
 import pytest
 from support.killing import COURSE, owed
-from support.size import FULL, times
+from support.lms_side import new_lms
+from support.site import ADMIN, OPERATOR
+from support.size import FULL, times, with_the_first_python
+from werkzeug.test import Client
 
+from frappe_enroll_sandbox import LMSSandbox
 from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import BackendRefusedError, LMSUnavailableError
 from frappe_enroll_sdk.models import JobState, Status
+from frappe_enroll_sdk.settings_loader import Secret
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments
 from frappe_enroll_sql.storage import SQLStorage
+from frappe_enroll_wsgi import create_app
 
 
 COUNT, RATE = times(100, 5000), times(5, 20)
@@ -145,14 +152,14 @@ def test_backlog_of_an_outage_is_enrolled_without_a_burst(stage, how):
     assert (rows[Status.ENROLLED], rows[Status.CONFIRMED]) == (COUNT - 1, 1)
 
 
-def drain(hosts, clock):
+def drain(hosts, clock, wanted=COUNT - 1, rate=RATE):
     """Let both hosts work, second by second, until only the poisonous job is left."""
-    for second in range(COUNT // RATE + 300):
+    for second in range(wanted // rate + 300):
         clock.advance(1)
         for sdk in hosts:
             sdk.run_jobs(limit=200, time_budget_s=60)
         done = hosts[0].storage.jobs.stats(clock.now(), cap=COUNT + 1).counts
-        if second % 10 == 0 and done[JobState.DONE] == COUNT - 1:
+        if second % 10 == 0 and done[JobState.DONE] == wanted:
             return
 
 
@@ -161,3 +168,98 @@ def let_poison_end(sdk, clock):
     for _ in range(90):
         clock.advance(60)
         sdk.run_jobs()
+
+
+#: Learners over HTTP, and how many are enrolled per second.
+QUEUE, DRAIN = times(20, 2000), times(3, 20)
+
+
+def db_down(lms):
+    """Let every read say that MariaDB is down, and every write be a bare page."""
+    headers = {"exc_type": "OperationalError"}
+    lms.fail_next("GET ", "error", status=500, headers=headers, times=None)
+    lms.fail_next("POST ", "html", status=500, times=None)
+
+
+@with_the_first_python
+def test_backlog_drains_by_age_over_http(db_folder):
+    """
+    Scenario 27: MariaDB down for three hours, then the key rotated for three.
+
+    The oldest age is shown meanwhile; then who has paid first is enrolled first, each
+    learner by one call, and no second sees more than the rate.
+    """
+    clock = FakeClock()
+    with LMSSandbox(clock) as lms, host(db_folder, lms) as sdk:
+        lms.site.add_course(COURSE)
+        db_down(lms)
+        learners = queue_up(sdk, lms)
+        wait_hours(sdk, 3)
+        lms.heal()
+        lms.api_secret = "rotated"
+        wait_hours(sdk, 3)
+        assert len(lms.requests) < 6 * 3600 / STEP_S * 3
+        assert sdk.admin.stats().oldest_owed_s > 6 * 3600
+        assert "oldest 6 h" in dashboard(sdk)
+        lms.api_secret = sdk.settings.frappe_lms_api_secret.value
+        del lms.requests[:]
+        drain([sdk], clock, QUEUE, DRAIN)
+        rows = lms.site.enrollments()
+        assert len([1 for method, path in lms.requests if method == "POST"]) == QUEUE
+    # The one that found the LMS down may have been why: it lets the others go first.
+    assert [row["member"] for row in rows] == [*learners[1:], learners[0]]
+    per_second = Counter(row["creation"].partition(".")[0] for row in rows)
+    assert max(per_second.values()) <= DRAIN
+    assert len(per_second) >= QUEUE / DRAIN
+
+
+@contextlib.contextmanager
+def host(db_folder, lms):
+    """Yield an SDK over a SQLite file and the LMS, with its admin surface."""
+    settings = Settings(
+        lms_rate_per_s=DRAIN,
+        retry_jitter=0,
+        public_url="http://127.0.0.1:5000",
+        frappe_lms_api_secret=Secret(lms.api_secret),
+        **ADMIN,
+    )
+    storage = SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+    storage.setup()
+    with EnrollSDK(
+        settings,
+        storage=storage,
+        payments=FakePayments(lms.clock),
+        lms=new_lms(lms),
+        clock=lms.clock,
+        discover=False,
+    ) as sdk:
+        yield sdk
+
+
+def queue_up(sdk, lms):
+    """Owe every learner an enrolment, a second apart; return them by age."""
+    learners = []
+    for number in reversed(range(QUEUE)):
+        row = owed(number, sdk.clock.now())
+        sdk.storage.enrollments.open(row)
+        lms.site.add_user(row.email)
+        learners.append(row.email)
+        sdk.run_jobs()
+        sdk.clock.advance(1)
+    return learners
+
+
+def wait_hours(sdk, hours):
+    """Let cron run for some hours; nothing is enrolled, and no try counts."""
+    for _ in range(0, hours * 3600, STEP_S):
+        sdk.clock.advance(STEP_S)
+        sdk.run_jobs(limit=2 * QUEUE, time_budget_s=600)
+    jobs = sdk.storage.jobs.list(limit=500).items
+    assert {(job.state, job.tries) for job in jobs} == {(JobState.DUE, 0)}
+
+
+def dashboard(sdk):
+    """Return the dashboard's first page as an operator sees it."""
+    client = Client(create_app(sdk))
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    return client.get("/admin/", headers=headers).text

@@ -129,10 +129,10 @@ class Shop:
         header = sign(body, secret, int(self.clock.now().timestamp()))
         return self.post(body, {"Stripe-Signature": header})
 
-    def post(self, body, headers):
-        """Post to the webhook; return the status and the answer."""
+    def post(self, body, headers, path="/webhooks/stripe"):
+        """Post to the app; return the status and the answer."""
         request = urllib.request.Request(  # noqa: S310  loopback
-            f"{self.url}/webhooks/stripe",
+            f"{self.url}{path}",
             body,
             {"Content-Type": "application/json", **headers},
         )
