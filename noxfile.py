@@ -133,7 +133,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Run the kill, race and interleaving tests at full size."""
+    """Run the kill, race, interleaving and state machine tests at full size."""
     session.install("-e", ".[all]", *group("test"), *group("openapi"))
     full = {"ENROLL_TEST_SIZE": "full"}
     session.run("pytest", *PARALLEL, "--timeout=3000", *session.posargs, env=full)

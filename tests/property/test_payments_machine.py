@@ -8,15 +8,20 @@ lost, doubled or late, the rows have to follow from it once the news has come th
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
+    initialize,
     invariant,
     rule,
+    run_state_machine_as_test,
 )
-from support.size import times
+from support.size import times, with_the_first_python
 from support.world import COURSE, World
 
 from frappe_enroll_sdk.errors import EnrollError, TransitionError
@@ -29,6 +34,7 @@ from frappe_enroll_sdk.models import (
 )
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.states import ENTITLED, EXITS, UNPAID
+from frappe_enroll_sql.storage import SQLStorage
 
 
 LEARNERS = ["ada@example.com", "bob@example.com", "eve@example.com"]
@@ -40,9 +46,9 @@ class Payments(RuleBasedStateMachine):
 
     attempts = Bundle("attempts")
 
-    def __init__(self):
+    def __init__(self, new_world):
         super().__init__()
-        self.world = World(inline_s=0)
+        self.world = new_world(inline_s=0)
         self.sdk = self.world.sdk()
         self.codes = [self.world.coupon(50, max_redemptions=2), self.world.coupon(100)]
 
@@ -63,6 +69,19 @@ class Payments(RuleBasedStateMachine):
         except EnrollError:
             return None
         return answer.enrollment_id
+
+    @initialize(
+        target=attempts,
+        email=st.sampled_from(LEARNERS),
+        code=st.sampled_from([None, 0]),
+        delayed=st.sampled_from([None, False, True]),
+    )
+    def begin(self, email, code, delayed):
+        """Begin with somebody who goes to the payment page, and may have paid."""
+        name = self.checkout(email, code)
+        if delayed is not None:
+            self.pay(name, delayed)
+        return name
 
     def row(self, name):
         """Return an attempt's row, or None."""
@@ -264,10 +283,43 @@ class Payments(RuleBasedStateMachine):
         assert there == min(entitled, 1), [r.history for r in pair]
 
 
-TestPayments = Payments.TestCase
-TestPayments.settings = settings(
-    max_examples=times(200, 10_000),
-    stateful_step_count=15,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+#: Examples on each store: of a few, and of all.
+EXAMPLES = {"memory": (200, 10_000), "sqlite": (6, 500), "mongo": (5, 500)}
+
+
+@pytest.fixture
+def new_world(request, store, db_folder):
+    """Return a maker of empty worlds on the store."""
+    if store == "mongo":
+        return request.getfixturevalue("mongo_worlds")
+    if store == "memory":
+        return World
+    files = (db_folder / f"{number}.sqlite3" for number in count())
+
+    def make(**settings):
+        path = next(files)
+        return World(lambda: SQLStorage(f"sqlite:///{path}"), **settings)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "memory",
+        pytest.param("sqlite", marks=with_the_first_python),
+        pytest.param("mongo", marks=with_the_first_python),
+    ],
 )
+def test_payments_follow_from_what_was_done(store, new_world):
+    """Whoever does what, in any order: coupons, money and access are right."""
+    # What fails at a server takes too long to be made smaller there.
+    small = [Phase.shrink] if store == "memory" else []
+    sizes = settings(
+        max_examples=times(*EXAMPLES[store]),
+        phases=[Phase.explicit, Phase.generate, Phase.target, *small],
+        stateful_step_count=15,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(lambda: Payments(new_world), settings=sizes)
