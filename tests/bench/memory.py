@@ -1,36 +1,48 @@
 # SPDX-License-Identifier: MIT
 """
-A worker's memory, threads and file descriptors over many jobs.
+What a worker holds over many jobs: memory, threads, sockets, file descriptors.
 
-One process, a SQLite file, jobs of a plugin that do nothing, enqueued in slices while
-the worker runs. Prints a sample per slice; ends with 1 when the last quarter needs more
-than the second by over 5 MB, or more threads or descriptors.
+One process: a plugin's jobs that do nothing, and one enrolment over HTTP (settle, sync,
+the LMS sandbox in a process of its own) for each twenty of them, enqueued in slices
+while the worker runs. Prints a sample per slice; ends with 1 when the last quarter
+needs more memory than the second by over 5 MB, or more of anything else. Run by
+``nox -s bench``.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from support.killing import owed
+from support.mongod import DIE_WITH_PARENT
+from support.stores import STORES, shared_store
+
+from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
 from frappe_enroll_sdk.clock import SystemClock
-from frappe_enroll_sdk.models import JobOrder, JobState
+from frappe_enroll_sdk.models import JobOrder, JobState, Status
 from frappe_enroll_sdk.outcomes import Done
 from frappe_enroll_sdk.testing.conformance.records import enrollment
-from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.payments import FakePayments
-from frappe_enroll_sql.storage import SQLStorage
 
 
 _MOST_GROWTH_MB = 5.0
 _MB = 1024 * 1024
+#: Jobs that do nothing for each enrolment.
+_JOBS_PER_SYNC = 20
+_BULK = 1000
 
 
 class Nothing:
@@ -46,28 +58,94 @@ def sample() -> dict[str, float]:
     """Return what this process holds."""
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
+    held = list(map(_target, Path("/proc/self/fd").iterdir()))
     return {
         "rss_mb": round(pages * os.sysconf("SC_PAGE_SIZE") / _MB, 1),
         "threads": threading.active_count(),
-        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+        "sockets": sum(name.startswith("socket:") for name in held),
+        "descriptors": len(held),
     }
 
 
+def _target(descriptor: Path) -> str:
+    # The one that lists the folder is gone by now.
+    with contextlib.suppress(FileNotFoundError):
+        return str(descriptor.readlink())
+    return ""
+
+
+@contextlib.contextmanager
+def sandbox():
+    """Yield an LMS of a process of its own."""
+    command = [
+        *(sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT),
+        *(sys.executable, "-m", "frappe_enroll_sandbox"),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        told = json.loads(process.stdout.readline())
+        names = ("FRAPPE_LMS_URL", "FRAPPE_LMS_API_KEY", "FRAPPE_LMS_API_SECRET")
+        yield FrappeLMS(*(told[name] for name in names))
+        process.terminate()
+
+
 def run_slice(sdk: EnrollSDK, first: int, count: int) -> None:
-    """Enqueue jobs and wait until they are done."""
+    """Enqueue jobs and enrolments, and wait until they are done."""
     now = sdk.clock.now()
     payload = {"enrollment_id": "enr_0001", "fact": "enrolled"}
-    orders = [
-        JobOrder(key=f"job-{n:07d}", kind="nothing", payload=payload, due_at=now)
-        for n in range(first, first + count)
-    ]
-    sdk.storage.jobs.enqueue_many(orders, now=now)
-    cap = first + count + 1
-    while (
-        sdk.storage.jobs.stats(sdk.clock.now(), cap=cap).counts[JobState.DONE]
-        < first + count
-    ):
-        time.sleep(0.1)
+    syncs = range(first // _JOBS_PER_SYNC, (first + count) // _JOBS_PER_SYNC)
+    for start in range(first, first + count, _BULK):
+        orders = [
+            JobOrder(key=f"job-{n:07d}", kind="nothing", payload=payload, due_at=now)
+            for n in range(start, min(start + _BULK, first + count))
+        ]
+        sdk.storage.jobs.enqueue_many(orders, now=now)
+    for number in syncs:
+        sdk.storage.enrollments.open(owed(number, now))
+    wanted = first + count + syncs.stop
+    while not _all_done(sdk, wanted, syncs.stop):
+        time.sleep(0.3)
+
+
+def _all_done(sdk: EnrollSDK, jobs: int, rows: int) -> bool:
+    now, store = sdk.clock.now(), sdk.storage
+    done = store.jobs.stats(now, cap=jobs + 1).counts[JobState.DONE]
+    enrolled = store.enrollments.stats(now, cap=rows + 1).counts[Status.ENROLLED]
+    return (done, enrolled) == (jobs, rows)
+
+
+@contextlib.contextmanager
+def working(open_store, lms):
+    """Yield an SDK whose worker runs in a thread."""
+    clock, storage = SystemClock(), open_store()
+    storage.setup()
+    sdk = EnrollSDK(
+        Settings(lms_rate_per_s=0, keep_jobs_days=3650),
+        storage=storage,
+        payments=FakePayments(clock),
+        lms=lms,
+        clock=clock,
+        plugins=[Nothing()],
+        discover=False,
+    )
+    with sdk:
+        sdk.storage.enrollments.open(enrollment(1, due_at=None))
+        worker = sdk.worker(8)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        yield sdk
+        worker.stop()
+        thread.join()
+
+
+def is_flat(samples) -> bool:
+    """Tell whether the last quarter holds no more than the second one."""
+    quarter = len(samples) // 4
+    early, late = samples[quarter : 2 * quarter], samples[-quarter:]
+    grown = {
+        name: max(s[name] for s in late) - max(s[name] for s in early)
+        for name in ("rss_mb", "threads", "sockets", "descriptors")
+    }
+    return grown.pop("rss_mb") <= _MOST_GROWTH_MB and max(grown.values()) <= 0
 
 
 def main() -> None:
@@ -75,24 +153,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--slices", type=int, default=20)
+    parser.add_argument("--store", choices=STORES, default="sql")
     options = parser.parse_args()
-    clock, samples = SystemClock(), []
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        sdk = EnrollSDK(
-            Settings(),
-            storage=SQLStorage(f"sqlite:///{Path(folder).absolute()}/store.sqlite3"),
-            payments=FakePayments(clock),
-            lms=FakeLMS(),
-            clock=clock,
-            plugins=[Nothing()],
-            discover=False,
-        )
-        sdk.setup()
-        sdk.storage.enrollments.open(enrollment(1, due_at=None))
-        worker = sdk.worker(8)
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        size, began = options.jobs // options.slices, time.monotonic()
+    size, samples, began = options.jobs // options.slices, [], time.monotonic()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        shared_store(options.store, folder) as (_, open_store),
+        sandbox() as lms,
+        working(open_store, lms) as sdk,
+    ):
         for number in range(options.slices):
             run_slice(sdk, number * size, size)
             told = {"jobs": (number + 1) * size} | sample()
@@ -100,17 +169,7 @@ def main() -> None:
             samples.append(told)
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
-        worker.stop()
-        thread.join()
-        sdk.close()
-    quarter = options.slices // 4
-    early, late = samples[quarter : 2 * quarter], samples[-quarter:]
-    growth = max(s["rss_mb"] for s in late) - max(s["rss_mb"] for s in early)
-    flat = all(
-        max(s[name] for s in late) <= max(s[name] for s in early)
-        for name in ("threads", "descriptors")
-    )
-    sys.exit(growth > _MOST_GROWTH_MB or not flat)
+    sys.exit(not is_flat(samples))
 
 
 if __name__ == "__main__":
