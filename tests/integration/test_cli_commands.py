@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 
 import attrs
 import click
@@ -262,6 +263,51 @@ def test_dead_jobs_are_requeued(granted, service, lms, run):
     assert service.enrollments.get(granted).status is Status.ENROLLED
 
 
+def test_requeue_takes_filters_and_a_rate(granted, service, lms, run):
+    """What fits falls due one by one; the bar is on stderr, the trail names who."""
+    for number in range(3):
+        code = service.coupons.create(100, COURSE).code
+        service.checkout(
+            course_id=COURSE, email=f"l{number}@example.com", coupon_code=code
+        )
+    lms.fail_next("GET .*User", "error", status=417, times=9)
+    run("worker", "--once")
+    lms.heal()
+    assert run("jobs", "requeue", "--kind", "mail").out == "0\n"
+    assert run("jobs", "requeue", "--code", "lease_lapsed").out == "0\n"
+    words = ["--actor", "op", "--reason", "the course is back"]
+    chosen = ["--kind", "sync", "--code", "backend_rejected", "--per-second", "0.1"]
+    said = run("jobs", "requeue", *chosen, *words)
+    assert (said.code, said.out) == (0, "4\n")
+    assert "requeue" in said.err
+    due = sorted(job["due_at"] for job in run("jobs", "list", "--state", "due").lines)
+    moments = [datetime.fromisoformat(at) for at in due]
+    assert (moments[-1] - moments[0]).total_seconds() == pytest.approx(30, abs=5)
+    (entry,) = service.admin.audit(subject="sync").items
+    assert (entry.actor, entry.action, entry.detail) == (
+        "op",
+        "requeue_jobs",
+        {"count": 4},
+    )
+
+
+def test_jobs_are_buried_pruned_and_tidied(granted, run):
+    """By a word of an operator's; the housekeeping by its tasks' names."""
+    words = ["--actor", "op", "--reason", "asked twice"]
+    assert run("jobs", "bury", granted).code == 2
+    assert run("jobs", "bury", granted, *words).err == "dead\n"
+    (dead,) = run("jobs", "list", "--state", "dead", "--kind", "sync").lines
+    assert dead["errors"][-1]["cause"] == "asked twice"
+    assert run("jobs", "list", "--state", "dead", "--kind", "mail").lines == []
+    assert run("jobs", "bury", granted, *words).code == 1
+    assert run("jobs", "prune", "--days", "1").out == "0\n"
+    assert json.loads(run("maintain", "--task", "jobs").out) == {"jobs": 0}
+    assert {"jobs", "events", "requests", "workers"} <= json.loads(
+        run("maintain").out
+    ).keys()
+    assert run("maintain", "--task", "nothing").code == 1
+
+
 @pytest.mark.parametrize("verb", ["revoke", "reinstate"])
 @pytest.mark.parametrize("missing", ["--actor", "--reason"])
 def test_order_needs_actor_and_reason(granted, service, run, verb, missing):
@@ -375,6 +421,9 @@ def test_stats_are_one_json_line(granted, run):
     (stats,) = run("stats").lines
     assert stats["jobs"]["due_now"] == 1
     assert stats["gates"] == {"lms": True, "payments": True}
+    told = run("stats", "--text").out
+    for line in ("health", "oldest owed", "gate lms", "1 due now"):
+        assert line in told
 
 
 def test_config_masks_secrets(configured, run):

@@ -108,6 +108,30 @@ def test_trouble_is_counted(scene):
     assert found["worker_seen_seconds",] == pytest.approx(700)
 
 
+def test_events_reservations_and_dead_jobs_are_counted(scene):
+    """A webhook by its outcome, a seat that is held, a job that is refused for good."""
+    code = scene.sdk.coupons.create(50, COURSE).code
+    answer = scene.sdk.checkout(course_id=COURSE, email=ADA, coupon_code=code)
+    found = scene.scrape()
+    assert found["enrollment_facts_total", "coupon_reserved"] == 1
+    assert found["enrollments", "awaiting_payment"] == 1
+    payments = scene.sdk.payments
+    event = payments.pay(scene.sdk.enrollments.get(answer.enrollment_id).session_id)
+    scene.lms.courses.clear()
+    for _ in range(2):
+        scene.sdk.handle_webhook(*payments.signed(event))
+        scene.sdk.run_jobs()
+    found = scene.scrape()
+    assert (found["events_total", "queued"], found["events_total", "duplicate"]) == (
+        1,
+        1,
+    )
+    assert found["queue_depth", "events", "done"] == 1
+    assert found["queue_depth", "jobs", "dead"] == 1
+    assert found["jobs_total", "sync", "dead"] == 1
+    assert found["enrollment_facts_total", "payment_confirmed"] == 1
+
+
 def test_store_that_is_down_is_told_by_the_scrape(scene, monkeypatch):
     """The process's own numbers are still there."""
 
