@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import threading
 import urllib.error
 import urllib.request
@@ -50,6 +51,9 @@ class Shop:
     Webhooks come over HTTP as Stripe sends them: signed, held, doubled, shuffled. What
     is not one of these is a setting: `clock` (of the sandboxes, and of the SDK), `live`
     (whether its Stripe key is a live one).
+
+    Attributes:
+        hosts: The apps that the server passes requests on to; one, unless changed.
     """
 
     def __init__(self, open_storage, plugins=(), **settings) -> None:
@@ -70,10 +74,11 @@ class Shop:
         self.storage = self._open()
         self.storage.setup()
         self.sdk = self.new_sdk()
+        self.hosts = [create_app(self.sdk)]
         server = make_server(
             "127.0.0.1",
             0,
-            create_app(self.sdk),
+            self._serve,
             threaded=True,
             request_handler=QuietHandler,
         )
@@ -103,6 +108,14 @@ class Shop:
             plugins=self._plugins,
         )
 
+    def _serve(self, environ, start_response):
+        """Let any of the hosts answer, as a load balancer would."""
+        return random.choice(self.hosts)(environ, start_response)
+
+    def new_host(self, **settings):
+        """Return what a host that was started with these settings serves."""
+        return create_app(self.new_sdk(**settings))
+
     def _live_payments(self):
         """Return a gateway by hand: settings let a live key near Stripe only."""
         if not self._live:
@@ -123,10 +136,11 @@ class Shop:
         """Return an enrollment."""
         return self.sdk.enrollments.get(enrollment_id)
 
-    def send(self, event, *, secret=SECRET):
-        """Deliver an event now; return the status and the answer."""
-        body = json.dumps(event).encode()
-        header = sign(body, secret, int(self.clock.now().timestamp()))
+    def send(self, event, *, secrets=(SECRET,)):
+        """Deliver an event now, signed by each; return the status and the answer."""
+        body, now_s = json.dumps(event).encode(), int(self.clock.now().timestamp())
+        signatures = [sign(body, secret, now_s).split(",")[1] for secret in secrets]
+        header = ",".join([f"t={now_s}", *signatures])
         return self.post(body, {"Stripe-Signature": header})
 
     def post(self, body, headers, path="/webhooks/stripe"):
