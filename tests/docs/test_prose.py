@@ -13,6 +13,7 @@ import pytest
 from support.size import with_the_first_python
 from werkzeug.test import Client
 
+from frappe_enroll_alerts.signature import sign
 from frappe_enroll_cli.main import cli
 
 
@@ -24,8 +25,15 @@ PAGES = [
     *sorted((ROOT / "examples").rglob("*.md")),
 ]
 ADRS = sorted((ROOT / "docs" / "adr").glob("0*.md"))
-#: A mark before a block, or none, and the block.
-BLOCK = re.compile(r"(?ms)(?:<!-- (\w+) -->\n)?```python\n(.*?)^```$")
+#: A mark before a block, or none, and the block; "from FILE" marks lines of a file.
+BLOCK = re.compile(r"(?ms)(?:<!-- ([^>\n]+) -->\n)?```python\n(.*?)^```$")
+#: Blocks that are lines of a file: the file, and the lines.
+EXCERPTS = [
+    pytest.param(found[1].removeprefix("from "), found[2], id=f"{path.stem}-{number}")
+    for path in PAGES
+    for number, found in enumerate(BLOCK.finditer(path.read_text(encoding="utf-8")), 1)
+    if (found[1] or "").startswith("from ")
+]
 #: What Stripe has to send; README and code agree on it.
 EVENTS = {
     "checkout.session.completed",
@@ -51,7 +59,7 @@ def blocks(mark=None):
         for number, found in enumerate(
             BLOCK.finditer(path.read_text(encoding="utf-8")), 1
         )
-        if mark is None or found[1] == mark
+        if (found[1] == mark if mark else not (found[1] or "").startswith("from "))
     ]
 
 
@@ -100,7 +108,9 @@ def test_marked_blocks_are_found():
     ids = [p.id for p in blocks("runnable")]
     assert [i for i in ids if i.startswith("README")] == ids
     assert len(ids) == 3
-    assert len(blocks("pytest")) == 2
+    assert len(blocks("pytest")) == 3
+    assert len(blocks("receiver")) == 1
+    assert len(EXCERPTS) > 5
 
 
 @with_the_first_python
@@ -121,6 +131,27 @@ def test_pytest_block_passes(block, db_folder):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("file", "text"), EXCERPTS)
+def test_excerpt_is_what_the_file_says(file, text):
+    """A block that is marked as a file's stands there, word by word."""
+    assert text in (ROOT / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", blocks("receiver"))
+def test_receiver_block_takes_what_we_sign(block):
+    """The page's check of a signature takes ours, and nobody else's."""
+    names = {}
+    exec(compile(block, "<docs>", "exec"), names)  # noqa: S102  our own docs
+    is_ours, now_s = names["is_ours"], int(names["time"].time())
+    old, new = "an-old-secret-of-ours", "the-next-secret-of-ours"
+    header = sign(b"{}", [new, old], now_s)
+    assert is_ours(b"{}", header, old)
+    assert is_ours(b"{}", header, new)
+    assert not is_ours(b"{ }", header, new)
+    assert not is_ours(b"{}", header, "another")
+    assert not is_ours(b"{}", sign(b"{}", [new], now_s - 400), new)
 
 
 def anchors(path):

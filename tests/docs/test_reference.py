@@ -12,6 +12,7 @@ import attrs
 import click
 import pytest
 
+from frappe_enroll_alerts.settings import AlertSettings
 from frappe_enroll_cli.main import cli
 from frappe_enroll_mail.settings import MailSettings
 from frappe_enroll_sdk import errors, states
@@ -92,7 +93,7 @@ def settings_fields():
     """Return the fields of our settings, and of those of the plugins that ship."""
     return [
         field
-        for cls in (Settings, MailSettings)
+        for cls in (Settings, MailSettings, AlertSettings)
         for field in attrs.fields(cls)
         if "env" in field.metadata
     ]

@@ -22,6 +22,7 @@ PACKAGES = {
     "frappe_enroll_stripe",
     "frappe_enroll_lms",
     "frappe_enroll_mail",
+    "frappe_enroll_alerts",
     "frappe_enroll_wsgi",
     "frappe_enroll_metrics",
     "frappe_enroll_flask",
@@ -52,7 +53,7 @@ def test_entry_points_lead_to_what_they_name():
         for group in ("frappe_enroll_sdk", "console_scripts", "pytest11")
     }
     assert by_group == {
-        "frappe_enroll_sdk": {"mongo", "sql", "stripe", "lms", "mail"},
+        "frappe_enroll_sdk": {"mongo", "sql", "stripe", "lms", "mail", "alerts"},
         "console_scripts": {"frappe-enroll"},
         "pytest11": {"frappe_enroll"},
     }

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT
+"""What this package brings: lines in the log, and a webhook where one is named."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from frappe_enroll_sdk import hookimpl
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk import Settings
+    from frappe_enroll_sdk.models import Job
+
+logger = logging.getLogger("frappe_enroll_alerts")
+
+
+@hookimpl
+def on_alert(code: str, subject: str) -> None:
+    """Log an alert: told at most once, the webhook and the mails are owed."""
+    logger.error("alert", extra={"code": code, "subject": subject})
+
+
+@hookimpl
+def on_job_dead(job: Job, cause: str) -> None:
+    """Log a dead letter."""
+    extra = {"job": job.key, "kind": job.kind, "tries": job.tries, "cause": cause}
+    logger.error("job is dead", extra=extra)
+
+
+@hookimpl
+def register_jobs(register: Callable[..., Any], settings: Settings | None) -> None:
+    """
+    Bring the webhook's jobs, where a receiver is named.
+
+    Raises:
+        SettingsError: Names every wrong variable.
+    """
+    from frappe_enroll_sdk.plugin_settings import load_part  # noqa: PLC0415  when needed
+
+    from .settings import PREFIX, AlertSettings  # noqa: PLC0415  the same
+
+    chosen = load_part(AlertSettings, settings, PREFIX)
+    if chosen.url:
+        from .webhook import KIND, Webhook  # noqa: PLC0415  the same
+
+        register(KIND, Webhook(chosen), on=("alert", "job_dead"))

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The settings of the alerts' webhook."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import attrs
+
+from frappe_enroll_sdk.settings_loader import (
+    Secret,
+    in_range,
+    option,
+    secret_option,
+    words,
+)
+
+
+PREFIX = "FRAPPE_ENROLL_ALERTS_"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SHORTEST_SECRET = 16
+
+
+@attrs.frozen(kw_only=True)
+class AlertSettings:
+    """Everything about the webhook that can be set; without a URL there is none."""
+
+    # Receivers like to have a token in it, so it never shows.
+    url: Secret = secret_option(
+        f"{PREFIX}WEBHOOK_URL",
+        "where alerts and dead letters are posted; none = nowhere",
+    )
+    secrets: tuple[Secret, ...] = option(
+        f"{PREFIX}WEBHOOK_SECRET",
+        "signing secrets, comma-separated while rotating",
+        (),
+        convert=words(Secret),
+        secret=True,
+    )
+    timeout_s: float = option(
+        f"{PREFIX}WEBHOOK_TIMEOUT_S",
+        "seconds for each answer of the receiver",
+        10.0,
+        convert=in_range(float, 0.1, 120),
+    )
+
+    def contradictions(self) -> list[str]:
+        """Return what does not fit together."""
+        if not self.url:
+            return []
+        found = []
+        try:
+            parts = urlsplit(self.url.value)
+            near = parts.hostname in _LOOPBACK
+        except ValueError:
+            return [f"{PREFIX}WEBHOOK_URL: is not a URL"]
+        if not parts.hostname or parts.scheme not in {"http", "https"}:
+            found.append(f"{PREFIX}WEBHOOK_URL: must be an https:// URL")
+        elif parts.scheme == "http" and not near:
+            found.append(f"{PREFIX}WEBHOOK_URL: http:// is refused off loopback")
+        if not self.secrets:
+            found.append(
+                f"{PREFIX}WEBHOOK_SECRET: must be set where {PREFIX}WEBHOOK_URL is"
+            )
+        if any(len(secret.value) < _SHORTEST_SECRET for secret in self.secrets):
+            found.append(
+                f"{PREFIX}WEBHOOK_SECRET: needs {_SHORTEST_SECRET} characters or more"
+            )
+        return found
