@@ -102,6 +102,10 @@ class CouponStore(Protocol):
         """Return coupons, by code; with `prefix`, those whose code begins so."""
         ...
 
+    def readdress(self, code: str, email: str) -> bool:
+        """Make the code good for this learner only; False when there is no such."""
+        ...
+
     def disable(self, code: str) -> bool:
         """Disable the coupon (seats that are taken stay); False when unknown."""
         ...
@@ -399,6 +403,14 @@ class JobStore(Protocol):
 
     def bury_due(self, key: str, now: datetime, error: TryError) -> bool:
         """End a job that waits as dead, by an operator's word; False = it does not."""
+        ...
+
+    def empty(self, key: str) -> bool:
+        """
+        Empty payload and data of a job that is done, cancelled or ignored.
+
+        Of an event `prune` tells what stays. False = it is none of these, or unknown.
+        """
         ...
 
     def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:

@@ -27,6 +27,8 @@ REQUEST_KIND = "http_request"
 REQUEST_LIFE = timedelta(hours=24)
 #: What a pruned event keeps of its payload.
 KEPT_OF_EVENTS = frozenset({"type", "object_id"})
+#: Ends after which nobody needs the payload: nothing is retried or decided any more.
+SPENT = frozenset({JobState.DONE, JobState.CANCELLED, JobState.IGNORED})
 
 
 def new_job(
@@ -185,10 +187,15 @@ def is_pruned(job: Job) -> bool:
 
 
 def pruned(job: Job) -> Job:
-    """Return an event without its payload; type and object id stay."""
+    """Return a job without its payload; an event's type and object id stay."""
     payload = job.payload or {}
     kept = {name: payload[name] for name in KEPT_OF_EVENTS if name in payload}
     return attrs.evolve(job, payload=kept)
+
+
+def emptied(job: Job) -> Job | None:
+    """Return an ended job without what it was for, or None where it may be needed."""
+    return attrs.evolve(pruned(job), data={}) if job.state in SPENT else None
 
 
 def _due(job: Job, due_at: datetime, *, tries: int) -> Job:

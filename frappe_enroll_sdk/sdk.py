@@ -30,6 +30,7 @@ from .services.inline import Inline
 from .services.maintenance import Maintenance
 from .services.passes import Pass
 from .services.presence import Presence
+from .services.privacy import Privacy
 from .services.quarantine import Quarantine
 from .services.reconcile import Reconcile
 from .services.replay import Replay
@@ -182,6 +183,7 @@ class EnrollSDK:
         inline = Inline(context, runner)
         self.coupons = Coupons(context, self.catalogue)
         self.enrollments = Enrollments(context, settle, inline)
+        self.privacy = Privacy(context)
         self._events = EventService(context, handler, inline)
         self._maintenance = Maintenance(context)
         self._presence = Presence(context)

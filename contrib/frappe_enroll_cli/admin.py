@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def disable_coupon(code: str) -> None:
 
 @click.group()
 def enrollments() -> None:
-    """List, show, revoke, reinstate and reassign enrollments."""
+    """List, show, revoke, reassign, export and erase enrollments."""
 
 
 @enrollments.command("list")
@@ -116,6 +117,24 @@ def reassign(enrollment_id: str, email: str, actor: str, reason: str) -> None:
     with opened_sdk() as sdk:
         row = sdk.enrollments.reassign(enrollment_id, email, actor, reason)
         click.echo(row.id)
+
+
+@enrollments.command("export")
+@click.option("--email", required=True, help="The learner's address.")
+def export_learner(email: str) -> None:
+    """Print all that is stored about a learner, as JSON."""
+    with opened_sdk() as sdk:
+        click.echo(json.dumps(sdk.privacy.export(email)))
+
+
+@enrollments.command("erase")
+@click.option("--email", required=True, help="The learner's address.")
+@ACTOR
+@REASON
+def erase_learner(email: str, actor: str, reason: str) -> None:
+    """Take a learner's personal data out for good; print how much of each sort."""
+    with opened_sdk() as sdk:
+        print_records([sdk.privacy.erase(email, actor=actor, reason=reason)])
 
 
 def _order(group: click.Group, verb: str, about: str) -> None:

@@ -37,7 +37,7 @@ _HELP = {
     "config": "Print the settings, secrets masked, or a template.",
     "coupons": "Create, list, show and disable coupons.",
     "demo": "Play the whole path on loopback and check it.",
-    "enrollments": "List, show, revoke, reinstate and reassign enrollments.",
+    "enrollments": "List, show, revoke, reassign, export and erase enrollments.",
     "events": "List, show, replay, pull and prune payment events.",
     "grants": "Apply for, list, approve and reject grants.",
     "jobs": "List, show, retry, requeue, bury and prune jobs.",

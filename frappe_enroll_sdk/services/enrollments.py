@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EnrollmentNotFoundError, TokenError
+from ..errors import EnrollmentNotFoundError, TokenError, TransitionError
 from ..ids import token_matches
 from ..models import (
     AuditEntry,
@@ -20,6 +20,7 @@ from ..models import (
 )
 from . import validate
 from .facts import Order, Wish
+from .privacy import is_erased
 from .reassign import reassign
 
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from .context import Context
     from .inline import Inline
     from .settle import Settle
+
+
+#: Words that need a learner.
+_ENTITLING = frozenset({Override.ACCEPTED, Override.REINSTATED})
 
 
 class Enrollments:
@@ -161,7 +166,10 @@ class Enrollments:
             actor=validate.text(actor, "actor"),
             reason=validate.text(reason, "reason", most=500),
         )
-        row = self._settle(self.get(enrollment_id).id, order=order)
+        row = self.get(enrollment_id)
+        if override in _ENTITLING and is_erased(row.email):
+            raise TransitionError(f"{row.id}: its learner was erased")
+        row = self._settle(row.id, order=order)
         self._audit(str(override), row.id, order.actor, order.reason, {})
         return row
 

@@ -135,7 +135,7 @@ class Lookup:
         row = store.enrollments.find(validate.text(enrollment_id, "enrollment_id"))
         if row is None:
             raise EnrollmentNotFoundError(field="enrollment_id")
-        jobs, events = self._jobs_of(row), tuple(self._events_of(row))
+        jobs, events = self.jobs_of(row), tuple(self._events_of(row))
         subjects = [row.id, *(job.key for job in (*jobs, *events[:_MOST_SUBJECTS]))]
         audit = [
             entry
@@ -157,7 +157,8 @@ class Lookup:
             events=events,
         )
 
-    def _jobs_of(self, row: Enrollment) -> tuple[Job, ...]:
+    def jobs_of(self, row: Enrollment) -> tuple[Job, ...]:
+        """Return the sync job of its learner and course, and its plugins' jobs."""
         find = self._context.storage.jobs.find
         keys = [sync_key(row.email, row.course_id)]
         for entry in row.history:

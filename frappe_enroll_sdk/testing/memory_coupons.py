@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from threading import RLock
+from typing import Any
 
 import attrs
 
@@ -78,10 +79,18 @@ class MemoryCoupons:
 
     def disable(self, code: str) -> bool:
         """See `CouponStore.disable`."""
+        return self._change(code, disabled=True)
+
+    def readdress(self, code: str, email: str) -> bool:
+        """See `CouponStore.readdress`."""
+        require_text(code=code, email=email)
+        return self._change(code, email=email)
+
+    def _change(self, code: str, **fields: Any) -> bool:
         with self._lock:
             if code not in self._rows:
                 return False
-            self._rows[code] = attrs.evolve(self._rows[code], disabled=True)
+            self._rows[code] = attrs.evolve(self._rows[code], **fields)
             return True
 
     def reserve(

@@ -218,6 +218,16 @@ class MemoryJobs:
             dead = job and queue.given_up(job, now, error)
             return bool(dead and self._put(dead, now))
 
+    def empty(self, key: str) -> bool:
+        """See `JobStore.empty`."""
+        require_text(key=key)
+        with self._lock:
+            job = self._rows.get(key)
+            spent = job and queue.emptied(job)
+            if spent:
+                self._rows[key] = spent
+            return bool(spent)
+
     def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
         """See `JobStore.requeue`."""
         with self._lock:

@@ -158,7 +158,15 @@ class MongoCoupons:
     def disable(self, code: str) -> bool:
         """See `CouponStore.disable`."""
         require_text(code=code)
-        coupons, change = self._coupons, {"$set": {"disabled": True}}
+        return self._change(code, disabled=True)
+
+    def readdress(self, code: str, email: str) -> bool:
+        """See `CouponStore.readdress`."""
+        require_text(code=code, email=email)
+        return self._change(code, email=email)
+
+    def _change(self, code: str, **fields: object) -> bool:
+        coupons, change = self._coupons, {"$set": fields}
         done = self._link.write(
             lambda run: coupons.update_one({"_id": code}, change, session=run.session)
         )

@@ -209,6 +209,10 @@ class MongoJobs:
         """See `JobStore.bury_due`."""
         return bool(self._of_key(key, lambda job: queue.given_up(job, now, error)))
 
+    def empty(self, key: str) -> bool:
+        """See `JobStore.empty`."""
+        return bool(self._of_key(key, queue.emptied))
+
     def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
         """See `JobStore.requeue`."""
         keys = joblists.dead_keys(self._rows, limit, kind)

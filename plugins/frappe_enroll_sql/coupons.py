@@ -93,6 +93,18 @@ class SQLCoupons:
             )
             return done.rowcount == 1
 
+    def readdress(self, code: str, email: str) -> bool:
+        """See `CouponStore.readdress`."""
+        require_text(code=code, email=email)
+        here = table.c.code == code
+        with self._database.write() as connection:
+            row = connection.execute(select(table).where(here)).one_or_none()
+            if row is None:
+                return False
+            doc = to_doc(attrs.evolve(of_doc(Coupon, row.doc), email=email))
+            connection.execute(table.update().where(here).values(email=email, doc=doc))
+            return True
+
     def reserve(
         self, code: str, holder: str, now: datetime, until: datetime
     ) -> Reservation:

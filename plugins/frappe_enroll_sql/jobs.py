@@ -246,6 +246,10 @@ class SQLJobs:
         """See `JobStore.bury_due`."""
         return bool(self._of_key(key, lambda j: queue.given_up(j, now, error)))
 
+    def empty(self, key: str) -> bool:
+        """See `JobStore.empty`."""
+        return bool(self._of_key(key, queue.emptied))
+
     def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
         """See `JobStore.requeue`."""
         table = self._table

@@ -483,3 +483,22 @@ def test_version_is_the_distributions(run):
     from importlib.metadata import version  # noqa: PLC0415  only here
 
     assert version("frappe-enroll-sdk") in run("--version").out
+
+
+def test_learner_is_exported_and_erased(service, run):
+    """What is live is refused with a cause; afterwards nothing names her."""
+    email, words = "ada@example.com", ("--actor", "dpo", "--reason", "asked")
+    code = service.coupons.create(100, COURSE).code
+    answer = service.checkout(course_id=COURSE, email=email, coupon_code=code)
+    (told,) = run("enrollments", "export", "--email", email).lines
+    assert [row["id"] for row in told["enrollments"]] == [answer.enrollment_id]
+    refused = run("enrollments", "erase", "--email", email, *words)
+    assert refused.code == 1
+    assert "revoke" in refused.err
+    run("enrollments", "revoke", answer.enrollment_id, *words)
+    run("worker", "--once")
+    erased = run("enrollments", "erase", "--email", email, *words)
+    assert erased.code == 0
+    assert erased.lines[0]["enrollments"] == 1
+    (told,) = run("enrollments", "export", "--email", email).lines
+    assert told["enrollments"] == []

@@ -116,6 +116,7 @@ def _queue_verbs(name):
         f"{name}.release": verb(lambda s: s.release(s.find("running").token, after(1))),
         f"{name}.retry": verb(lambda s: s.retry("dead", after(1))),
         f"{name}.bury_due": verb(lambda s: s.bury_due("due", after(1), try_error())),
+        f"{name}.empty": verb(lambda s: s.empty("done")),
         f"{name}.requeue": verb(lambda s: s.requeue(10, after(1))),
         f"{name}.find": verb(lambda s: s.find("due")),
         f"{name}.list": verb(lambda s: s.list()),
@@ -137,6 +138,7 @@ def _coupon_verbs():
         "coupons.list_course": lambda s: s.coupons.list(course_id="python-101"),
         "coupons.list_email": lambda s: s.coupons.list(email="ada@example.com"),
         "coupons.list_prefix": lambda s: s.coupons.list(prefix="GRANT-"),
+        "coupons.readdress": lambda s: s.coupons.readdress("GRANT-1", "e@example.com"),
         "coupons.disable": lambda s: s.coupons.disable("GRANT-1"),
         "coupons.reserve": lambda s: s.coupons.reserve(
             "GRANT-1", "enr_0001", NOW, after(900)

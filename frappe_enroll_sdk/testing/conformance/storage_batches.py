@@ -188,6 +188,25 @@ class BatchChecks:
         assert not jobs.bury_due("job-1", NOW, try_error())
         assert found(jobs).state is JobState.RUNNING
 
+    def test_empty_takes_out_what_has_ended(self, storage: Storage):
+        """Payload and data go once nobody needs them; key, state and errors stay."""
+        jobs = storage.jobs
+        add(jobs, due=500)
+        assert not jobs.empty("job-1")
+        assert not jobs.empty("none")
+        jobs.retry("job-1", NOW)
+        token = claim(jobs).token or ""
+        assert not jobs.empty("job-1")
+        jobs.complete(token, 1, NOW, outcome="enrolled")
+        assert jobs.empty("job-1")
+        empty = found(jobs)
+        assert (empty.payload, empty.data) == ({}, {})
+        assert (empty.state, empty.outcome) == (JobState.DONE, "enrolled")
+        jobs.enqueue("job-1", "sync", {"n": 2}, NOW, now=NOW)
+        assert found(jobs).payload == {"n": 2}
+        jobs.bury_due("job-1", NOW, try_error())
+        assert not jobs.empty("job-1")
+
     def test_stats_tell_the_throughput(self, storage: Storage):
         """What was done within the last hour is counted."""
         jobs = running(storage.jobs, 3)

@@ -214,6 +214,19 @@ class CouponChecks:
         assert other.outcome is ReserveOutcome.EXHAUSTED
         assert storage.coupons.redeem("GRANT-1", "enr_1")
 
+    def test_code_is_readdressed(self, storage: Storage):
+        """It is another learner's from now on; seats that are taken stay."""
+        storage.coupons.create(coupon(email="ada@example.com"))
+        storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(900))
+        assert storage.coupons.readdress("GRANT-1", "eve@example.com")
+        assert not storage.coupons.readdress("NONE", "eve@example.com")
+        assert _codes(storage, email="ada@example.com") == []
+        assert _codes(storage, email="eve@example.com") == ["GRANT-1"]
+        stands = storage.coupons.find("GRANT-1")
+        assert stands is not None
+        assert (stands.email, stands.reserved) == ("eve@example.com", 1)
+        assert storage.coupons.redeem("GRANT-1", "enr_1")
+
     def test_coupons_are_paged_by_code(self, storage: Storage):
         """Every coupon is on exactly one page, and filters hold on every page."""
         for number in range(7):

@@ -83,6 +83,16 @@ class EventChecks:
         assert not storage.events.record("evt_1", payload, now=after(2)).new
         assert found(storage.events, "evt_2").payload == payload
 
+    def test_empty_keeps_what_prune_keeps(self, storage: Storage):
+        """Type and object id stay, whatever the age."""
+        payload = {"type": "t", "object_id": "cs_1", "event": {"email": "a@b.c"}}
+        storage.events.record("evt_1", payload, now=NOW, state=JobState.IGNORED)
+        assert storage.events.empty("evt_1")
+        kept = {"type": "t", "object_id": "cs_1"}
+        assert found(storage.events, "evt_1").payload == kept
+        assert not storage.events.record("evt_1", payload, now=after(2)).new
+        assert found(storage.events, "evt_1").payload == kept
+
     def test_events_and_jobs_do_not_mix(self, storage: Storage):
         """An event and a job of one key are two things."""
         storage.events.record("same", {"type": "t"}, now=NOW)
