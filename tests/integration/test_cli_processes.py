@@ -25,10 +25,17 @@ COMMAND = [sys.executable, "-m", "frappe_enroll_cli"]
 
 
 @pytest.fixture
-def service(db_folder, monkeypatch):
-    """Return an SDK whose environment the processes share."""
-    with StripeSandbox() as stripe, LMSSandbox() as lms:
+def lms():
+    """Return an LMS with the course."""
+    with LMSSandbox() as lms:
         lms.site.add_course(COURSE, 49.0, "USD")
+        yield lms
+
+
+@pytest.fixture
+def service(db_folder, monkeypatch, lms):
+    """Return an SDK whose environment the processes share."""
+    with StripeSandbox() as stripe:
         for name, value in {
             "DATABASE_URL": f"sqlite:///{db_folder}/cli.sqlite3",
             "STRIPE_SECRET_KEY": stripe.secret_key,
@@ -91,6 +98,26 @@ def test_worker_runs_until_a_signal_and_exits_0(service, start, number):
     out, err = worker.communicate(timeout=20)
     assert (worker.returncode, out) == (0, "")
     assert err == "stopping: finishing what runs\n"
+
+
+def test_second_signal_ends_a_worker_at_once(service, start, lms):
+    """Scenario 28: what hangs is not waited for; its lease lapses, another does it."""
+    fault = lms.fail_next("POST .*LMS Enrollment", "hang", seconds=60)
+    code = service.coupons.create(100, COURSE).code
+    answer = service.checkout(
+        course_id=COURSE, email="ada@example.com", coupon_code=code
+    )
+    worker = start("worker", "--shutdown-timeout", "600")
+    wait(lambda: fault.seen, "the worker is at work")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.stderr.readline() == "stopping: finishing what runs\n"
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=30)
+    assert worker.returncode == -signal.SIGTERM
+    (job,) = service.storage.jobs.list().items
+    assert (job.state, job.tries) == ("running", 1)
+    assert service.enrollments.get(answer.enrollment_id).status is Status.CONFIRMED
+    lms.heal()
 
 
 def test_serve_answers_on_loopback(service, start):
