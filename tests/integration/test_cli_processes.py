@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from support.size import with_the_first_python
 from support.world import COURSE
 
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
@@ -100,6 +101,7 @@ def test_worker_runs_until_a_signal_and_exits_0(service, start, number):
     assert err == "stopping: finishing what runs\n"
 
 
+@with_the_first_python
 def test_second_signal_ends_a_worker_at_once(service, start, lms):
     """Scenario 28: what hangs is not waited for; its lease lapses, another does it."""
     fault = lms.fail_next("POST .*LMS Enrollment", "hang", seconds=60)
