@@ -139,7 +139,7 @@ class TestWholeSDK:
         assert len(inserts) == 1
 
     def test_outage_is_waited_for(self, sandbox):
-        """Scenario 26: six hours down; no try counts; enrolled soon after."""
+        """Scenario 27: six hours down; no try counts; enrolled soon after."""
         with start_sdk(sandbox) as sdk:
             code = sdk.coupons.create(100, COURSE).code
             sdk.catalogue.get(COURSE)
