@@ -19,6 +19,10 @@ from ..models import Enrollment, Status
 from ..states import ENTITLED, EXITS
 
 
+#: How the history fact of an operator's word ends.
+BY_OPERATOR = "_by_operator"
+
+
 class EffectKind(StrEnum):
     """What is to be done."""
 
@@ -29,6 +33,7 @@ class EffectKind(StrEnum):
     SUCCEED = auto()
     COMMISSION = auto()
     ALERT = auto()
+    AUDIT = auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -38,7 +43,8 @@ class Effect:
 
     Attributes:
         kind: What.
-        fact: For plugin jobs: the fact that they hang on; for an alert: its code.
+        fact: For plugin jobs: the fact that they hang on; for an alert: its code;
+            for the audit trail: what an operator did.
     """
 
     kind: EffectKind
@@ -47,9 +53,24 @@ class Effect:
 
 def effects_of(row: Enrollment) -> tuple[Effect, ...]:
     """Return what the row's last write owes."""
+    return (
+        *_effects_of_word(row),
+        *_effects_of_status(row),
+        *_effects_of_money(row),
+        *_effects_to_tell(row),
+    )
+
+
+def _effects_of_word(row: Enrollment) -> tuple[Effect, ...]:
+    fact = row.history[-1].fact if row.history else ""
+    if not fact.endswith(BY_OPERATOR):
+        return ()
+    return (Effect(kind=EffectKind.AUDIT, fact=fact.removesuffix(BY_OPERATOR)),)
+
+
+def _effects_to_tell(row: Enrollment) -> tuple[Effect, ...]:
     code = alert_of(row, row.history[-1].fact) if row.history else None
-    told = () if code is None else (Effect(kind=EffectKind.ALERT, fact=code),)
-    return (*_effects_of_status(row), *_effects_of_money(row), *told)
+    return () if code is None else (Effect(kind=EffectKind.ALERT, fact=code),)
 
 
 def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:

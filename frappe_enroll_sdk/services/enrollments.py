@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import EnrollmentNotFoundError, TokenError, TransitionError
 from ..ids import token_matches
 from ..models import (
-    AuditEntry,
     Enrollment,
     HistoryEntry,
     LMSStatus,
@@ -155,7 +152,6 @@ class Enrollments:
             actor=who,
             reason=why,
         )
-        self._audit("reassigned", old.id, who, why, {"moved_to": new.id})
         return self._inline.sync(new)
 
     def _order(
@@ -169,26 +165,4 @@ class Enrollments:
         row = self.get(enrollment_id)
         if override in _ENTITLING and is_erased(row.email):
             raise TransitionError(f"{row.id}: its learner was erased")
-        row = self._settle(row.id, order=order)
-        self._audit(str(override), row.id, order.actor, order.reason, {})
-        return row
-
-    def _audit(
-        self,
-        action: str,
-        subject: str,
-        actor: str,
-        reason: str,
-        detail: Mapping[str, Any],
-    ) -> None:
-        self._context.storage.audit.append(
-            AuditEntry(
-                id=secrets.token_hex(12),
-                at=self._context.now(),
-                actor=actor,
-                action=action,
-                subject=subject,
-                reason=reason,
-                detail=detail,
-            )
-        )
+        return self._settle(row.id, order=order)

@@ -19,6 +19,7 @@ from ..states import ENTITLED
 from .decide_money import is_held
 from .facts import Attached, Order, Wish
 from .notices import raise_alert
+from .privacy import is_erased
 
 
 if TYPE_CHECKING:
@@ -122,11 +123,13 @@ class EventHandler:
         if name is None:
             return Done("dismissed")
         row = self._settle(str(name), wish=Wish.EXPIRE)
-        if row.status in ENTITLED:
-            return Done("accepted", "entitled_already")
         held_for = str(said.get("held_for"))
-        if is_held(row) and row.payment_id != event.payment_id:
-            # It waits with a payment of its own, for a word of its own.
+        if row.status in ENTITLED and row.payment_id == event.payment_id:
+            return Done("accepted")
+        if row.status in ENTITLED or (
+            is_held(row) and row.payment_id != event.payment_id
+        ):
+            # It has a payment of its own: this one is to be given back, by a word.
             return self._odd(event, held_for)
         session = event.session
         attached = Attached(
@@ -199,6 +202,7 @@ class EventHandler:
 
         Raises:
             EnrollmentNotFoundError: Neither the event nor the operator names one.
+            TransitionError: Its learner was erased.
         """
         name = enrollment_id or event.enrollment_id
         row = self._context.storage.enrollments.find(name) if name else None
@@ -207,6 +211,8 @@ class EventHandler:
                 "the event names no enrollment: name one, or dismiss it",
                 field="enrollment_id",
             )
+        if is_erased(row.email):
+            raise TransitionError(f"{row.id}: its learner was erased")
         return row.id
 
 

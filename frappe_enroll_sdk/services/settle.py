@@ -23,7 +23,7 @@ from ..errors import (
     TransientError,
     TransitionError,
 )
-from ..models import Enrollment, Fact, HistoryEntry, Override, Seat
+from ..models import AuditEntry, Enrollment, Fact, HistoryEntry, Override, Seat
 from ..states import EXITS, is_allowed
 from .affiliates import Affiliates
 from .decide import decide
@@ -185,6 +185,8 @@ class Settle:
                 self._owe_plugin_jobs(row, effect.fact)
             elif effect.kind is EffectKind.SUCCEED:
                 self._succeed(row)
+            elif effect.kind is EffectKind.AUDIT:
+                self._audit(row, effect.fact)
             elif effect.kind is EffectKind.COMMISSION:
                 self._affiliates.follow(row)
             elif effect.kind is EffectKind.ALERT:
@@ -194,6 +196,21 @@ class Settle:
                     self._redeem_paid(row, row.coupon_code)
                 else:
                     coupons.release(row.coupon_code, row.id)
+
+    def _audit(self, row: Enrollment, action: str) -> None:
+        """Write an operator's word into the audit trail, once."""
+        last = row.history[-1]
+        self._context.storage.audit.append(
+            AuditEntry(
+                id=f"aud_{row.id}_{row.version}",
+                at=last.at,
+                actor=str(last.detail.get("actor")),
+                action=action,
+                subject=row.id,
+                reason=str(last.detail.get("reason")),
+                detail={"moved_to": row.moved_to} if row.moved_to else {},
+            )
+        )
 
     def _redeem_paid(self, row: Enrollment, code: str) -> None:
         if self._context.storage.coupons.redeem(code, row.id):

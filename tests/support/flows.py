@@ -99,6 +99,25 @@ def _run_refund(sdk, world, enrollment_id):
     sdk.run_jobs()
 
 
+def _run_reassign(sdk, world, enrollment_id):
+    sdk.enrollments.reassign(enrollment_id, "bob@example.com", "operator", "typo")
+    sdk.run_jobs()
+
+
+def _quarantined(world):
+    """Quarantine a payment by another session that carries our mark."""
+    sdk = world.sdk()
+    answer = sdk.checkout(course_id=COURSE, email="ada@example.com")
+    event = world.play_foreign_payment(answer.enrollment_id)
+    assert world.deliver(sdk, event).outcome == "quarantined"
+    return {"event_id": event.id}
+
+
+def _run_accept_event(sdk, world, event_id):
+    sdk.admin.accept(event_id, "operator", "paid by link")
+    sdk.run_jobs()
+
+
 def _run_other_terms(sdk, world, answer):
     sdk.checkout(course_id=COURSE, email="ada@example.com")
 
@@ -126,4 +145,6 @@ FLOWS = [
     Flow("revoke", _enrolled, _run_revoke),
     Flow("revoke_and_reinstate", _enrolled, _run_revoke_and_reinstate),
     Flow("refund", _enrolled, _run_refund),
+    Flow("reassign", _enrolled, _run_reassign),
+    Flow("accept_event", _quarantined, _run_accept_event),
 ]

@@ -7,7 +7,13 @@ from collections import Counter
 
 import attrs
 
-from frappe_enroll_sdk.models import JobState, LMSStatus, SeatState, Status
+from frappe_enroll_sdk.models import (
+    JobState,
+    LMSStatus,
+    Override,
+    SeatState,
+    Status,
+)
 from frappe_enroll_sdk.services.effects import plugin_job_key, sync_key
 from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID
 from support.probe import KIND
@@ -19,6 +25,8 @@ def check(world) -> None:
     _check_rows(rows)
     _check_coupons(world, rows)
     _check_payments(world, rows)
+    _check_foreign(world, rows)
+    _check_words(world, rows)
     _check_lms(world, rows)
     _check_jobs(world, rows)
 
@@ -60,20 +68,59 @@ def _check_payments(world, rows) -> None:
         refunded[refund.payment_id] += refund.amount.amount_minor
     for session in world.payments.sessions.values():
         row = by_session.get(session.id)
-        if session.paid:
+        if session.paid and session.id not in world.foreign:
             assert row is not None, "a paid session without its enrollment"
             back = refunded[session.payment_id] >= row.amount.amount_minor
             words, gone = {Status.ENROLLED}, {Status.REVOKED}
             # Nothing is on hold: no attempt ends while somebody may still pay for it.
             allowed = gone if back else words | (gone if row.override else set())
+            if row.moved_to is not None:
+                row = world.storage.enrollments.find(row.moved_to)
+                allowed = gone if back else words
             assert row.status in allowed, (row.status, row.history)
     for row in rows:
         if row.status in ENTITLED and row.amount:
-            session = world.payments.sessions[row.session_id]
+            session = _paid_by(world, row)
             assert session.paid
-            assert session.amount == row.amount
+            assert session.amount == row.amount == row.paid
+            users = [r for r in rows if r.payment_id == row.payment_id]
+            assert [r for r in users if r.status in ENTITLED] == [row]
         elif row.status in ENTITLED:
             assert row.coupon_code is not None, "in without payment or coupon"
+
+
+def _check_foreign(world, rows) -> None:
+    """P5: a payment that fits nothing is somebody's by a word, or waits for one."""
+    waiting = {item.session_id for item in world.sdk().admin.quarantine().items}
+    for name in world.foreign:
+        payment_id = world.payments.sessions[name].payment_id
+        users = [row for row in rows if row.payment_id == payment_id]
+        assert len(users) + (name in waiting) == 1, (users, waiting)
+
+
+def _paid_by(world, row):
+    """Return the session of a row's payment: its own, or what an operator gave it."""
+    if row.override is not Override.ACCEPTED:
+        return world.payments.sessions[row.session_id]
+    sessions = world.payments.sessions.values()
+    (session,) = [s for s in sessions if s.payment_id == row.payment_id]
+    return session
+
+
+def _check_words(world, rows) -> None:
+    """P5: each operator's word stands in the audit trail, once."""
+    for row in rows:
+        said = [e for e in row.history if e.fact.endswith("_by_operator")]
+        trail = world.storage.audit.list(subject=row.id).items
+        told = [(e.action, e.actor, e.reason) for e in reversed(trail)]
+        assert told == [
+            (
+                entry.fact.removesuffix("_by_operator"),
+                entry.detail["actor"],
+                entry.detail["reason"],
+            )
+            for entry in said
+        ]
 
 
 def _check_lms(world, rows) -> None:

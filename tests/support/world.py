@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.models import Fact
@@ -36,6 +38,8 @@ class World:
             **{"public_url": "http://127.0.0.1:5000", "retry_jitter": 0} | settings
         )
         self.events = []
+        #: Sessions that no row stores: an operator says whose payment they are.
+        self.foreign = set()
         self.unanswered = []
         #: A plugin that is owed a job for every change of status.
         self.probe = Probe() if probed else None
@@ -67,6 +71,16 @@ class World:
         row = self.storage.enrollments.find(enrollment_id)
         event = self.payments.pay(row.session_id, **forged)
         self.events.append(event)
+        return event
+
+    def play_foreign_payment(self, enrollment_id: str):
+        """Let somebody pay a session that is not the row's and carries our mark."""
+        row = self.storage.enrollments.find(enrollment_id)
+        own = self.payments.sessions[row.session_id]
+        session = attrs.evolve(own, id="cs_foreign", url=None)
+        self.payments.sessions[session.id] = session
+        event = self.payments.pay(session.id)
+        self.foreign.add(session.id)
         return event
 
     def deliver(self, sdk: EnrollSDK, event):

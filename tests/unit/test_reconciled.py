@@ -111,7 +111,7 @@ def test_session_past_its_end_is_told_after_the_margin(session, after_s, differs
     ],
 )
 def test_entitled_row_wants_exactly_one_lms_row(status, lms, wanted):
-    """None, two, or one that we do not know of: the sync is owed; not asked: nothing."""
+    """None, two, or one that we do not know of: a sync is owed; not asked: nothing."""
     expected = [] if wanted is None else [(wanted, Repair.SYNC)]
     assert found(enrolled(status=status), seen_of(lms=lms)) == expected
 
