@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.services.reconciled import Finding
 
 NOTIFY = click.option(
-    "--notify/--no-notify",
+    "--notify/--no-notifications",
     default=True,
     show_default=True,
     help="Whether plugins hear of what is written by it.",
@@ -93,10 +93,13 @@ def pull_events(
 
 @events.command("prune")
 @click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True)
-def prune_events(days: int) -> None:
+@ACTOR
+@REASON
+def prune_events(days: int, actor: str, reason: str) -> None:
     """Null the payloads of old events; their ids stay."""
     with opened_sdk() as sdk:
-        click.echo(sdk.admin.prune(events_older_than=timedelta(days=days))[0])
+        span = timedelta(days=days)
+        click.echo(sdk.admin.prune_events(span, actor=actor, reason=reason))
 
 
 @click.group()

@@ -149,10 +149,13 @@ def bury_job(name: str, actor: str, reason: str) -> None:
 
 @jobs.command("prune")
 @click.option("--days", type=click.IntRange(1, 3650), default=7, show_default=True)
-def prune_jobs(days: int) -> None:
+@_ACTOR
+@_REASON
+def prune_jobs(days: int, actor: str, reason: str) -> None:
     """Drop jobs that were done so many days ago; print how many."""
     with opened_sdk() as sdk:
-        click.echo(sdk.admin.prune(jobs_older_than=timedelta(days=days))[1])
+        span = timedelta(days=days)
+        click.echo(sdk.admin.prune_jobs(span, actor=actor, reason=reason))
 
 
 @click.command()

@@ -17,6 +17,7 @@ from .lookup import Lookup, Timeline
 
 
 if TYPE_CHECKING:
+    from ..interfaces import JobStore
     from .context import Context
     from .maintenance import Maintenance
     from .presence import Presence
@@ -202,16 +203,61 @@ class Admin(JobOrders):
         Raises:
             ValidationError: A span is not between one day and ten years.
         """
-        for name, span in (
-            ("events_older_than", events_older_than),
-            ("jobs_older_than", jobs_older_than),
-        ):
-            validate.span(
-                span, name, least=_SHORTEST_RETENTION, most=_LONGEST_RETENTION
-            )
-        validate.whole(limit, "limit", most=1_000_000)
-        now, store = self._context.now(), self._context.storage
-        return (
-            store.events.prune(now - events_older_than, limit),
-            store.jobs.prune(now - jobs_older_than, limit),
+        _check_spans(
+            events_older_than=events_older_than, jobs_older_than=jobs_older_than
         )
+        return (
+            self.prune_events(events_older_than, limit=limit),
+            self.prune_jobs(jobs_older_than, limit=limit),
+        )
+
+    def prune_events(
+        self,
+        older_than: timedelta = timedelta(days=30),
+        *,
+        limit: int = 1000,
+        actor: str = "",
+        reason: str = "",
+    ) -> int:
+        """Null old events' payloads; return how many. Raises as `prune` does."""
+        _check_spans(events_older_than=older_than)
+        store = self._context.storage.events
+        return self._prune(store, "prune_events", older_than, limit, (actor, reason))
+
+    def prune_jobs(
+        self,
+        older_than: timedelta = timedelta(days=7),
+        *,
+        limit: int = 1000,
+        actor: str = "",
+        reason: str = "",
+    ) -> int:
+        """Drop old done jobs; return how many. Raises as `prune` does."""
+        _check_spans(jobs_older_than=older_than)
+        store = self._context.storage.jobs
+        return self._prune(store, "prune_jobs", older_than, limit, (actor, reason))
+
+    def _prune(
+        self,
+        store: JobStore,
+        action: str,
+        older_than: timedelta,
+        limit: int,
+        said: tuple[str, str],
+    ) -> int:
+        validate.whole(limit, "limit", most=1_000_000)
+        actor, reason = said
+        if actor:
+            # A word that the trail would refuse changes nothing.
+            validate.text(reason, "reason", most=500)
+        before = self._context.now() - older_than
+        count = store.prune(before, limit)
+        if actor:
+            days = older_than.days
+            self.note(actor, action, "store", reason, count=count, days=days)
+        return count
+
+
+def _check_spans(**spans: timedelta) -> None:
+    for name, span in spans.items():
+        validate.span(span, name, least=_SHORTEST_RETENTION, most=_LONGEST_RETENTION)

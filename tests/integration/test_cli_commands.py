@@ -4,36 +4,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import datetime
 
-import attrs
 import click
 import pytest
+from support.cli import SECRET, caller, settings_of
 from support.world import COURSE
 
-from frappe_enroll_cli.main import cli, main
+from frappe_enroll_cli.main import cli
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sandbox.stripe_webhooks import sign
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.models import Status
-
-
-SECRET = "whsec_test_of_no_worth"
-
-
-@attrs.frozen
-class Said:
-    """What a command said and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self):
-        """The JSON lines on stdout."""
-        return [json.loads(line) for line in self.out.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -54,31 +36,13 @@ def lms():
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Return what runs a command in this process."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["frappe-enroll", *arguments])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        told = capsys.readouterr()
-        return Said(caught.value.code or 0, told.out, told.err)
-
-    return call
+    return caller(capsys, monkeypatch)
 
 
 @pytest.fixture
 def configured(stripe, lms, db_folder, monkeypatch):
     """Set the environment of a whole service, without inline work."""
-    settings = {
-        "DATABASE_URL": f"sqlite:///{db_folder}/cli.sqlite3",
-        "STRIPE_SECRET_KEY": stripe.secret_key,
-        "STRIPE_WEBHOOK_SECRET": SECRET,
-        "STRIPE_API_BASE": stripe.url,
-        "FRAPPE_LMS_URL": lms.url,
-        "FRAPPE_LMS_API_KEY": lms.api_key,
-        "FRAPPE_LMS_API_SECRET": lms.api_secret,
-        "FRAPPE_ENROLL_PUBLIC_URL": "http://127.0.0.1:5000",
-        "FRAPPE_ENROLL_INLINE_S": "0",
-    }
+    settings = settings_of(stripe, lms, db_folder)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return settings
@@ -158,6 +122,8 @@ def test_check_is_69_when_a_required_plugin_is_missing(service, run, monkeypatch
         ["events", "prune", "--days", "0"],
         ["events", "prune", "--days", "-1"],
         ["events", "prune", "--days", "all"],
+        ["events", "prune", "--days", "3651"],
+        ["events", "prune", "--days", "30", "--actor", "op"],
         ["worker", "--concurrency", "0"],
         ["enrollments", "show"],
     ],
@@ -398,7 +364,12 @@ def test_events_are_listed_shown_replayed_and_pruned(event, service, run):
     (row,) = service.enrollments.list(email="bob@example.com").items
     assert row.status is Status.ENROLLED
     assert [e.fact for e in row.history].count("paid") == 1
-    assert run("events", "prune", "--days", "1").out == "0\n"
+    prune = ("events", "prune", "--days", "1", "--actor", "op")
+    assert run(*prune, "--reason", "room").out == "0\n"
+    assert run(*prune, "--reason", " ").code == 1
+    (entry,) = service.storage.audit.list(subject="store").items
+    assert (entry.actor, entry.action, entry.reason) == ("op", "prune_events", "room")
+    assert entry.detail == {"count": 0, "days": 1}
 
 
 def test_quarantine_is_listed_and_dismissed(service, stripe, run):
