@@ -25,48 +25,6 @@ Command = Callable[..., Any]
 
 
 @click.group()
-def coupons() -> None:
-    """Create, list, show and disable coupons."""
-
-
-@coupons.command("create")
-@click.option("--percent", required=True, help="Percent off, above 0, at most 100.")
-@click.option("--course", "course_id", help="The course it is good for.")
-@click.option("--any-course", is_flag=True, help="Good for every course.")
-@click.option("--email", help="The one learner it is good for.")
-@click.option("--code", help="What is typed; made up if not given.")
-@click.option("--max-redemptions", type=int, default=1, show_default=True)
-def create_coupon(percent: str, **terms: Any) -> None:
-    """Create a coupon and print it."""
-    with opened_sdk() as sdk:
-        print_records([sdk.coupons.create(percent, **terms)])
-
-
-@coupons.command("list")
-@LIMIT
-def list_coupons(limit: int) -> None:
-    """List coupons as JSON lines."""
-    with opened_sdk() as sdk:
-        print_records(sdk.coupons.list(limit=limit).items)
-
-
-@coupons.command("show")
-@click.argument("code")
-def show_coupon(code: str) -> None:
-    """Show one coupon with its counts."""
-    with opened_sdk() as sdk:
-        print_records([sdk.coupons.get(code)])
-
-
-@coupons.command("disable")
-@click.argument("code")
-def disable_coupon(code: str) -> None:
-    """Disable a coupon; seats that are taken stay."""
-    with opened_sdk() as sdk:
-        sdk.coupons.disable(code)
-
-
-@click.group()
 def enrollments() -> None:
     """List, show, revoke, reassign, export and erase enrollments."""
 

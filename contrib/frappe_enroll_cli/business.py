@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .common import ACTOR, LIMIT, REASON, print_records
+from .common import ACTOR, CURSOR, LIMIT, REASON, print_page, print_records
 from .opened import opened_sdk
 
 
@@ -34,15 +34,12 @@ def apply_for_grant(answers: tuple[str, ...], **fields: Any) -> None:
 @grants.command("list")
 @click.option("--status", type=click.Choice(["pending", "approved", "rejected"]))
 @click.option("--email", help="Only this learner's.")
-@click.option("--cursor", help="Where the last list ended.")
+@CURSOR
 @LIMIT
 def list_grants(**wanted: Any) -> None:
     """List grants as JSON lines, newest first; the next cursor on stderr."""
     with opened_sdk() as sdk:
-        page = sdk.grants.list(**wanted)
-    print_records(page.items)
-    if page.next_cursor:
-        click.echo(f"--cursor {page.next_cursor}", err=True)
+        print_page(sdk.grants.list(**wanted))
 
 
 @grants.command("show")
@@ -115,11 +112,12 @@ def register(email: str, **fields: Any) -> None:
 
 
 @affiliates.command("list")
+@CURSOR
 @LIMIT
-def list_affiliates(limit: int) -> None:
-    """List affiliates as JSON lines."""
+def list_affiliates(**wanted: Any) -> None:
+    """List affiliates as JSON lines, by code; the next cursor on stderr."""
     with opened_sdk() as sdk:
-        print_records(sdk.affiliates.list(limit=limit).items)
+        print_page(sdk.affiliates.list(**wanted))
 
 
 @affiliates.command("show")

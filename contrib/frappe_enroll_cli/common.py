@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from frappe_enroll_sdk.codec import dump
-from frappe_enroll_sdk.models import JobState
+from frappe_enroll_sdk.models import JobState, Page
 
 
 ACTOR = click.option(
@@ -17,6 +17,7 @@ ACTOR = click.option(
 )
 REASON = click.option("--reason", required=True, help="Why; goes into the audit trail.")
 LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=50)
+CURSOR = click.option("--cursor", help="Where the last list ended.")
 STATE = click.option(
     "--state", type=click.Choice([str(s) for s in JobState]), help="Only this state."
 )
@@ -26,3 +27,10 @@ def print_records(records: Any) -> None:
     """Print records as JSON lines."""
     for record in records:
         click.echo(json.dumps(dump(record), ensure_ascii=False))
+
+
+def print_page(page: Page[Any]) -> None:
+    """Print a page as JSON lines, and on stderr where the next one begins."""
+    print_records(page.items)
+    if page.next_cursor:
+        click.echo(f"--cursor {page.next_cursor}", err=True)

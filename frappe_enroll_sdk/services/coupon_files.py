@@ -158,6 +158,8 @@ class Import:
                 cells = next(reader)
             except StopIteration:
                 return
+            except UnicodeDecodeError as error:
+                raise ValidationError("file: is not UTF-8", field="file") from error
             except csv.Error:
                 self._complain(reader.reader.line_num, "row", "is not CSV")
                 continue
@@ -194,7 +196,7 @@ def _columns(reader: csv.DictReader[str]) -> set[str]:
         names = [
             (name or "").strip().lstrip("\ufeff") for name in reader.fieldnames or ()
         ]
-    except csv.Error as error:
+    except (csv.Error, UnicodeDecodeError) as error:
         raise ValidationError("header: is not CSV", field="header") from error
     if len(set(names)) != len(names):
         raise ValidationError("header: names a column twice", field="header")

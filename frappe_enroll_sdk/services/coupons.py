@@ -92,12 +92,17 @@ class Coupons(BulkCoupons):
         *,
         course_id: str | None = None,
         email: str | None = None,
+        prefix: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Coupon]:
-        """Return coupons, by code."""
+        """Return coupons, by code; with `prefix`, those whose code begins so."""
+        begin = validate.optional_text(prefix, "prefix", most=64)
         return self._context.storage.coupons.list(
-            course_id=course_id, email=email, **validate.paging(limit, cursor)
+            course_id=course_id,
+            email=email,
+            prefix=begin.upper() if begin else None,
+            **validate.paging(limit, cursor),
         )
 
     def disable(self, code: str) -> None:

@@ -473,3 +473,34 @@ def test_learner_is_exported_and_erased(service, run):
     assert erased.lines[0]["enrollments"] == 1
     (told,) = run("enrollments", "export", "--email", email).lines
     assert told["enrollments"] == []
+
+
+def test_coupons_are_made_and_moved_in_bulk(service, run, tmp_path):
+    """Codes on stdout, progress and bad rows on stderr, counts, and an audit trail."""
+    who = ("--actor", "ops", "--reason", "spring")
+    made = run(
+        *("coupons", "create-many", "1200", "--percent", "20", "--any-course"),
+        *("--prefix", "SPRING", "--per-learner", "1", *who),
+    )
+    codes = made.out.split()
+    assert (made.code, len(set(codes))) == (0, 1200)
+    assert all(code.startswith("SPRING-") for code in codes)
+    (usage,) = run("coupons", "usage", "--prefix", "SPRING-").lines
+    assert (usage["coupons"], usage["unused"]) == (1200, 1200)
+    file = tmp_path / "out.csv"
+    said = run("coupons", "export", "--output", str(file))
+    assert (said.code, said.err) == (0, "1200 coupons\n")
+    rows = file.read_text().replace("SPRING", "SUMMER").splitlines()
+    file.write_text("\n".join([*rows, rows[1].replace("20", "0")]))
+    again = ("coupons", "import", str(file), *who)
+    whole = run(*again, "--all-or-nothing")
+    assert (whole.code, whole.lines) == (1, [{"created": 0, "known": 0, "bad": 1}])
+    assert whole.err.startswith("line 1202: percent_off: must be above 0")
+    part = run(*again)
+    assert (part.code, part.lines) == (1, [{"created": 1200, "known": 0, "bad": 1}])
+    assert run(*again).lines == [{"created": 0, "known": 1200, "bad": 1}]
+    page = run("coupons", "list", "--prefix", "SUMMER", "--limit", "2")
+    assert len(page.lines) == 2
+    assert page.err.startswith("--cursor ")
+    noted = [entry.action for entry in service.admin.audit().items]
+    assert noted == [*["import_coupons"] * 3, "create_coupons"]
