@@ -21,6 +21,30 @@ class GrantStatus(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
+class GrantField:
+    """
+    A field of the form that learners fill in to apply for a grant.
+
+    Attributes:
+        name: What the answer is called.
+        label: What a person reads; the name if not given.
+        kind: ``text``, ``number`` (a whole one) or ``flag``.
+        required: Whether it must be answered; a flag: agreed to.
+        choices: The texts that may be answered; any if there are none.
+        most: Characters of a text at the most.
+    """
+
+    name: str
+    label: str = ""
+    kind: str = attrs.field(
+        default="text", validator=attrs.validators.in_(("text", "number", "flag"))
+    )
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    most: int = 4000
+
+
+@attrs.frozen(kw_only=True)
 class Grant:
     """
     An application for a grant, and what became of it.

@@ -16,6 +16,7 @@ import pluggy
 
 
 if TYPE_CHECKING:
+    from .business import GrantField
     from .models import Course, Enrollment, Job
     from .settings import Settings
 
@@ -78,6 +79,15 @@ class HookSpecs:
         Veto a checkout by raising a `RejectedError` (any other error: 503).
 
         Called: before anything is written.
+        """
+
+    @hookspec
+    def grant_fields(self) -> Sequence[GrantField] | None:
+        """
+        Declare fields of the form that applies for a grant (`business.GrantField`).
+
+        Called: for each application and wherever the form is shown. Where any plugin
+        declares some, no other answers are taken. Errors: the application fails (503).
         """
 
     @hookspec

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 import pluggy
 
+from .business import GrantField
 from .errors import (
     ConfigurationError,
     EnrollError,
@@ -214,6 +215,20 @@ class Plugins:
                 f"enrich_checkout: parameters not allowed: {', '.join(sorted(foreign))}"
             )
         return Enrichment(**fields)
+
+    def grant_fields(self) -> tuple[GrantField, ...]:
+        """Collect the fields of the grant's form; the first to name one wins."""
+        fields: dict[str, GrantField] = {}
+        try:
+            for answer in self.manager.hook.grant_fields():
+                for field in answer or ():
+                    fields.setdefault(field.name, field)
+        except Exception as error:
+            raise TransientError(
+                f"a plugin's grant_fields failed: {type(error).__name__}",
+                code="plugin_failed",
+            ) from error
+        return tuple(fields.values())
 
     def get_course(self, course_id: str) -> Course | None:
         """Ask the plugins for a course."""

@@ -16,9 +16,10 @@ from .models import Checkout, Enrollment, GatePolicy, JobReport, WebhookResult
 from .plugins import Plugins
 from .services import validate
 from .services.admin import Admin
-from .services.affiliates import COMMISSION_KIND, PAYOUT_KIND, Affiliates
+from .services.affiliates import PAYOUT_KIND, Affiliates
 from .services.catalogue import Catalogue
 from .services.checkout import CheckoutService
+from .services.commissions import COMMISSION_KIND
 from .services.context import Context
 from .services.coupons import Coupons
 from .services.enrollments import Enrollments
@@ -200,7 +201,7 @@ class EnrollSDK:
             maintenance=self._maintenance,
         )
         self._checkout = CheckoutService(
-            context, self.catalogue, self.coupons, settle, inline
+            context, self.catalogue, self.coupons, self.affiliates, settle, inline
         )
         self._context, self._runner = context, runner
         self._pass = Pass(context, runner, self._maintenance, self._presence)
@@ -281,6 +282,7 @@ class EnrollSDK:
             CourseNotFoundError: No such course.
             CourseNotForSaleError: It has no price, and no coupon pays for it.
             CouponUnavailableError: The code can't be used here.
+            SelfReferralError: The affiliate is the learner.
             AlreadyEnrolledError: The LMS has the learner already.
             AmountTooSmallError: The rest is below the provider's minimum.
             IdempotencyMismatchError: The key was used for another request.

@@ -20,6 +20,7 @@ RATE_LIMITS = {
     "return": (60, 900),
     "cancel": (20, 900),
     "account": (5, 900),
+    "grant": (5, 900),
     "sign_in": (5, 900),
 }
 #: A line of FRAPPE_ENROLL_ADMIN_TOKENS: role, operator's name, SHA-256 of the token.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import IO, TYPE_CHECKING
@@ -16,42 +16,39 @@ import attrs
 
 from ..business import Affiliate, LedgerRow, RowKind, Totals
 from ..codec import moment_of, text_of
-from ..errors import ConflictError, NotFoundError, TransitionError, ValidationError
+from ..errors import (
+    ConflictError,
+    NotFoundError,
+    SelfReferralError,
+    TransitionError,
+    ValidationError,
+)
 from ..ids import new_coupon_code
-from ..ledger import Stamp, chained, commission_row, matured_row
-from ..models import AuditEntry, Enrollment, Page
+from ..models import AuditEntry, Page
 from ..outcomes import Done, Outcome, Snooze
 from . import validate
+from .breakdown import Breakdown, Breakdowns, Cells, statement_of
+from .commissions import MOST_RACES, Commissions, mailbox
 
 
 if TYPE_CHECKING:
     from ..models import Job
     from .context import Context
 
-#: Kind of the job that makes a held commission available.
-COMMISSION_KIND = "commission"
 #: Kind of the job that makes sure of what a payout owes.
 PAYOUT_KIND = "payout"
 #: How long a payout may be on its way before nobody waits for it any more.
 _UNWRITTEN = timedelta(hours=1)
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
-#: How often an append may lose its place; each loss is another's row.
-_MOST_RACES = 500
 _BATCH = 500
 
 
-def mailbox(email: str) -> str:
-    """Return one spelling of a mailbox: no tag after a plus, no dots, one domain."""
-    local, _, domain = email.casefold().partition("@")
-    domain = {"googlemail.com": "gmail.com"}.get(domain, domain)
-    return f"{local.split('+')[0].replace('.', '')}@{domain}"
-
-
-class Affiliates:
+class Affiliates(Commissions):
     """Affiliates of one SDK. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        super().__init__(context)
+        self._breakdowns = Breakdowns()
 
     def register(
         self,
@@ -91,6 +88,28 @@ class Affiliates:
             raise ValidationError("code: is taken", field="code")
         return standing
 
+    def referrer(self, name: str, learner: str) -> str:
+        """
+        Return the code of who referred a learner; a name that is unknown as it is.
+
+        Args:
+            name: Code or e-mail, as a link says it.
+            learner: The learner's address, normalised.
+
+        Raises:
+            SelfReferralError: It is the learner: by any spelling of the mailbox.
+        """
+        said = name.lower()
+        if "@" in said and mailbox(said) == mailbox(learner):
+            raise SelfReferralError(field="affiliate")
+        store = self._context.storage.affiliates
+        found = store.find_by_email(said) if "@" in said else store.find(said)
+        if found is None:
+            return name
+        if mailbox(found.email) == mailbox(learner):
+            raise SelfReferralError(field="affiliate")
+        return found.code
+
     def get(self, name: str) -> Affiliate:
         """
         Return an affiliate by code or e-mail.
@@ -124,7 +143,7 @@ class Affiliates:
     ) -> Affiliate:
         """Let an affiliate earn nothing any more (or again); idempotent."""
         by, why = validate.text(actor, "actor"), validate.text(reason, "reason")
-        for _ in range(_MOST_RACES):
+        for _ in range(MOST_RACES):
             before = self.get(name)
             if before.suspended == suspended:
                 return before
@@ -152,17 +171,26 @@ class Affiliates:
         paging = validate.paging(limit, cursor)
         return self._context.storage.affiliates.list_rows(self.get(name).code, **paging)
 
+    def by_course(self, name: str) -> Breakdown:
+        """
+        Return what each course earned, as it stood within the last five minutes.
+
+        `stats` is exact at once; this adds up the whole ledger, so that what this
+        process has added up is told again for `KEPT_S` seconds.
+        """
+        code, now = self.get(name).code, self._context.now()
+        return self._breakdowns(code, now, lambda: self._all_rows(code))
+
     def statement(self, name: str, out: IO[str]) -> int:
         """Write the whole ledger as CSV, a page at a time; count the rows."""
-        fields = (
-            *("n", "at", "kind", "enrollment_id", "version", "course_id"),
-            *("currency", "held_minor", "available_minor", "paid_minor"),
-        )
-        writer, count = csv.writer(out), 0
-        writer.writerow(fields)
-        for count, row in enumerate(self._all_rows(self.get(name).code), 1):  # noqa: B007  the count is the answer
-            writer.writerow([getattr(row, field) for field in fields])
+        writer, count = csv.writer(out), -1
+        for count, cells in enumerate(self.statement_rows(name)):  # noqa: B007  the count is the answer
+            writer.writerow(cells)
         return count
+
+    def statement_rows(self, name: str) -> Iterator[Cells]:
+        """Return the ledger's rows as they stand in a statement, the header first."""
+        return statement_of(self._all_rows(self.get(name).code))
 
     def _all_rows(self, code: str) -> Iterator[LedgerRow]:
         cursor: str | None = None
@@ -277,91 +305,6 @@ class Affiliates:
                 key, kind, payload, now, now=now, once=True
             )
         return row
-
-    def follow(self, row: Enrollment) -> None:
-        """Bring the ledger to where the enrollment stands: a keyed effect of settle."""
-        if row.affiliate is None:
-            return
-        store = self._context.storage.affiliates
-        affiliate = store.find(row.affiliate)
-        if affiliate is None:
-            return
-        own = mailbox(affiliate.email) == mailbox(row.email)
-
-        def make(_last: LedgerRow | None) -> LedgerRow | None:
-            known = store.rows_of(affiliate.code, row.id)
-            return commission_row(affiliate, row, known, self._stamp(), own=own)
-
-        self._append(affiliate.code, make)
-        self._owe_maturing(affiliate.code, row.id)
-
-    def _owe_maturing(self, code: str, enrollment_id: str) -> None:
-        now, store = self._context.now(), self._context.storage
-        for row in store.affiliates.rows_of(code, enrollment_id):
-            if row.kind is RowKind.EARNED and row.matures_at is not None:
-                store.jobs.enqueue(
-                    f"{COMMISSION_KIND}:{code}:{enrollment_id}:{row.version}",
-                    COMMISSION_KIND,
-                    {
-                        "affiliate": code,
-                        "enrollment_id": enrollment_id,
-                        "version": row.version,
-                    },
-                    row.matures_at,
-                    now=now,
-                    once=True,
-                )
-
-    def mature(self, job: Job) -> Outcome:
-        """Make what a job names available, once its time has come."""
-        said = job.payload or {}
-        code, enrollment_id = str(said["affiliate"]), str(said["enrollment_id"])
-        store = self._context.storage.affiliates
-
-        def find() -> tuple[LedgerRow, ...]:
-            return store.rows_of(code, enrollment_id)
-
-        earned = next(
-            (
-                row
-                for row in find()
-                if row.kind is RowKind.EARNED and row.version == said["version"]
-            ),
-            None,
-        )
-        if earned is None or earned.matures_at is None:
-            return Done("nothing")
-        wait_s = (earned.matures_at - self._context.now()).total_seconds()
-        if wait_s > 0:
-            return Snooze(wait_s)
-        self._append(code, lambda _last: matured_row(earned, find(), self._stamp()))
-        return Done("matured")
-
-    def _stamp(self) -> Stamp:
-        hold = timedelta(days=self._context.settings.commission_hold_days)
-        return Stamp(
-            now=self._context.now(), op_id=self._context.new_op_id(), hold=hold
-        )
-
-    def _append(
-        self, code: str, make: Callable[[LedgerRow | None], LedgerRow | None]
-    ) -> LedgerRow | None:
-        """
-        Append what `make` says of the last row; a lost place begins anew.
-
-        `make` reads after the last row was read: whatever it saw, a row that came
-        since then has taken the place.
-        """
-        store = self._context.storage.affiliates
-        for _ in range(_MOST_RACES):
-            last = store.last(code)
-            row = make(last)
-            if row is None:
-                return None
-            stands = store.append(chained(last, row))
-            if stands is not None:
-                return stands
-        raise ConflictError("the ledger keeps growing")
 
     def _audit(self, actor: str, action: str, subject: str, reason: str) -> None:
         self._context.storage.audit.append(

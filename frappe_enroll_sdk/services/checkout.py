@@ -21,7 +21,6 @@ from ..errors import (
     CouponReservedError,
     IdempotencyMismatchError,
     PaymentsUnavailableError,
-    SelfReferralError,
     SettingsError,
     TransientError,
     TransitionError,
@@ -42,6 +41,7 @@ from .pricing import Quote, quote
 
 
 if TYPE_CHECKING:
+    from .affiliates import Affiliates
     from .catalogue import Catalogue
     from .context import Context
     from .coupons import Coupons
@@ -74,18 +74,23 @@ class CheckoutService:
         context: Context,
         catalogue: Catalogue,
         coupons: Coupons,
+        affiliates: Affiliates,
         settle: Settle,
         inline: Inline,
     ) -> None:
         self._context = context
         self._catalogue = catalogue
         self._coupons = coupons
+        self._affiliates = affiliates
         self._settle = settle
         self._inline = inline
 
     def __call__(self, **arguments: Any) -> Checkout:
         """See `EnrollSDK.checkout`."""
         request = read_request(arguments)
+        if request.affiliate is not None:
+            code = self._affiliates.referrer(request.affiliate, request.email)
+            request = attrs.evolve(request, affiliate=code)
         self._context.plugins.require_ready()
         course = self._catalogue.get(request.course_id)
         known = self._known(request, course)
@@ -279,10 +284,9 @@ def read_request(arguments: dict[str, Any]) -> Request:
 
     Raises:
         ValidationError: Names the first field that is wrong.
-        SelfReferralError: The affiliate is the learner.
     """
     code = validate.optional_text(arguments.get("coupon_code"), "coupon_code")
-    request = Request(
+    return Request(
         course_id=validate.text(arguments.get("course_id"), "course_id"),
         email=validate.email(arguments.get("email")),
         full_name=validate.optional_text(arguments.get("full_name"), "full_name"),
@@ -292,9 +296,6 @@ def read_request(arguments: dict[str, Any]) -> Request:
         cancel_url=validate.url(arguments.get("cancel_url"), "cancel_url"),
         idempotency_key=validate.key(arguments.get("idempotency_key")),
     )
-    if request.affiliate is not None and request.affiliate.lower() == request.email:
-        raise SelfReferralError(field="affiliate")
-    return request
 
 
 def terms_of(request: Request, course: Course, price: Quote) -> str:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..business import Grant, GrantStatus
+from ..business import Grant, GrantField, GrantStatus
 from ..codec import moment_of, text_of
 from ..errors import ConflictError, EnrollError, NotFoundError, TransitionError
 from ..errors import ValidationError as _ValidationError
 from ..ids import new_coupon_code
 from ..models import AuditEntry, Coupon, Page
 from ..outcomes import Dead, Done, Outcome, Snooze
-from . import validate
+from . import grant_form, validate
 from .coupon_terms import percent_off_of
 
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 GRANT_KIND = "grant"
 #: Days that the coupon of a grant is good for.
 DAYS = 30
-_MOST_FIELDS, _MOST_ANSWER = 40, 4000
 #: How long a decision may be on its way before nobody waits for it any more.
 _UNDECIDED = timedelta(hours=1)
 _MOST_RACES = 20
@@ -65,7 +64,7 @@ class Grants:
             VetoedError: A plugin's `check_grant` refuses.
         """
         address = validate.email(email)
-        fields = _answers(answers or {})
+        fields = self.require_answers(answers or {})
         course = self._catalogue.get(validate.text(course_id, "course_id"))
         self._context.plugins.check(
             "check_grant", course_id=course.id, email=address, answers=fields
@@ -83,6 +82,14 @@ class Grants:
                 updated_at=now,
             )
         )
+
+    def form(self) -> tuple[GrantField, ...]:
+        """Return the fields that plugins declare; () = any answers are taken."""
+        return self._context.plugins.grant_fields()
+
+    def require_answers(self, answers: Any) -> dict[str, Any]:
+        """Return a form's answers, checked; ValidationError names the field."""
+        return grant_form.require_answers(self.form(), grant_form.plain(answers))
 
     def get(self, grant_id: str) -> Grant:
         """
@@ -272,18 +279,3 @@ class Grants:
                 reason=grant.reason,
             )
         )
-
-
-def _answers(answers: Any) -> dict[str, Any]:
-    if not isinstance(answers, Mapping) or len(answers) > _MOST_FIELDS:
-        raise _ValidationError("answers: must be a few named fields", field="answers")
-    checked = {}
-    for name, value in answers.items():
-        field = validate.text(name, "answers", most=100)
-        if isinstance(value, str):
-            if value.strip():
-                value = validate.text(value, "answers", most=_MOST_ANSWER)  # noqa: PLW2901  normalised
-        elif value is not None and not isinstance(value, bool | int):
-            raise _ValidationError("answers: texts, numbers, flags", field="answers")
-        checked[field] = value
-    return checked

@@ -9,7 +9,12 @@ import pytest
 from support.world import COURSE, World
 
 from frappe_enroll_sdk.business import RowKind
-from frappe_enroll_sdk.errors import TransitionError, ValidationError
+from frappe_enroll_sdk.errors import (
+    SelfReferralError,
+    TransitionError,
+    ValidationError,
+)
+from frappe_enroll_sdk.money import Money
 
 
 _DAY_S = 86_400
@@ -92,13 +97,54 @@ def test_payout_with_a_known_id_pays_once(world):
     assert standing(sdk) == (0, 0, 490)
 
 
+@pytest.mark.parametrize("affiliate", ["bob", "BOB", "bob.b@gmail.com", None])
 @pytest.mark.parametrize(
     "email", ["bob.b@gmail.com", "b.ob.b+x@gmail.com", "bobb@googlemail.com"]
 )
-def test_own_referral_earns_nothing(world, email):
-    """Dots, tags and the domain's other name are the same mailbox."""
-    sdk, _ = sell(world, email)
-    assert standing(sdk) in (None, (0, 0, 0))
+def test_own_referral_is_refused(world, email, affiliate):
+    """Dots, tags and the domain's other name are the same mailbox; nothing opens."""
+    sdk = world.sdk()
+    affiliate = affiliate or email.upper()
+    with pytest.raises(SelfReferralError):
+        sdk.checkout(course_id=COURSE, email=email, affiliate=affiliate)
+    assert world.rows() == ()
+
+
+def test_own_referral_from_before_earns_nothing(world):
+    """Whoever buys by a code and registers it afterwards has referred nobody."""
+    sdk, name = sell(world, "eve+x@example.com", affiliate="eve")
+    sdk.affiliates.register("e.ve@example.com", code="eve")
+    sdk.enrollments.revoke(name, "op", "once")
+    sdk.enrollments.reinstate(name, "op", "more")
+    totals = sdk.affiliates.stats("eve")
+    assert [(t.held_minor, t.available_minor) for t in totals] in ([], [(0, 0)])
+
+
+def test_affiliate_is_named_by_code_or_address(world):
+    """A link may say either, in any case; the enrollment keeps the code."""
+    for number, said in enumerate(("BOB", "Bob.B@Gmail.com")):
+        sdk, name = sell(world, f"a{number}@example.com", affiliate=said)
+        assert sdk.enrollments.get(name).affiliate == "bob"
+    assert standing(sdk) == (980, 0, 0)
+
+
+def test_breakdown_is_kept_for_five_minutes(world):
+    """Totals are exact at once; a course's share shows a refund within the time."""
+    world.lms.add_course("rust-101", Money(10_000, "usd"))
+    sdk, name = sell(world)
+    sell(world, "eve@example.com")
+    course = sdk.affiliates.by_course("bob").courses
+    assert [(c.course_id, c.currency, c.sales, c.earned_minor) for c in course] == [
+        (COURSE, "usd", 2, 980)
+    ]
+    sdk.enrollments.revoke(name, "op", "refunded")
+    assert standing(sdk) == (490, 0, 0)
+    world.clock.advance(299)
+    assert sdk.affiliates.by_course("bob").courses == course
+    world.clock.advance(1)
+    fresh = sdk.affiliates.by_course("bob")
+    assert [(c.sales, c.earned_minor) for c in fresh.courses] == [(1, 490)]
+    assert fresh.at == world.clock.now()
 
 
 def test_suspended_affiliate_earns_nothing(world):
