@@ -173,6 +173,7 @@ def _answer(status: int, name: str) -> dict[str, Any]:
 _MEANING = {
     200: "Done.",
     201: "Opened.",
+    202: "Received.",
     303: "Go on there.",
     503: "The store is down.",
 }

@@ -25,6 +25,7 @@ from .schema_parts import (
     words,
 )
 from .schemas_admin import ADMIN_SCHEMAS
+from .schemas_business import BUSINESS_SCHEMAS
 
 
 _PROBLEM = {
@@ -128,6 +129,7 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     **ADMIN_SCHEMAS,
+    **BUSINESS_SCHEMAS,
     "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
 }
 

@@ -4,16 +4,26 @@
 from __future__ import annotations
 
 from .dashboard import routes as dashboard
-from .handlers import admin, admin_changes, admin_quarantine, learner, machine
+from .handlers import (
+    admin,
+    admin_business,
+    admin_changes,
+    admin_quarantine,
+    grants,
+    learner,
+    machine,
+)
 from .routes import resources_of
 
 
 ROUTES = (
     *learner.ROUTES,
+    *grants.ROUTES,
     *machine.ROUTES,
     *admin.ROUTES,
     *admin_quarantine.ROUTES,
     *admin_changes.ROUTES,
+    *admin_business.ROUTES,
     *dashboard.ROUTES,
 )
 RESOURCES = resources_of(ROUTES)

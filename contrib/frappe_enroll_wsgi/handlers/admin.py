@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from ..answers import answer
 from ..routes import Access, Area, Handler, Route
 from ..schema_parts import text
 from ..schemas import LMS_STATUS_QUERY, STATE_QUERY, STATUS_QUERY
+from ..streams import cell, csv_answer
 from . import admin_records as records
 from .orders import BACKENDS
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from ..call import Call
 
 _EXPORT_PAGE = 200
-#: Cells that a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 200}
 PAGED = {"limit": _LIMIT, "cursor": text(500)}
 #: Filters that may stand in a URL: they name nobody.
@@ -69,16 +66,7 @@ def search(call: Call) -> Response:
 
 def export(call: Call) -> Response:
     """Return enrollments as CSV, streamed page by page."""
-    lines = _csv(_rows(call))
-    first = next(lines)  # a refusal is told before the first byte
-
-    def stream() -> Iterator[str]:
-        yield first
-        yield from lines
-
-    response = Response(stream(), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = "attachment; filename=enrollments.csv"
-    return response
+    return csv_answer("enrollments", _table(_rows(call)))
 
 
 def _rows(call: Call) -> Iterator[Enrollment]:
@@ -93,26 +81,12 @@ def _rows(call: Call) -> Iterator[Enrollment]:
             return
 
 
-def _csv(rows: Iterator[Enrollment]) -> Iterator[str]:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([*records.ENROLLMENT_FIELDS, "currency"])
+def _table(rows: Iterator[Enrollment]) -> Iterator[list[str]]:
+    yield [*records.ENROLLMENT_FIELDS, "currency"]
     for row in rows:
         told = records.row_json(row)
-        cells = [told[name] for name in records.ENROLLMENT_FIELDS]
-        writer.writerow([*map(_cell, cells), row.price.currency])
-        if out.tell() > 16_384:  # noqa: PLR2004  a chunk worth sending
-            yield out.getvalue()
-            out.seek(0)
-            out.truncate()
-    yield out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value["amount_minor"])
-    words = "" if value is None else str(value)
-    return f"'{words}" if words.startswith(_FORMULA) else words
+        cells = [cell(told[name]) for name in records.ENROLLMENT_FIELDS]
+        yield [*cells, row.price.currency]
 
 
 def timeline(call: Call) -> Response:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
 from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.models import AuditEntry, Coupon, Enrollment, Job, Page
 from frappe_enroll_sdk.services.lookup import Timeline
@@ -89,6 +90,35 @@ def coupon_json(coupon: Coupon) -> dict[str, Any]:
 def audit_json(entry: AuditEntry) -> dict[str, Any]:
     """Return what an operator did."""
     return dict(dump(entry))
+
+
+GRANT_FIELDS = (
+    *("id", "email", "full_name", "course_id", "answers", "status", "code"),
+    *("percent_off", "expires_at", "actor", "reason", "created_at", "updated_at"),
+)
+AFFILIATE_FIELDS = ("code", "email", "full_name", "percent", "suspended", "created_at")
+LEDGER_FIELDS = (
+    *("n", "at", "kind", "enrollment_id", "version", "course_id", "currency"),
+    *("held_minor", "available_minor", "paid_minor", "totals"),
+)
+
+
+def grant_json(grant: Grant) -> dict[str, Any]:
+    """Return an application."""
+    told = dump(grant)
+    return {name: told[name] for name in GRANT_FIELDS}
+
+
+def affiliate_json(affiliate: Affiliate) -> dict[str, Any]:
+    """Return an affiliate."""
+    told = dump(affiliate)
+    return {name: told[name] for name in AFFILIATE_FIELDS}
+
+
+def ledger_json(row: LedgerRow) -> dict[str, Any]:
+    """Return a row of a ledger."""
+    told = dump(row)
+    return {name: told[name] for name in LEDGER_FIELDS}
 
 
 def timeline_json(timeline: Timeline) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class Orders:
     def pull(self, since: str, *, notify: bool, limit: int) -> Pulled:
         """Feed the events that the provider has since a moment and we missed."""
         return self._sdk.admin.pull_events(
-            _moment(since, "since"),
+            moment(since, "since"),
             actor=self._actor,
             reason=self._reason,
             notify=notify,
@@ -98,7 +98,7 @@ class Orders:
         terms["any_course"] = terms.get("course_id") is None
         for name in ("starts_at", "expires_at"):
             if terms.get(name):
-                terms[name] = _moment(terms[name], name)
+                terms[name] = moment(terms[name], name)
         coupon = self._sdk.coupons.create(**terms)
         self._note("create_coupon", coupon.code)
         return coupon
@@ -142,9 +142,9 @@ class Orders:
         self._sdk.admin.note(self._actor, action, subject, self._reason, **detail)
 
 
-def _moment(text: str, field: str) -> datetime:
+def moment(text: str, field: str) -> datetime:
+    """Return the moment of an ISO text."""
     try:
-        moment = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError as error:
         raise ValidationError(f"{field}: is not a moment", field=field) from error
-    return moment

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What operators change about grants, affiliates and coupons in bulk."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
+from frappe_enroll_sdk.services.coupon_files import Imported
+
+from .orders import Orders, moment
+
+
+class BusinessOrders(Orders):
+    """More orders of one operator; see `Orders`. The services audit their own."""
+
+    def create_coupons(self, count: int, terms: dict[str, Any]) -> list[str]:
+        """Create coupons of the same terms; return their codes."""
+        terms["any_course"] = terms.get("course_id") is None
+        for name in ("starts_at", "expires_at"):
+            if terms.get(name):
+                terms[name] = moment(terms[name], name)
+        made = self._sdk.coupons.create_many(count, **terms)
+        prefix = str(terms.get("prefix", "GRANT"))
+        self._note("create_coupons", prefix, count=len(made))
+        return [coupon.code for coupon in made]
+
+    def import_coupons(self, text: str, *, all_or_nothing: bool) -> Imported:
+        """Create the coupons of a CSV text."""
+        report = self._sdk.coupons.import_csv(
+            io.StringIO(text, newline=""), all_or_nothing=all_or_nothing
+        )
+        counts = attrs.asdict(report, filter=attrs.filters.exclude("problems"))
+        self._note("import_coupons", "csv", **counts)
+        return report
+
+    def approve(
+        self, grant_id: str, percent_off: Any, expires_at: str | None = None
+    ) -> Grant:
+        """Approve an application."""
+        until = moment(expires_at, "expires_at") if expires_at else None
+        return self._sdk.grants.approve(
+            grant_id,
+            percent_off,
+            actor=self._actor,
+            reason=self._reason,
+            expires_at=until,
+        )
+
+    def approve_many(
+        self, grant_ids: Sequence[str], percent_off: Any
+    ) -> dict[str, str]:
+        """Approve several, each by itself; return the code or ``error: …`` of each."""
+        return self._sdk.grants.approve_many(
+            grant_ids, percent_off, actor=self._actor, reason=self._reason
+        )
+
+    def reject(self, grant_id: str) -> Grant:
+        """Reject an application."""
+        return self._sdk.grants.reject(grant_id, actor=self._actor, reason=self._reason)
+
+    def register(self, fields: dict[str, Any]) -> Affiliate:
+        """Register an affiliate; a known one is answered as it is."""
+        found = self._sdk.affiliates.register(**fields)
+        self._note("affiliate_registered", found.code)
+        return found
+
+    def suspend(self, code: str, *, suspended: bool) -> Affiliate:
+        """Let an affiliate earn nothing any more, or again."""
+        return self._sdk.affiliates.suspend(
+            code, self._actor, self._reason, suspended=suspended
+        )
+
+    def pay_out(self, code: str, currency: str, **more: Any) -> LedgerRow:
+        """Write a payout."""
+        return self._sdk.affiliates.pay_out(
+            code, currency, self._actor, self._reason, **more
+        )
