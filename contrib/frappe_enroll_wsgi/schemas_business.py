@@ -210,8 +210,16 @@ BUSINESS_SCHEMAS: dict[str, Schema] = {
         {
             **SHARED_TERMS,
             "count": {"type": "integer", "minimum": 1, "maximum": 10_000},
-            "prefix": text(40),
-            "pattern": text(64),
+            "prefix": {
+                "type": "string",
+                "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$",
+            },
+            # So many blanks that nobody finds one of ten thousand codes by guessing.
+            "pattern": {
+                "type": "string",
+                "maxLength": 23,
+                "pattern": "^[A-Za-z0-9._-]*(#[A-Za-z0-9._-]*){7,}$",
+            },
             "reason": _REASON,
         },
         "count",

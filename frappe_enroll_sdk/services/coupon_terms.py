@@ -51,7 +51,7 @@ class CouponTerms:
             max_redemptions, "max_redemptions", most=_MOST_REDEMPTIONS
         )
         if per_learner is not None:
-            validate.whole(per_learner, "per_learner", most=seats)
+            validate.whole(per_learner, "per_learner", most=_MOST_REDEMPTIONS)
         since, until = (
             _moment(starts_at, "starts_at"),
             _moment(expires_at, "expires_at"),

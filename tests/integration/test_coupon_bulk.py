@@ -91,7 +91,7 @@ def test_many_codes_replace_those_that_are_taken(world, monkeypatch):
         ({"count": 0}, "count"),
         ({"count": 10**9}, "count"),
         ({"percent_off": 0}, "percent_off"),
-        ({"per_learner": 2}, "per_learner"),
+        ({"per_learner": True}, "per_learner"),
         ({"per_learner": 0}, "per_learner"),
     ],
 )

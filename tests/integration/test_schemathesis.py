@@ -55,6 +55,14 @@ CONFIG = settings(
 )
 
 
+#: Moments that must stand in their order.
+MOMENTS = {
+    "since": "2025-12-20T00:00:00Z",
+    "starts_at": "2025-12-20T00:00:00Z",
+    "expires_at": "2027-01-01T00:00:00Z",
+}
+
+
 def headers_of(case):
     """Return the credentials that the operation asks for."""
     path = case.operation.path
@@ -74,6 +82,12 @@ def made_possible(case):
     for name in ("success_url", "cancel_url"):
         if body.get(name) is not None:
             body[name] = "https://shop.example.com/back"
+    if body.get("csv"):
+        body["csv"] = f"percent_off\n{body['csv']}"
+    # The fake clock's day: what is pulled lies behind it, what lapses ahead.
+    for name, moment in MOMENTS.items():
+        if name in body:
+            body[name] = moment
     if (case.headers or {}).get("Idempotency-Key") is not None:
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
 
