@@ -77,7 +77,7 @@ class MoneySettings(HTTPSettings):
     )
     fraud_policy: str = option(
         "FRAPPE_ENROLL_FRAUD_POLICY",
-        "what an early fraud warning does: keep, or suspend until an operator accepts",
+        "what a fraud warning or a review does: keep, or suspend (until accepted)",
         "keep",
         convert=one_of("keep", "suspend"),
     )

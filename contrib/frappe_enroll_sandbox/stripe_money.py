@@ -138,6 +138,29 @@ class Money:
             }
             return self.emit("radar.early_fraud_warning.created", warning)
 
+    def review(self, payment_id: str) -> Json:
+        """Place a payment in review, as a rule of Radar's does; return the review."""
+        with self.lock:
+            payment = self._payment(payment_id)
+            review = {
+                "id": self._id("prv"),
+                "object": "review",
+                "charge": payment["latest_charge"],
+                "payment_intent": payment_id,
+                "open": True,
+                "opened_reason": "rule",
+                "reason": "rule",
+                "created": self.now_s(),
+                "livemode": False,
+            }
+            self.emit("review.opened", dict(review))
+            return review
+
+    def close_review(self, review: Json, reason: str = "approved") -> Json:
+        """End a review."""
+        closed = review | {"open": False, "closed_reason": reason, "reason": reason}
+        return self.emit("review.closed", closed)
+
     def refunded(self, payment_id: str) -> int:
         """Return the minor units that are, or go, back."""
         return sum(

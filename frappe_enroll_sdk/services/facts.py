@@ -175,7 +175,8 @@ class SettlePolicy:
         partial_refund_policy: The same after a smaller one.
         dispute_policy: The same while a dispute is open (an inquiry is none).
         dispute_lost_policy: The same after a dispute that was lost.
-        fraud_policy: "keep" or "suspend" (wait for an operator) after a fraud warning.
+        fraud_policy: "keep" or "suspend" (wait for an operator) after a fraud warning
+            or a review.
         tax_behavior: Whether prices hold the taxes: "inclusive" or "exclusive".
         grace_s: Seconds after which a row that nobody advances is rolled back.
         session_margin_s: Seconds past a session's end before it is looked at.

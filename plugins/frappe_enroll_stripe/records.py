@@ -53,17 +53,17 @@ _PAYMENT_FACTS = {
     "charge.dispute.funds_reinstated": Fact.NOTED,
     "radar.early_fraud_warning.created": Fact.FLAGGED,
     "radar.early_fraud_warning.updated": Fact.FLAGGED,
-    "review.opened": Fact.NOTED,
+    "review.opened": Fact.FLAGGED,
     "review.closed": Fact.NOTED,
     # One session has many failed tries: written down, never followed.
     "payment_intent.succeeded": Fact.NOTED,
     "payment_intent.payment_failed": Fact.NOTED,
     "payment_intent.canceled": Fact.NOTED,
 }
-#: What `frappe-enroll check` asks of the webhook endpoint.
+#: What `frappe-enroll check` asks of the webhook endpoint; reviews only who has them.
 NEEDED_EVENTS = frozenset(_SESSION_FACTS) | {
     kind for kind, fact in _PAYMENT_FACTS.items() if fact is not Fact.NOTED
-} - {"charge.refund.updated", "radar.early_fraud_warning.updated"}
+} - {"charge.refund.updated", "radar.early_fraud_warning.updated", "review.opened"}
 
 
 def session_of(data: Mapping[str, Any], deployment: str = "") -> CheckoutSession:

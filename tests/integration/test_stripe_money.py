@@ -150,3 +150,34 @@ def test_adaptive_pricing_compares_our_currency(shop, shown, held_for):
     assert now.held_for == held_for
     if held_for is None:
         assert now.paid == Money(4900, "usd")
+
+
+@pytest.mark.parametrize("order", ["as_is", "reversed"])
+def test_review_is_flagged_and_may_hold(open_storage, order):
+    """`review.*`: alert and trail; with "suspend" held until a word, in any order."""
+    with Shop(open_storage, fraud_policy="suspend", lms_rate_per_s=0) as shop:
+        shop.stripe.webhooks.held = True
+        row, payment = shop.pay()
+        shop.news()
+        shop.check_end(row, Status.ENROLLED)
+        shop.account.close_review(shop.account.review(payment))
+        shop.stripe.webhooks.copies = 2
+        shop.news(order)
+        shop.check_end(row, Status.ON_HOLD)
+        assert shop.row(row.id).held_for == "fraud_warning"
+        assert ("fraud_warning", row.id) in shop.ears.alerts
+        trail = shop.storage.audit.list(subject=row.id).items
+        assert {(e.action, e.detail["reason"]) for e in trail} == {
+            ("review.opened", "rule"),
+            ("review.closed", "approved"),
+        }
+        shop.sdk.admin.accept(row.id, "op", "reviewed")
+        shop.rest(0)
+        shop.check_end(row, Status.ENROLLED)
+        # With "keep" a review changes nothing: it is told, and that is all.
+        shop.hosts = [shop.new_host(fraud_policy="keep")]
+        other, payment = shop.pay("bob@example.com")
+        shop.account.close_review(shop.account.review(payment))
+        shop.news(order)
+        shop.check_end(other, Status.ENROLLED)
+        assert ("fraud_warning", other.id) in shop.ears.alerts
