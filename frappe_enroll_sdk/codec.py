@@ -43,6 +43,9 @@ def moment_of(text: str) -> datetime:
 def _converter() -> Converter:
     # cattrs is a good part of the import time: it is paid with the first record.
     from cattrs import Converter  # noqa: PLC0415
+    from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415
+
+    from .models import Job  # noqa: PLC0415  the domain needs no codec to be imported
 
     converter = Converter(detailed_validation=False)
     converter.register_unstructure_hook(datetime, text_of)
@@ -54,6 +57,9 @@ def _converter() -> Converter:
         lambda kind: kind == Mapping[str, Any],
         lambda value, _: dict(value),
     )
+    # Known to the claim alone.
+    shown = make_dict_unstructure_fn(Job, converter, was_due_at=override(omit=True))
+    converter.register_unstructure_hook(Job, shown)
     return converter
 
 

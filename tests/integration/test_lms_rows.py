@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.lms_side import ADA, COURSE, new_lms, rows
+from support.size import LEAST, PROGRAM_DIFFERS
 
 from frappe_enroll_sandbox import LMSSandbox
 from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
@@ -16,6 +17,9 @@ from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.models import JobState, Status
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments
+
+
+pytestmark = pytest.mark.skipif(LEAST, reason=PROGRAM_DIFFERS)
 
 
 class Shop:
