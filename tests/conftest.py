@@ -113,20 +113,28 @@ def mongo_uri(request) -> str:
 
 
 @pytest.fixture(params=["sql", "mongo"])
-def open_storage(request, db_folder):
-    """Return what opens one store; of each kind that processes can share."""
+def named_store(request, db_folder):
+    """Return (the environment that names an empty store, what opens it); of each."""
     if request.param == "sql":
         from frappe_enroll_sql.storage import SQLStorage  # noqa: PLC0415  an extra
 
         # Writers wait for one another up to the store's busy time-out (30 s).
-        return lambda: SQLStorage(f"sqlite:///{db_folder}/store.sqlite3")
+        url = f"sqlite:///{db_folder}/store.sqlite3"
+        return {"DATABASE_URL": url}, lambda: SQLStorage(url)
     if LEAST:
         pytest.skip(SERVER_DIFFERS)
     uri = request.getfixturevalue("mongod").uri
     from frappe_enroll_mongo.storage import MongoStorage  # noqa: PLC0415  an extra
 
     name = f"test_{secrets.token_hex(4)}"
-    return lambda: MongoStorage(uri, name)
+    environ = {"MONGODB_URI": uri, "MONGODB_DATABASE": name}
+    return environ, lambda: MongoStorage(uri, name)
+
+
+@pytest.fixture
+def open_storage(named_store):
+    """Return what opens one store; of each kind that processes can share."""
+    return named_store[1]
 
 
 @pytest.fixture(scope="module")
