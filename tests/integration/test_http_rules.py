@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import time
 from types import SimpleNamespace
 
 import pytest
 from support.site import EMAIL, Site, check_problem
+from support.size import LEAST, SERVER_DIFFERS
 from support.world import COURSE
 
 from frappe_enroll_sdk.settings_http import RATE_LIMITS
@@ -99,6 +101,28 @@ def test_limit_survives_its_store(caplog):
     assert site.call("GET", "/return").status_code == 200
     assert site.call("GET", "/return").status_code == 429
     assert "store of the limits fails" in caplog.text
+
+
+@pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
+def test_processes_share_a_limit_on_mongodb(mongo_uri):
+    """Two hosts on one store count together; another address has its own share."""
+    one, other = (
+        limited(rate_limit_storage=mongo_uri, rate_limits="return=3/60")
+        for _ in range(2)
+    )
+    # A server that is not ours may remember an earlier run.
+    here, there = (
+        from_address(f"198.{18 + n}.{secrets.randbelow(256)}.{secrets.randbelow(256)}")
+        for n in range(2)
+    )
+    statuses = [
+        site.call("GET", "/return", environ=here).status_code
+        for site in (one, other, one, other, one)
+    ]
+    assert statuses == [200, 200, 200, 429, 429]
+    answer = other.call("GET", "/return", environ=there)
+    assert answer.status_code == 200
+    assert answer.headers["RateLimit"].startswith('"return";r=2;t=')
 
 
 @pytest.mark.parametrize("uri", ["memcached://127.0.0.1", "nonsense://"])
