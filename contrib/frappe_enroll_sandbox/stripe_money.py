@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import abc
 import threading
 from typing import Any, NoReturn
 
@@ -30,7 +31,7 @@ def invalid(
     raise StripeRefusal(400, "invalid_request_error", message, code, param)
 
 
-class Money:
+class Money(abc.ABC):
     """What happens to payments after they were made. Thread-safe."""
 
     lock: threading.RLock
@@ -38,16 +39,16 @@ class Money:
     refunds: dict[str, Json]
     disputes: dict[str, Json]
 
+    @abc.abstractmethod
     def now_s(self) -> int:
         """Return the time as Stripe stamps it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def emit(self, kind: str, inner: Json) -> Json:
         """Make an event of a change and hand it on."""
-        raise NotImplementedError
 
-    def _id(self, prefix: str) -> str:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _id(self, prefix: str) -> str: ...
 
     def refund(
         self, payment_id: str, amount: int | None = None, status: str = "succeeded"
