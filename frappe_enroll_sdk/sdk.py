@@ -7,12 +7,11 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, cast
 
-from .backoff import RetryPolicy
 from .clock import Clock, StoreClock, SystemClock
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
 from .metrics import EVENTS, Metrics, NoMetrics
-from .models import Checkout, Enrollment, GatePolicy, JobReport, WebhookResult
+from .models import Checkout, Enrollment, JobReport, WebhookResult
 from .plugins import Plugins
 from .services import validate
 from .services.admin import Admin
@@ -25,11 +24,11 @@ from .services.coupons import Coupons
 from .services.enrollments import Enrollments
 from .services.event_effects import EventHandler
 from .services.events import EventService
-from .services.facts import SettlePolicy
 from .services.grants import GRANT_KIND, Grants
 from .services.inline import Inline
 from .services.maintenance import Maintenance
 from .services.passes import Pass
+from .services.policies import gate_policy_of, retry_policy_of, settle_policy_of
 from .services.presence import Presence
 from .services.privacy import Privacy
 from .services.quarantine import Quarantine
@@ -134,9 +133,8 @@ class EnrollSDK:
     def _make(self, kind: str, name: str, clock: Clock) -> Any:
         return self.plugins.registry.create(kind, name, self.settings, clock)
 
-    def _wire(self) -> None:
-        chosen = self.settings
-        context = Context(
+    def _context_of(self, chosen: Settings) -> Context:
+        return Context(
             settings=chosen,
             storage=self.storage,
             payments=self.payments,
@@ -144,27 +142,13 @@ class EnrollSDK:
             metrics=self._metrics,
             plugins=self.plugins,
             clock=self.clock,
-            settle_policy=SettlePolicy(
-                livemode=self.payments.livemode,
-                refund_policy=chosen.refund_policy,
-                refund_threshold_percent=chosen.refund_threshold_percent,
-                partial_refund_policy=chosen.partial_refund_policy,
-                dispute_policy=chosen.dispute_policy,
-                dispute_lost_policy=chosen.dispute_lost_policy,
-                fraud_policy=chosen.fraud_policy,
-                tax_behavior=chosen.tax_behavior,
-            ),
-            retry_policy=RetryPolicy(
-                schedule_s=chosen.retry_schedule_s,
-                jitter=chosen.retry_jitter,
-                most_tries=chosen.retry_max_tries,
-            ),
-            gate_policy=GatePolicy(
-                closed_s=chosen.gate_closed_s,
-                rate_per_s=chosen.lms_rate_per_s or None,
-                burst=max(int(chosen.lms_rate_per_s), 1),
-            ),
+            settle_policy=settle_policy_of(chosen, livemode=self.payments.livemode),
+            retry_policy=retry_policy_of(chosen),
+            gate_policy=gate_policy_of(chosen),
         )
+
+    def _wire(self) -> None:
+        context = self._context_of(self.settings)
         settle = Settle(context)
         handler = EventHandler(context, settle)
         self.catalogue = Catalogue(context)
@@ -189,9 +173,9 @@ class EnrollSDK:
         self._maintenance = Maintenance(context)
         self._presence = Presence(context)
         reconcile = Reconcile(context, settle)
-        if chosen.reconcile_every_s:
+        if every_s := self.settings.reconcile_every_s:
             task = ScheduledReconcile(context, reconcile)
-            self._maintenance.add("reconcile", task, chosen.reconcile_every_s)
+            self._maintenance.add("reconcile", task, every_s)
         self.admin = Admin(
             context,
             replay=Replay(context, self._events, inline),

@@ -25,7 +25,6 @@ from .settings_loader import (
     convert_all,
     gather,
     in_range,
-    names,
     one_of,
     option,
     secret_option,
@@ -400,41 +399,3 @@ def _is_near(url: str) -> bool:
 
 def _plain_and_far(url: str) -> bool:
     return url.startswith("http://") and not _is_near(url)
-
-
-def describe(settings: Settings) -> list[tuple[str, str, str, str]]:
-    """Return (variable, value, source, meaning) of each setting, secrets masked."""
-    return [
-        (
-            names(field)[0],
-            "***"
-            if field.metadata["secret"] and getattr(settings, field.name)
-            else _plain(getattr(settings, field.name)),
-            settings.sources.get(field.name, "default"),
-            field.metadata["help"],
-        )
-        for field in attrs.fields(Settings)
-        if "env" in field.metadata
-    ]
-
-
-def template() -> str:
-    """Return an environment file with every variable, its meaning and its default."""
-    lines = []
-    for field in attrs.fields(Settings):
-        if "env" in field.metadata:
-            default = "" if field.metadata["secret"] else _plain(field.default)
-            lines += [
-                f"# {field.metadata['help']}",
-                f"#{names(field)[0]}={default}",
-                "",
-            ]
-    return "\n".join(lines)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(_plain(item) for item in value)
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, JobState, LMSStatus, Page, Status
-from frappe_enroll_sdk.settings import describe
+from frappe_enroll_sdk.settings_text import describe
 
 from ..handlers.orders import BACKENDS
 from ..ratelimits import storage_uri

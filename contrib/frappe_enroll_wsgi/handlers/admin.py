@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, Job
-from frappe_enroll_sdk.settings import describe
+from frappe_enroll_sdk.settings_text import describe
 
 from ..answers import answer
 from ..routes import Access, Area, Handler, Route

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""The policies that the settings name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..backoff import RetryPolicy
+from ..models import GatePolicy
+from .facts import SettlePolicy
+
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+
+def settle_policy_of(settings: Settings, *, livemode: bool) -> SettlePolicy:
+    """Return what refunds, disputes and warnings do, and in which mode money moves."""
+    return SettlePolicy(
+        livemode=livemode,
+        refund_policy=settings.refund_policy,
+        refund_threshold_percent=settings.refund_threshold_percent,
+        partial_refund_policy=settings.partial_refund_policy,
+        dispute_policy=settings.dispute_policy,
+        dispute_lost_policy=settings.dispute_lost_policy,
+        fraud_policy=settings.fraud_policy,
+        tax_behavior=settings.tax_behavior,
+    )
+
+
+def retry_policy_of(settings: Settings) -> RetryPolicy:
+    """Return when a failed job is tried again, and how often."""
+    return RetryPolicy(
+        schedule_s=settings.retry_schedule_s,
+        jitter=settings.retry_jitter,
+        most_tries=settings.retry_max_tries,
+    )
+
+
+def gate_policy_of(settings: Settings) -> GatePolicy:
+    """Return how fast the LMS is asked, and how long it is left alone."""
+    return GatePolicy(
+        closed_s=settings.gate_closed_s,
+        rate_per_s=settings.lms_rate_per_s or None,
+        burst=max(int(settings.lms_rate_per_s), 1),
+    )
