@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from .dashboard import business_routes
 from .dashboard import routes as dashboard
 from .handlers import (
     admin,
@@ -25,5 +26,6 @@ ROUTES = (
     *admin_changes.ROUTES,
     *admin_business.ROUTES,
     *dashboard.ROUTES,
+    *business_routes.ROUTES,
 )
 RESOURCES = resources_of(ROUTES)

@@ -24,16 +24,17 @@ _A_PAGE = 25
 
 
 def _orders(call: Call) -> Orders:
-    return Orders(call.sdk, call.operator, _field(call, "reason"))
+    return Orders(call.sdk, call.operator, field(call, "reason"))
 
 
-def _field(call: Call, name: str) -> str:
+def field(call: Call, name: str) -> str:
+    """Return a field of the form, trimmed; "" if it is not there."""
     return str(call.fields.get(name, "")).strip()
 
 
 def order(call: Call) -> Response:
     """Speak a word on an enrollment, or make its sync due."""
-    name, verb = call.arguments["enrollment_id"], _field(call, "verb")
+    name, verb = call.arguments["enrollment_id"], field(call, "verb")
     if verb == "retry":
         _orders(call).retry(name)
     else:
@@ -43,7 +44,7 @@ def order(call: Call) -> Response:
 
 def job_order(call: Call) -> Response:
     """Retry a job, or end it."""
-    key, verb = call.arguments["key"], _field(call, "verb")
+    key, verb = call.arguments["key"], field(call, "verb")
     if verb == "retry":
         _orders(call).retry(key)
     elif verb == "bury":
@@ -55,7 +56,7 @@ def job_order(call: Call) -> Response:
 
 def requeue(call: Call) -> Response:
     """Make dead jobs due, in bulk."""
-    limit = _number(call, "limit", 100)
+    limit = number(call, "limit", 100)
     _orders(call).requeue(limit, None)
     return go(call, "/jobs", done="requeue", state="due")
 
@@ -63,29 +64,29 @@ def requeue(call: Call) -> Response:
 def quarantine(call: Call) -> Response:
     """Accept what is quarantined, or put it aside."""
     name, orders = call.arguments["name"], _orders(call)
-    if _field(call, "verb") == "dismiss":
+    if field(call, "verb") == "dismiss":
         orders.dismiss(name)
         return go(call, "/quarantine", done="dismiss")
-    row = orders.accept(name, _field(call, "enrollment_id") or None)
+    row = orders.accept(name, field(call, "enrollment_id") or None)
     return go(call, f"/enrollments/{row.id}", done="accept")
 
 
 def replay(call: Call) -> Response:
     """Give an event its effect again."""
     event_id = call.arguments["event_id"]
-    _orders(call).replay(event_id, notify=_field(call, "notify") != "no")
+    _orders(call).replay(event_id, notify=field(call, "notify") != "no")
     return go(call, f"/events/{event_id}", done="replay")
 
 
 def create_coupon(call: Call) -> Response:
     """Create a coupon."""
-    terms: dict[str, Any] = {"percent_off": _field(call, "percent_off")}
+    terms: dict[str, Any] = {"percent_off": field(call, "percent_off")}
     for name in ("course_id", "code", "email"):
-        if _field(call, name):
-            terms[name] = _field(call, name)
-    terms["max_redemptions"] = _number(call, "max_redemptions", 1)
-    if _field(call, "expires_at"):
-        terms["expires_at"] = f"{_field(call, 'expires_at')}T00:00:00+00:00"
+        if field(call, name):
+            terms[name] = field(call, name)
+    terms["max_redemptions"] = number(call, "max_redemptions", 1)
+    if field(call, "expires_at"):
+        terms["expires_at"] = f"{field(call, 'expires_at')}T00:00:00+00:00"
     made = _orders(call).create_coupon(terms)
     # No redirect: the code would stand in its address.
     return pages.coupons(call, made.code)
@@ -93,23 +94,23 @@ def create_coupon(call: Call) -> Response:
 
 def disable_coupon(call: Call) -> Response:
     """Disable a coupon."""
-    _orders(call).disable_coupon(_field(call, "code"))
+    _orders(call).disable_coupon(field(call, "code"))
     return go(call, "/coupons", done="disable")
 
 
 def reconcile(call: Call) -> Response:
     """Compare one page, and offer the next: progress that a reload can't lose."""
-    repair = _field(call, "repair") == "yes"
+    repair = field(call, "repair") == "yes"
     report = _orders(call).reconcile(
-        repair=repair, limit=_A_PAGE, cursor=_field(call, "cursor") or None
+        repair=repair, limit=_A_PAGE, cursor=field(call, "cursor") or None
     )
-    asked = Asked(repair="yes" if repair else "", reason=_field(call, "reason"))
+    asked = Asked(repair="yes" if repair else "", reason=field(call, "reason"))
     return page(
         call,
         "reconcile.html",
         title="Reconcile",
         report=report,
-        checked=_number(call, "checked", 0) + sum(report.checked.values()),
+        checked=number(call, "checked", 0) + sum(report.checked.values()),
         asked=asked,
     )
 
@@ -122,7 +123,7 @@ def probe(call: Call) -> Response:
 
 def sign_in(call: Call) -> Response:
     """Exchange a token for the cookie."""
-    value = call.surface.gate.sign_in(_field(call, "token"))
+    value = call.surface.gate.sign_in(field(call, "token"))
     response = go(call, "/")
     response.set_cookie(
         cookies.NAME,
@@ -148,8 +149,9 @@ def _is_secure(call: Call) -> bool:
     return url.startswith("https://") if url else call.request.is_secure
 
 
-def _number(call: Call, name: str, default: int) -> int:
-    text = _field(call, name) or str(default)
+def number(call: Call, name: str, default: int) -> int:
+    """Return a field as a whole number; `default` if it is empty."""
+    text = field(call, name) or str(default)
     if not text.isdecimal() or len(text) > 8:  # noqa: PLR2004  far above any bound
         raise ValidationError(f"{name}: must be a whole number", field=name)
     return int(text)

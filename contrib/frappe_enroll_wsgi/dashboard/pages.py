@@ -21,6 +21,10 @@ from .render import Asked, page
 
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from frappe_enroll_sdk.services.coupon_files import Imported
+
     from ..call import Call
 
 _LIMIT = 50
@@ -165,19 +169,26 @@ def event(call: Call) -> Response:
     )
 
 
-def coupons(call: Call, made: str = "") -> Response:
-    """Show coupons, and a form for a new one; and the code of one that was made."""
+def coupons(
+    call: Call,
+    made: str = "",
+    codes: Sequence[str] = (),
+    report: Imported | None = None,
+) -> Response:
+    """Show coupons, forms for new ones, and what a form that was sent has made."""
     query = {name: v for name, v in call.query.items() if name != "done"}
     found = call.sdk.coupons.list(**query, limit=_LIMIT)
     return page(
         call,
         "coupons.html",
         title="Coupons",
-        status=201 if made else 200,
+        status=201 if made or codes else 200,
         coupons=found.items,
         more=found.next_cursor,
         asked=Asked(query),
         made=made,
+        codes=codes,
+        report=report,
     )
 
 

@@ -34,6 +34,12 @@ DONE = {
     "requeue": "The dead jobs are due again.",
     "replay": "The event was given its effect again.",
     "disable": "The coupon was disabled.",
+    "approve": "The grant was approved: its coupon is there.",
+    "reject": "The grant was rejected.",
+    "register": "The affiliate is registered.",
+    "suspend": "The affiliate earns nothing any more.",
+    "resume": "The affiliate earns again.",
+    "pay_out": "The payout was written.",
     "probe": "The backend was asked.",
 }
 

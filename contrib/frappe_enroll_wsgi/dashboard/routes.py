@@ -3,81 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..handlers.admin import FILTERS
 from ..handlers.orders import VERBS
-from ..routes import Access, Area, Handler, Route
-from ..schema_parts import CODE, text, words
+from ..routes import Access
+from ..schema_parts import text, words
 from ..schemas import STATE_QUERY
 from . import forms, pages
-
-
-_HTML = "text/html"
-_PERCENT: dict[str, Any] = {"type": "string", "pattern": "^[1-9][0-9]?$"}
-_CODE: dict[str, Any] = {"type": "string", "pattern": CODE}
-_DONE: dict[str, Any] = {"done": {"type": "string", "maxLength": 40}}
-
-
-def _any(schema: dict[str, Any]) -> dict[str, Any]:
-    """Let an empty field of a form mean "any"."""
-    empty = {"type": "string", "maxLength": 0}
-    return {"anyOf": [schema, empty]}
-
-
-_CURSOR: dict[str, Any] = {"cursor": _any(text(500))}
-
-
-def look(
-    name: str,
-    path: str,
-    handler: Handler,
-    about: str,
-    access: Access = Access.VIEWER,
-    *codes: str,
-    query: dict[str, Any] | None = None,
-    kind: str = _HTML,
-) -> Route:
-    """Return a row for a page."""
-    return Route(
-        name=f"dashboard_{name}",
-        methods=("GET",),
-        path=f"/admin/{path}",
-        handler=handler,
-        access=access,
-        area=Area.DASHBOARD,
-        about=about,
-        answers={200: kind, 303: ""},
-        query={**(query or {}), **_DONE},
-        codes=codes,
-    )
-
-
-def change(
-    name: str,
-    path: str,
-    handler: Handler,
-    about: str,
-    access: Access = Access.OPERATOR,
-    *codes: str,
-    fields: dict[str, Any] | None = None,
-    limit: str | None = None,
-    status: int = 303,
-) -> Route:
-    """Return a row for a form."""
-    return Route(
-        name=f"dashboard_{name}",
-        methods=("POST",),
-        path=f"/admin/{path}",
-        handler=handler,
-        access=access,
-        area=Area.DASHBOARD,
-        about=about,
-        form={"reason": text(500)} if fields is None else fields,
-        answers={status: "" if status == 303 else _HTML},  # noqa: PLR2004  a redirect
-        codes=codes,
-        limit=limit,
-    )
+from .rows import CODE_FIELD, CURSOR, PERCENT, change, either, look
 
 
 ROUTES = (
@@ -87,7 +19,7 @@ ROUTES = (
         "enrollments",
         pages.enrollments,
         "Show enrollments, newest first.",
-        query={**{name: _any(s) for name, s in FILTERS.items()}, **_CURSOR},
+        query={**{name: either(s) for name, s in FILTERS.items()}, **CURSOR},
     ),
     change(
         "search",
@@ -123,7 +55,7 @@ ROUTES = (
         "jobs",
         pages.jobs,
         "Show jobs.",
-        query={"state": _any(STATE_QUERY), "kind": _any(text()), **_CURSOR},
+        query={"state": either(STATE_QUERY), "kind": either(text()), **CURSOR},
     ),
     look("job", "jobs/<path:key>", pages.job, "Show one job."),
     change("requeue", "jobs/requeue", forms.requeue, "Make dead jobs due."),
@@ -139,7 +71,7 @@ ROUTES = (
         "events",
         pages.events,
         "Show payment events.",
-        query={"state": _any(STATE_QUERY), **_CURSOR},
+        query={"state": either(STATE_QUERY), **CURSOR},
     ),
     look("event", "events/<event_id>", pages.event, "Show one payment event."),
     change(
@@ -155,7 +87,7 @@ ROUTES = (
         "quarantine",
         pages.quarantine,
         "Show the payments that wait for an operator.",
-        query=_CURSOR,
+        query=CURSOR,
     ),
     change(
         "quarantine_order",
@@ -175,8 +107,8 @@ ROUTES = (
         pages.coupons,
         "Show coupons.",
         query={
-            "course_id": _any(text()),
-            **_CURSOR,
+            "course_id": either(text()),
+            **CURSOR,
         },
     ),
     change(
@@ -189,14 +121,14 @@ ROUTES = (
         "lms_unavailable",
         "throttled",
         status=201,
-        fields={"percent_off": _PERCENT, "reason": text(500)},
+        fields={"percent_off": PERCENT, "reason": text(500)},
     ),
     change(
         "disable_coupon",
         "coupons/disable",
         forms.disable_coupon,
         "Disable a coupon.",
-        fields={"code": _CODE, "reason": text(500)},
+        fields={"code": CODE_FIELD, "reason": text(500)},
     ),
     look("reconcile", "reconcile", pages.reconcile, "Show the form to reconcile."),
     change(
@@ -215,7 +147,7 @@ ROUTES = (
         "audit",
         pages.audit,
         "Show what operators did.",
-        query={"subject": _any(text(255)), **_CURSOR},
+        query={"subject": either(text(255)), **CURSOR},
     ),
     look("system", "system", pages.system, "Check settings, backends and workers."),
     change(
