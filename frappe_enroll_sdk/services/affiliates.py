@@ -118,11 +118,7 @@ class Affiliates(Commissions):
             NotFoundError: There is none.
         """
         store, text = self._context.storage.affiliates, validate.text(name, "affiliate")
-        found = (
-            store.find_by_email(validate.email(text))
-            if "@" in text
-            else store.find(text)
-        )
+        found = store.find_by_email(text.lower()) if "@" in text else store.find(text)
         if found is None:
             raise NotFoundError(field="affiliate")
         return found
