@@ -16,8 +16,9 @@ class Check:
 
     Attributes:
         name: What was looked at.
-        state: "ok", "unknown" (could not be looked at), or a short word of what is
-            wrong (an error's code for instance).
+        state: "ok", "unknown" (could not be looked at), "note" (as it is set up, and
+            worth knowing), or a short word of what is wrong (an error's code for
+            instance).
         cause: Why, in words; "" when all is well.
         mend: What to do; "" when there is nothing to do.
     """
@@ -30,7 +31,7 @@ class Check:
     @property
     def is_bad(self) -> bool:
         """Whether something has to be done."""
-        return self.state not in {"ok", "unknown"}
+        return self.state not in {"ok", "unknown", "note"}
 
 
 @runtime_checkable

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from .settings_loader import Secret, in_range, option, secret_option, words
+
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 
 #: Requests per seconds of each limited route, for one address (and one learner).
@@ -125,6 +129,13 @@ class HTTPSettings:
         28_800.0,
         convert=in_range(float, 60, 604_800),
     )
+
+
+def limits_uri(settings: Settings) -> str:
+    """Return where requests are counted; "" is each process's own memory."""
+    if settings.rate_limit_storage:
+        return settings.rate_limit_storage.value
+    return settings.mongodb_uri.value if settings.storage_name == "mongo" else ""
 
 
 def http_contradictions(settings: HTTPSettings) -> list[str]:

@@ -255,8 +255,8 @@ class StripeSandbox(LoopbackServer):
                 "id": f"we_sandbox{number:04d}",
                 "object": "webhook_endpoint",
                 "url": url,
-                "status": "enabled",
-                "livemode": False,
+                "status": self.webhooks.status,
+                "livemode": self.webhooks.livemode,
                 "enabled_events": self.webhooks.enabled_events,
                 "api_version": self.account.api_version,
             }

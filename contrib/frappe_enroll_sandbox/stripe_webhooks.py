@@ -45,6 +45,8 @@ class Webhooks:
     Attributes:
         copies: How often each event is sent.
         enabled_events: What the endpoints say that they are subscribed to.
+        status: What they say that they are: "enabled" or "disabled".
+        livemode: Of which mode they say that they are.
         held: While true, events wait until `release`.
         log: Every delivery so far.
         retry_s: Seconds between the retries of an unanswered delivery.
@@ -60,6 +62,7 @@ class Webhooks:
         self._thread: threading.Thread | None = None
         self.copies = 1
         self.enabled_events: list[str] = ["*"]
+        self.status, self.livemode = "enabled", False
         self.held = False
         self.log: list[Delivery] = []
         self.retry_s = 0.2

@@ -24,7 +24,7 @@ from limits.strategies import MovingWindowRateLimiter
 from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.ids import fingerprint
-from frappe_enroll_sdk.settings_http import RATE_LIMITS
+from frappe_enroll_sdk.settings_http import RATE_LIMITS, limits_uri
 
 from .errors import RateLimitedError
 from .proxies import bucket_of
@@ -70,7 +70,7 @@ class Limits:
 
     def __init__(self, settings: Settings) -> None:
         self.quotas = quotas_of(settings.rate_limits)
-        self._uri = storage_uri(settings)
+        self._uri = limits_uri(settings)
         self._lock = threading.Lock()
         self._pid = -1
         self._shared: MovingWindowRateLimiter
@@ -121,13 +121,6 @@ def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
             count, _, seconds = quota.partition("/")
             quotas[name] = (int(count), int(seconds))
     return quotas
-
-
-def storage_uri(settings: Settings) -> str:
-    """Return where requests are counted; "" is this process's memory."""
-    if settings.rate_limit_storage:
-        return settings.rate_limit_storage.value
-    return settings.mongodb_uri.value if settings.storage_name == "mongo" else ""
 
 
 def _shared(uri: str) -> MovingWindowRateLimiter:

@@ -6,10 +6,12 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..checks import Check, Diagnosable
 from ..errors import ConfigurationError, EnrollError
+from ..settings_http import limits_uri
 
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ _MENDS = {
     "lms": "FRAPPE_LMS_URL, FRAPPE_LMS_API_KEY and FRAPPE_LMS_API_SECRET",
 }
 _TIMEOUT_S = 10.0
+_MOST_WAITING = 50
 
 
 def examine(sdk: EnrollSDK, url: str | None = None) -> tuple[Check, ...]:
@@ -50,10 +53,12 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     if states.get("storage") == "ok":
         yield _schema(sdk)
         yield _workers(sdk)
+        yield from _modes(sdk)
     if states.get("payments") == "ok":
         yield _secrets(sdk)
         yield from _diagnosis(sdk)
     yield from _plugins(sdk)
+    yield _limits(sdk)
     if url is not None:
         yield _door(url, "webhooks/stripe", "POST", {400})
         yield _door(url, "cron/run", "POST", {401})
@@ -75,7 +80,12 @@ def _schema(sdk: EnrollSDK) -> Check:
     try:
         drift = sdk.storage.list_drift()
     except EnrollError as error:
-        return Check(name="schema", state=error.code, cause=str(error))
+        return Check(
+            name="schema",
+            state=error.code,
+            cause=str(error),
+            mend="run `frappe-enroll setup`, or mend what the cause says",
+        )
     if not drift:
         return Check(name="schema")
     return Check(
@@ -87,14 +97,36 @@ def _schema(sdk: EnrollSDK) -> Check:
 
 
 def _workers(sdk: EnrollSDK) -> Check:
-    if sdk.admin.stats().absent_s is None:
+    stats, mend = sdk.admin.stats(), "start `frappe-enroll worker`, or call /cron/run"
+    if stats.absent_s is not None:
+        return Check(
+            name="workers",
+            state="absent",
+            cause=f"work is due, and nobody was seen for {stats.absent_s:.0f} s",
+            mend=mend,
+        )
+    lately = stats.at - timedelta(seconds=sdk.settings.workers_absent_s)
+    if any(sign.seen_at > lately for sign in stats.workers):
         return Check(name="workers")
     return Check(
         name="workers",
-        state="absent",
-        cause="work is due, and no worker or cron pass was seen lately",
-        mend="start `frappe-enroll worker`, or a cron that calls /cron/run",
+        state="unknown",
+        cause="nothing is due, and no worker or cron pass was seen lately",
+        mend=mend,
     )
+
+
+def _modes(sdk: EnrollSDK) -> Iterator[Check]:
+    """Whether events of the other mode come in: the key or the endpoint is wrong."""
+    waiting = sdk.admin.quarantine(limit=_MOST_WAITING).items
+    if any(item.reason == "mode_mismatch" for item in waiting):
+        mode = "live" if sdk.payments.livemode else "test"
+        yield Check(
+            name="payments mode",
+            state="mode_mismatch",
+            cause=f"the key is of {mode} mode, and payments of the other one came in",
+            mend="set key and signing secret of one mode; `frappe-enroll quarantine`",
+        )
 
 
 def _secrets(sdk: EnrollSDK) -> Check:
@@ -117,7 +149,12 @@ def _diagnosis(sdk: EnrollSDK) -> Iterator[Check]:
             now=sdk.clock.now(), public_url=sdk.settings.public_url
         )
     except EnrollError as error:
-        yield Check(name="payments setup", state=error.code, cause=str(error))
+        yield Check(
+            name="payments setup",
+            state=error.code,
+            cause=str(error),
+            mend=_MENDS["payments"],
+        )
 
 
 def _plugins(sdk: EnrollSDK) -> Iterator[Check]:
@@ -130,7 +167,23 @@ def _plugins(sdk: EnrollSDK) -> Iterator[Check]:
         )
     for info in sdk.plugins.infos:
         if info.error and info.name not in sdk.plugins.missing_required:
-            yield Check(name=f"plugin {info.name}", state=info.status, cause=info.error)
+            yield Check(
+                name=f"plugin {info.name}",
+                state=info.status,
+                cause=info.error,
+                mend="upgrade or remove it, or FRAPPE_ENROLL_DISABLE_PLUGINS",
+            )
+
+
+def _limits(sdk: EnrollSDK) -> Check:
+    if "off" in sdk.settings.rate_limits or limits_uri(sdk.settings):
+        return Check(name="rate limits")
+    return Check(
+        name="rate limits",
+        state="note",
+        cause="counted in each process: with N processes N times as much goes through",
+        mend="FRAPPE_ENROLL_RATE_LIMIT_STORAGE, where more than one process serves",
+    )
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):

@@ -12,6 +12,8 @@ from support.shop import Shop
 from werkzeug.wrappers import Response
 
 from frappe_enroll_sandbox.server import LoopbackServer
+from frappe_enroll_sdk.errors import ConfigurationError
+from frappe_enroll_sdk.plugins import PluginInfo
 from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_sdk.settings_loader import Secret
 from frappe_enroll_sql.storage import SQLStorage
@@ -28,11 +30,16 @@ def shop(db_folder):
 
 def found(shop, url=None):
     """Return what the examination finds, by name."""
-    return {check.name: check for check in examine(shop.sdk, url)}
+    checks = examine(shop.sdk, url)
+    for check in checks:
+        # Whatever is not well says why and what to do.
+        assert check.state == "ok" or (check.cause and check.mend), check
+    return {check.name: check for check in checks}
 
 
 def test_all_is_well(shop):
     """Everything was looked at, the public URL too, and nothing is bad."""
+    shop.sdk.run_jobs()
     checks = found(shop, shop.url)
     assert [check for check in checks.values() if check.is_bad] == []
     assert {check.state for check in checks.values()} == {"ok"}
@@ -45,6 +52,7 @@ def test_all_is_well(shop):
         "workers",
         "webhook secret",
         "clock",
+        "rate limits",
         "stripe endpoint",
         "stripe version",
         "url /webhooks/stripe",
@@ -106,3 +114,94 @@ def test_nobody_at_the_url_is_told(shop):
     checks = found(shop, "http://127.0.0.1:9")
     assert checks["url /cron/run"].state == "unreachable"
     assert attrs.asdict(checks["url /cron/run"])["mend"]
+
+
+def test_endpoint_that_is_disabled_or_of_the_other_mode_is_told(shop):
+    """Stripe disables an endpoint that fails for days; a live one tells test keys."""
+    shop.stripe.webhooks.status = "disabled"
+    shop.stripe.webhooks.livemode = True
+    checks = found(shop)
+    assert checks["stripe endpoint"].state == "disabled"
+    assert "events pull" in checks["stripe endpoint"].mend
+    assert checks["stripe mode"].state == "mode_mismatch"
+
+
+def test_payments_of_the_other_mode_are_told(shop):
+    """The endpoint's secret fits, and its events are not of the key's mode."""
+    row = shop.checkout()
+    event = shop.account.pay(row.session_id) | {"livemode": True}
+    shop.stripe.webhooks.drop()
+    assert shop.send(event | {"id": "evt_live"})[1]["outcome"] == "quarantined"
+    check = found(shop)["payments mode"]
+    assert (check.state, "test mode" in check.cause) == ("mode_mismatch", True)
+    shop.sdk.admin.dismiss("evt_live", "op", "mended")
+    assert "payments mode" not in found(shop)
+
+
+def test_no_endpoint_at_the_public_url_is_told(shop):
+    """Of another host: Stripe can't reach this one."""
+    settings = attrs.evolve(shop.sdk.settings, public_url="https://shop.example.com")
+    shop.sdk.settings = settings
+    assert found(shop)["stripe endpoint"].state == "missing"
+
+
+def test_webhook_secret_that_is_missing_is_told(shop):
+    """Then no webhook can be verified; one that is malformed is no setting at all."""
+    good = shop.sdk.settings
+    shop.sdk.settings = attrs.evolve(good, stripe_webhook_secret=())
+    check = found(shop)["webhook secret"]
+    assert (check.state, "STRIPE_WEBHOOK_SECRET" in check.mend) == ("missing", True)
+    for wrong in ("secret_of_something", "whsec_", "sk_test_key_of_stripe"):
+        with pytest.raises(ConfigurationError, match="STRIPE_WEBHOOK_SECRET"):
+            attrs.evolve(good, stripe_webhook_secret=(Secret(wrong),))
+
+
+def test_lms_key_that_inserts_and_does_not_see_is_told(shop):
+    """It would insert for ever; one that may not even read is refused by the ping."""
+    row = shop.checkout()
+    shop.account.pay(row.session_id)
+    shop.rest()
+    assert shop.row(row.id).status == "enrolled"
+    assert found(shop)["lms sight"].state == "ok"
+    shop.lms.site.role = "LMS Student"
+    blind = found(shop)
+    assert blind["lms sight"].is_bad
+    assert "Moderator" in blind["lms sight"].mend
+    shop.lms.site.role = "none"
+    none = found(shop)
+    assert none["lms"].is_bad
+    assert "FRAPPE_LMS_API_KEY" in none["lms"].mend
+
+
+def test_workers_are_looked_for(shop):
+    """Seen, not seen while nothing is due, and not seen while work is due."""
+    assert found(shop)["workers"].state == "unknown"
+    shop.sdk.run_jobs()
+    assert found(shop)["workers"].state == "ok"
+    shop.clock.advance(3600)
+    assert found(shop)["workers"].state == "unknown"
+    now = shop.clock.now()
+    shop.sdk.storage.jobs.enqueue("mail-1", "mail", {}, now, now=now)
+    shop.clock.advance(3600)
+    check = found(shop)["workers"]
+    assert (check.state, check.is_bad) == ("absent", True)
+
+
+def test_limits_in_memory_are_a_note(shop):
+    """Per process: worth knowing, and no fault; shared ones and none are well."""
+    good = shop.sdk.settings
+    assert found(shop)["rate limits"].state == "ok"
+    shop.sdk.settings = attrs.evolve(good, rate_limits=())
+    check = found(shop)["rate limits"]
+    assert (check.state, check.is_bad) == ("note", False)
+    shared = Secret("redis://127.0.0.1/0")
+    shop.sdk.settings = attrs.evolve(good, rate_limits=(), rate_limit_storage=shared)
+    assert found(shop)["rate limits"].state == "ok"
+
+
+def test_plugin_that_is_broken_is_told(shop):
+    """With its error, which is all that there is to mend it by."""
+    info = PluginInfo(name="crm", status="broken", error="ImportError: no crm")
+    shop.sdk.plugins.infos.append(info)
+    check = found(shop)["plugin crm"]
+    assert (check.state, check.cause) == ("broken", "ImportError: no crm")

@@ -12,10 +12,10 @@ from werkzeug.wrappers import Response
 from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, JobState, LMSStatus, Page, Status
+from frappe_enroll_sdk.settings_http import limits_uri
 from frappe_enroll_sdk.settings_text import describe
 
 from ..handlers.orders import BACKENDS
-from ..ratelimits import storage_uri
 from .numbers import numbers_of
 from .render import Asked, page
 
@@ -226,7 +226,7 @@ def system(call: Call) -> Response:
         missing=call.sdk.plugins.missing_required,
         settings=describe(call.sdk.settings),
         workers=call.sdk.storage.workers.list(limit=20),
-        in_memory=not storage_uri(call.sdk.settings),
+        in_memory=not limits_uri(call.sdk.settings),
     )
 
 
