@@ -181,6 +181,20 @@ def test_numbers_have_bounds(name, low, high):
 
 
 @pytest.mark.parametrize(
+    "days", ["0", "-1", "-0.0", "0.5", "3651", "1e9", "inf", "all"]
+)
+@pytest.mark.parametrize(
+    "variable", ["FRAPPE_ENROLL_KEEP_EVENTS_DAYS", "FRAPPE_ENROLL_KEEP_JOBS_DAYS"]
+)
+def test_retention_that_is_absurd_is_refused(variable, days, monkeypatch):
+    """Zero would drop what is still delivered again: the variable is named."""
+    monkeypatch.setenv(variable, days)
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env()
+    assert variable in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("text", "value"),
     [
         *((word, True) for word in ("1", "TRUE", " yes ", "on", True)),
