@@ -49,7 +49,7 @@ class Payments(RuleBasedStateMachine):
     def __init__(self, new_world):
         super().__init__()
         self.world = new_world(inline_s=0)
-        self.sdk = self.world.sdk()
+        self.sdk, self.tokens = self.world.sdk(), {}
         self.codes = [self.world.coupon(50, max_redemptions=2), self.world.coupon(100)]
 
     # Learners.
@@ -68,13 +68,15 @@ class Payments(RuleBasedStateMachine):
             )
         except EnrollError:
             return None
+        # Only who has begun is given the token.
+        self.tokens.setdefault(answer.enrollment_id, answer.token)
         return answer.enrollment_id
 
     @initialize(
         target=attempts,
         email=st.sampled_from(LEARNERS),
         code=st.sampled_from([None, 0]),
-        delayed=st.sampled_from([None, False, True]),
+        delayed=st.sampled_from([None, None, False, True]),
     )
     def begin(self, email, code, delayed):
         """Begin with somebody who goes to the payment page, and may have paid."""
@@ -120,6 +122,24 @@ class Payments(RuleBasedStateMachine):
         session = self.session(name)
         if session:
             self.sdk.confirm_return(session.id)
+
+    @rule(name=attempts, pays=st.sampled_from([None, False, True]))
+    def cancel(self, name, pays):
+        """Give up; maybe a second tab pays in the moment in which the session ends."""
+        if name is None:
+            return
+        payments = self.world.payments
+        expire = payments.expire_session
+
+        def expire_too_late(session_id):
+            payments.expire_session = expire
+            self.pay(name, delayed=pays)
+            return expire(session_id)
+
+        if pays is not None:
+            payments.expire_session = expire_too_late
+        self.sdk.cancel(name, self.tokens[name])
+        payments.expire_session = expire
 
     # The provider.
 
@@ -258,6 +278,8 @@ class Payments(RuleBasedStateMachine):
             and not session.payment_failed
         )
         assert row.status not in UNPAID or waiting, row.history
+        # No attempt ends as long as somebody may still pay for it.
+        assert row.held_for is None, row.history
         if paid and row.override is not Override.DISMISSED:
             assert row.status not in EXITS, row.history
             back = session.amount.amount_minor - self.left(session)
@@ -273,7 +295,7 @@ class Payments(RuleBasedStateMachine):
                 assert row.status is Status.ENROLLED
             elif gone:
                 assert row.status is Status.REVOKED, row.history
-            elif bad or row.held_for:
+            elif bad:
                 assert row.status is Status.ON_HOLD, row.history
             else:
                 assert row.status is Status.ENROLLED, row.history
