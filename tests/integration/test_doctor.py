@@ -88,6 +88,19 @@ def test_clock_that_is_off_is_told(shop):
     assert found(shop)["clock"].state == "skewed"
 
 
+def test_absent_workers_are_told(shop):
+    """Work has been due for ten minutes, and nobody was seen: how to start one."""
+    now = shop.clock.now()
+    shop.storage.jobs.enqueue("job-1", "any", {}, now, now=now)
+    assert found(shop)["workers"].state == "ok"
+    shop.clock.advance(601)
+    told = found(shop)["workers"]
+    assert told.state != "ok"
+    assert "frappe-enroll worker" in told.mend
+    shop.sdk.run_jobs()
+    assert found(shop)["workers"].state == "ok"
+
+
 def test_schema_that_differs_is_told(shop, db_folder):
     """A dropped index is found."""
     with contextlib.closing(sqlite3.connect(db_folder / "store.sqlite3")) as file:
