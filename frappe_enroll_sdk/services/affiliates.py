@@ -88,9 +88,11 @@ class Affiliates(Commissions):
             raise ValidationError("code: is taken", field="code")
         return standing
 
-    def referrer(self, name: str, learner: str) -> str:
+    def referrer(self, name: str, learner: str) -> str | None:
         """
-        Return the code of who referred a learner; a name that is unknown as it is.
+        Return the code of who referred a learner.
+
+        An unknown name is returned as it is; an unknown address is not: it is personal.
 
         Args:
             name: Code or e-mail, as a link says it.
@@ -105,7 +107,7 @@ class Affiliates(Commissions):
         store = self._context.storage.affiliates
         found = store.find_by_email(said) if "@" in said else store.find(said)
         if found is None:
-            return name
+            return None if "@" in said else name
         if mailbox(found.email) == mailbox(learner):
             raise SelfReferralError(field="affiliate")
         return found.code

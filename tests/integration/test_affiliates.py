@@ -157,8 +157,10 @@ def test_suspended_affiliate_earns_nothing(world):
 
 def test_unknown_affiliate_is_no_obstacle(world):
     """A learner with a stale link pays like anybody else."""
-    sdk, name = sell(world, affiliate="nobody")
-    assert sdk.enrollments.get(name).status == "enrolled"
+    for said, kept in (("nobody", "nobody"), ("no@example.com", None)):
+        sdk, name = sell(world, f"a{len(said)}@example.com", affiliate=said)
+        row = sdk.enrollments.get(name)
+        assert (row.status, row.affiliate) == ("enrolled", kept)
 
 
 def test_affiliate_is_registered_once(world):
