@@ -123,10 +123,11 @@ def list_affiliates(**wanted: Any) -> None:
 @affiliates.command("show")
 @click.argument("affiliate")
 def show_affiliate(affiliate: str) -> None:
-    """Print an affiliate and the balance in each currency."""
+    """Print an affiliate, the balance in each currency, and what each course earned."""
     with opened_sdk() as sdk:
         found = sdk.affiliates.get(affiliate)
-        print_records([found, *sdk.affiliates.stats(affiliate)])
+        courses = sdk.affiliates.by_course(affiliate).courses
+        print_records([found, *sdk.affiliates.stats(affiliate), *courses])
 
 
 @affiliates.command("statement")
