@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import pytest
 from support.shop import COURSE, Shop
+from support.size import with_the_first_python
 
 from frappe_enroll_sdk import hookimpl
 from frappe_enroll_sdk.errors import AmountTooSmallError
 from frappe_enroll_sdk.models import Kind, Status
 from frappe_enroll_sdk.money import Money
 
+
+#: The same rules in memory run with every Python (test_scenarios.py, the units).
+pytestmark = with_the_first_python
 
 #: Price in major units, currency, percent off; what is left, in minor units.
 ORDERS = [

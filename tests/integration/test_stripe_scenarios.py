@@ -7,12 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.shop import ADA, COURSE, Shop
+from support.size import with_the_first_python
 
 from frappe_enroll_sdk import clock as clocks
 from frappe_enroll_sdk.errors import CouponUnavailableError
 from frappe_enroll_sdk.models import JobState, Status
 from frappe_enroll_stripe.records import ID_KEY
 
+
+#: The same rules in memory run with every Python (test_scenarios.py, the units).
+pytestmark = with_the_first_python
 
 BOB = "bob@example.com"
 INSERT = "POST .*LMS Enrollment"
