@@ -413,6 +413,18 @@ def test_event_is_accepted_for_whom_the_operator_names(site, odd):
     assert site.sdk.enrollments.get(row.id).status not in {"confirmed", "enrolled"}
 
 
+def test_event_is_not_accepted_while_the_own_payment_is_under_way(site, odd):
+    """A delayed method may still pay the own session: 409, and the event waits on."""
+    row, (first, _) = odd
+    site.world.payments.pay_delayed(row.session_id)
+    path = f"/quarantine/{first}/accept"
+    check_problem(site.order(path), 409, "transition")
+    assert site.sdk.enrollments.get(row.id).status == "awaiting_payment"
+    assert first in ids(site.admin("GET", "/quarantine"))
+    site.deliver(site.world.payments.settle_delayed(row.session_id, ok=False))
+    assert site.order(path).json["status"] == "enrolled"
+
+
 def test_enrollment_is_reassigned(paid):
     """Another learner gets the course and the payment; audited; not to oneself."""
     site, row = paid

@@ -20,6 +20,12 @@ class Flow:
     prepare: Callable[[World], dict]
     run: Callable[..., None]
     settings: dict = attrs.field(factory=dict)
+    #: By how much the samples on real stores are thinned: in memory every call dies.
+    thinned: int = 1
+
+    def sample(self, most: int) -> int:
+        """Return how many of its calls are the last ones on a real store."""
+        return max(most // self.thinned, 1)
 
 
 def _nothing(world: World) -> dict:
@@ -145,6 +151,6 @@ FLOWS = [
     Flow("revoke", _enrolled, _run_revoke),
     Flow("revoke_and_reinstate", _enrolled, _run_revoke_and_reinstate),
     Flow("refund", _enrolled, _run_refund),
-    Flow("reassign", _enrolled, _run_reassign),
-    Flow("accept_event", _quarantined, _run_accept_event),
+    Flow("reassign", _enrolled, _run_reassign, thinned=3),
+    Flow("accept_event", _quarantined, _run_accept_event, thinned=3),
 ]
