@@ -12,6 +12,7 @@ import sys
 
 from frappe_enroll_sdk import EnrollSDK, Settings, errors
 from frappe_enroll_sdk.clock import FakeClock
+from frappe_enroll_sdk.plugins import Plugins
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments
@@ -26,6 +27,7 @@ def check(truth: object, what: str) -> None:
 def main() -> None:
     """Check the bare install."""
     drivers = ["sqlalchemy", "stripe", "frappeclient", "werkzeug", "click", "requests"]
+    drivers.append("jinja2")
     found = [name for name in drivers if importlib.util.find_spec(name)]
     check(not found, f"drivers are installed: {found}")
     clock, lms = FakeClock(), FakeLMS()
@@ -50,6 +52,18 @@ def main() -> None:
             check(command in str(error), f"{setting}: {error}")
         else:
             check(None, f"{setting} was built without its driver")
+    mail = {
+        f"FRAPPE_ENROLL_MAIL_{name}": value
+        for name, value in {"HOST": "127.0.0.1", "FROM": "a@example.com"}.items()
+    }
+    broken = {
+        info.name: info.error
+        for info in Plugins.from_settings(Settings(plugin_settings=mail)).infos
+        if info.status == "broken"
+    }
+    check([*broken] == ["mail"], f"broken plugins: {broken}")
+    command = "pip install 'frappe-enroll-sdk[mail]'"
+    check(command in broken["mail"], f"mail: {broken}")
     sys.stdout.write("the bare install works\n")
 
 

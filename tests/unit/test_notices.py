@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from support.size import step_of
 from support.world import COURSE, World
@@ -10,6 +12,7 @@ from unit.rows import make_row
 
 from frappe_enroll_sdk import hookimpl
 from frappe_enroll_sdk.models import JobState, Status
+from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import Dead, Done
 from frappe_enroll_sdk.services.effects import EffectKind, effects_of
 from frappe_enroll_sdk.services.notices import owe_alert, raise_alert
@@ -211,6 +214,34 @@ def test_alert_is_owed_once_per_occasion(world):
         ("dispute_lost", "enr_1")
     ] * 3
     assert all(c.at <= world.clock.now() for c in teller.contexts)
+
+
+@pytest.mark.parametrize("lost_answer", [False, True])
+def test_alert_of_an_enrollment_is_owed_wherever_the_webhook_dies(lost_answer):
+    """A payment that fits no order: one job on its alert, never none."""
+
+    def begun():
+        world, teller = World(), Teller()
+        sdk = world.sdk(plugins=[teller])
+        answer = sdk.checkout(course_id=COURSE, email="ada@example.com")
+        return world, teller, world.pay(answer.enrollment_id, amount=Money(1, "usd"))
+
+    world, teller, event = begun()
+    plan = CrashPlan()
+    assert not crash(world, plan, teller, partial(world.deliver, event=event))
+    step, first = step_of(len(plan.calls), small=12)
+    for k in range(first, len(plan.calls) + 1, step):
+        world, teller, event = begun()
+        plan = CrashPlan(k, lost_answer=lost_answer)
+        assert crash(world, plan, teller, partial(world.deliver, event=event))
+        world.deliver(world.sdk(plugins=[teller]), event)
+        for wait_s in (130, 700):
+            world.clock.advance(wait_s)
+            drain(world, world.sdk(plugins=[teller]))
+        told = [c for c in teller.contexts if c.fact == "alert"]
+        assert [c.code for c in told if c.subject == event.enrollment_id] == [
+            "amount_mismatch"
+        ]
 
 
 def test_alert_of_an_enrollment_is_an_effect_of_its_write():
