@@ -13,7 +13,11 @@ from .settings_loader import names
 
 def describe(settings: Settings) -> list[tuple[str, str, str, str]]:
     """Return (variable, value, source, meaning) of each setting, secrets masked."""
-    return [
+    plugins = [
+        (name, "***", "plugin", "read by the plugin whose prefix it has")
+        for name in sorted(settings.plugin_settings)
+    ]
+    return plugins + [
         (
             names(field)[0],
             "***"

@@ -35,6 +35,8 @@ def read_address(value: Any) -> Address:
     found: tuple[Address, ...] = getattr(header, "addresses", ())
     if header.defects or len(found) != 1 or not found[0].domain:
         raise ValueError("must be one address, e.g. School <courses@example.com>")
+    if not found[0].addr_spec.isascii():
+        raise ValueError("must be ASCII (a domain may be written as xn--…)")
     return found[0]
 
 

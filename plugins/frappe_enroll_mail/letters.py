@@ -17,7 +17,7 @@ from urllib.parse import quote
 import attrs
 
 from frappe_enroll_sdk.business import Grant, LedgerRow
-from frappe_enroll_sdk.models import Enrollment
+from frappe_enroll_sdk.models import Enrollment, Status
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import (
     AlertContext,
@@ -30,10 +30,14 @@ from .addresses import to_address
 from .messages import Letter
 
 
+#: Why a payment is held that does not fit its order.
+_MISFITS = frozenset(
+    {"late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"}
+)
 #: Alerts that are about somebody's money.
 PAYMENT_CODES = frozenset(
     {
-        *("late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"),
+        *_MISFITS,
         *("account_mismatch", "unknown_enrollment", "foreign_session"),
         *("fraud_warning", "refund_failed", "coupon_gone", "paid_but_already_enrolled"),
         *("dispute_needs_response", "dispute_under_review", "dispute_lost"),
@@ -65,9 +69,11 @@ class Desk:
         return f"{base}/lms/courses/{name}" if base else ""
 
 
-def enrolled(context: JobContext, desk: Desk) -> Letter:
-    """The learner: the LMS has you."""
+def enrolled(context: JobContext, desk: Desk) -> Letter | None:
+    """The learner: the LMS has you, and nobody has taken that back meanwhile."""
     row = context.enrollment
+    if row.status is not Status.ENROLLED:
+        return None
     return _to_learner(
         context, "enrolled", desk, paid=str(row.paid) if row.paid else ""
     )
@@ -83,7 +89,8 @@ def payment_failed(context: JobContext, desk: Desk) -> Letter | None:
 
 def payment_held(context: JobContext, desk: Desk) -> Letter | None:
     """The learner: a payment of yours is looked at, don't pay again."""
-    if context.enrollment.held_for is None:
+    row = context.enrollment
+    if row.status is not Status.ON_HOLD or row.held_for not in _MISFITS:
         return None
     return _to_learner(context, "payment_held", desk)
 

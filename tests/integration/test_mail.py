@@ -156,6 +156,7 @@ def test_operators_hear_of_a_refund_that_failed(school):
     """The money did not go back; the learner has the course again, and is told."""
     enrollment_id = school.order()
     school.deliver(school.it, school.pay(enrollment_id))
+    school.work()
     payment_id = school.it.enrollments.get(enrollment_id).payment_id
     refund, event = school.payments.play_refund(payment_id)
     school.deliver(school.it, event)

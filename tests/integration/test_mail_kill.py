@@ -23,7 +23,7 @@ from frappe_enroll_sql.storage import SQLStorage
 
 
 #: Facts; the worker is killed after each one to three mails.
-COUNT, PATIENCE_S = times(15, 1500), 3600 if FULL else 110
+COUNT, PATIENCE_S = times(15, 300), 1800 if FULL else 110
 #: Where a job's end is written.
 MARKS = {"jobs.complete", "jobs.complete_many"}
 

@@ -22,9 +22,10 @@ from frappe_enroll_mail.settings import PREFIX, TEMPLATES, MailSettings
 from frappe_enroll_mail.templates import Templates
 from frappe_enroll_sdk import Settings
 from frappe_enroll_sdk.errors import RejectedError, SettingsError
-from frappe_enroll_sdk.models import Job
+from frappe_enroll_sdk.models import Job, Status
 from frappe_enroll_sdk.outcomes import JobContext
 from frappe_enroll_sdk.plugin_settings import load_part
+from frappe_enroll_sdk.settings_text import describe
 from frappe_enroll_sdk.testing.conformance.records import enrollment
 
 
@@ -46,9 +47,9 @@ def settings_of(**more) -> MailSettings:
 
 def context_of(**changes) -> JobContext:
     """Return what a handler is called with."""
-    row = attrs.evolve(
-        enrollment(1), email="ada@example.com", course_title="Python 101", **changes
-    )
+    fields = {"email": "ada@example.com", "course_title": "Python 101"}
+    fields |= {"status": Status.ENROLLED}
+    row = attrs.evolve(enrollment(1), **fields | changes)
     job = Job(
         key=f"mail.enrolled:{row.id}:enrolled:3",
         kind="mail.enrolled",
@@ -181,12 +182,16 @@ def test_every_template_has_a_job():
 
 
 def test_letter_of_what_is_no_news_is_none():
-    """A failed enrollment without a payment, and one on hold for its money."""
-    desk = letters.Desk()
+    """What has changed meanwhile, a failure without a payment, a suspected fraud."""
+    desk, held = letters.Desk(), {"status": Status.ON_HOLD}
+    assert letters.enrolled(context_of(status=Status.REVOKED), desk) is None
     assert letters.payment_failed(context_of(reason="coupon_gone"), desk) is None
-    assert letters.payment_held(context_of(reason="refunded"), desk) is None
+    assert (
+        letters.payment_held(context_of(**held, held_for="fraud_warning"), desk) is None
+    )
+    assert letters.payment_held(context_of(held_for="late_payment"), desk) is None
     assert letters.payment_failed(context_of(reason="payment_failed"), desk)
-    assert letters.payment_held(context_of(held_for="late_payment"), desk)
+    assert letters.payment_held(context_of(**held, held_for="late_payment"), desk)
 
 
 def test_course_link_is_quoted():
@@ -204,6 +209,7 @@ def test_course_link_is_quoted():
         ({"FROM": "a@example.com, b@example.com"}, "FROM"),
         ({"FROM": "a@example.com\nBcc: b@example.com"}, "FROM"),
         ({"REPLY_TO": "x@"}, "REPLY_TO"),
+        ({"REPLY_TO": "help@schüle.example"}, "must be ASCII"),
         ({"OPERATORS": "a@example.com,b"}, "OPERATORS"),
         ({"PORT": "smtp"}, "PORT"),
         ({"SECURITY": "ssl"}, "SECURITY (security): must be one of"),
@@ -240,6 +246,8 @@ def test_settings_come_with_the_sdks(tmp_path):
     assert found.operators == ()
     assert found.sender.domain == "example.com"
     assert "pa55" not in repr(found) + repr(told)
+    shown = {name: value for name, value, *_ in describe(told)}
+    assert shown[f"{PREFIX}PASSWORD"] == "***"
     with pytest.raises(SettingsError, match="PASSWORD_FILE"):
         Settings.from_env({f"{PREFIX}PASSWORD_FILE": str(tmp_path / "none")})
 
