@@ -11,10 +11,12 @@ from pathlib import Path
 import attrs
 import click
 import pytest
+from jinja2 import meta
 
 from frappe_enroll_alerts.settings import AlertSettings
 from frappe_enroll_cli.main import cli
-from frappe_enroll_mail.settings import MailSettings
+from frappe_enroll_mail.settings import TEMPLATES, MailSettings
+from frappe_enroll_mail.templates import PARTS, Templates
 from frappe_enroll_sdk import errors, states
 from frappe_enroll_sdk.hookspecs import OBSERVERS, HookSpecs
 from frappe_enroll_sdk.metrics import MEASURES
@@ -405,3 +407,20 @@ def test_metrics_are_documented():
     for measure in MEASURES:
         labels = ", ".join(f"`{label}`" for label in measure.labels)
         assert rows[f"`{measure.name}`"] == labels
+
+
+def test_mails_are_documented():
+    """Each template has its two rows, and what ours ask for is given by the page."""
+    sent, given = (
+        {name: row[-1] for row in rows[1:] for name in quoted(row[0])}
+        for rows in tables(page("mail.md"))
+        if rows[0][0] == "Template"
+    )
+    assert set(sent) == set(given) == set(TEMPLATES)
+    environment = Templates()._environment
+    folder = ROOT / "plugins" / "frappe_enroll_mail" / "templates"
+    for name, names in given.items():
+        for part in PARTS:
+            text = (folder / f"{name}{part}").read_text(encoding="utf-8")
+            asked = meta.find_undeclared_variables(environment.parse(text))
+            assert asked - {"sender_name"} <= set(quoted(names)), f"{name}{part}"
