@@ -23,6 +23,8 @@ from support.realworld import SECRET, RealWorld
 from support.size import LEAST
 
 from frappe_enroll_sdk.ids import hash_token
+from frappe_enroll_sdk.models import Fact, JobState, PaymentEvent
+from frappe_enroll_sdk.services.events import payload_of
 
 
 webdriver = pytest.importorskip("selenium.webdriver")
@@ -292,15 +294,34 @@ def as_operator(walker, host):
     walker.wait_for("The job is due now")
     walker.wait_for("enrolled", reload=True)
     walker.look("mended")
-    for page in ("events", "coupons", "audit", "system"):
+    quarantine_one(host.world.sdk)
+    for page in ("events", "quarantine", "coupons", "audit", "system"):
         walker.open(f"{host.url}/enroll/admin/{page}")
         walker.look(page)
     walker.driver.set_window_size(390, 844)
-    for page in ("", "enrollments"):
+    for page in ("", "enrollments", "quarantine"):
         walker.open(f"{host.url}/enroll/admin/{page}")
         walker.look(f"phone-{page or 'home'}")
     walker.click(".who button")
     walker.wait_for("Admin token")
+
+
+def quarantine_one(sdk):
+    """Store a payment of the other mode, as it waits for an operator."""
+    now, name = sdk.clock.now(), "evt_of_the_other_mode"
+    event = PaymentEvent(
+        id=name,
+        type="checkout.session.completed",
+        created_at=now,
+        livemode=True,
+        fact=Fact.PAID,
+        session_id="cs_live_1",
+        payment_id="pi_live_1",
+    )
+    state = JobState.QUARANTINED
+    sdk.storage.events.record(
+        name, payload_of(event), now=now, state=state, outcome="mode_mismatch"
+    )
 
 
 def test_browser_walks_from_the_shop_to_the_mended_dead_letter(browser, host):
