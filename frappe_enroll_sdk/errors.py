@@ -16,6 +16,7 @@ The errors of the SDK: four families that decide what happens next.
     │   └── BlindKeyError           the LMS key can insert but not see
     ├── RejectedError               the request is refused for good: never retried
     │   ├── ValidationError
+    │   │   └── CodeTakenError
     │   ├── SignatureError
     │   ├── PayloadError
     │   ├── NotFoundError
@@ -183,6 +184,14 @@ class ValidationError(RejectedError):
 
     code = "validation"
     public_message = "A field is not valid."
+
+
+class CodeTakenError(ValidationError):
+    """A coupon's or an affiliate's code is another one's already."""
+
+    code = "code_taken"
+    http_status = 409
+    public_message = "This code is taken."
 
 
 class SignatureError(RejectedError):

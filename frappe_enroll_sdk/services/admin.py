@@ -121,13 +121,14 @@ class Admin(JobOrders):
         self, actor: str, action: str, subject: str, reason: str, **detail: Any
     ) -> None:
         """Write an operator's action into the audit trail."""
+        who, why = validate.words(actor, reason)
         entry = AuditEntry(
             id=secrets.token_hex(12),
             at=self._context.now(),
-            actor=validate.text(actor, "actor"),
+            actor=who,
             action=action,
             subject=subject,
-            reason=validate.text(reason, "reason", most=500),
+            reason=why,
             detail=detail,
         )
         self._context.storage.audit.append(entry)
@@ -249,7 +250,7 @@ class Admin(JobOrders):
         actor, reason = said
         if actor:
             # A word that the trail would refuse changes nothing.
-            validate.text(reason, "reason", most=500)
+            validate.words(actor, reason)
         before = self._context.now() - older_than
         count = store.prune(before, limit)
         if actor:

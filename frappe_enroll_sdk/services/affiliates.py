@@ -17,6 +17,7 @@ import attrs
 from ..business import Affiliate, LedgerRow, RowKind, Totals
 from ..codec import moment_of, text_of
 from ..errors import (
+    CodeTakenError,
     ConflictError,
     NotFoundError,
     SelfReferralError,
@@ -68,7 +69,8 @@ class Affiliates(Commissions):
             percent: Commission; ``FRAPPE_ENROLL_COMMISSION_PERCENT`` if not given.
 
         Raises:
-            ValidationError: Names the field; a code that is taken counts as one.
+            ValidationError: Names the field.
+            CodeTakenError: The code is another one's.
         """
         address = validate.email(email)
         name = new_coupon_code("", 2).lower() if code is None else code
@@ -85,7 +87,7 @@ class Affiliates(Commissions):
         )
         standing = self._context.storage.affiliates.register(mine)
         if standing.email != address:
-            raise ValidationError("code: is taken", field="code")
+            raise CodeTakenError("code: is taken", field="code")
         return standing
 
     def referrer(self, name: str, learner: str) -> str | None:
@@ -140,7 +142,7 @@ class Affiliates(Commissions):
         self, name: str, actor: str, reason: str, *, suspended: bool = True
     ) -> Affiliate:
         """Let an affiliate earn nothing any more (or again); idempotent."""
-        by, why = validate.text(actor, "actor"), validate.text(reason, "reason")
+        by, why = validate.words(actor, reason)
         for _ in range(MOST_RACES):
             before = self.get(name)
             if before.suspended == suspended:
@@ -227,7 +229,7 @@ class Affiliates(Commissions):
                 balance each gets what is left at its turn.
         """
         code = self.get(name).code
-        by, why = validate.text(actor, "actor"), validate.text(reason, "reason")
+        by, why = validate.words(actor, reason)
         key = validate.text(payout_id or f"pay_{secrets.token_hex(12)}", "payout_id")
         store = self._context.storage.affiliates
         known = [r for r in store.rows_of(code, key) if r.kind is RowKind.PAYOUT]

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import attrs
 
-from ..errors import CouponExhaustedError, NotFoundError, ValidationError
+from ..errors import CodeTakenError, CouponExhaustedError, NotFoundError
 from ..ids import new_coupon_code
 from ..models import Coupon, Course, Page
 from . import validate
@@ -51,7 +51,8 @@ class Coupons(BulkCoupons):
             any_course: Good for every course (then no `course_id`).
 
         Raises:
-            ValidationError: Names the field; a code that is taken counts as one.
+            ValidationError: Names the field.
+            CodeTakenError: The code is another one's.
         """
         terms = self.terms(
             code=new_coupon_code() if code is None else code,
@@ -73,7 +74,7 @@ class Coupons(BulkCoupons):
             if chosen:
                 break
             coupon = attrs.evolve(coupon, code=new_coupon_code())
-        raise ValidationError("code: is taken", field="code")
+        raise CodeTakenError("code: is taken", field="code")
 
     def get(self, code: str) -> Coupon:
         """

@@ -142,7 +142,7 @@ class Enrollments:
             TransitionError: It is not entitled.
             AlreadyEnrolledError: The new learner has an enrollment of this course.
         """
-        who, why = validate.text(actor, "actor"), validate.text(reason, "reason")
+        who, why = validate.words(actor, reason)
         old = self.get(enrollment_id)
         new = reassign(
             self._context,
@@ -157,11 +157,8 @@ class Enrollments:
     def _order(
         self, enrollment_id: str, override: Override, actor: str, reason: str
     ) -> Enrollment:
-        order = Order(
-            override=override,
-            actor=validate.text(actor, "actor"),
-            reason=validate.text(reason, "reason", most=500),
-        )
+        who, why = validate.words(actor, reason)
+        order = Order(override=override, actor=who, reason=why)
         row = self.get(enrollment_id)
         if override in _ENTITLING and is_erased(row.email):
             raise TransitionError(f"{row.id}: its learner was erased")

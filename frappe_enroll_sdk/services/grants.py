@@ -193,8 +193,7 @@ class Grants:
         return answers
 
     def _decide(self, grant_id: str, actor: str, reason: str, **changes: Any) -> Grant:
-        by = validate.text(actor, "actor")
-        why = validate.text(reason, "reason", most=500)
+        by, why = validate.words(actor, reason)
         store = self._context.storage.grants
         for _ in range(_MOST_RACES):
             before = self.get(grant_id)

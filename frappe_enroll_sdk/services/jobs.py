@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotFoundError, ValidationError
 from ..models import AuditEntry, Job, JobState, TryError
+from . import validate
 from .effects import sync_key
 
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOST = 100_000
 _PAGE = 200
-_LONGEST_WORDS = 500
 
 
 class JobOrders:
@@ -62,8 +62,7 @@ class JobOrders:
             NotFoundError: No job by this name waits (a running one ends by itself).
             ValidationError: There is no reason.
         """
-        if not reason.strip() or len(reason) > _LONGEST_WORDS:
-            raise ValidationError("reason: is needed, 500 characters", field="reason")
+        actor, reason = validate.words(actor, reason)
         key, now = self._key_of(name), self._context.now()
         error = TryError(
             at=now, try_number=0, code="operator", cause=reason, worker=actor

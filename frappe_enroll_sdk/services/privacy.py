@@ -136,7 +136,7 @@ class Privacy:
             VersionConflictError: Something changed meanwhile: call again.
         """
         address = validate.email(email)
-        who, why = validate.text(actor, "actor"), validate.text(reason, "reason")
+        who, why = validate.words(actor, reason)
         held = self._held(address)
         _require_rest(held)
         store = self._context.storage

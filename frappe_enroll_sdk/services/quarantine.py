@@ -164,7 +164,7 @@ class Quarantine:
     ) -> str:
         """Store the word with the event, and let it be obeyed like any event."""
         now, store = self._context.now(), self._context.storage
-        who, why = validate.text(actor, "actor"), validate.text(reason, "reason")
+        who, why = validate.words(actor, reason)
         payload = {
             **(job.payload or {}),
             "said": {**said, "actor": who, "reason": why},

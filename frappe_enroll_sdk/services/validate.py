@@ -24,6 +24,8 @@ _CODE = re.compile(r"[A-Z0-9][A-Z0-9._-]{2,63}")
 # store can write them).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MOST_TEXT = 140
+#: Characters of an operator's reason.
+MOST_REASON = 500
 _MOST_URL = 2000
 _MOST_KEY = 255
 #: Rows of one page at the most.
@@ -42,6 +44,11 @@ def text(value: object, field: str, *, most: int = _MOST_TEXT) -> str:
             f"{field}: must be 1 to {most} printable characters", field=field
         )
     return value
+
+
+def words(actor: object, reason: object) -> tuple[str, str]:
+    """Return an operator's words: who, and why (at most 500 characters)."""
+    return text(actor, "actor"), text(reason, "reason", most=MOST_REASON)
 
 
 def optional_text(value: Any, field: str, *, most: int = _MOST_TEXT) -> str | None:

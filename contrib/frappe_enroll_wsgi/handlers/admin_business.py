@@ -246,6 +246,7 @@ ROUTES = (
         register,
         "Affiliate",
         "Register an affiliate.",
+        "code_taken",
         body="AffiliateRequest",
     ),
     viewer(

@@ -247,6 +247,7 @@ ROUTES = (
         create_coupon,
         "Coupon",
         "Create a coupon.",
+        "code_taken",
         "course_not_found",
         "lms_unavailable",
         "throttled",
