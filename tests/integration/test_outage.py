@@ -110,7 +110,7 @@ def fill(sdk):
         sdk.storage.enrollments.open(owed(number, now))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600 if FULL else 900)
 @pytest.mark.parametrize("how", OUTAGES)
 def test_backlog_of_an_outage_is_enrolled_without_a_burst(stage, how):
     """
@@ -171,7 +171,7 @@ def let_poison_end(sdk, clock):
 
 
 #: Learners over HTTP, and how many are enrolled per second.
-QUEUE, DRAIN = times(20, 2000), times(3, 20)
+QUEUE, DRAIN = times(20, 400), times(3, 20)
 
 
 def db_down(lms):
@@ -181,6 +181,7 @@ def db_down(lms):
     lms.fail_next("POST ", "html", status=500, times=None)
 
 
+@pytest.mark.timeout(1800 if FULL else 300)
 @with_the_first_python
 def test_backlog_drains_by_age_over_http(db_folder):
     """
