@@ -8,7 +8,7 @@ import uuid
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from support.site import ADMIN, OPERATOR, SECRET, Site
-from support.size import FULL, times
+from support.size import FULL, times, with_the_first_python
 
 
 schemathesis = pytest.importorskip(
@@ -106,6 +106,7 @@ def test_document_holds_for_the_wsgi_mount(case):
     check(case)
 
 
+@with_the_first_python
 @SCHEMAS["flask"].parametrize()
 @CONFIG
 def test_document_holds_for_the_flask_mount(case):
