@@ -6,6 +6,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.rows import make_row
@@ -84,21 +85,21 @@ class World:
             self.clock.advance(given[0] * 86_400)
             self.sdk.run_jobs()
         elif name == "payout":
-            there = self.total(given[0]).available_minor
-            try:
-                self.sdk.affiliates.pay_out(
-                    "bob",
-                    given[0],
-                    "op",
-                    "due",
-                    amount_minor=max(there // given[1], 1),
-                )
-            except TransitionError:
-                assert there <= 0
+            self.pay_out(*given)
         elif name == "pay":
             self.pay(*given)
         elif given[0] in self.rows:
             self.change(name, *given)
+
+    def pay_out(self, currency, divisor) -> None:
+        """Pay a part of what is there out; more than that is refused."""
+        there = max(self.total(currency).available_minor, 0)
+        order = ("bob", currency, "op", "due")
+        with pytest.raises(TransitionError):
+            self.sdk.affiliates.pay_out(*order, amount_minor=there + 1)
+        if there:
+            part = max(there // divisor, 1)
+            self.sdk.affiliates.pay_out(*order, amount_minor=part)
 
     def pay(self, place, minor, tax_percent) -> None:
         """Confirm an enrollment that is not there yet."""
