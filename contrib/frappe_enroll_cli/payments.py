@@ -71,7 +71,7 @@ def replay_event(event_id: str, *, notify: bool, actor: str, reason: str) -> Non
 @events.command("pull")
 @click.option("--since", type=_SINCE, required=True, help="A moment in UTC.")
 @click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=10_000, help="Events listed."
+    "--limit", type=click.IntRange(1, 100_000), default=10_000, help="Missed events."
 )
 @NOTIFY
 @ACTOR

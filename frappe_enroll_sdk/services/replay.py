@@ -39,7 +39,7 @@ class Pulled:
         listed: Events that the provider listed.
         known: Of these, done before.
         fed: Of these, stored or given their effect now.
-        more: Whether the limit was reached before the list's end.
+        more: Whether there may be others: pull again.
     """
 
     listed: int
@@ -93,6 +93,8 @@ class Replay:
         """
         Feed the provider's events since a moment to where webhooks go, oldest first.
 
+        At most `limit` that were missed; pull again while the answer says `more`.
+
         Raises:
             ValidationError: `since` is not an aware moment of the last 30 days.
         """
@@ -104,28 +106,28 @@ class Replay:
         if not 1 <= limit <= _MOST:
             raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
         self._audit("pull_events", since.isoformat(), actor, reason, notify=notify)
-        missed, listed, more = self._missed(since, limit)
+        missed, known, listed, more = self._missed(since, limit)
         for event in missed:
             self._events.receive(event, quiet=not notify)
-        return Pulled(
-            listed=listed, known=listed - len(missed), fed=len(missed), more=more
-        )
+        return Pulled(listed=listed, known=known, fed=len(missed), more=more)
 
     def _missed(
         self, since: datetime, limit: int
-    ) -> tuple[list[PaymentEvent], int, bool]:
+    ) -> tuple[list[PaymentEvent], int, int, bool]:
         missed: list[PaymentEvent] = []
         listed, cursor = 0, None
-        while listed < limit:
+        # What is known costs a look only: a pull that is repeated gets further.
+        while listed < _MOST and len(missed) < limit:
             page = self._context.payments.list_events(
-                since=since, limit=min(_A_PAGE, limit - listed), cursor=cursor
+                since=since, limit=_A_PAGE, cursor=cursor
             )
             listed += len(page.items)
             missed += [event for event in page.items if not self._is_done(event)]
             cursor = page.next_cursor
             if cursor is None:
                 break
-        return missed[::-1], listed, cursor is not None
+        more = cursor is not None or len(missed) > limit
+        return missed[:limit][::-1], listed - len(missed), listed, more
 
     def _is_done(self, event: PaymentEvent) -> bool:
         known = self._context.storage.events.find(event.id)

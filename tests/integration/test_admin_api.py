@@ -15,6 +15,7 @@ from support.world import COURSE
 from frappe_enroll_sdk.errors import BackendRejectedError
 from frappe_enroll_sdk.models import PaymentStatus, SessionStatus
 from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.services import replay
 
 
 @pytest.fixture
@@ -442,8 +443,10 @@ def test_enrollment_is_reassigned(paid):
     assert told[-1]["detail"] == {"moved_to": new["id"]}
 
 
-def test_missed_events_are_pulled_without_notifications(site):
-    """No webhook came; pulled once, quietly; another pull finds nothing new."""
+@pytest.mark.parametrize("page", [1, 100])
+def test_missed_events_are_pulled_without_notifications(site, monkeypatch, page):
+    """No webhook came; pulled once, quietly; a pull that is repeated gets further."""
+    monkeypatch.setattr(replay, "_A_PAGE", page)
     made = site.checkout().json["enrollment_id"]
     site.world.pay(made)
     since = (site.world.clock.now() - timedelta(hours=1)).isoformat()
@@ -455,5 +458,13 @@ def test_missed_events_are_pulled_without_notifications(site):
     assert "paid" in quiet
     again = site.order("/events/pull", since=since).json
     assert (again["fed"], again["known"]) == (0, again["listed"])
+    for number in range(3):
+        made = site.checkout(email=f"l{number}@example.com").json["enrollment_id"]
+        site.world.pay(made)
+    pulls = [site.order("/events/pull", since=since, limit=1).json for _ in range(4)]
+    told = [(pull["fed"], pull["more"]) for pull in pulls]
+    # The end of a page may be the end of the list: it takes a look.
+    assert told == [(1, True), (1, True), (1, page == 1), (0, False)]
+    assert {row.status for row in site.world.rows()} == {"enrolled"}
     for wrong in ("2001-01-01T00:00:00+00:00", "soon", "2026-01-01T00:00:00"):
         assert site.order("/events/pull", since=wrong).status_code == 400, wrong
