@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-Whether our LMS key sees what it makes.
+Whether our LMS key may make enrolments, and sees what it makes.
 
 A key of the role Batch Evaluator or LMS Student can insert enrolments, and its look-up
 answers an empty list without an error: whoever looks before inserting would insert
@@ -10,13 +10,16 @@ know to be there.
 
 from __future__ import annotations
 
+import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import BlindKeyError
+from ..errors import BackendRejectedError, BlindKeyError, CourseNotFoundError
 from ..models import LMSStatus, Status
 
 
 if TYPE_CHECKING:
+    from ..interfaces import LMS
     from .context import Context
 
 #: Known rows that are looked for: one may have been removed by hand.
@@ -25,7 +28,9 @@ _MOST_KNOWN = 3
 
 def check_sight(context: Context) -> None:
     """
-    Prove that the key reads courses, and sees a row that we know, if we know one.
+    Prove that the key reads courses, may insert, and sees a row that we know, if any.
+
+    Nothing is written: what is inserted names a course that can't be there.
 
     Raises:
         BlindKeyError: It sees none of the rows that are known.
@@ -33,6 +38,7 @@ def check_sight(context: Context) -> None:
         LMSUnavailableError: The LMS is down.
     """
     context.lms.list_courses(limit=1)
+    _check_insert(context.lms)
     known = context.storage.enrollments.list(
         status=Status.ENROLLED, lms_status=LMSStatus.SYNCED, limit=_MOST_KNOWN
     ).items
@@ -42,3 +48,10 @@ def check_sight(context: Context) -> None:
             "the LMS key sees none of the enrolments that it has made: "
             "give the API user the role Moderator"
         )
+
+
+def _check_insert(lms: LMS) -> None:
+    """Insert what Frappe refuses after it has looked at our rights, and not before."""
+    nobody, nothing = "nobody@check.invalid", f"no-such-course-{secrets.token_hex(8)}"
+    with suppress(BackendRejectedError, CourseNotFoundError):
+        lms.delete_enrollment(lms.insert_enrollment(nobody, nothing).name)

@@ -186,6 +186,17 @@ def test_lms_key_that_inserts_and_does_not_see_is_told(shop):
     assert "FRAPPE_LMS_API_KEY" in none["lms"].mend
 
 
+def test_lms_key_that_sees_and_may_not_insert_is_told(shop):
+    """Asked by what no LMS would take: nothing is written, and nothing left behind."""
+    assert found(shop)["lms sight"].state == "ok"
+    assert shop.lms.site.tables["LMS Enrollment"] == {}
+    refused = {"status": 403, "headers": {"exc_type": "PermissionError"}}
+    shop.lms.fail_next("POST .*LMS Enrollment", "error", **refused)
+    check = found(shop)["lms sight"]
+    assert (check.state, check.is_bad) == ("backend_refused", True)
+    assert "may not insert" in check.cause
+
+
 def test_workers_are_looked_for(shop):
     """Seen, not seen while nothing is due, and not seen while work is due."""
     assert found(shop)["workers"].state == "unknown"
