@@ -301,6 +301,7 @@ class SelfReferralError(RejectedError):
     """The affiliate is the learner."""
 
     code = "self_referral"
+    http_status = 409
     public_message = "You can't refer yourself."
 
 

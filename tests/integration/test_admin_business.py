@@ -180,5 +180,5 @@ def test_self_referral_is_refused_over_http(site):
     """By alias and dots: 400, and nothing is opened."""
     site.order("/affiliates", email="b.ob@gmail.com", code="bob")
     refused = site.checkout(email="bob+x@googlemail.com", affiliate="bob")
-    assert (refused.status_code, refused.json["code"]) == (400, "self_referral")
+    assert (refused.status_code, refused.json["code"]) == (409, "self_referral")
     assert site.world.rows() == ()

@@ -38,7 +38,7 @@ def test_refund_claws_a_commission_back_once(shop):
     order = {"course_id": COURSE, "email": "bob+shop@googlemail.com"}
     body = json.dumps(order | {"affiliate": "bob"}).encode()
     status, told = shop.post(body, {}, "/checkout")
-    assert (status, told["code"]) == (400, "self_referral")
+    assert (status, told["code"]) == (409, "self_referral")
     with pytest.raises(SelfReferralError):
         shop.checkout(order["email"], affiliate="B.OB@gmail.com")
     _, payment = shop.pay("eve@example.com", affiliate="bob")

@@ -61,6 +61,12 @@ def test_pages_render_for_every_role(site, role):
         assert (role == "operator") or changes == {"/enroll/admin/sign-out"}, path
 
 
+@pytest.mark.parametrize("path", ["/affiliates", "/coupons/bulk"])
+def test_form_without_its_fields_is_refused(browser, path):
+    """What a page's form always has may be missing in another's: told, not a 500."""
+    assert browser.post(path, reason="good").status_code == 400
+
+
 def test_grants_are_decided(site, browser):
     """One by one with a reason, and those that are ticked in bulk."""
     first, second, third, fourth = (applied(site, name) for name in "abcd")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, assume, settings
 from support.site import ADMIN, OPERATOR, SECRET, Site
 from support.size import FULL, times, with_the_first_python
 
@@ -92,6 +92,13 @@ def made_possible(case):
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
 
 
+def is_routed(case):
+    """Tell whether Flask takes the path to us: one with a line break is the host's."""
+    return not any(
+        "\n" in str(value) for value in (case.path_parameters or {}).values()
+    )
+
+
 def check(case):
     """Send a made-up request and let every check look at the answer."""
     if case.meta is None or case.meta.generation.mode.is_positive:
@@ -111,4 +118,5 @@ def test_document_holds_for_the_wsgi_mount(case):
 @CONFIG
 def test_document_holds_for_the_flask_mount(case):
     """The same through the blueprints."""
+    assume(is_routed(case))
     check(case)

@@ -83,7 +83,7 @@ def test_checkout_refuses_with_a_stable_code(root):
         ({"course_id": 5}, 400, "validation", "course_id"),
         ({"course_id": ""}, 400, "validation", "course_id"),
         ({"price": 1}, 400, "validation", "price"),
-        ({"affiliate": EMAIL}, 400, "self_referral", "affiliate"),
+        ({"affiliate": EMAIL}, 409, "self_referral", "affiliate"),
         ({"course_id": "no-such"}, 404, "course_not_found", "course_id"),
         ({"course_id": "gratis"}, 409, "course_not_for_sale", "course_id"),
         ({"coupon_code": "NO-SUCH-CODE"}, 409, "coupon_unavailable", "coupon_code"),

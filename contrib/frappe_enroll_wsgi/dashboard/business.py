@@ -121,9 +121,9 @@ def _money(minor: int, currency: str) -> str:
 
 def register(call: Call) -> Response:
     """Register an affiliate."""
-    names = ("email", "full_name", "code", "percent")
+    names = ("full_name", "code", "percent")
     fields = {name: field(call, name) for name in names if field(call, name)}
-    made = _orders(call).register(fields)
+    made = _orders(call).register({"email": field(call, "email"), **fields})
     return go(call, f"/affiliates/{made.code}", done="register")
 
 
@@ -147,8 +147,9 @@ def affiliate_order(call: Call) -> Response:
 
 def create_coupons(call: Call) -> Response:
     """Create many coupons; their codes are on the page, not in its address."""
-    names = ("percent_off", "course_id", "prefix")
+    names = ("course_id", "prefix")
     terms: dict[str, Any] = {n: field(call, n) for n in names if field(call, n)}
+    terms["percent_off"] = field(call, "percent_off")
     terms["max_redemptions"] = number(call, "max_redemptions", 1)
     if field(call, "per_learner"):
         terms["per_learner"] = number(call, "per_learner", 1)
