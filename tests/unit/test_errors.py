@@ -28,7 +28,7 @@ STATUSES = {
     "SignatureError": 400,
     "PayloadError": 400,
     "ValidationError": 400,
-    "SelfReferralError": 400,
+    "SelfReferralError": 409,
     "TokenError": 403,
     "NotFoundError": 404,
     "CourseNotFoundError": 404,

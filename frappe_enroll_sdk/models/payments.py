@@ -2,7 +2,7 @@
 """
 What a payment provider tells: sessions, refunds, disputes, events.
 
-Frozen records like those of ``models.py``, from where all of them may be imported too.
+Frozen records, storage-independent like all of this package.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from .money import Money
+from ..money import Money
 
 
 class SessionStatus(StrEnum):

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+"""
+The three interfaces: storage, payments, LMS.
+
+Every storage verb is **one conditional write on one document or row**, so that a
+standalone MongoDB server, a replica set and SQLite keep the same promises. A yes that
+promises something comes from a durable write. Ids, tokens and `now` come from the
+caller; a store never reads a clock but in `Storage.now`. All verbs are safe to call
+from many threads and processes. A driver's exception never leaves a store: it becomes
+`StorageUnavailableError` (or `SchemaError`).
+
+Public conformance suites for all three live in ``frappe_enroll_sdk.testing``.
+"""
+
+from __future__ import annotations
+
+from .business import AffiliateStore, GrantStore
+from .coupons import CouponStore
+from .enrollments import EnrollmentStore
+from .jobs import EventStore, JobStore
+from .lms import LMS, SellingLMS
+from .operations import AuditStore, GateStore, Watch, WorkerStore
+from .payments import PaymentGateway
+from .storage import Storage
+
+
+__all__ = (
+    "LMS",
+    "AffiliateStore",
+    "AuditStore",
+    "CouponStore",
+    "EnrollmentStore",
+    "EventStore",
+    "GateStore",
+    "GrantStore",
+    "JobStore",
+    "PaymentGateway",
+    "SellingLMS",
+    "Storage",
+    "Watch",
+    "WorkerStore",
+)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Enrollments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from ..models import (
+    Enrollment,
+    EnrollmentStats,
+    HistoryEntry,
+    LMSStatus,
+    OpenResult,
+    Page,
+    Status,
+)
+
+
+class EnrollmentStore(Protocol):
+    """
+    Enrollments: one row each, changed by compare-and-set on `version`.
+
+    A live row (see `states.LIVE`) normally holds the slot of its e-mail and course;
+    a unique partial index lets only one row hold it.
+    """
+
+    def open(self, enrollment: Enrollment) -> OpenResult:
+        """
+        Write a new row if its slot and its idempotency key are free.
+
+        Otherwise nothing is written and the row that stands in the way is answered
+        (the one with the same id or idempotency key first). The new row's first
+        history entry is written with it.
+        """
+        ...
+
+    def find(self, enrollment_id: str) -> Enrollment | None:
+        """Return the row, or None."""
+        ...
+
+    def find_by_session(self, session_id: str) -> Enrollment | None:
+        """Return the row that stores this checkout session, or None."""
+        ...
+
+    def find_by_payment(self, payment_id: str) -> Enrollment | None:
+        """Return the row that stores this payment, or None."""
+        ...
+
+    def find_by_idempotency_key(self, key: str) -> Enrollment | None:
+        """Return the row that was opened with this key, or None."""
+        ...
+
+    def find_live(self, email: str, course_id: str) -> Enrollment | None:
+        """Return the row that holds the slot, or None."""
+        ...
+
+    def list_for_sync(self, email: str, course_id: str) -> tuple[Enrollment, ...]:
+        """Return the pair's rows that are entitled or know an LMS row, oldest first."""
+        ...
+
+    def transition(
+        self,
+        enrollment_id: str,
+        version: int,
+        to: Status,
+        entry: HistoryEntry,
+        due_at: datetime | None,
+        changes: Mapping[str, Any],
+    ) -> Enrollment | None:
+        """
+        Write the row where its version is still `version`, and return it.
+
+        Status, `changes` (fields of `Enrollment` by name), the history entry, `due_at`,
+        `updated_at` (the entry's `at`) and `version + 1` are one write; `tries` becomes
+        0 and `effects_owed` true. A row that leaves `states.LIVE` gives its slot back;
+        one that enters it takes the slot if it is free and otherwise goes on without.
+        None = another version stands (and its last entry's `op_id` is not this entry's:
+        a write whose acknowledgement was lost counts as ours).
+        """
+        ...
+
+    def claim_due(
+        self, now: datetime, lease_s: float, limit: int
+    ) -> tuple[Enrollment, ...]:
+        """
+        Take due rows, oldest first, moving `due_at` to the lease's end.
+
+        `tries` grows by one. Two callers never get the same row within a lease.
+        """
+        ...
+
+    def clear_due(
+        self,
+        enrollment_id: str,
+        version: int,
+        due_at: datetime | None = None,
+        *,
+        ok: bool = True,
+    ) -> bool:
+        """
+        Set when the next look is owed, where the version is still `version`.
+
+        With `ok`, `tries` becomes 0 and `effects_owed` false. False = another version
+        stands: it has its own.
+        """
+        ...
+
+    def list(
+        self,
+        *,
+        email: str | None = None,
+        course_id: str | None = None,
+        status: Status | None = None,
+        lms_status: LMSStatus | None = None,
+        coupon_code: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Enrollment]:
+        """Return rows, newest first."""
+        ...
+
+    def stats(self, now: datetime, *, cap: int = 10_000) -> EnrollmentStats:
+        """Return capped counts; never a scan of all rows."""
+        ...

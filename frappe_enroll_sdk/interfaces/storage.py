@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""All stores of one backend."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from .business import AffiliateStore, GrantStore
+from .coupons import CouponStore
+from .enrollments import EnrollmentStore
+from .jobs import EventStore, JobStore
+from .operations import AuditStore, GateStore, Watch, WorkerStore
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """
+    The small stores of one database.
+
+    Clients and pools are made lazily and once per process, so that a fork is safe.
+    """
+
+    @property
+    def coupons(self) -> CouponStore:
+        """Coupons and seats."""
+        ...
+
+    @property
+    def enrollments(self) -> EnrollmentStore:
+        """Enrollments."""
+        ...
+
+    @property
+    def events(self) -> EventStore:
+        """Payment events."""
+        ...
+
+    @property
+    def jobs(self) -> JobStore:
+        """Jobs."""
+        ...
+
+    @property
+    def gates(self) -> GateStore:
+        """Gates."""
+        ...
+
+    @property
+    def audit(self) -> AuditStore:
+        """The audit trail of operators' actions."""
+        ...
+
+    @property
+    def grants(self) -> GrantStore:
+        """Applications for grants."""
+        ...
+
+    @property
+    def affiliates(self) -> AffiliateStore:
+        """Affiliates and their ledgers."""
+        ...
+
+    @property
+    def workers(self) -> WorkerStore:
+        """Signs of life of workers and cron passes."""
+        ...
+
+    def watch(self) -> Watch:
+        """Return a watch over events and jobs (a new enrollment is not due at once)."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the store's own time (asked every time)."""
+        ...
+
+    def setup(self) -> None:
+        """Create or upgrade the schema; idempotent, safe to run from many hosts."""
+        ...
+
+    def check_schema(self) -> None:
+        """Raise `SchemaError` when the schema is missing or older than this code."""
+        ...
+
+    def list_drift(self) -> tuple[str, ...]:
+        """Return what differs from what `setup` makes, in words; () = nothing."""
+        ...
+
+    def ping(self) -> None:
+        """Raise `StorageUnavailableError` when the store can't be written."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open; the next use opens it again."""
+        ...

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""What `EnrollSDK` answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+
+from ..money import Money
+from .enrollments import Status
+
+
+@attrs.frozen(kw_only=True)
+class Checkout:
+    """
+    Answer of `EnrollSDK.checkout`.
+
+    Attributes:
+        enrollment_id: Id of the enrollment.
+        token: The learner's key to it; only in the answer to the call that opened it.
+        status: "enrolled", "confirmed" (the LMS is still owed) or "awaiting_payment".
+        payment_url: The payment page, or None.
+        next_url: Where to send the learner now, or None.
+        expires_at: When the payment page lapses, or None.
+        price: Price of the course.
+        discount: What the coupon takes off.
+        amount: What is to be paid; discount + amount = price.
+        resumed: Whether an earlier attempt goes on.
+    """
+
+    enrollment_id: str
+    token: str | None = attrs.field(default=None, repr=False)
+    status: Status
+    payment_url: str | None = attrs.field(default=None, repr=False)
+    next_url: str | None = attrs.field(default=None, repr=False)
+    expires_at: datetime | None = None
+    price: Money
+    discount: Money
+    amount: Money
+    resumed: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class WebhookResult:
+    """
+    Answer of `EnrollSDK.handle_webhook`.
+
+    Attributes:
+        outcome: "processed", "duplicate", "ignored", "queued" or "quarantined".
+        event_id: The event's id.
+        enrollment_id: The enrollment that it named, or None.
+    """
+
+    outcome: str
+    event_id: str
+    enrollment_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class JobReport:
+    """
+    Answer of `EnrollSDK.run_jobs`.
+
+    Attributes:
+        claimed: Due enrollments, events and jobs that were taken.
+        succeeded: Of these, done.
+        retried: Of these, put back on the schedule.
+        dead: Of these, ended as dead.
+        deferred: Of these, put back without counting a try.
+        due_left: What is still due, capped.
+    """
+
+    claimed: int = 0
+    succeeded: int = 0
+    retried: int = 0
+    dead: int = 0
+    deferred: int = 0
+    due_left: int = 0

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Enrollments and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import attrs
+
+from ..money import Money
+from .payments import (
+    DisputeStatus,
+)
+
+
+class Status(StrEnum):
+    """Where an enrollment stands; ``states.py`` holds the allowed transitions."""
+
+    PENDING = "pending"
+    AWAITING_PAYMENT = "awaiting_payment"
+    CONFIRMED = "confirmed"
+    ENROLLED = "enrolled"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    ON_HOLD = "on_hold"
+
+
+class Kind(StrEnum):
+    """What entitles the learner."""
+
+    PAID = "paid"
+    FULL_GRANT = "full_grant"
+    PARTIAL_GRANT = "partial_grant"
+    FREE = "free"
+
+
+class LMSStatus(StrEnum):
+    """How far the LMS follows the enrollment."""
+
+    PENDING = "pending"
+    SYNCED = "synced"
+    RETRYING = "retrying"
+    DEAD = "dead"
+
+
+class Override(StrEnum):
+    """An operator's audited word, which stands above the facts."""
+
+    REVOKED = "revoked"
+    ACCEPTED = "accepted"
+    DISMISSED = "dismissed"
+    REINSTATED = "reinstated"
+
+
+@attrs.frozen(kw_only=True)
+class HistoryEntry:
+    """
+    One line of an enrollment's audit trail, written with the change that it tells.
+
+    Attributes:
+        at: When.
+        version: The version that the write made.
+        status: Status after the write.
+        fact: What happened, a short stable word.
+        op_id: Id of the write, so that a lost acknowledgement is recognised.
+        detail: More, by name; nothing secret or personal.
+    """
+
+    at: datetime
+    version: int
+    status: Status
+    fact: str
+    op_id: str
+    detail: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Enrollment:
+    """
+    One attempt of one learner at one course.
+
+    Attributes:
+        id: ``enr_…``; also the coupon's holder and the provider's idempotency key.
+        email: Normalised (trimmed, lower-case) address of the learner.
+        learner: The LMS's name of the learner.
+        course_id: The LMS's name of the course.
+        course_title: Text for people.
+        full_name: Name of the learner, or None.
+        kind: What entitles.
+        status: Where it stands.
+        version: Grows by one with each write; the compare-and-set token.
+        price: Price of the course when it was opened.
+        discount: What the coupon takes off.
+        amount: What is to be paid; discount + amount = price, always.
+        coupon_code: The code, or None.
+        affiliate: Who referred the learner, or None.
+        success_url: Where the payment page sends the learner, or None.
+        cancel_url: Where the payment page sends a learner who gives up, or None.
+        token_hash: Hash of the learner's token.
+        idempotency_key: The caller's key, or None.
+        terms: Fingerprint of what was asked for (course, coupon, amount, URLs).
+        session_request: The complete create request as sent to the provider, or None.
+        session_id: The checkout session, once known.
+        payment_url: Where to pay, once known.
+        session_expires_at: When the session lapses, once requested.
+        payment_id: The provider's payment, once paid.
+        lms_status: How far the LMS follows.
+        lms_enrollment_id: The LMS's row, once known.
+        lms_row_ours: Whether we inserted that row (only such a row may be removed).
+        lms_progress: Progress kept when the row was removed, restored later.
+        lms_verified: Whether checkout could ask the LMS for an existing enrolment.
+        override: An operator's word, or None.
+        reason: Why it is on hold, failed or revoked; a short stable word, or None.
+        held_for: Why an operator has to decide (accept or dismiss), or None. Kept until
+            the word is said, whatever the money does meanwhile.
+        tax_behavior: Whether `amount` holds the taxes: "inclusive" or "exclusive".
+        paid: What was charged, taxes included, or None.
+        tax_minor: Minor units of it that were taxes.
+        refunded_minor: Minor units given back so far (refunds that count).
+        dispute: Gravest status of the payment's disputes, or None.
+        moved_to: The enrollment that it was reassigned to, or None.
+        holds_slot: Whether it is the live row of its learner and course.
+        effects_owed: Whether the effects of the last write may still be missing.
+        due_at: When settle owes it a look; None = nothing owed.
+        tries: Claims of the owed look since it last went well.
+        created_at: When it was opened.
+        updated_at: When it was last written.
+        history: The audit trail, oldest first.
+    """
+
+    id: str
+    email: str = attrs.field(repr=False)
+    learner: str = attrs.field(repr=False)
+    course_id: str
+    course_title: str = ""
+    full_name: str | None = attrs.field(default=None, repr=False)
+    kind: Kind
+    status: Status = Status.PENDING
+    version: int = 1
+    price: Money
+    discount: Money
+    amount: Money
+    coupon_code: str | None = attrs.field(default=None, repr=False)
+    affiliate: str | None = attrs.field(default=None, repr=False)
+    success_url: str | None = None
+    cancel_url: str | None = None
+    token_hash: str = attrs.field(default="", repr=False)
+    idempotency_key: str | None = attrs.field(default=None, repr=False)
+    terms: str = ""
+    session_request: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    session_id: str | None = None
+    payment_url: str | None = attrs.field(default=None, repr=False)
+    session_expires_at: datetime | None = None
+    payment_id: str | None = None
+    lms_status: LMSStatus = LMSStatus.PENDING
+    lms_enrollment_id: str | None = None
+    lms_row_ours: bool = False
+    lms_progress: float | None = None
+    lms_verified: bool = True
+    override: Override | None = None
+    reason: str | None = None
+    held_for: str | None = None
+    tax_behavior: str = "inclusive"
+    paid: Money | None = None
+    tax_minor: int = 0
+    refunded_minor: int = 0
+    dispute: DisputeStatus | None = None
+    moved_to: str | None = None
+    holds_slot: bool = True
+    effects_owed: bool = False
+    due_at: datetime | None = None
+    tries: int = 0
+    created_at: datetime
+    updated_at: datetime
+    history: tuple[HistoryEntry, ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def paid_net(self) -> Money:
+        """What was paid without taxes: what a commission is reckoned from."""
+        paid = self.paid or Money.zero(self.amount.currency)
+        return Money(paid.amount_minor - self.tax_minor, paid.currency)
+
+
+@attrs.frozen(kw_only=True)
+class OpenResult:
+    """
+    Answer of `EnrollmentStore.open`.
+
+    Attributes:
+        enrollment: The row that stands: ours, or the one that was there.
+        opened: Whether ours was written.
+    """
+
+    enrollment: Enrollment
+    opened: bool
+
+
+@attrs.frozen(kw_only=True)
+class EnrollmentStats:
+    """
+    Numbers of the enrollments; each is capped, so that counting never scans.
+
+    Attributes:
+        counts: Rows by status.
+        due_now: Rows that settle owes a look now.
+        oldest_owed_at: When the oldest confirmed row that the LMS is still owed was
+            opened, or None.
+        cap: A count equal to this means "this many or more".
+    """
+
+    counts: Mapping[Status, int]
+    due_now: int
+    oldest_owed_at: datetime | None
+    cap: int

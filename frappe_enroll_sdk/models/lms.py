@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""What an LMS holds."""
+
+from __future__ import annotations
+
+import attrs
+
+from ..money import Money
+
+
+@attrs.frozen(kw_only=True)
+class Course:
+    """
+    A course as the LMS (or the host's `get_course` hook) tells it.
+
+    Attributes:
+        id: The LMS's own spelling of the name.
+        title: Text for people.
+        price: What it costs; None when the course is not for sale.
+        published: Whether learners may see it.
+        url: Where the learner goes after enrolling, or None.
+    """
+
+    id: str
+    title: str
+    price: Money | None = None
+    published: bool = True
+    url: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Learner:
+    """
+    A user of the LMS (Frappe: User; an enrolment's `member`).
+
+    Attributes:
+        name: The LMS's own spelling (Frappe: the lower-cased e-mail address).
+        email: E-mail address.
+        full_name: Name for people, or None.
+        enabled: False for a disabled account.
+    """
+
+    name: str
+    email: str = attrs.field(repr=False)
+    full_name: str | None = attrs.field(default=None, repr=False)
+    enabled: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class LMSEnrollment:
+    """
+    A row of the LMS (Frappe: LMS Enrollment).
+
+    Attributes:
+        name: The row's name in the LMS.
+        learner: The row's `member`.
+        course_id: The row's `course`.
+        creation: The LMS's own time stamp as text: good for ordering only.
+        progress: Percent of the course that the learner has done.
+        member_type: "Student", "Mentor" or "Staff".
+        batch: Batch that made the row, or None.
+        certificate: Certificate that hangs on the row, or None.
+    """
+
+    name: str
+    learner: str
+    course_id: str
+    creation: str = ""
+    progress: float = 0.0
+    member_type: str = "Student"
+    batch: str | None = None
+    certificate: str | None = None
+
+    @property
+    def removable(self) -> bool:
+        """Whether the row is a plain student's, without batch or certificate."""
+        return self.member_type == "Student" and not self.batch and not self.certificate
+
+
+@attrs.frozen(kw_only=True)
+class Sale:
+    """
+    What an enrolment was sold for, for an LMS that wants to know (`LMS.sells`).
+
+    Attributes:
+        enrollment_id: Ours.
+        full_name: Name of the learner, or None.
+        amount: What was paid; zero for a full grant.
+        payment_id: The provider's payment, or None where nothing was paid.
+        affiliate: Who referred the learner, or None.
+    """
+
+    enrollment_id: str
+    full_name: str | None = attrs.field(default=None, repr=False)
+    amount: Money
+    payment_id: str | None = None
+    affiliate: str | None = None
+
+    @property
+    def paid(self) -> bool:
+        """Whether money moved."""
+        return self.payment_id is not None and bool(self.amount)
