@@ -152,7 +152,8 @@ def test_process_exit_codes_and_streams(service):
         )
 
     done = run("check", "--json", FRAPPE_ENROLL_TRACE_PLUGINS="1")
-    assert (done.returncode, len(json.loads(done.stdout))) == (0, 9)
+    assert done.returncode == 0
+    assert {"storage", "workers"} <= {one["name"] for one in json.loads(done.stdout)}
     bad = run("stats", FRAPPE_ENROLL_LEASE_S="0")
     assert (bad.returncode, bad.stdout) == (78, "")
     assert bad.stderr.startswith("ERROR: FRAPPE_ENROLL_LEASE_S")

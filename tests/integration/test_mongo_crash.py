@@ -45,7 +45,7 @@ def test_flow_that_dies_at_a_command_converges(flow, mongo_worlds):
     world.storage.close()
     steps = len(counted)
     assert steps > 10
-    step, first = step_of(steps, small=flow.sample(3))
+    step, first = step_of(steps, small=flow.sample(2))
     for k in range(first, steps + 1, step):
         world, made = start(flow, mongo_worlds, k)
         assert len(made) >= k, "it did not die"

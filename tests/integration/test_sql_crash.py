@@ -93,7 +93,7 @@ def test_verb_killed_at_every_statement_is_all_or_nothing(name, filled, db_folde
     storage.close()
     done = dump(path)
     assert steps >= 2
-    step, first = step_of(steps, small=9)
+    step, first = step_of(steps, small=6)
     for k in range(first, steps + 1, step):
         path = copy_of(filled, db_folder)
         assert os.WTERMSIG(die_in_child(path, verb, k)) == signal.SIGKILL
@@ -141,7 +141,7 @@ def test_flow_that_dies_inside_a_verb_converges(flow, db_folder):
     world.storage.close()
     steps = len(counted.log)
     assert steps > 20
-    step, first = step_of(steps, small=flow.sample(5))
+    step, first = step_of(steps, small=flow.sample(3))
     for k in range(first, steps + 1, step):
         world, plan = start(k)
         assert len(plan.log) >= k, "it did not die"
