@@ -9,11 +9,13 @@ from importlib import resources
 import pytest
 from openapi_spec_validator import validate
 from support.site import Site
+from support.size import with_the_first_python
 
 from frappe_enroll_wsgi.openapi import codes_of, document, status_of, text_of
 from frappe_enroll_wsgi.table import ROUTES
 
 
+@with_the_first_python
 def test_document_is_valid_openapi():
     """The validator of the OpenAPI 3.1 meta schema finds nothing."""
     validate(document("/enroll"))

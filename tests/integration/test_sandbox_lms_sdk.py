@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.lms_side import ADA, COURSE, INSERT, new_lms, rows, wait_for
+from support.size import with_the_first_python
 
 from frappe_enroll_sandbox import LMSSandbox
 from frappe_enroll_sdk import EnrollSDK, Settings
@@ -71,6 +72,7 @@ def at_rest(sdk):
 class TestWholeSDK:
     """Scenario 26, from the checkout to rest: one row, or a cause to read."""
 
+    @with_the_first_python
     @pytest.mark.parametrize("duplicates", ["accepted", "refused"])
     @pytest.mark.parametrize(
         ("pattern", "kind", "more"),
