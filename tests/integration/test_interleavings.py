@@ -243,7 +243,7 @@ def test_two_callers_interleaved_on_a_file(scene, db_folder):
 
     firsts, seconds = count(scene, new_world, second_first=False)
     step_1, begin_1 = step_of(firsts, small=times(2, 12))
-    step_2, begin_2 = step_of(seconds, small=times(3, 12))
+    step_2, begin_2 = step_of(seconds, small=times(2, 12))
     for cut_first in range(begin_1, firsts + 1, step_1):
         for cut_second in range(begin_2, seconds + 1, step_2):
             play(scene, new_world, cut_first, cut_second, second_ends_first=True)
@@ -254,7 +254,7 @@ def test_two_callers_interleaved_on_mongod(scene, mongo_worlds):
     """The same on a real server, with a sample of the pairs."""
     firsts, seconds = count(scene, mongo_worlds, second_first=False)
     step_1, begin_1 = step_of(firsts, small=times(1, 12))
-    step_2, begin_2 = step_of(seconds, small=times(2, 12))
+    step_2, begin_2 = step_of(seconds, small=times(1, 12))
     for cut_first in range(begin_1, firsts + 1, step_1):
         for cut_second in range(begin_2, seconds + 1, step_2):
             play(scene, mongo_worlds, cut_first, cut_second, second_ends_first=True)
