@@ -366,7 +366,8 @@ def _contradictions(settings: Settings) -> list[str]:
     method = settings.frappe_lms_enroll_method
     if method and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", method, re.ASCII):
         found.append("FRAPPE_LMS_ENROLL_METHOD: must be a dotted path")
-    if settings.record_payment and len(_parts(settings.payment_address)) != 3:  # noqa: PLR2004
+    address = [part for part in settings.payment_address.split(",") if part.strip()]
+    if settings.record_payment and len(address) != 3:  # noqa: PLR2004
         found.append(
             "FRAPPE_ENROLL_PAYMENT_ADDRESS: must be street, city, country (the LMS "
             "wants an address with each payment)"
@@ -379,10 +380,6 @@ def _contradictions(settings: Settings) -> list[str]:
         if not secret.value.startswith("whsec_") or len(secret.value) < 10  # noqa: PLR2004
     ]
     return found
-
-
-def _parts(address: str) -> list[str]:
-    return [part.strip() for part in address.split(",") if part.strip()]
 
 
 def _is_url(url: str) -> bool:

@@ -26,6 +26,8 @@ def test_demo_checks_every_scenario():
         timeout=100,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    # The alerts and faults of the play belong to the story, not to a log beside it.
+    assert not re.search(r"ERROR|WARNING|Traceback", done.stderr)
     told = json.loads(done.stdout)
     assert told["ok"] is True
     assert [scenario["name"] for scenario in told["scenarios"]] == [

@@ -160,7 +160,8 @@ def test_worker_wakes_up_at_once(stage):
         one.add(f"job-{number}")
         wait_for(lambda n=number: len(one.handler.began) > n)
         waits.append(one.handler.began[-1][1] - began)
-    assert sorted(waits)[10] < 0.25
+    # The next poll would have been half a minute later.
+    assert max(waits) < 15
 
 
 def test_worker_polls_where_news_do_not_come(stage, monkeypatch):

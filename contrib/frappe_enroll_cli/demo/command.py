@@ -51,7 +51,8 @@ def _quiet_logs() -> Iterator[None]:
     levels = {
         logger: logger.level
         for logger in map(
-            logging.getLogger, ("frappe_enroll_sdk", "frappe_enroll_wsgi")
+            logging.getLogger,
+            ("frappe_enroll_sdk", "frappe_enroll_wsgi", "frappe_enroll_alerts"),
         )
     }
     for logger in levels:

@@ -16,13 +16,12 @@ from frappe_enroll_sdk.money import Money
 from ..handlers.business_orders import BusinessOrders
 from . import pages
 from .forms import field, number
-from .render import Asked, go, page
+from .render import LIMIT, Asked, asked_of, go, list_page, page
 
 
 if TYPE_CHECKING:
     from ..call import Call
 
-_LIMIT = 50
 #: Coupons that one press makes: they are shown on the page.
 _MOST = 1000
 #: What the ids of applications begin with.
@@ -33,21 +32,14 @@ def _orders(call: Call) -> BusinessOrders:
     return BusinessOrders(call.sdk, call.operator, field(call, "reason"))
 
 
-def _asked(call: Call) -> dict[str, Any]:
-    return {name: value for name, value in call.query.items() if name != "done"}
-
-
 def grants(call: Call, outcomes: Mapping[str, str] | None = None) -> Response:
     """Show applications; and what became of those that were just decided."""
-    query = _asked(call)
-    found = call.sdk.grants.list(**query, limit=_LIMIT)
-    return page(
+    return list_page(
         call,
         "grants.html",
+        call.sdk.grants.list,
         title="Grants",
-        grants=found.items,
-        more=found.next_cursor,
-        asked=Asked(query),
+        items="grants",
         statuses=list(GrantStatus),
         outcomes=outcomes or {},
     )
@@ -81,23 +73,20 @@ def approve_many(call: Call) -> Response:
 
 def affiliates(call: Call) -> Response:
     """Show affiliates, and a form for a new one."""
-    query = _asked(call)
-    found = call.sdk.affiliates.list(**query, limit=_LIMIT)
-    return page(
+    return list_page(
         call,
         "affiliates.html",
+        call.sdk.affiliates.list,
         title="Affiliates",
-        affiliates=found.items,
-        more=found.next_cursor,
-        asked=Asked(query),
+        items="affiliates",
         percent=call.sdk.settings.commission_percent,
     )
 
 
 def affiliate(call: Call) -> Response:
     """Show one affiliate: balances, courses, ledger."""
-    service, code, query = call.sdk.affiliates, call.arguments["code"], _asked(call)
-    found, ledger = service.get(code), service.rows(code, **query, limit=_LIMIT)
+    service, code, query = call.sdk.affiliates, call.arguments["code"], asked_of(call)
+    found, ledger = service.get(code), service.rows(code, **query, limit=LIMIT)
     return page(
         call,
         "affiliate.html",

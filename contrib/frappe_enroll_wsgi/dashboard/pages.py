@@ -17,7 +17,7 @@ from frappe_enroll_sdk.settings_text import describe
 
 from ..handlers.orders import BACKENDS
 from .numbers import numbers_of
-from .render import Asked, page
+from .render import LIMIT, Asked, asked_of, list_page, page
 
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from ..call import Call
 
-_LIMIT = 50
 _STATIC = frozenset({"dashboard.css", "dashboard.js", "icon.svg"})
 _KEPT_S = 3600
 
@@ -48,8 +47,8 @@ def home(call: Call) -> Response:
 
 def enrollments(call: Call) -> Response:
     """Show enrollments by filters."""
-    query = {name: value for name, value in call.query.items() if name != "done"}
-    return _listed(call, call.sdk.enrollments.list(**query, limit=_LIMIT), query)
+    query = asked_of(call)
+    return _listed(call, call.sdk.enrollments.list(**query, limit=LIMIT), query)
 
 
 def search(call: Call) -> Response:
@@ -57,8 +56,8 @@ def search(call: Call) -> Response:
     fields = {name: str(value).strip() for name, value in call.fields.items()}
     wanted, cursor = fields.get("q", ""), fields.get("cursor") or None
     if not wanted:
-        return _listed(call, call.sdk.enrollments.list(limit=_LIMIT), {})
-    found = call.sdk.admin.search(wanted, limit=_LIMIT, cursor=cursor)
+        return _listed(call, call.sdk.enrollments.list(limit=LIMIT), {})
+    found = call.sdk.admin.search(wanted, limit=LIMIT, cursor=cursor)
     return _listed(call, found, {"q": wanted})
 
 
@@ -103,29 +102,23 @@ def _verbs(status: Status) -> tuple[str, ...]:
 
 def quarantine(call: Call) -> Response:
     """Show the payments that wait for an operator."""
-    query = {name: v for name, v in call.query.items() if name != "done"}
-    found = call.sdk.admin.quarantine(**query, limit=_LIMIT)
-    return page(
+    return list_page(
         call,
         "quarantine.html",
+        call.sdk.admin.quarantine,
         title="Quarantine",
-        items=found.items,
-        more=found.next_cursor,
-        asked=Asked(query),
+        items="items",
     )
 
 
 def jobs(call: Call) -> Response:
     """Show jobs by state."""
-    query = {name: v for name, v in call.query.items() if name != "done"}
-    found = call.sdk.admin.jobs(**query, limit=_LIMIT)
-    return page(
+    return list_page(
         call,
         "jobs.html",
+        call.sdk.admin.jobs,
         title="Jobs",
-        jobs=found.items,
-        more=found.next_cursor,
-        asked=Asked(query),
+        items="jobs",
         states=[s for s in JobState if s not in _OF_EVENTS],
     )
 
@@ -144,15 +137,12 @@ def job(call: Call) -> Response:
 
 def events(call: Call) -> Response:
     """Show payment events."""
-    query = {name: v for name, v in call.query.items() if name != "done"}
-    found = call.sdk.admin.events(**query, limit=_LIMIT)
-    return page(
+    return list_page(
         call,
         "events.html",
+        call.sdk.admin.events,
         title="Payment events",
-        events=found.items,
-        more=found.next_cursor,
-        asked=Asked(query),
+        items="events",
         states=list(JobState),
     )
 
@@ -176,16 +166,13 @@ def coupons(
     report: Imported | None = None,
 ) -> Response:
     """Show coupons, forms for new ones, and what a form that was sent has made."""
-    query = {name: v for name, v in call.query.items() if name != "done"}
-    found = call.sdk.coupons.list(**query, limit=_LIMIT)
-    return page(
+    return list_page(
         call,
         "coupons.html",
+        call.sdk.coupons.list,
         title="Coupons",
+        items="coupons",
         status=201 if made or codes else 200,
-        coupons=found.items,
-        more=found.next_cursor,
-        asked=Asked(query),
         made=made,
         codes=codes,
         report=report,
@@ -201,15 +188,12 @@ def reconcile(call: Call) -> Response:
 
 def audit(call: Call) -> Response:
     """Show what operators did."""
-    query = {name: v for name, v in call.query.items() if name != "done"}
-    found = call.sdk.admin.audit(**query, limit=_LIMIT)
-    return page(
+    return list_page(
         call,
         "audit.html",
+        call.sdk.admin.audit,
         title="Audit trail",
-        entries=found.items,
-        more=found.next_cursor,
-        asked=Asked(query),
+        items="entries",
     )
 
 

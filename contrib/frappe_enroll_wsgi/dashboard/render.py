@@ -16,8 +16,14 @@ from werkzeug.wrappers import Response
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from frappe_enroll_sdk.models import Page
+
     from ..call import Call
 
+#: Rows of a page's list.
+LIMIT = 50
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -63,6 +69,31 @@ def environment() -> Environment:
     )
     found.filters |= {"when": when, "age": age, "words": words, "pretty": pretty}
     return found
+
+
+def asked_of(call: Call) -> dict[str, Any]:
+    """Return what a list is asked for: all of the query but what was just done."""
+    return {name: value for name, value in call.query.items() if name != "done"}
+
+
+def list_page(
+    call: Call,
+    template: str,
+    find: Callable[..., Page[Any]],
+    *,
+    title: str,
+    items: str,
+    **values: Any,
+) -> Response:
+    """Return the page of a list: what `find` finds, under the name `items`."""
+    query = asked_of(call)
+    found = find(**query, limit=LIMIT)
+    listed: dict[str, Any] = {
+        items: found.items,
+        "more": found.next_cursor,
+        "asked": Asked(query),
+    }
+    return page(call, template, title=title, **listed, **values)
 
 
 def page(
