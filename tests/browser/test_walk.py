@@ -170,11 +170,20 @@ class Walker:
 
     def click(self, selector):
         """Click on something."""
-        self.find(selector).click()
+        self._click(By.CSS_SELECTOR, selector)
 
     def link(self, text):
         """Follow a link by its words."""
-        self.driver.find_element(By.LINK_TEXT, text).click()
+        self._click(By.LINK_TEXT, text)
+
+    def _click(self, by, what):
+        """Click; on the next page's where the one that was found goes with its page."""
+        ends = time.monotonic() + 20
+        while True:
+            try:
+                return self.driver.find_element(by, what).click()
+            except StaleElementReferenceException:
+                assert time.monotonic() < ends, what
 
     @property
     def text(self):
