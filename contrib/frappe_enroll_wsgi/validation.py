@@ -89,10 +89,12 @@ def json_body(request: Request, route: Route) -> dict[str, Any]:
 def query_of(request: Request, route: Route) -> dict[str, Any]:
     """Return the validated query; on the admin surface unknown names are refused."""
     found: dict[str, Any] = {}
-    for name, text in request.args.items():
+    for name, texts in request.args.lists():
         schema = route.query.get(name)
+        if schema is not None and len(texts) > 1:
+            raise InvalidError([_problem(f"/{name}", "is given more than once")])
         if schema is not None:
-            found[name] = _converted(text, schema)
+            found[name] = _converted(texts[0], schema)
         elif route.area in {"admin", "dashboard"}:
             raise InvalidError([_problem(f"/{name[:64]}", "is not known")])
     if route.area == "dashboard":

@@ -98,6 +98,8 @@ class Enrollment:
         discount: What the coupon takes off.
         amount: What is to be paid; discount + amount = price, always.
         coupon_code: The code, or None.
+        is_limited: Whether the code limits how many seats one learner may have (a term
+            that never changes; True also means: look).
         affiliate: Who referred the learner, or None.
         success_url: Where the payment page sends the learner, or None.
         cancel_url: Where the payment page sends a learner who gives up, or None.
@@ -146,6 +148,7 @@ class Enrollment:
     discount: Money
     amount: Money
     coupon_code: str | None = attrs.field(default=None, repr=False)
+    is_limited: bool = True
     affiliate: str | None = attrs.field(default=None, repr=False)
     success_url: str | None = None
     cancel_url: str | None = None

@@ -212,6 +212,7 @@ class CheckoutService:
             discount=price.discount,
             amount=price.amount,
             coupon_code=request.coupon_code,
+            is_limited=price.is_limited,
             affiliate=request.affiliate,
             success_url=request.success_url,
             cancel_url=request.cancel_url,
@@ -226,7 +227,7 @@ class CheckoutService:
 
     def _go(self, row: Enrollment, token: str) -> Checkout:
         """Settle while the learner waits, and answer."""
-        row = self._settle(row.id, wish=Wish.ADVANCE)
+        row = self._settle(row.id, opened=row, wish=Wish.ADVANCE)
         return self._answer(row, token=token)
 
     def _answer(

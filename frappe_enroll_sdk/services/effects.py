@@ -83,16 +83,18 @@ def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:
 def _effects_of_status(row: Enrollment) -> tuple[Effect, ...]:
     if len(row.history) < 2 or row.history[-2].status is row.status:  # noqa: PLR2004
         return ()
-    before = row.history[-2].status
+    before, fact = row.history[-2].status, row.history[-1].fact
     effects: list[Effect] = []
-    if row.status is Status.CONFIRMED and row.coupon_code is not None:
+    # A full grant is confirmed because its seat is redeemed, and stays so.
+    paid = row.status is Status.CONFIRMED and fact != "coupon_redeemed"
+    if paid and row.coupon_code is not None:
         effects.append(Effect(kind=EffectKind.REDEEM))
     if row.status in EXITS and row.coupon_code is not None:
         effects.append(Effect(kind=EffectKind.RELEASE))
     lost_right = before in ENTITLED and row.status not in ENTITLED
     if row.status is Status.CONFIRMED or lost_right:
         effects.append(Effect(kind=EffectKind.SYNC))
-    if row.history[-1].fact == "reassigned_by_operator":
+    if fact == "reassigned_by_operator":
         effects.append(Effect(kind=EffectKind.SUCCEED))
     if not is_quiet(row):
         effects.append(Effect(kind=EffectKind.PLUGIN_JOBS, fact=str(row.status)))

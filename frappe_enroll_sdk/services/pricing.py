@@ -23,12 +23,18 @@ _NO_CURRENCY = "usd"
 
 @attrs.frozen(kw_only=True)
 class Quote:
-    """A price with its discount; discount + amount = price."""
+    """
+    A price with its discount; discount + amount = price.
+
+    Attributes:
+        is_limited: Whether the coupon limits how many seats one learner may have.
+    """
 
     price: Money
     discount: Money
     amount: Money
     kind: Kind
+    is_limited: bool = False
 
 
 def require_fit(
@@ -77,7 +83,13 @@ def quote(
             raise AmountTooSmallError(field="coupon_code")
         discount, amount = price, Money.zero(price.currency)
     kind = Kind.PARTIAL_GRANT if amount else Kind.FULL_GRANT
-    return Quote(price=price, discount=discount, amount=amount, kind=kind)
+    return Quote(
+        price=price,
+        discount=discount,
+        amount=amount,
+        kind=kind,
+        is_limited=coupon.per_learner is not None,
+    )
 
 
 def _without_coupon(price: Money, *, free_courses: bool) -> Quote:

@@ -77,6 +77,7 @@ class Settle:
         self,
         enrollment_id: str,
         *,
+        opened: Enrollment | None = None,
         wish: Wish = Wish.LOOK,
         event: PaymentEvent | None = None,
         lms: LMSReport | None = None,
@@ -90,6 +91,7 @@ class Settle:
 
         Args:
             enrollment_id: Which.
+            opened: The row, by whoever has just written its first version.
             wish: Why.
             event: A signed event that names it.
             lms: What a sync found.
@@ -116,7 +118,7 @@ class Settle:
             check_money=check_money or news,
             quiet=quiet,
         )
-        row, facts = self._read(enrollment_id), start
+        row, facts = opened or self._read(enrollment_id), start
         for _ in range(_MOST_DECISIONS):
             decision = decide(row, facts, self._context.settle_policy)
             if isinstance(decision, Need):

@@ -58,7 +58,7 @@ class Steps:
             if self._may_take_over(blocker, facts):
                 self._end_holder(blocker)
                 reservation = reserve(code, row.id, facts.now, until)
-        if reservation.outcome is ReserveOutcome.RESERVED:
+        if row.is_limited and reservation.outcome is ReserveOutcome.RESERVED:
             # After the seat was taken: of two attempts at once one sees the other.
             if has_enough(context.storage, row.email, code, but=row.id):
                 reservation = Reservation(outcome=ReserveOutcome.EXHAUSTED)

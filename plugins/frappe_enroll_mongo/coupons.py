@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
     from .link import Link, Run
 
+#: Codes whose terms a process remembers, and what it remembers of them.
+_MOST_KNOWN = 1_000
+_KEPT = ("_id", "max_redemptions", "starts_at", "expires_at", "disabled", "issued")
+
 #: How often a claim looks for a seat anew because one has just been given back.
 _MOST_RACES = 100
 
@@ -48,6 +52,8 @@ class MongoCoupons:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        #: Codes of many seats that have had fresh numbers when last seen.
+        self._terms_known: dict[str, Document] = {}
 
     @property
     def _coupons(self) -> Collection[Document]:
@@ -91,9 +97,15 @@ class MongoCoupons:
 
     def _terms(self, code: str) -> Document | None:
         coupons = self._coupons
-        return self._link.read(
+        found = self._link.read(
             lambda run: coupons.find_one({"_id": code}, session=run.session)
         )
+        if found is not None and found["issued"] < found["max_redemptions"] > 1:
+            if len(self._terms_known) >= _MOST_KNOWN:
+                self._terms_known.clear()
+            # Without the learner's address, which may be erased.
+            self._terms_known[code] = {name: found.get(name) for name in _KEPT}
+        return found
 
     def _counted(self, coupons: Sequence[Coupon]) -> tuple[Coupon, ...]:
         """Return coupons with their counts, by two reads."""
@@ -177,6 +189,9 @@ class MongoCoupons:
     ) -> Reservation:
         """See `CouponStore.reserve`."""
         require_text(code=code, holder=holder)
+        quick = self._reserve_fresh(code, holder, now, until)
+        if quick is not None:
+            return quick
         found = self._terms(code)
         if found is None:
             return Reservation(outcome=ReserveOutcome.EXHAUSTED)
@@ -203,6 +218,28 @@ class MongoCoupons:
                 return full
             ways = ways[-2:]  # there are no more fresh numbers
         raise ConflictError("the seats of a code keep changing")
+
+    def _reserve_fresh(
+        self, code: str, holder: str, now: datetime, until: datetime
+    ) -> Reservation | None:
+        """
+        Take a number of a code whose terms this process has read before.
+
+        Terms never change, and the ticket says whether the code may still be used.
+        None: the code has to be looked at.
+        """
+        terms = self._terms_known.get(code)
+        if terms is None or not _is_good(terms, now):
+            return None
+        own = self._own(code, holder, until)
+        if own is not None:
+            return own
+        held = seats.held_by(holder, now, until, new_op())
+        seat = Take(self._link, terms, held).fresh()
+        if seat is None:
+            self._terms_known.pop(code, None)
+            return None
+        return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
 
     def _own(self, code: str, holder: str, until: datetime) -> Reservation | None:
         """Look whether the holder has a seat; if so, answer it durably."""

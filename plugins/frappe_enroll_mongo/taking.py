@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Numbers that one claim tries before it looks elsewhere.
 _MOST_DRAWS = 200
+#: What a claim has looked at before it draws a ticket.
+_TERMS = ("max_redemptions", "starts_at", "expires_at")
 #: A ticket is a hint: it need not be durable.
 _HINT = WriteConcern(1)
 
@@ -75,10 +77,17 @@ class Take:
         return None
 
     def _draw(self) -> int:
+        """Return the next number, of a code that is as it was read and not used up."""
+        usable = {
+            "_id": self._code,
+            "issued": {"$lt": self._most},
+            "disabled": False,
+            **{name: self._coupon.get(name) for name in _TERMS},
+        }
         coupons = self._link.collection(COUPONS).with_options(write_concern=_HINT)
         drawn = self._link.write(
             lambda run: coupons.find_one_and_update(
-                {"_id": self._code},
+                usable,
                 {"$inc": {"issued": 1}},
                 projection={"issued": 1},
                 session=run.session,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from frappe_enroll_sdk.codec import AFTER_ALL, cursor_of, parts_of, require_text
@@ -26,6 +26,64 @@ from .engine import Database
 from .schema import coupons as table
 from .schema import seats
 from .times import maybe_ms, of_doc, to_doc, to_ms
+
+
+_HERE = table.c.code == bindparam("of_code")
+_SEAT = (seats.c.code == bindparam("of_code"), seats.c.holder == bindparam("of_holder"))
+
+# Built once: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_FIND = select(table).where(_HERE)
+_IN_WINDOW = (
+    _HERE,
+    table.c.disabled == 0,
+    or_(table.c.starts_at.is_(None), table.c.starts_at <= bindparam("now")),
+    or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now")),
+)
+_OPEN = select(table.c.code).where(*_IN_WINDOW)
+_COUNT = (
+    update(table)
+    .where(_HERE)
+    .values(
+        taken=table.c.taken + bindparam("more_taken"),
+        redeemed=table.c.redeemed + bindparam("more_redeemed"),
+    )
+)
+_FIND_SEAT = select(seats).where(*_SEAT)
+#: A seat for who has none, while there is one: tells in one statement.
+_TAKE_SEAT = (
+    insert(seats)
+    .from_select(
+        [column.name for column in seats.c],
+        select(
+            table.c.code,
+            *(bindparam(c.name, type_=c.type) for c in seats.c if c.name != "code"),
+        ).where(*_IN_WINDOW, table.c.taken < table.c.max_redemptions),
+    )
+    .on_conflict_do_nothing()
+)
+_RAISE_SEAT = (
+    update(seats)
+    .where(*_SEAT, seats.c.state != "redeemed")
+    .values(state=bindparam("to_state"))
+)
+_PROLONG_SEAT = update(seats).where(*_SEAT).values(until=bindparam("to_until"))
+_GIVE_SEAT = delete(seats).where(*_SEAT)
+_LAPSED = (
+    select(seats.c.holder)
+    .where(
+        seats.c.code == bindparam("of_code"),
+        seats.c.state == "held",
+        seats.c.until <= bindparam("now"),
+    )
+    .order_by(seats.c.until)
+    .limit(1)
+)
+_OLDEST = (
+    select(seats)
+    .where(seats.c.code == bindparam("of_code"), seats.c.state != "redeemed")
+    .order_by(seats.c.reserved_at, seats.c.holder)
+    .limit(1)
+)
 
 
 class SQLCoupons:
@@ -48,11 +106,8 @@ class SQLCoupons:
     def find(self, code: str, *, counted: bool = True) -> Coupon | None:  # noqa: ARG002  counting costs nothing here
         """See `CouponStore.find`."""
         require_text(code=code)
-        with self._database.read() as connection:
-            row = connection.execute(
-                select(table).where(table.c.code == code)
-            ).one_or_none()
-            return _coupon(row) if row else None
+        row = self._database.first(_FIND, {"of_code": code})
+        return _coupon(row) if row else None
 
     def list(
         self,
@@ -96,13 +151,13 @@ class SQLCoupons:
     def readdress(self, code: str, email: str) -> bool:
         """See `CouponStore.readdress`."""
         require_text(code=code, email=email)
-        here = table.c.code == code
         with self._database.write() as connection:
-            row = connection.execute(select(table).where(here)).one_or_none()
+            row = _find(connection, code)
             if row is None:
                 return False
             doc = to_doc(attrs.evolve(of_doc(Coupon, row.doc), email=email))
-            connection.execute(table.update().where(here).values(email=email, doc=doc))
+            change = update(table).where(table.c.code == code)
+            connection.execute(change.values(email=email, doc=doc))
             return True
 
     def reserve(
@@ -110,28 +165,30 @@ class SQLCoupons:
     ) -> Reservation:
         """See `CouponStore.reserve`."""
         require_text(code=code, holder=holder)
-        with self._database.write() as connection:
-            own = _find(connection, code, holder)
+        seat = Seat(
+            code=code,
+            holder=holder,
+            state=SeatState.HELD,
+            reserved_at=now,
+            until=until,
+        )
+        row = _row_of(seat)
+
+        def take(connection: Connection) -> Reservation:
+            if connection.execute(_TAKE_SEAT, {**row, **_at(code, now)}).rowcount:
+                _count(connection, code, taken=1)
+                return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
+            own = _find_seat(connection, code, holder)
             if own is not None:
                 return _again(connection, own, until)
-            row = connection.execute(
-                select(table).where(table.c.code == code)
-            ).one_or_none()
-            if row is None or not _in_window(row, to_ms(now)):
+            if connection.execute(_OPEN, _at(code, now)).one_or_none() is None:
                 return Reservation(outcome=ReserveOutcome.EXHAUSTED)
-            if row.taken < row.max_redemptions:
-                _count(connection, code, taken=1)
-            elif not _drop_lapsed(connection, code, now):
+            if not _drop_lapsed(connection, code, now):
                 return _full(connection, code)
-            seat = Seat(
-                code=code,
-                holder=holder,
-                state=SeatState.HELD,
-                reserved_at=now,
-                until=until,
-            )
-            connection.execute(seats.insert().values(_row_of(seat)))
+            connection.execute(insert(seats).values(row))
             return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
+
+        return self._database.write_short(take)
 
     def bind(self, code: str, holder: str) -> bool:
         """See `CouponStore.bind`."""
@@ -143,37 +200,36 @@ class SQLCoupons:
 
     def _raise_to(self, code: str, holder: str, state: SeatState) -> bool:
         require_text(code=code, holder=holder)
-        with self._database.write() as connection:
-            seat = _find(connection, code, holder)
-            if seat is None:
-                return False
-            if seat.state is SeatState.REDEEMED:
-                return True
-            connection.execute(
-                seats.update().where(*_key(code, holder)).values(state=str(state))
-            )
+        raised = {**_key(code, holder), "to_state": str(state)}
+
+        def run(connection: Connection) -> bool:
+            if not connection.execute(_RAISE_SEAT, raised).rowcount:
+                # Redeemed before, or never reserved.
+                return _find_seat(connection, code, holder) is not None
             if state is SeatState.REDEEMED:
                 _count(connection, code, redeemed=1)
             return True
+
+        return self._database.write_short(run)
 
     def release(self, code: str, holder: str) -> ReleaseOutcome:
         """See `CouponStore.release`."""
         require_text(code=code, holder=holder)
         with self._database.write() as connection:
-            seat = _find(connection, code, holder)
+            seat = _find_seat(connection, code, holder)
             if seat is None:
                 return ReleaseOutcome.NOT_HELD
             if seat.state is SeatState.REDEEMED:
                 return ReleaseOutcome.REDEEMED
-            connection.execute(seats.delete().where(*_key(code, holder)))
+            connection.execute(_GIVE_SEAT, _key(code, holder))
             _count(connection, code, taken=-1)
             return ReleaseOutcome.RELEASED
 
     def find_seat(self, code: str, holder: str) -> Seat | None:
         """See `CouponStore.find_seat`."""
         require_text(code=code, holder=holder)
-        with self._database.read() as connection:
-            return _find(connection, code, holder)
+        row = self._database.first(_FIND_SEAT, _key(code, holder))
+        return _seat(row) if row else None
 
 
 def _coupon(row: Row[Any]) -> Coupon:
@@ -199,8 +255,8 @@ def _row_of_terms(coupon: Coupon) -> dict[str, Any]:
     }
 
 
-def _key(code: str, holder: str) -> tuple[Any, Any]:
-    return seats.c.code == code, seats.c.holder == holder
+def _key(code: str, holder: str) -> dict[str, str]:
+    return {"of_code": code, "of_holder": holder}
 
 
 def _row_of(seat: Seat) -> dict[str, Any]:
@@ -223,8 +279,12 @@ def _seat(row: Row[Any]) -> Seat:
     )
 
 
-def _find(connection: Connection, code: str, holder: str) -> Seat | None:
-    row = connection.execute(select(seats).where(*_key(code, holder))).one_or_none()
+def _find(connection: Connection, code: str) -> Row[Any] | None:
+    return connection.execute(_FIND, {"of_code": code}).one_or_none()
+
+
+def _find_seat(connection: Connection, code: str, holder: str) -> Seat | None:
+    row = connection.execute(_FIND_SEAT, _key(code, holder)).one_or_none()
     return _seat(row) if row else None
 
 
@@ -232,50 +292,33 @@ def _again(connection: Connection, own: Seat, until: datetime) -> Reservation:
     if own.state is SeatState.HELD and until > own.until:
         own = attrs.evolve(own, until=until)
         connection.execute(
-            seats.update().where(*_key(own.code, own.holder)).values(until=to_ms(until))
+            _PROLONG_SEAT, {**_key(own.code, own.holder), "to_until": to_ms(until)}
         )
     return Reservation(outcome=ReserveOutcome.RESERVED, seat=own)
 
 
-def _in_window(row: Row[Any], now_ms: int) -> bool:
-    started = row.starts_at is None or row.starts_at <= now_ms
-    ended = row.expires_at is not None and row.expires_at <= now_ms
-    return started and not ended and not row.disabled
+def _at(code: str, now: datetime) -> dict[str, Any]:
+    return {"of_code": code, "now": to_ms(now)}
 
 
 def _count(
     connection: Connection, code: str, *, taken: int = 0, redeemed: int = 0
 ) -> None:
-    connection.execute(
-        table.update()
-        .where(table.c.code == code)
-        .values(taken=table.c.taken + taken, redeemed=table.c.redeemed + redeemed)
-    )
+    more = {"more_taken": taken, "more_redeemed": redeemed}
+    connection.execute(_COUNT, {"of_code": code, **more})
 
 
 def _drop_lapsed(connection: Connection, code: str, now: datetime) -> bool:
     """Free the longest lapsed held seat, if there is one."""
-    holder = connection.execute(
-        select(seats.c.holder)
-        .where(
-            seats.c.code == code, seats.c.state == "held", seats.c.until <= to_ms(now)
-        )
-        .order_by(seats.c.until)
-        .limit(1)
-    ).scalar_one_or_none()
+    holder = connection.execute(_LAPSED, _at(code, now)).scalar_one_or_none()
     if holder is None:
         return False
-    connection.execute(seats.delete().where(*_key(code, holder)))
+    connection.execute(_GIVE_SEAT, _key(code, holder))
     return True
 
 
 def _full(connection: Connection, code: str) -> Reservation:
-    row = connection.execute(
-        select(seats)
-        .where(seats.c.code == code, seats.c.state != "redeemed")
-        .order_by(seats.c.reserved_at, seats.c.holder)
-        .limit(1)
-    ).one_or_none()
+    row = connection.execute(_OLDEST, {"of_code": code}).one_or_none()
     if row is None:
         return Reservation(outcome=ReserveOutcome.EXHAUSTED)
     return Reservation(outcome=ReserveOutcome.HELD, blocker=_seat(row))

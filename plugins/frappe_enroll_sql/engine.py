@@ -2,8 +2,9 @@
 """
 One engine per process, one writer at a time, and errors in our own words.
 
-SQLite: WAL, synchronous FULL, foreign keys, ``BEGIN IMMEDIATE`` for every write (a
-deferred transaction that turns into a write can fail with "busy" at once).
+SQLite: WAL, synchronous FULL, foreign keys. A write is one statement, or it begins with
+``BEGIN IMMEDIATE`` (a deferred transaction that turns into a write can fail with "busy"
+at once).
 """
 
 from __future__ import annotations
@@ -11,23 +12,29 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
     Engine,
+    Executable,
+    Row,
     create_engine,
     event,
     func,
     select,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    SQLAlchemyError,
+)
 
 from frappe_enroll_sdk.errors import (
     EnrollError,
@@ -37,9 +44,7 @@ from frappe_enroll_sdk.errors import (
 )
 from frappe_enroll_sdk.news import News
 
-
-#: Seconds that a writer waits for other processes' writers.
-BUSY_TIMEOUT_S = 30
+from .writer import BUSY_TIMEOUT_S, Writer
 
 
 def checked_url(url: str) -> URL:
@@ -64,6 +69,9 @@ def checked_url(url: str) -> URL:
     return parsed
 
 
+T = TypeVar("T")
+
+
 class Database:
     """
     The engine and its transactions. Thread-safe and fork-safe.
@@ -80,15 +88,21 @@ class Database:
         self._lock = threading.Lock()
         self._pid = -1
         self._engine: Engine | None = None
-        self._writer = threading.Lock()
+        self._writer = self._new_writer()
+        self._parents: Writer | None = None
+
+    def _new_writer(self) -> Writer:
+        return Writer(lambda: self.engine().connect())
 
     def engine(self) -> Engine:
         """Return this process's engine."""
         if self._pid == os.getpid() and self._engine is not None:
             return self._engine
         if self._pid != os.getpid():
-            # A lock that the parent held at the fork stays locked in the child.
-            self._lock, self._writer = threading.Lock(), threading.Lock()
+            # A lock that the parent held at the fork stays locked in the child. The
+            # parent's writer is kept, so that nothing ends what is going on there.
+            self._lock = threading.Lock()
+            self._parents, self._writer = self._writer, self._new_writer()
             self.news = News()
         with self._lock:
             if self._pid != os.getpid() and self._engine is not None:
@@ -101,28 +115,52 @@ class Database:
 
     def close(self) -> None:
         """Close this process's connections."""
-        if self._engine is not None and self._pid == os.getpid():
+        self.engine()  # a forked child has none of its parent's
+        self._writer.close()
+        if self._engine is not None:
             self._engine.dispose()
         self._engine = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Run one write transaction: wholly done, or not at all."""
-        engine = self.engine()
-        with our_errors(), self._writer, engine.connect() as connection:
-            immediate = connection.execution_options(frappe_enroll_write=True)
-            with immediate.begin():
-                yield immediate
+        self.engine()
+        with our_errors(), self._writer.transaction() as connection:
+            yield connection
+
+    def write_one(self, statement: Executable, values: Mapping[str, Any]) -> int:
+        """Run a write of one statement, and return how many rows it has changed."""
+        self.engine()
+
+        def run(connection: Connection) -> int:
+            return connection.execute(statement, values).rowcount
+
+        with our_errors():
+            return self._writer.run(run, is_one_statement=True)
+
+    def write_short(self, write: Callable[[Connection], T]) -> T:
+        """
+        Run a short write and return its answer; others' may be in the same commit.
+
+        It may be run again, from its beginning, after all of them were rolled back.
+        """
+        self.engine()
+        with our_errors():
+            return self._writer.run(write)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run one read transaction."""
-        with (
-            our_errors(),
-            self.engine().connect() as connection,
-            connection.begin(),
-        ):
+        engine = self.engine()
+        with our_errors(), engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("BEGIN")
             yield connection
+
+    def first(self, query: Executable, values: Mapping[str, Any]) -> Row[Any] | None:
+        """Run a query of one statement, and return its first row, or None."""
+        engine = self.engine()
+        with our_errors(), engine.connect() as connection:
+            return connection.execute(query, values).first()
 
     def ensure_folder(self) -> None:
         """Make the file's folder, for the owner's eyes only."""
@@ -146,7 +184,6 @@ def _make_engine(url: URL) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
     return engine
 
 
@@ -155,11 +192,6 @@ def _on_connect(connection: sqlite3.Connection, _: Any) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _on_begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get("frappe_enroll_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from frappe_enroll_sdk.codec import require_text
 from frappe_enroll_sdk.models import JobState, Recorded
 
 from .job_lists import old_keys
-from .job_rows import decode, undecodable
+from .job_rows import decode, row_of, undecodable
 from .jobs import SQLJobs
 from .times import to_ms
 
@@ -49,15 +49,17 @@ class SQLEvents(SQLJobs):
     ) -> Recorded:
         """See `EventStore.record`."""
         require_text(key=key)
-        with self._database.write() as connection:
-            row = self._rows.row(connection, key)
-            if row is None:
-                event = queue.new_event(key, payload, now, state, outcome)
-                self._rows.insert(connection, [event])
-            else:
-                before = decode(row)
-                event = queue.delivered(before or undecodable(row), payload, now)
-                self._rows.update(connection, [(before, event)])
+        event = queue.new_event(key, payload, now, state, outcome)
+        row = None
+        if not self._database.write_one(self._rows.insert_new, row_of(event)):
+            with self._database.write() as connection:
+                row = self._rows.row(connection, key)
+                if row is None:  # forgotten meanwhile
+                    self._rows.insert(connection, [event])
+                else:
+                    before = decode(row)
+                    event = queue.delivered(before or undecodable(row), payload, now)
+                    self._rows.update(connection, [(before, event)])
         self._announce([event], now)
         return Recorded(event=event, new=row is None)
 

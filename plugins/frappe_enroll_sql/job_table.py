@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, select
+from sqlalchemy import Connection, Row, Table, Update, bindparam, select
+from sqlalchemy.dialects.sqlite import insert
 
 from frappe_enroll_sdk.models import Job
 
@@ -26,17 +27,23 @@ class QueueTable:
 
     Attributes:
         table: The table.
+        insert_new: Writes one row (see `row_of`) unless its key is known.
     """
 
     def __init__(self, table: Table) -> None:
         self.table = table
         key = table.c.key == bindparam("of_key")
+        # Built once: SQLAlchemy takes longer to build a statement than SQLite to
+        # run it.
+        self._find = select(table).where(key)
+        self._insert = table.insert()
+        self.insert_new = insert(table).on_conflict_do_nothing(index_elements=["key"])
         self._update = table.update().where(key)
+        self._updates: dict[tuple[str, ...], Update] = {}
 
     def row(self, connection: Connection, key: str) -> Row[Any] | None:
         """Return the row of a key, or None."""
-        query = select(self.table).where(self.table.c.key == key)
-        return connection.execute(query).one_or_none()
+        return connection.execute(self._find, {"of_key": key}).one_or_none()
 
     def find(self, connection: Connection, key: str) -> Job | None:
         """Return the job of a key (a damaged one as far as it can be read), or None."""
@@ -55,7 +62,7 @@ class QueueTable:
     def insert(self, connection: Connection, jobs: Collection[Job]) -> None:
         """Write new rows."""
         if jobs:
-            connection.execute(self.table.insert(), [row_of(job) for job in jobs])
+            connection.execute(self._insert, [row_of(job) for job in jobs])
 
     def update(
         self, connection: Connection, changes: Iterable[tuple[Job | None, Job]]
@@ -69,9 +76,15 @@ class QueueTable:
             (states if documents is None else whole).append(row | (documents or {}))
         for rows in (states, whole):
             if rows:
-                names = [name for name in rows[0] if name != "of_key"]
-                values: dict[str, Any] = {name: bindparam(name) for name in names}
-                connection.execute(self._update.values(values), rows)
+                connection.execute(self._update_of(tuple(rows[0])), rows)
+
+    def _update_of(self, names: tuple[str, ...]) -> Update:
+        if names not in self._updates:
+            values: dict[str, Any] = {
+                name: bindparam(name) for name in names if name != "of_key"
+            }
+            self._updates[names] = self._update.values(values)
+        return self._updates[names]
 
     def change(
         self,

@@ -24,7 +24,7 @@ from frappe_enroll_sdk.models import (
 
 from .engine import Database
 from .job_lists import list_jobs, old_keys, stats_of
-from .job_rows import decode, undecodable
+from .job_rows import decode, row_of, undecodable
 from .job_table import QueueTable
 from .times import to_ms
 
@@ -50,8 +50,13 @@ class SQLJobs:
         once: bool = False,
     ) -> Job:
         """See `JobStore.enqueue`."""
-        order = JobOrder(key=key, kind=kind, payload=payload, due_at=due_at)
-        return self._enqueue([order], now=now, once=once)[0][key]
+        require_text(key=key, kind=kind)
+        new = queue.new_job(key, kind, payload, due_at, now)
+        if not self._database.write_one(self._rows.insert_new, row_of(new)):
+            order = JobOrder(key=key, kind=kind, payload=payload, due_at=due_at)
+            return self._enqueue([order], now=now, once=once)[0][key]
+        self._announce([new], now)
+        return new
 
     def enqueue_many(
         self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False

@@ -2,9 +2,9 @@
 """
 Checkouts and webhooks per second under gunicorn, beside a bare Flask view.
 
-The bare view makes as many writes as the surface's request does, of rows of the same
-size, with the driver alone (sqlite3: WAL, synchronous FULL, BEGIN IMMEDIATE; pymongo on
-a replica set of one: majority, journaled). Both are asked in turns, so that the
+The bare view (``http_bare.py``) makes the very writes that one such request of ours has
+made, under fresh names, on a store of the same tables and indexes, with the driver
+alone; it reads and decides nothing. Both are asked in turns, so that the
 machine's mood hits both. Prints JSON lines.
 """
 
@@ -14,7 +14,6 @@ import http.client
 import json
 import os
 import socket
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -23,13 +22,9 @@ import threading
 import time
 from pathlib import Path
 
-import pymongo.monitoring
-from pymongo.monitoring import CommandListener
-from sqlalchemy import Engine
-from sqlalchemy import event as sqlalchemy_event
-
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from recorded import Writes, save
 from support.mongod import ReplicaSet
 
 from frappe_enroll_sdk import EnrollSDK, Settings
@@ -39,74 +34,20 @@ from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.payments import FakePayments
 
 
+HERE = Path(__file__).parent
 ROUNDS, SECONDS, CLIENTS = 5, 4.0, 8
-COURSE = "python-101"
+COURSE, CODE = "python-101", "GRANT-W7X8-5YJA-K9PE"
+SERVERS = ("ours", "bare")
 HOST = "127.0.0.1"
 JSON = {"Content-Type": "application/json"}
 
 Request = tuple[str, bytes, dict[str, str]]
 
-SERVED = """
-import os
-from frappe_enroll_sdk import EnrollSDK, Settings
-from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.testing.lms import FakeLMS
-from frappe_enroll_sdk.testing.payments import FakePayments
-from frappe_enroll_wsgi import create_app
-
-lms, payments = FakeLMS(), FakePayments()
-lms.add_course("python-101", Money(4900, "usd"))
-settings = Settings(
-    inline_s=0, rate_limits="off", payments="fake", public_url="http://127.0.0.1:1",
-    **{os.environ["BENCH_NAME"]: os.environ["BENCH_DATABASE"]},
-)
-application = create_app(
-    EnrollSDK(settings, payments=payments, lms=lms, discover=True)
-)
-"""
-BARE = """
-import os, sqlite3, threading, uuid
-from flask import Flask, request
-from pymongo import MongoClient, WriteConcern
-
-application = Flask(__name__)
-local = threading.local()
-DOC = "x" * 1500
-
-def connect():
-    if os.environ["BENCH_NAME"] == "mongodb_uri":
-        table = MongoClient(os.environ["BENCH_DATABASE"]).bare.get_collection(
-            "rows", write_concern=WriteConcern("majority", j=True)
-        )
-        return lambda name: table.insert_one({"_id": name, "doc": DOC})
-    found = sqlite3.connect(os.environ["BENCH_FILE"], timeout=30, isolation_level=None)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-        found.execute(f"PRAGMA {pragma}")
-
-    def insert(name):
-        found.execute("BEGIN IMMEDIATE")
-        found.execute("INSERT INTO rows VALUES (?, ?)", (name, DOC))
-        found.execute("COMMIT")
-
-    return insert
-
-@application.post("/<int:writes>")
-def write(writes):
-    if not hasattr(local, "insert"):
-        local.insert = connect()
-    name = uuid.uuid4().hex
-    request.get_json()
-    for number in range(writes):
-        local.insert(f"{name}{number}")
-    return {"id": name}, 201
-"""
-
 
 class Server:
-    """gunicorn with one of the two applications."""
+    """gunicorn with one of the two applications, named by its module here."""
 
-    def __init__(self, folder: Path, name: str, text: str, **environ: str) -> None:
-        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    def __init__(self, name: str, store: dict[str, str], **environ: str) -> None:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             self.port = probe.getsockname()[1]
@@ -114,8 +55,8 @@ class Server:
         command += ["--threads=4", "--keep-alive=60", f"{name}:application"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", *command],
-            cwd=folder,
-            env=os.environ | environ,
+            cwd=HERE,
+            env=os.environ | environ | {"BENCH_STORE": json.dumps(store)},
             stderr=subprocess.DEVNULL,
         )
 
@@ -156,41 +97,11 @@ def load(port: int, make) -> dict:
     }
 
 
-class Writes(CommandListener):
-    """Counts the writes of this process, on both drivers."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        pymongo.monitoring.register(self)
-        sqlalchemy_event.listen(Engine, "before_cursor_execute", self.executing)
-
-    def executing(self, *seen: object) -> None:
-        """Count the transactions that write."""
-        self.count += seen[2] == "BEGIN IMMEDIATE"
-
-    def started(self, event) -> None:
-        """Count the commands that write."""
-        self.count += event.command_name in {"insert", "update", "findAndModify"}
-
-    def succeeded(self, event) -> None:
-        """Nothing to do."""
-
-    def failed(self, event) -> None:
-        """Nothing to do."""
-
-    def of(self, run) -> int:
-        """Return how many writes one call makes."""
-        self.count = 0
-        run()
-        return self.count
-
-
 class Requests:
-    """What clients ask for, and what the same costs in writes."""
+    """What clients ask for, and what is written for it."""
 
     def __init__(self, sdk: EnrollSDK, payments: FakePayments) -> None:
         self._sdk, self._payments = sdk, payments
-        self._code = sdk.coupons.create(100, COURSE, max_redemptions=1_000_000).code
         self._made, self._lock = iter(range(10**9)), threading.Lock()
 
     def _new(self) -> int:
@@ -199,13 +110,13 @@ class Requests:
 
     def checkout(self) -> Request:
         """A grant in full, by another learner each time."""
-        email = f"learner{self._new()}@example.com"
-        fields = {"course_id": COURSE, "email": email, "coupon_code": self._code}
+        email = f"learner{self._new():09}@example.com"
+        fields = {"course_id": COURSE, "email": email, "coupon_code": CODE}
         return "/checkout", json.dumps(fields).encode(), JSON
 
     def webhook(self) -> Request:
         """A signed event of a session that nobody knows."""
-        name = f"evt_{self._new()}"
+        name = f"evt_{self._new():09}"
         event = PaymentEvent(
             id=name,
             type="checkout.session.completed",
@@ -217,18 +128,18 @@ class Requests:
         body, headers = self._payments.signed(event)
         return "/webhooks/fake", body, JSON | dict(headers)
 
-    def writes(self, counter: Writes) -> dict[str, int]:
+    def writes(self, recorder: Writes) -> dict[str, list[list]]:
         """Return the writes of each kind of request."""
         _, grant, _ = self.checkout()
         _, body, headers = self.webhook()
         return {
-            "checkout": counter.of(lambda: self._sdk.checkout(**json.loads(grant))),
-            "webhook": counter.of(lambda: self._sdk.handle_webhook(body, headers)),
+            "checkout": recorder.of(lambda: self._sdk.checkout(**json.loads(grant))),
+            "webhook": recorder.of(lambda: self._sdk.handle_webhook(body, headers)),
         }
 
 
-def compare_on(store: str, name: str, address: str, folder: Path, counter) -> None:
-    """Put both servers on one store; ask them in turns; print."""
+def open_on(**store: str) -> tuple[EnrollSDK, FakePayments]:
+    """Make a store with one coupon."""
     lms, payments = FakeLMS(), FakePayments()
     lms.add_course(COURSE, Money(4900, "usd"))
     settings = Settings(
@@ -236,52 +147,63 @@ def compare_on(store: str, name: str, address: str, folder: Path, counter) -> No
         rate_limits="off",
         payments="fake",
         public_url="http://127.0.0.1:1",
-        **{name: address},
+        **store,
     )
     sdk = EnrollSDK(settings, payments=payments, lms=lms)
     sdk.setup()
+    sdk.coupons.create(100, COURSE, code=CODE, max_redemptions=1_000_000)
+    return sdk, payments
+
+
+def compare_on(store: str, ours: dict, bare: dict, recorder: Writes) -> None:
+    """Put each server on a store of its own; ask them in turns; print."""
+    sdk, payments = open_on(**ours)
+    open_on(**bare)[0].close()
     requests = Requests(sdk, payments)
-    writes = requests.writes(counter)
-    bare_file = folder / "bare.sqlite3"
-    connection = sqlite3.connect(bare_file)
-    connection.execute("CREATE TABLE rows (id TEXT PRIMARY KEY, doc TEXT)")
-    connection.close()
-    environ = {
-        "BENCH_NAME": name,
-        "BENCH_DATABASE": address,
-        "BENCH_FILE": str(bare_file),
-    }
-    ours = Server(folder, "served", SERVED, **environ)
-    bare = Server(folder, "bare", BARE, **environ)
-    time.sleep(4)
-    try:
-        for what in writes:
-            make = getattr(requests, what)
-            _compare(f"{what} on {store}", make, writes[what], ours, bare)
-    finally:
-        ours.stop()
-        bare.stop()
-        sdk.close()
+    with tempfile.TemporaryDirectory() as folder:
+        writes = requests.writes(recorder)
+        for what, made in writes.items():
+            save(Path(folder) / f"{what}.pickle", made)
+        servers = {
+            "ours": Server("http_served", ours),
+            "bare": Server("http_bare", bare, BENCH_RECORDINGS=folder),
+        }
+        time.sleep(4)
+        try:
+            for what, made in writes.items():
+                _compare(f"{what} on {store}", requests, what, len(made), servers)
+        finally:
+            for server in servers.values():
+                server.stop()
+            sdk.close()
 
 
 def main() -> None:
     """Run and print."""
-    counter = Writes()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        address = f"sqlite:///{folder / 'enroll.sqlite3'}"
-        compare_on("SQLite", "database_url", address, folder, counter)
-    with tempfile.TemporaryDirectory() as name, ReplicaSet(1) as replica_set:
-        address = replica_set.uri
-        compare_on("MongoDB", "mongodb_uri", address, Path(name), counter)
+    recorder = Writes()
+    with tempfile.TemporaryDirectory() as folder:
+        ours, bare = (
+            {"database_url": f"sqlite:///{folder}/{name}.sqlite3"} for name in SERVERS
+        )
+        compare_on("SQLite", ours, bare, recorder)
+    with ReplicaSet(1) as replica_set:
+        ours, bare = (
+            {"mongodb_uri": replica_set.uri, "mongodb_database": name}
+            for name in SERVERS
+        )
+        compare_on("MongoDB", ours, bare, recorder)
 
 
-def _compare(what: str, make, writes: int, ours: Server, bare: Server) -> None:
+def _compare(
+    title: str, requests: Requests, what: str, writes: int, servers: dict[str, Server]
+) -> None:
+    make = getattr(requests, what)
     _, body, _ = make()
-    rounds: dict[str, list[dict]] = {"ours": [], "bare": []}
+    asked = {"ours": make, "bare": lambda: (f"/{what}", body, JSON)}
+    rounds: dict[str, list[dict]] = {name: [] for name in asked}
     for _ in range(ROUNDS):
-        rounds["ours"].append(load(ours.port, make))
-        rounds["bare"].append(load(bare.port, lambda: (f"/{writes}", body, JSON)))
+        for name, ask in asked.items():
+            rounds[name].append(load(servers[name].port, ask))
     told = {
         name: {
             key: round(statistics.median(r[key] for r in found), 1) for key in found[0]
@@ -289,7 +211,7 @@ def _compare(what: str, make, writes: int, ours: Server, bare: Server) -> None:
         for name, found in rounds.items()
     }
     ratio = told["ours"]["per_s"] / told["bare"]["per_s"]
-    line = {"what": what, "writes": writes, "ratio": round(ratio, 2)}
+    line = {"what": title, "writes": writes, "ratio": round(ratio, 2)}
     print(json.dumps(line | told))
 
 

@@ -91,6 +91,7 @@ def test_filters_and_cursor_page_through(site):
         {"q": "x"},
         {"email": "ada@example.com"},
         {"coupon_code": "CODE-1"},
+        {"status": ["enrolled", "expired"]},
     ],
     ids=str,
 )

@@ -226,7 +226,7 @@ def test_forked_child_makes_its_own_connections(storage):
     held, let_go = threading.Event(), threading.Event()
 
     def hold_the_writer():
-        with storage._database._writer:
+        with storage._database._writer.lock:
             held.set()
             let_go.wait(30)
 

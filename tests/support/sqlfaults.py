@@ -11,7 +11,8 @@ class StatementPlan:
     Counts statements and commits of a `SQLStorage`, and calls `die` at the k-th one.
 
     Each statement counts twice (before and after it), each commit too: "never made"
-    and "done, answer lost". `log` tells what each was.
+    and "done, answer lost". `log` tells what each was; a write outside of a transaction
+    is its own commit.
     """
 
     def __init__(self, storage, die=None) -> None:
@@ -38,8 +39,11 @@ class StatementPlan:
     def _before(self, _connection, _cursor, statement, *_):
         self._count(f"before {statement.split(chr(10))[0]}")
 
-    def _after(self, _connection, _cursor, statement, *_):
-        self._count(f"after {statement.split(chr(10))[0]}")
+    def _after(self, connection, _cursor, statement, *_):
+        writes = statement.startswith(("INSERT", "UPDATE", "DELETE"))
+        alone = not connection.connection.driver_connection.in_transaction
+        name = "COMMIT by itself of " if writes and alone else ""
+        self._count(f"after {name}{statement.split(chr(10))[0]}")
 
     def _count(self, what: str) -> None:
         self.log.append(what)

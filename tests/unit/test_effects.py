@@ -52,6 +52,15 @@ def test_effects_follow_the_change_of_status(before, after, owed):
     assert effects_of(row) == (*owed, jobs)
 
 
+def test_full_grant_is_redeemed_before_it_is_written():
+    """What confirms it is the redeemed seat: nothing is left to redeem."""
+    row = make_row(Status.CONFIRMED, before=Status.PENDING, coupon_code=CODE)
+    (*before, last) = row.history
+    last = attrs.evolve(last, fact="coupon_redeemed")
+    jobs = Effect(kind=EffectKind.PLUGIN_JOBS, fact="confirmed")
+    assert effects_of(attrs.evolve(row, history=(*before, last))) == (SYNC, jobs)
+
+
 @pytest.mark.parametrize(("before", "after", "owed"), WRITES)
 def test_effects_without_a_coupon_touch_no_seat(before, after, owed):
     """The same, less redeem and release."""

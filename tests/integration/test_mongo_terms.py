@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""What a process remembers of a code never decides: the ticket does."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pymongo import MongoClient
+from support.mongofaults import CommandPlan
+from support.size import LEAST, SERVER_DIFFERS
+
+from frappe_enroll_mongo import coupons as module
+from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_sdk.models import Coupon, ReserveOutcome
+
+
+pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=15)
+SOON = NOW + timedelta(minutes=5)
+
+
+@pytest.fixture
+def stores(mongo_uri):
+    """Return two processes' stores on one database."""
+    name = f"terms_{secrets.token_hex(4)}"
+    both = [MongoStorage(mongo_uri, name) for _ in range(2)]
+    both[0].setup()
+    yield both
+    both[0]._link.client().drop_database(name)
+    for store in both:
+        store.close()
+
+
+@pytest.fixture
+def known(stores):
+    """Return both stores, and a code of five seats that the first one remembers."""
+    first, second = stores
+    first.coupons.create(
+        Coupon(
+            code="FIVE",
+            percent_off=100,
+            max_redemptions=5,
+            expires_at=SOON,
+            created_at=NOW,
+        )
+    )
+    assert reserve(first, "enr_0") is ReserveOutcome.RESERVED
+    return first, second
+
+
+def reserve(store, holder, now=NOW):
+    """Claim a seat; return what came of it."""
+    return store.coupons.reserve("FIVE", holder, now, LATER).outcome
+
+
+def test_code_that_is_known_is_not_read_again(known, mongo_uri):
+    """Look for one's own seat, draw a ticket, take the seat."""
+    first, _ = known
+    plan = CommandPlan()
+    first._link.close()
+    client = MongoClient(mongo_uri, event_listeners=[plan])
+    first._link._make_client = lambda: client
+    assert first.coupons.find_seat("FIVE", "enr_0") is not None
+    plan.log.clear()
+    assert reserve(first, "enr_1") is ReserveOutcome.RESERVED
+    sent = [step for step in plan.log if step.startswith("before")]
+    assert sent == ["before find", "before findAndModify", "before insert"]
+
+
+def test_code_that_another_process_disables_gives_no_seat(known):
+    """At once, whatever is remembered."""
+    first, second = known
+    assert second.coupons.disable("FIVE")
+    assert reserve(first, "enr_1") is ReserveOutcome.EXHAUSTED
+    assert reserve(first, "enr_0") is ReserveOutcome.RESERVED, "its own"
+
+
+def test_code_that_another_process_uses_up_gives_no_seat(known):
+    """Held while seats may come back, exhausted when they are all redeemed."""
+    first, second = known
+    for number in range(1, 5):
+        assert reserve(second, f"enr_{number}") is ReserveOutcome.RESERVED
+    assert reserve(first, "enr_5") is ReserveOutcome.HELD
+    for number in range(5):
+        assert second.coupons.redeem("FIVE", f"enr_{number}")
+    assert reserve(first, "enr_5") is ReserveOutcome.EXHAUSTED
+    assert reserve(first, "enr_6") is ReserveOutcome.EXHAUSTED
+
+
+def test_code_whose_time_is_over_gives_no_seat(known):
+    """The remembered end is the end."""
+    first, _ = known
+    assert reserve(first, "enr_1", now=SOON) is ReserveOutcome.EXHAUSTED
+
+
+def test_code_that_was_put_there_anew_is_read_again(known):
+    """By hand, from a backup for instance: its new terms hold."""
+    first, second = known
+    table = second._link.collection("coupons")
+    table.update_one({"_id": "FIVE"}, {"$set": {"max_redemptions": 2}})
+    assert reserve(first, "enr_1") is ReserveOutcome.RESERVED
+    assert reserve(first, "enr_2") is ReserveOutcome.HELD
+    table.update_one({"_id": "FIVE"}, {"$set": {"max_redemptions": 5}})
+    assert reserve(first, "enr_2") is ReserveOutcome.RESERVED
+    table.update_one({"_id": "FIVE"}, {"$set": {"expires_at": NOW}})
+    assert reserve(first, "enr_3") is ReserveOutcome.EXHAUSTED
+
+
+def test_what_is_remembered_is_bounded(known, monkeypatch):
+    """A shop with a million codes fills no memory."""
+    monkeypatch.setattr(module, "_MOST_KNOWN", 3)
+    first, _ = known
+    for number in range(10):
+        code = f"C{number}"
+        first.coupons.create(
+            Coupon(code=code, percent_off=100, max_redemptions=2, created_at=NOW)
+        )
+        first.coupons.reserve(code, "enr_0", NOW, LATER)
+        assert len(first.coupons._terms_known) <= 3
