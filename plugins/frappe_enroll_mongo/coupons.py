@@ -47,13 +47,26 @@ _KEPT = ("_id", "max_redemptions", "starts_at", "expires_at", "disabled", "issue
 _MOST_RACES = 100
 
 
+@attrs.frozen
+class _Known:
+    """
+    What a process remembers of a code of many seats that has had fresh numbers.
+
+    Attributes:
+        terms: They never change; the ticket is drawn only if they are these.
+        spare: Numbers that were drawn and not used.
+    """
+
+    terms: Document
+    spare: list[int]
+
+
 class MongoCoupons:
     """`CouponStore` on MongoDB."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        #: Codes of many seats that have had fresh numbers when last seen.
-        self._terms_known: dict[str, Document] = {}
+        self._known: dict[str, _Known] = {}
 
     @property
     def _coupons(self) -> Collection[Document]:
@@ -101,10 +114,12 @@ class MongoCoupons:
             lambda run: coupons.find_one({"_id": code}, session=run.session)
         )
         if found is not None and found["issued"] < found["max_redemptions"] > 1:
-            if len(self._terms_known) >= _MOST_KNOWN:
-                self._terms_known.clear()
+            known = self._known.get(code)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
             # Without the learner's address, which may be erased.
-            self._terms_known[code] = {name: found.get(name) for name in _KEPT}
+            terms = {name: found.get(name) for name in _KEPT}
+            self._known[code] = _Known(terms, [] if known is None else known.spare)
         return found
 
     def _counted(self, coupons: Sequence[Coupon]) -> tuple[Coupon, ...]:
@@ -201,7 +216,7 @@ class MongoCoupons:
         own = None if good and single else self._own(code, holder, until)
         if own is not None or not good:
             return own or Reservation(outcome=ReserveOutcome.EXHAUSTED)
-        take = Take(self._link, found, seats.held_by(holder, now, until, new_op()))
+        take = self._take(found, holder, now, until)
         ways: list[Callable[[], Seat | None]]
         ways = [take.fresh, partial(take.lapsed, now), take.lost_number]
         for _ in range(_MOST_RACES):
@@ -228,18 +243,26 @@ class MongoCoupons:
         Terms never change, and the ticket says whether the code may still be used.
         None: the code has to be looked at.
         """
-        terms = self._terms_known.get(code)
-        if terms is None or not _is_good(terms, now):
+        known = self._known.get(code)
+        if known is None or not _is_good(known.terms, now):
             return None
-        own = self._own(code, holder, until)
-        if own is not None:
-            return own
+        take = self._take(known.terms, holder, now, until)
+        seat = take.fresh()
+        if seat is not None:
+            return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
+        if take.has_collided:
+            # The index knows that the holder has a seat; the number is still free.
+            return self._own(code, holder, until)
+        self._known.pop(code, None)
+        return None
+
+    def _take(
+        self, coupon: Document, holder: str, now: datetime, until: datetime
+    ) -> Take:
+        known = self._known.get(coupon["_id"])
+        spare = [] if known is None else known.spare
         held = seats.held_by(holder, now, until, new_op())
-        seat = Take(self._link, terms, held).fresh()
-        if seat is None:
-            self._terms_known.pop(code, None)
-            return None
-        return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
+        return Take(self._link, coupon, held, spare)
 
     def _own(self, code: str, holder: str, until: datetime) -> Reservation | None:
         """Look whether the holder has a seat; if so, answer it durably."""

@@ -14,8 +14,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -116,6 +115,9 @@ class Link:
     def client(self) -> MongoClient[Document]:
         """Return this process's client."""
         here = self._here()
+        known: MongoClient[Document] | None = here.client
+        if known is not None:
+            return known
         with here.lock:
             if here.client is None:
                 with our_errors():
@@ -188,47 +190,49 @@ class Link:
 
     # Operations.
 
-    def write(self, act: Callable[[Run], T]) -> T:
+    def write(self, act: Callable[[Run], T], *, is_hint: bool = False) -> T:
         """
         Run a verb that writes; run it once more when its acknowledgement was lost.
 
         The second run has to look for the stamp that the first one may have left.
+
+        Args:
+            act: The verb.
+            is_hint: Nothing depends on what it writes: later reads do not wait until
+                that is durable.
         """
         with our_errors():
             try:
-                return self._run(act, again=False)
+                return self._run(act, again=False, is_hint=is_hint)
             except PyMongoError as error:
                 if not is_unclear(error):
                     raise
-            return self._run(act, again=True)
+            return self._run(act, again=True, is_hint=is_hint)
 
     def read(self, act: Callable[[Run], T]) -> T:
         """Run a verb that only reads."""
         with our_errors():
             return self._run(act, again=False)
 
-    def _run(self, act: Callable[[Run], T], *, again: bool) -> T:
-        with self._session() as session:
-            return act(Run(session=session, again=again))
-
-    @contextmanager
-    def _session(self) -> Iterator[ClientSession | None]:
-        """Open a session that reads no less than this process has seen."""
+    def _run(self, act: Callable[[Run], T], *, again: bool, is_hint: bool = False) -> T:
+        """Run it in a session that reads no less than this process has seen."""
         client = self.client()
         if not isinstance(client, MongoClient):
             # A stand-in for unit tests has no sessions.
-            yield None
-            return
+            return act(Run(session=None, again=again))
         with client.start_session(causal_consistency=True) as session:
             seen = self._seen
             if seen is not None:
                 session.advance_operation_time(seen)
             try:
-                yield session
+                return act(Run(session=session, again=again))
             finally:
-                self._advance(session.operation_time)
+                if not is_hint:
+                    self._advance(session.operation_time)
 
     def _advance(self, moment: Timestamp | None) -> None:
+        if moment is None or moment == self._seen:
+            return
         with self._here().lock:
-            if moment is not None and (self._seen is None or moment > self._seen):
+            if self._seen is None or moment > self._seen:
                 self._seen = moment

@@ -10,6 +10,7 @@ is the truth. A number whose ticket was lost is found when the tickets have run 
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -48,14 +49,19 @@ class Take:
         link: The connection.
         coupon: The coupon's document.
         seat: The fields that the seat will have.
+        spare: Numbers of this code that this process has drawn and not used; shared by
+            its threads. (Where it dies, they are lost numbers.)
 
     Attributes:
         has_collided: Whether the last way was refused because the holder has a seat (a
             single one: perhaps).
     """
 
-    def __init__(self, link: Link, coupon: Document, seat: Document) -> None:
+    def __init__(
+        self, link: Link, coupon: Document, seat: Document, spare: list[int]
+    ) -> None:
         self._link, self._coupon, self._seat = link, coupon, seat
+        self._spare = spare
         self._code: str = coupon["_id"]
         self._most: int = coupon["max_redemptions"]
         self.has_collided = False
@@ -72,6 +78,8 @@ class Take:
             if number >= self._most:
                 return None
             seat = self._insert(number)
+            if seat is None and self.has_collided:
+                self._spare.append(number)
             if seat is not None or self.has_collided:
                 return seat
         return None
@@ -80,10 +88,13 @@ class Take:
         """Return the next number, of a code that is as it was read and not used up."""
         usable = {
             "_id": self._code,
-            "issued": {"$lt": self._most},
             "disabled": False,
             **{name: self._coupon.get(name) for name in _TERMS},
         }
+        if self._spare:
+            with suppress(IndexError):  # another thread has just taken it
+                return self._take_spare(usable)
+        usable["issued"] = {"$lt": self._most}
         coupons = self._link.collection(COUPONS).with_options(write_concern=_HINT)
         drawn = self._link.write(
             lambda run: coupons.find_one_and_update(
@@ -91,9 +102,18 @@ class Take:
                 {"$inc": {"issued": 1}},
                 projection={"issued": 1},
                 session=run.session,
-            )
+            ),
+            is_hint=True,
         )
         return int(drawn["issued"]) if drawn else self._most
+
+    def _take_spare(self, usable: Document) -> int:
+        number = self._spare.pop()
+        coupons = self._link.collection(COUPONS)
+        if self._link.read(lambda run: coupons.find_one(usable, session=run.session)):
+            return number
+        self._spare.append(number)
+        return self._most
 
     def _insert(self, number: int) -> Seat | None:
         """Take this number; None when it is taken, or the holder has a seat."""

@@ -57,7 +57,7 @@ def reserve(store, holder, now=NOW):
 
 
 def test_code_that_is_known_is_not_read_again(known, mongo_uri):
-    """Look for one's own seat, draw a ticket, take the seat."""
+    """Draw a ticket, take the seat."""
     first, _ = known
     plan = CommandPlan()
     first._link.close()
@@ -67,7 +67,48 @@ def test_code_that_is_known_is_not_read_again(known, mongo_uri):
     plan.log.clear()
     assert reserve(first, "enr_1") is ReserveOutcome.RESERVED
     sent = [step for step in plan.log if step.startswith("before")]
-    assert sent == ["before find", "before findAndModify", "before insert"]
+    assert sent == ["before findAndModify", "before insert"]
+
+
+def numbers_of(store):
+    """Return the numbers of the seats that somebody has."""
+    held = {"code": "FIVE", "holder": {"$exists": True}}
+    found = store._link.collection("coupon_seats").find(held, sort=[("_id", 1)])
+    return [int(seat["_id"][-1]) for seat in found]
+
+
+def test_holder_that_asks_again_loses_no_number(known):
+    """What it has drawn is the next one's, with one look at the code."""
+    first, second = known
+    for _ in range(3):
+        assert reserve(first, "enr_0") is ReserveOutcome.RESERVED
+    assert first.coupons._known["FIVE"].spare == [1]
+    assert reserve(second, "enr_1") is ReserveOutcome.RESERVED
+    for holder in ("enr_2", "enr_3"):
+        assert reserve(first, holder) is ReserveOutcome.RESERVED
+    assert first.coupons._known["FIVE"].spare == []
+    assert numbers_of(first) == [0, 1, 2, 3]
+    assert reserve(second, "enr_4") is ReserveOutcome.RESERVED
+    assert reserve(first, "enr_5") is ReserveOutcome.HELD
+
+
+def test_number_that_died_with_its_process_is_found(known):
+    """When the tickets have run out: no seat is lost."""
+    first, second = known
+    assert reserve(first, "enr_0") is ReserveOutcome.RESERVED, "draws, and dies"
+    for number in range(1, 5):
+        assert reserve(second, f"enr_{number}") is ReserveOutcome.RESERVED
+    assert numbers_of(second) == [0, 1, 2, 3, 4]
+    assert reserve(first, "enr_5") is ReserveOutcome.HELD, "its spare one is taken"
+
+
+def test_spare_number_of_a_disabled_code_is_no_seat(known):
+    """It is looked at like a ticket."""
+    first, second = known
+    assert reserve(first, "enr_0") is ReserveOutcome.RESERVED
+    assert second.coupons.disable("FIVE")
+    assert reserve(first, "enr_1") is ReserveOutcome.EXHAUSTED
+    assert numbers_of(first) == [0]
 
 
 def test_code_that_another_process_disables_gives_no_seat(known):
@@ -119,4 +160,4 @@ def test_what_is_remembered_is_bounded(known, monkeypatch):
             Coupon(code=code, percent_off=100, max_redemptions=2, created_at=NOW)
         )
         first.coupons.reserve(code, "enr_0", NOW, LATER)
-        assert len(first.coupons._terms_known) <= 3
+        assert len(first.coupons._known) <= 3
