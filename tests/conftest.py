@@ -62,6 +62,23 @@ def db_folder(tmp_path):
         yield Path(folder)
 
 
+@pytest.fixture
+def sql_path(tmp_path) -> Path:
+    """Return where a SQLite file is to be."""
+    return tmp_path / "store.sqlite3"
+
+
+@pytest.fixture
+def sql_storage(sql_path):
+    """Return a store on that file that was set up."""
+    from frappe_enroll_sql.storage import SQLStorage  # noqa: PLC0415  an extra
+
+    storage = SQLStorage(f"sqlite:///{sql_path}")
+    storage.setup()
+    yield storage
+    storage.close()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Recorded third-party data beside the checkout; skips where it is missing."""

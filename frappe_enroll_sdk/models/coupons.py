@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Self
 
 import attrs
 
@@ -86,6 +87,17 @@ class Seat:
     state: SeatState
     reserved_at: datetime
     until: datetime
+
+    @classmethod
+    def held(cls, code: str, holder: str, now: datetime, until: datetime) -> Self:
+        """Return the seat of a holder that has just got it."""
+        return cls(
+            code=code,
+            holder=holder,
+            state=SeatState.HELD,
+            reserved_at=now,
+            until=until,
+        )
 
 
 @attrs.frozen(kw_only=True)

@@ -86,8 +86,8 @@ def _effects_of_status(row: Enrollment) -> tuple[Effect, ...]:
     before, fact = row.history[-2].status, row.history[-1].fact
     effects: list[Effect] = []
     # A full grant is confirmed because its seat is redeemed, and stays so.
-    paid = row.status is Status.CONFIRMED and fact != "coupon_redeemed"
-    if paid and row.coupon_code is not None:
+    unredeemed = row.status is Status.CONFIRMED and fact != "coupon_redeemed"
+    if unredeemed and row.coupon_code is not None:
         effects.append(Effect(kind=EffectKind.REDEEM))
     if row.status in EXITS and row.coupon_code is not None:
         effects.append(Effect(kind=EffectKind.RELEASE))

@@ -106,13 +106,7 @@ class MemoryCoupons:
                 return Reservation(outcome=ReserveOutcome.EXHAUSTED)
             if len(seats) >= coupon.max_redemptions and not _drop_lapsed(seats, now):
                 return _full(seats)
-            seat = Seat(
-                code=code,
-                holder=holder,
-                state=SeatState.HELD,
-                reserved_at=now,
-                until=until,
-            )
+            seat = Seat.held(code, holder, now, until)
             seats[holder] = seat
             return Reservation(outcome=ReserveOutcome.RESERVED, seat=seat)
 

@@ -165,13 +165,7 @@ class SQLCoupons:
     ) -> Reservation:
         """See `CouponStore.reserve`."""
         require_text(code=code, holder=holder)
-        seat = Seat(
-            code=code,
-            holder=holder,
-            state=SeatState.HELD,
-            reserved_at=now,
-            until=until,
-        )
+        seat = Seat.held(code, holder, now, until)
         row = _row_of(seat)
 
         def take(connection: Connection) -> Reservation:

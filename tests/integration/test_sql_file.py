@@ -26,24 +26,9 @@ from frappe_enroll_sdk.testing.conformance.records import (
 from frappe_enroll_sql.storage import SQLStorage
 
 
-@pytest.fixture
-def path(tmp_path):
-    """Return where the file is to be."""
-    return tmp_path / "store.sqlite3"
-
-
-@pytest.fixture
-def storage(path):
-    """Return a store that was set up."""
-    storage = SQLStorage(f"sqlite:///{path}")
-    storage.setup()
-    yield storage
-    storage.close()
-
-
-def test_connection_is_durable_and_checked(storage):
+def test_connection_is_durable_and_checked(sql_storage):
     """WAL, synchronous FULL, foreign keys: on every connection."""
-    with storage._database.write() as connection:
+    with sql_storage._database.write() as connection:
         found = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -51,11 +36,11 @@ def test_connection_is_durable_and_checked(storage):
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
-def test_write_begins_immediately(storage, path):
+def test_write_begins_immediately(sql_storage, sql_path):
     """A writer holds the lock from its first moment: no read turns into a write."""
-    other = sqlite3.connect(path, timeout=0)
+    other = sqlite3.connect(sql_path, timeout=0)
     locked = pytest.raises(sqlite3.OperationalError, match="locked")
-    with storage._database.write(), locked:
+    with sql_storage._database.write(), locked:
         other.execute("BEGIN IMMEDIATE")
     other.execute("BEGIN IMMEDIATE")
     other.close()
@@ -76,25 +61,25 @@ def test_write_begins_immediately(storage, path):
         "UPDATE jobs SET claim_at = NULL",
     ],
 )
-def test_database_itself_refuses_what_can_not_be(storage, path, damage):
+def test_database_itself_refuses_what_can_not_be(sql_storage, sql_path, damage):
     """CHECKs and foreign keys hold even against a hand at the console."""
-    storage.coupons.create(coupon())
-    storage.enrollments.open(enrollment())
-    storage.jobs.enqueue("job-1", "sync", {}, NOW, now=NOW)
+    sql_storage.coupons.create(coupon())
+    sql_storage.enrollments.open(enrollment())
+    sql_storage.jobs.enqueue("job-1", "sync", {}, NOW, now=NOW)
     if "redeemed" not in damage:
-        storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(9))
-    connection = sqlite3.connect(path)
+        sql_storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(9))
+    connection = sqlite3.connect(sql_path)
     connection.execute("PRAGMA foreign_keys=ON")
     with pytest.raises(sqlite3.IntegrityError):
         connection.execute(damage)
     connection.close()
 
 
-def test_two_live_rows_of_a_slot_are_refused_by_the_index(storage, path):
+def test_two_live_rows_of_a_slot_are_refused_by_the_index(sql_storage, sql_path):
     """The slot is kept by a unique partial index, not by our care alone."""
-    storage.enrollments.open(enrollment(1))
-    storage.enrollments.open(enrollment(2))
-    connection = sqlite3.connect(path)
+    sql_storage.enrollments.open(enrollment(1))
+    sql_storage.enrollments.open(enrollment(2))
+    connection = sqlite3.connect(sql_path)
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         connection.execute("UPDATE enrollments SET email = 'same@example.com'")
     connection.close()
@@ -116,70 +101,72 @@ def test_other_url_is_refused_by_name(url):
         SQLStorage(url)
 
 
-def test_missing_schema_names_the_command(path):
+def test_missing_schema_names_the_command(sql_path):
     """A file without tables says what to run."""
-    storage = SQLStorage(f"sqlite:///{path}")
+    sql_storage = SQLStorage(f"sqlite:///{sql_path}")
     with pytest.raises(SchemaError, match="frappe-enroll setup"):
-        storage.check_schema()
+        sql_storage.check_schema()
     with pytest.raises(SchemaError, match="frappe-enroll setup"):
-        storage.jobs.find("x")
-    storage.close()
+        sql_storage.jobs.find("x")
+    sql_storage.close()
 
 
 @pytest.mark.parametrize("version", [0, 99])
-def test_other_schema_version_names_the_command(storage, path, version):
+def test_other_schema_version_names_the_command(sql_storage, sql_path, version):
     """An older (or newer) schema is refused before anything is written."""
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(sql_path)
     connection.execute("UPDATE schema_version SET version = ?", (version,))
     connection.commit()
     connection.close()
     with pytest.raises(SchemaError, match="frappe-enroll setup"):
-        storage.check_schema()
+        sql_storage.check_schema()
 
 
-def test_setup_from_many_hosts_at_once(path):
+def test_setup_from_many_hosts_at_once(sql_path):
     """Any number of processes and threads may set up together."""
-    storages = [SQLStorage(f"sqlite:///{path}") for _ in range(6)]
+    storages = [SQLStorage(f"sqlite:///{sql_path}") for _ in range(6)]
     errors = []
 
-    def run(storage):
+    def run(sql_storage):
         try:
-            storage.setup()
-            storage.check_schema()
+            sql_storage.setup()
+            sql_storage.check_schema()
         except Exception as error:  # noqa: BLE001  shown below
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(storage,)) for storage in storages]
+    threads = [
+        threading.Thread(target=run, args=(sql_storage,)) for sql_storage in storages
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
     assert errors == []
-    for storage in storages:
-        storage.close()
+    for sql_storage in storages:
+        sql_storage.close()
 
 
-def test_file_that_is_no_database_is_a_typed_error(path):
+def test_file_that_is_no_database_is_a_typed_error(sql_path):
     """Whatever lies there is not touched."""
-    path.write_bytes(b"this is not a database, not at all" * 200)
-    storage = SQLStorage(f"sqlite:///{path}")
+    sql_path.write_bytes(b"this is not a database, not at all" * 200)
+    sql_storage = SQLStorage(f"sqlite:///{sql_path}")
     with pytest.raises(StorageUnavailableError, match=r"^DATABASE_URL: "):
-        storage.setup()
-    assert path.read_bytes().startswith(b"this is not a database")
-    storage.close()
+        sql_storage.setup()
+    assert sql_path.read_bytes().startswith(b"this is not a database")
+    sql_storage.close()
 
 
 def test_folder_that_can_not_be_made_is_a_typed_error(tmp_path):
     """A file where the folder should be."""
     (tmp_path / "file").write_text("")
-    storage = SQLStorage(f"sqlite:///{tmp_path}/file/store.sqlite3")
+    sql_storage = SQLStorage(f"sqlite:///{tmp_path}/file/store.sqlite3")
     with pytest.raises(StorageUnavailableError, match=r"^DATABASE_URL: "):
-        storage.setup()
+        sql_storage.setup()
 
 
-def test_read_only_database_refuses_a_checkout_whole(path, monkeypatch):
+def test_read_only_database_refuses_a_checkout_whole(sql_path, monkeypatch):
     """Nothing is half-done where nothing can be written: no seat, no session."""
-    world = World(lambda: SQLStorage(f"sqlite:///{path}"))
+    world = World(lambda: SQLStorage(f"sqlite:///{sql_path}"))
     code = world.coupon(50)
     world.storage.close()
     real = sqlite3.connect
@@ -204,43 +191,43 @@ def test_read_only_database_refuses_a_checkout_whole(path, monkeypatch):
     assert world.storage.coupons.find(code).reserved == 0
 
 
-def test_error_shows_no_path_and_no_parameter(path):
+def test_error_shows_no_path_and_no_parameter(sql_path):
     """What an operator may log holds neither a path nor a learner's address."""
-    storage = SQLStorage(f"sqlite:///{path}")
-    storage.setup()
-    connection = sqlite3.connect(path)
+    sql_storage = SQLStorage(f"sqlite:///{sql_path}")
+    sql_storage.setup()
+    connection = sqlite3.connect(sql_path)
     connection.execute("DROP TABLE audit")
     connection.execute("CREATE TABLE audit (id TEXT)")
     connection.commit()
     connection.close()
     with pytest.raises(StorageUnavailableError) as caught:
-        storage.audit.list(subject="ada@example.com")
-    assert str(path) not in str(caught.value)
+        sql_storage.audit.list(subject="ada@example.com")
+    assert str(sql_path) not in str(caught.value)
     assert "ada@example.com" not in str(caught.value)
-    storage.close()
+    sql_storage.close()
 
 
-def test_forked_child_makes_its_own_connections(storage):
+def test_forked_child_makes_its_own_connections(sql_storage):
     """Parent and child share no connection and no lock, even one that is held."""
-    storage.jobs.enqueue("parent", "sync", {}, NOW, now=NOW)
+    sql_storage.jobs.enqueue("parent", "sync", {}, NOW, now=NOW)
     held, let_go = threading.Event(), threading.Event()
 
     def hold_the_writer():
-        with storage._database._writer.lock:
+        with sql_storage._database._writer.lock:
             held.set()
             let_go.wait(30)
 
     thread = threading.Thread(target=hold_the_writer)
     thread.start()
     held.wait(10)
-    parents = storage._database.engine()
+    parents = sql_storage._database.engine()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            assert storage.jobs.find("parent") is not None
-            assert storage._database.engine() is not parents
-            storage.jobs.enqueue("child", "sync", {}, NOW, now=NOW)
+            assert sql_storage.jobs.find("parent") is not None
+            assert sql_storage._database.engine() is not parents
+            sql_storage.jobs.enqueue("child", "sync", {}, NOW, now=NOW)
             code = 0
         finally:
             os._exit(code)
@@ -248,34 +235,34 @@ def test_forked_child_makes_its_own_connections(storage):
     let_go.set()
     thread.join()
     assert os.waitstatus_to_exitcode(status) == 0
-    assert storage.jobs.find("child") is not None
-    storage.jobs.enqueue("parent-2", "sync", {}, NOW, now=NOW)
+    assert sql_storage.jobs.find("child") is not None
+    sql_storage.jobs.enqueue("parent-2", "sync", {}, NOW, now=NOW)
 
 
-def test_row_that_can_not_be_decoded_fails_alone(storage, path):
+def test_row_that_can_not_be_decoded_fails_alone(sql_storage, sql_path):
     """The others are claimed; the damaged one is shown as dead and kept as it is."""
     for key in ("job-1", "job-2", "job-3"):
-        storage.jobs.enqueue(key, "sync", {}, NOW, now=NOW)
-    connection = sqlite3.connect(path)
+        sql_storage.jobs.enqueue(key, "sync", {}, NOW, now=NOW)
+    connection = sqlite3.connect(sql_path)
     connection.execute("UPDATE jobs SET payload = '{\"n\": 5' WHERE key = 'job-2'")
     connection.commit()
-    claimed = storage.jobs.claim("w", NOW, 60, 10)
+    claimed = sql_storage.jobs.claim("w", NOW, 60, 10)
     assert [job.key for job in claimed] == ["job-1", "job-3"]
-    (dead,) = storage.jobs.list(state=JobState.DEAD).items
+    (dead,) = sql_storage.jobs.list(state=JobState.DEAD).items
     assert (dead.key, dead.outcome) == ("job-2", "undecodable")
-    assert not storage.jobs.retry("job-2", NOW)
+    assert not sql_storage.jobs.retry("job-2", NOW)
     query = "SELECT payload FROM jobs WHERE key = 'job-2'"
     assert connection.execute(query).fetchone() == ('{"n": 5',)
     connection.close()
 
 
-def test_enrollment_that_can_not_be_decoded_fails_alone(storage, path):
+def test_enrollment_that_can_not_be_decoded_fails_alone(sql_storage, sql_path):
     """A damaged row does not keep the others from being settled."""
     for number in (1, 2, 3):
-        storage.enrollments.open(enrollment(number, due_at=NOW))
-    connection = sqlite3.connect(path)
+        sql_storage.enrollments.open(enrollment(number, due_at=NOW))
+    connection = sqlite3.connect(sql_path)
     connection.execute("UPDATE enrollments SET doc = '[]' WHERE id = 'enr_0002'")
     connection.commit()
     connection.close()
-    claimed = storage.enrollments.claim_due(NOW, 60, 10)
+    claimed = sql_storage.enrollments.claim_due(NOW, 60, 10)
     assert [row.id for row in claimed] == ["enr_0001", "enr_0003"]

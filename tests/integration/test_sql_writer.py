@@ -28,25 +28,10 @@ LATER = NOW + timedelta(minutes=15)
 
 
 @pytest.fixture
-def path(tmp_path):
-    """Return where the file is to be."""
-    return tmp_path / "store.sqlite3"
-
-
-@pytest.fixture
-def storage(path):
-    """Return a store that was set up."""
-    storage = SQLStorage(f"sqlite:///{path}")
-    storage.setup()
-    yield storage
-    storage.close()
-
-
-@pytest.fixture
-def commits(storage):
+def commits(sql_storage):
     """Return what was sent to the file, by the thread that wrote: a list to read."""
     seen = []
-    engine = storage._database.engine()
+    engine = sql_storage._database.engine()
 
     def note(_connection, _cursor, statement, *_):
         seen.append(statement.split()[0])
@@ -55,17 +40,17 @@ def commits(storage):
     return seen
 
 
-def enqueue(storage, key):
+def enqueue(sql_storage, key):
     """Owe one job."""
-    return storage.jobs.enqueue(key, "sync", {"key": key}, NOW, now=NOW)
+    return sql_storage.jobs.enqueue(key, "sync", {"key": key}, NOW, now=NOW)
 
 
 class Held:
     """Keeps the writer's turn until several threads wait for it."""
 
-    def __init__(self, storage) -> None:
-        self._writer = storage._database._writer
-        storage.ping()
+    def __init__(self, sql_storage) -> None:
+        self._writer = sql_storage._database._writer
+        sql_storage.ping()
 
     def together(self, *writes):
         """Let these run in threads of their own, and wait for the turn at once."""
@@ -77,35 +62,39 @@ class Held:
             return [future.exception() or future.result() for future in futures]
 
 
-def test_what_waits_is_committed_together(storage, commits):
+def test_what_waits_is_committed_together(sql_storage, commits):
     """One transaction, each answer its own."""
-    held = Held(storage)
+    held = Held(sql_storage)
     commits.clear()
-    jobs = held.together(*(lambda n=n: enqueue(storage, f"job-{n}") for n in range(8)))
+    jobs = held.together(
+        *(lambda n=n: enqueue(sql_storage, f"job-{n}") for n in range(8))
+    )
     assert [job.key for job in jobs] == [f"job-{n}" for n in range(8)]
     assert commits == ["BEGIN", *["INSERT"] * 8]
-    assert {job.key for job in storage.jobs.list().items} == {job.key for job in jobs}
+    assert {job.key for job in sql_storage.jobs.list().items} == {
+        job.key for job in jobs
+    }
 
 
-def test_those_behind_see_those_before(storage):
+def test_those_behind_see_those_before(sql_storage):
     """One seat, many claims in one commit: one of them gets it."""
-    storage.coupons.create(Coupon(code="ONE", percent_off=100, created_at=NOW))
-    claims = Held(storage).together(
+    sql_storage.coupons.create(Coupon(code="ONE", percent_off=100, created_at=NOW))
+    claims = Held(sql_storage).together(
         *(
-            lambda n=n: storage.coupons.reserve("ONE", f"enr_{n}", NOW, LATER)
+            lambda n=n: sql_storage.coupons.reserve("ONE", f"enr_{n}", NOW, LATER)
             for n in range(6)
         )
     )
     outcomes = sorted(str(claim.outcome) for claim in claims)
     assert outcomes == [*["held"] * 5, "reserved"]
-    coupon = storage.coupons.find("ONE")
+    coupon = sql_storage.coupons.find("ONE")
     assert (coupon.reserved, coupon.redeemed) == (1, 0)
 
 
-def test_one_that_is_refused_fails_alone(storage, path, commits):
+def test_one_that_is_refused_fails_alone(sql_storage, sql_path, commits):
     """The others are made, each by itself, and the refused one is told why."""
-    held = Held(storage)
-    connection = sqlite3.connect(path)
+    held = Held(sql_storage)
+    connection = sqlite3.connect(sql_path)
     connection.execute(
         "CREATE TRIGGER refuse BEFORE INSERT ON jobs WHEN new.key = 'job-1' "
         "BEGIN SELECT RAISE(ABORT, 'no such job, please'); END"
@@ -113,19 +102,19 @@ def test_one_that_is_refused_fails_alone(storage, path, commits):
     connection.close()
     commits.clear()
     answers = held.together(
-        *(lambda n=n: enqueue(storage, f"job-{n}") for n in range(3))
+        *(lambda n=n: enqueue(sql_storage, f"job-{n}") for n in range(3))
     )
     assert [answers[0].key, answers[2].key] == ["job-0", "job-2"]
     assert isinstance(answers[1], StorageUnavailableError)
     assert "please" in str(answers[1])
     assert commits.count("INSERT") in {4, 5}
-    assert {job.key for job in storage.jobs.list().items} == {"job-0", "job-2"}
+    assert {job.key for job in sql_storage.jobs.list().items} == {"job-0", "job-2"}
 
 
-def test_commit_that_fails_is_nobodys_yes(storage):
+def test_commit_that_fails_is_nobodys_yes(sql_storage):
     """All of its writes are told that the file failed, and may be repeated."""
-    held = Held(storage)
-    dialect = storage._database.engine().dialect
+    held = Held(sql_storage)
+    dialect = sql_storage._database.engine().dialect
     commit = dialect.do_commit
 
     def fail(connection):
@@ -136,17 +125,17 @@ def test_commit_that_fails_is_nobodys_yes(storage):
 
     dialect.do_commit = fail
     answers = held.together(
-        *(lambda n=n: enqueue(storage, f"job-{n}") for n in range(3))
+        *(lambda n=n: enqueue(sql_storage, f"job-{n}") for n in range(3))
     )
     assert [type(answer) for answer in answers] == [StorageUnavailableError] * 3
-    assert storage.jobs.list().items == ()
-    assert enqueue(storage, "job-0").key == "job-0"
+    assert sql_storage.jobs.list().items == ()
+    assert enqueue(sql_storage, "job-0").key == "job-0"
 
 
-def test_writers_interrupt_leaves_no_one_waiting(storage):
+def test_writers_interrupt_leaves_no_one_waiting(sql_storage):
     """Who writes for others is interrupted: they are told, and the turn goes on."""
-    held = Held(storage)
-    engine = storage._database.engine()
+    held = Held(sql_storage)
+    engine = sql_storage._database.engine()
 
     def interrupt(*_):
         event.remove(engine, "before_cursor_execute", interrupt)
@@ -154,22 +143,22 @@ def test_writers_interrupt_leaves_no_one_waiting(storage):
 
     event.listen(engine, "before_cursor_execute", interrupt)
     answers = held.together(
-        *(lambda n=n: enqueue(storage, f"job-{n}") for n in range(3))
+        *(lambda n=n: enqueue(sql_storage, f"job-{n}") for n in range(3))
     )
     kinds = [type(answer) for answer in answers]
     assert kinds.count(KeyboardInterrupt) == 1
     assert kinds.count(StorageUnavailableError) == 2
-    assert storage.jobs.list().items == ()
-    assert enqueue(storage, "job-0").key == "job-0"
+    assert sql_storage.jobs.list().items == ()
+    assert enqueue(sql_storage, "job-0").key == "job-0"
 
 
-def test_answer_is_in_the_file_when_it_is_given(storage, path):
+def test_answer_is_in_the_file_when_it_is_given(sql_storage, sql_path):
     """Killed while many write: whatever was answered is there."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            mine = SQLStorage(f"sqlite:///{path}")
+            mine = SQLStorage(f"sqlite:///{sql_path}")
 
             def go(thread):
                 for n in range(10_000):
@@ -189,59 +178,59 @@ def test_answer_is_in_the_file_when_it_is_given(storage, path):
         told += [line.strip() for line in lines if line.endswith("\n")]
     os.waitpid(pid, 0)
     assert len(told) == len(set(told)) >= 400
-    missing = [key for key in told if storage.jobs.find(key) is None]
+    missing = [key for key in told if sql_storage.jobs.find(key) is None]
     assert missing == []
 
 
-def test_writer_waits_for_another_process(storage, path):
+def test_writer_waits_for_another_process(sql_storage, sql_path):
     """A lock that is held for some time delays a write, and a long one fails it."""
-    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other = sqlite3.connect(sql_path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     threading.Timer(0.3, lambda: other.execute("COMMIT")).start()
     began = time.monotonic()
-    assert enqueue(storage, "job-1").key == "job-1"
+    assert enqueue(sql_storage, "job-1").key == "job-1"
     assert time.monotonic() - began >= 0.25
     other.close()
 
 
-def test_lock_that_stays_is_an_error_in_our_words(storage, path, monkeypatch):
+def test_lock_that_stays_is_an_error_in_our_words(sql_storage, sql_path, monkeypatch):
     """After the busy time-out: transient, nothing half-done, and writable again."""
     monkeypatch.setattr(writer, "BUSY_TIMEOUT_S", 0.05)
-    other = sqlite3.connect(path, isolation_level=None)
+    other = sqlite3.connect(sql_path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageUnavailableError, match="locked"):
-        enqueue(storage, "job-1")
+        enqueue(sql_storage, "job-1")
     with pytest.raises(StorageUnavailableError, match="locked"):
-        storage.coupons.disable("NONE")
+        sql_storage.coupons.disable("NONE")
     other.execute("ROLLBACK")
     other.close()
-    assert enqueue(storage, "job-1").key == "job-1"
+    assert enqueue(sql_storage, "job-1").key == "job-1"
 
 
-def test_without_a_write_ahead_log_sqlite_waits(path):
+def test_without_a_write_ahead_log_sqlite_waits(sql_path):
     """Where WAL is not to be had, a commit waits for readers."""
-    storage = SQLStorage(f"sqlite:///{path}")
-    storage.setup()
-    with storage._database.write() as connection:
+    sql_storage = SQLStorage(f"sqlite:///{sql_path}")
+    sql_storage.setup()
+    with sql_storage._database.write() as connection:
         wait_ms = connection.execute(text("PRAGMA busy_timeout")).scalar()
     assert wait_ms == writer._FIRST_LOOKS_MS
-    storage.close()
+    sql_storage.close()
 
-    engine = storage._database.engine()
+    engine = sql_storage._database.engine()
 
     @event.listens_for(engine, "connect")
     def no_wal(connection, _):
         connection.execute("PRAGMA journal_mode=DELETE").close()
 
-    with storage._database.write() as connection:
+    with sql_storage._database.write() as connection:
         wait_ms = connection.execute(text("PRAGMA busy_timeout")).scalar()
     assert wait_ms == writer.BUSY_TIMEOUT_S * 1000
-    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    reader = sqlite3.connect(sql_path, isolation_level=None, check_same_thread=False)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM jobs").fetchone()
     threading.Timer(0.3, reader.close).start()
-    assert enqueue(storage, "job-1").key == "job-1"
-    assert storage.coupons.reserve("NONE", "enr_1", NOW, LATER).outcome is (
+    assert enqueue(sql_storage, "job-1").key == "job-1"
+    assert sql_storage.coupons.reserve("NONE", "enr_1", NOW, LATER).outcome is (
         ReserveOutcome.EXHAUSTED
     )
-    storage.close()
+    sql_storage.close()
