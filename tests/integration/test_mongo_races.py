@@ -17,7 +17,7 @@ from frappe_enroll_sdk.models import Coupon
 from frappe_enroll_sdk.testing.conformance.records import NOW, after
 
 
-ROUNDS = times(20, 200)
+ROUNDS = times(10, 200)
 
 
 @pytest.fixture
