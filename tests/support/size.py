@@ -40,3 +40,9 @@ def times(small: int, full: int) -> int:
     if FULL:
         return full
     return max(small // 4, min(small, 2)) if LEAST else small
+
+
+def play_one_of(share: int) -> None:
+    """Skip a test, but for one of `share` at random; none at full size."""
+    if not FULL and random.randrange(share):
+        pytest.skip(f"one of {share} is played, at random; all at full size")
