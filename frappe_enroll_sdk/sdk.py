@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, cast
 
-from .clock import Clock, StoreClock, SystemClock
+from .clock import Ambient, Clock, StoreClock, SystemClock
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
 from .metrics import EVENTS, Metrics, NoMetrics
@@ -37,6 +37,7 @@ from .services.replay import Replay
 from .services.runner import Runner
 from .services.scheduled import ScheduledReconcile
 from .services.settle import Settle
+from .services.shift import Shift
 from .services.sight import check_sight
 from .services.sync import SyncHandler
 from .services.timed import TimedLMS
@@ -64,6 +65,7 @@ class EnrollSDK:
         payments: The payment gateway.
         lms: The LMS.
         clock: The one clock.
+        ambient: The clock, and monotonic time, sleep and randomness.
         coupons: `Coupons`.
         enrollments: `Enrollments`.
         grants: `Grants`.
@@ -92,7 +94,8 @@ class EnrollSDK:
             storage: A store instead of the one that settings name.
             payments: A gateway instead of the one that settings name.
             lms: An LMS instead of the one that settings name.
-            clock: A clock instead of the store's time (for tests and demos).
+            clock: A clock instead of the store's time (for tests and demos); what else
+                it has of an `Ambient` is used, too.
             plugins: Plugin objects of the host's own.
             metrics: Where measurements go; its hooks are called like a plugin's.
             discover: Whether installed plugins are looked for.
@@ -116,6 +119,7 @@ class EnrollSDK:
         )
         self.lms: LMS = lms or self._make("lms", chosen.lms, tools)
         self.clock: Clock = clock or StoreClock(self.storage.now)
+        self.ambient = Ambient(self.clock)
         self._wire()
         if storage is None and chosen.default_database:
             logger.warning(
@@ -141,7 +145,7 @@ class EnrollSDK:
             lms=self._timed(self.lms),
             metrics=self._metrics,
             plugins=self.plugins,
-            clock=self.clock,
+            ambient=self.ambient,
             settle_policy=settle_policy_of(chosen, livemode=self.payments.livemode),
             retry_policy=retry_policy_of(chosen),
             gate_policy=gate_policy_of(chosen),
@@ -195,7 +199,7 @@ class EnrollSDK:
         """Return the LMS, timed where somebody wants to know."""
         if isinstance(self._metrics, NoMetrics):
             return lms
-        timed: Any = TimedLMS(lms, self._metrics)
+        timed: Any = TimedLMS(lms, self._metrics, self.ambient)
         return cast("LMS", timed)
 
     @property
@@ -338,12 +342,12 @@ class EnrollSDK:
             shutdown_timeout_s: Seconds that what runs has left once it is stopped.
         """
         validate.whole(concurrency, "concurrency", most=_MOST_THREADS)
-        return Worker(
+        shift = Shift(
             self._context,
             self._runner,
             self._maintenance,
             self._presence,
             concurrency=concurrency,
             poll_s=poll_s,
-            shutdown_timeout_s=shutdown_timeout_s,
         )
+        return Worker(shift, shutdown_timeout_s=shutdown_timeout_s)
