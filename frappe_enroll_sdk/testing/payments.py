@@ -34,13 +34,14 @@ from ..models import (
     SessionStatus,
 )
 from ..money import Money
-from .faults import FailNext
+from .faults import Deadlines, FailNext
 from .payments_customers import FakeCustomers
 
 
 HEADER = "Fake-Signature"
 _TOLERANCE_S = 300
 _LEAST_LIFE = timedelta(minutes=30)
+_KEY_LIFE = timedelta(hours=24)
 
 
 class FakePayments(FakeCustomers):
@@ -49,11 +50,14 @@ class FakePayments(FakeCustomers):
 
     Attributes:
         livemode: As the interface says; False.
+        call_timeout_s: Seconds that a caller waits.
         faults: Plan failures of verbs here.
+        deadlines: Carries out what a slow call does after its caller has given up.
         url: Where its payment pages would be.
     """
 
     livemode = False
+    call_timeout_s = 10.0
     url = "http://127.0.0.1:9/pay"
 
     def __init__(
@@ -62,6 +66,7 @@ class FakePayments(FakeCustomers):
         self.clock = clock or SystemClock()
         self.secrets = secrets
         self.faults = FailNext()
+        self.deadlines = Deadlines(self.clock, self.faults, PaymentsUnavailableError)
         self.is_down = False
         self.sessions: dict[str, CheckoutSession] = {}
         self.refunds: dict[str, Refund] = {}
@@ -69,10 +74,22 @@ class FakePayments(FakeCustomers):
         self.events: list[PaymentEvent] = []
         self._made_at: dict[str, datetime] = {}
         self._answers: dict[str, tuple[Mapping[str, Any], str]] = {}
+        self._breaks: list[bool] = []
+        self._broken: dict[str, datetime] = {}
         self._lock = RLock()
         self._count = 0
 
+    def break_create(self, *, made: bool = False) -> None:
+        """
+        Answer the next create with a 500, and its key with the same for 24 hours.
+
+        Args:
+            made: Whether it has made the session all the same.
+        """
+        self._breaks.append(made)
+
     def _enter(self, verb: str) -> None:
+        self.deadlines.catch_up()
         if self.is_down:
             raise PaymentsUnavailableError("the provider is down")
         self.faults.check(verb)
@@ -89,18 +106,38 @@ class FakePayments(FakeCustomers):
     def create_session(self, request: Mapping[str, Any]) -> CheckoutSession:
         """See `PaymentGateway.create_session`; the rules are Stripe's."""
         self._enter("create_session")
-        order = load(SessionOrder, request)
-        with self._lock:
-            known = self._answers.get(order.enrollment_id)
-            if known is None:
-                session = self._new_session(order)
-                self._answers[order.enrollment_id] = (dict(request), session.id)
-            elif known[0] != dict(request):
-                raise BackendRejectedError("the key was used with other parameters")
-            else:
-                session = self.sessions[known[1]]
+        timeout_s = self.call_timeout_s
+
+        def create() -> CheckoutSession:
+            return self._create(request)
+
+        session = self.deadlines.call("create_session", timeout_s, create)
         self.faults.check("create_session", after=True)
         return session
+
+    def _create(self, request: Mapping[str, Any]) -> CheckoutSession:
+        order = load(SessionOrder, request)
+        key = order.enrollment_id
+        with self._lock:
+            self._check_broken(key, order)
+            known = self._answers.get(key)
+            if known is None:
+                session = self._new_session(order)
+                self._answers[key] = (dict(request), session.id)
+                return session
+            if known[0] != dict(request):
+                raise BackendRejectedError("the key was used with other parameters")
+            return self.sessions[known[1]]
+
+    def _check_broken(self, key: str, order: SessionOrder) -> None:
+        now = self.clock.now()
+        if self._breaks and key not in self._answers:
+            if self._breaks.pop(0):
+                self._new_session(order)
+            self._broken[key] = now
+        since = self._broken.get(key)
+        if since is not None and now - since < _KEY_LIFE:
+            raise PaymentsUnavailableError("the provider answered 500", unclear=True)
 
     def _new_session(self, order: SessionOrder) -> CheckoutSession:
         life = order.expires_at - self.clock.now()
@@ -137,13 +174,21 @@ class FakePayments(FakeCustomers):
     def expire_session(self, session_id: str) -> ExpireOutcome:
         """See `PaymentGateway.expire_session`."""
         self._enter("expire_session")
+
+        def expire() -> ExpireOutcome:
+            return self._expire(session_id)
+
+        outcome = self.deadlines.call("expire_session", self.call_timeout_s, expire)
+        self.faults.check("expire_session", after=True)
+        return outcome
+
+    def _expire(self, session_id: str) -> ExpireOutcome:
         with self._lock:
             session = self._look(session_id)
             if session.status is SessionStatus.OPEN:
                 session = self._put(session, status=SessionStatus.EXPIRED)
                 self._emit("checkout.session.expired", Fact.EXPIRED, session)
             expired = session.status is SessionStatus.EXPIRED
-        self.faults.check("expire_session", after=True)
         return ExpireOutcome.EXPIRED if expired else ExpireOutcome.NOT_OPEN
 
     def list_refunds(self, payment_id: str) -> tuple[Refund, ...]:
