@@ -88,7 +88,7 @@ def hold(
     """Return the gate after a request for one of `k` permits, and the answer."""
     living = {name: end for name, end in gate.permits.items() if end > now}
     if holder not in living and len(living) >= k:
-        return attrs.evolve(gate, permits=living), False
+        return gate, False
     return attrs.evolve(gate, permits=living | {holder: until}), True
 
 

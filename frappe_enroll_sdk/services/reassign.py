@@ -80,7 +80,7 @@ def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enro
         version=1,
         # The seat stays redeemed by the first holder.
         coupon_code=None,
-        token_hash=hash_token(new_token()),
+        token_hash=hash_token(new_token(context.ambient)),
         idempotency_key=None,
         terms="",
         session_request=None,

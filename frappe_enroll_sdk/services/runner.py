@@ -272,9 +272,13 @@ class Runner:
             return True
         if not needs_ping(error):
             return False
-        # Where somebody else has found it down, one ping less is better.
-        shut = not self._context.storage.gates.is_open(backend)
-        return shut or not self.probe(backend)
+        # Where somebody else has found it down, one ping less is better. Only a ping
+        # opens a gate: whoever comes once its time is over sends one.
+        now, policy = self._context.now(), self._context.gate_policy
+        answer = self._context.storage.gates.admit(backend, 0, now, policy)
+        if answer.retry_at is not None and not answer.probe:
+            return True
+        return not self.probe(backend)
 
     def _write(self, claim: Claim, verdict: Verdict) -> str:
         """Write the end, if the claim still stands; return what became of it."""

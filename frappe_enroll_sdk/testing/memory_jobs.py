@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import RLock
@@ -99,13 +98,15 @@ class MemoryJobs:
     ) -> tuple[Job, ...]:
         """See `JobStore.claim`."""
         with self._lock:
-            due = (
+            due = [
                 job
                 for job in self._rows.values()
                 if queue.may_claim(job, now)
                 and (kinds is None or job.kind in kinds)
                 and job.kind not in not_kinds
-            )
+            ]
+            if not due:
+                return ()
             first = heapq.nsmallest(limit, due, key=lambda job: (job.due_at, job.key))
             return tuple(
                 self._put(
@@ -277,13 +278,15 @@ class MemoryJobs:
         with self._lock:
             rows = list(self._rows.values())
         due = [job.due_at for job in rows if queue.may_claim(job, now)]
-        counts = Counter(job.state for job in rows)
+        counts = dict.fromkeys(JobState, 0)
+        for job in rows:
+            counts[job.state] += 1
         hour_ago = now - timedelta(hours=1)
         done = sum(
             job.state is JobState.DONE and job.updated_at > hour_ago for job in rows
         )
         return JobStats(
-            counts={state: min(counts[state], cap) for state in JobState},
+            counts={state: min(count, cap) for state, count in counts.items()},
             due_now=min(len(due), cap),
             oldest_due_at=min(due, default=None),
             done_last_hour=min(done, cap),

@@ -594,3 +594,25 @@ def test_enrolled_learner_is_never_sent_to_a_template(world):
     world.deliver(world.sdk(), world.pay(first.enrollment_id))
     again = buy(world)
     assert (again.status, again.next_url) == ("enrolled", None)
+
+
+def test_gate_of_a_provider_that_is_back_opens():
+    """What fails for its own cause is put off by the schedule, not by the gate."""
+    world = World(inline_s=0)
+    sdk = world.sdk()
+    name = sdk.checkout(course_id=COURSE, email="ada@example.com").enrollment_id
+    world.payments.is_down = True
+    world.clock.advance(8000)
+    sdk.run_jobs()
+    assert not world.storage.gates.is_open("payments")
+    world.payments.is_down = False
+    lost = PaymentsUnavailableError("500", unclear=True)
+    world.payments.faults.add("retrieve_session", lost, times=9)
+    waits = []
+    for _ in range(3):
+        world.clock.advance(2000)
+        sdk.run_jobs()
+        due_at = world.storage.enrollments.find(name).due_at
+        waits.append((due_at - world.clock.now()).total_seconds())
+    assert world.storage.gates.is_open("payments")
+    assert waits == [240, 480, 960]
