@@ -67,6 +67,10 @@ class Claim:
             return most
         return max(min(most, self._ends - self._context.monotonic()), 0.05)
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self._context.ambient.sleep(seconds)
+
     def begin_write(self, call_s: float, data: Mapping[str, Any]) -> None:
         """
         Make the lease outlast a call that writes, and keep `data` before it begins.

@@ -293,12 +293,7 @@ class Runner:
             return self._end(claim, verdict, now)
 
         # Inline work has somebody waiting; the lease lapses, and a worker goes on.
-        return verdict.action if self._written(write, claim) else "lost"
-
-    def _written(self, write: Callable[[], bool], claim: Claim) -> bool:
-        if claim.is_inline:
-            return write()
-        return through_flicker(write, self._context.ambient.sleep)
+        return verdict.action if _written(write, claim) else "lost"
 
     def _end(self, claim: Claim, verdict: Verdict, now: datetime) -> bool:
         store, job, token = claim.store, claim.job, claim.token
@@ -356,3 +351,9 @@ _END_STATES = {
 
 def _code(error: Exception) -> str:
     return error.code if isinstance(error, EnrollError) else type(error).__name__
+
+
+def _written(write: Callable[[], bool], claim: Claim) -> bool:
+    if claim.is_inline:
+        return write()
+    return through_flicker(write, claim.sleep)

@@ -74,19 +74,11 @@ class FakePayments(FakeCustomers):
         self.events: list[PaymentEvent] = []
         self._made_at: dict[str, datetime] = {}
         self._answers: dict[str, tuple[Mapping[str, Any], str]] = {}
-        self._breaks: list[bool] = []
-        self._broken: dict[str, datetime] = {}
+        #: Since when a key is answered with a 500, as the provider keeps one for a day.
+        self.remembered: dict[str, datetime] = {}
+        self._failing: list[bool] = []
         self._lock = RLock()
         self._count = 0
-
-    def break_create(self, *, made: bool = False) -> None:
-        """
-        Answer the next create with a 500, and its key with the same for 24 hours.
-
-        Args:
-            made: Whether it has made the session all the same.
-        """
-        self._breaks.append(made)
 
     def _enter(self, verb: str) -> None:
         self.deadlines.catch_up()
@@ -129,13 +121,23 @@ class FakePayments(FakeCustomers):
                 raise BackendRejectedError("the key was used with other parameters")
             return self.sessions[known[1]]
 
+    def fail_creates(self, times: int = 1, *, made: bool = False) -> None:
+        """
+        Answer the next keys of create calls with a 500 that each keeps for a day.
+
+        Args:
+            times: How many keys.
+            made: Whether the session is made all the same.
+        """
+        self._failing += [made] * times
+
     def _check_broken(self, key: str, order: SessionOrder) -> None:
         now = self.clock.now()
-        if self._breaks and key not in self._answers:
-            if self._breaks.pop(0):
+        if self._failing and key not in self._answers:
+            if self._failing.pop(0):
                 self._new_session(order)
-            self._broken[key] = now
-        since = self._broken.get(key)
+            self.remembered.setdefault(key, now)
+        since = self.remembered.get(key)
         if since is not None and now - since < _KEY_LIFE:
             raise PaymentsUnavailableError("the provider answered 500", unclear=True)
 

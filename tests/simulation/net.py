@@ -271,7 +271,7 @@ class Net:
             self.hub.pause(process, 15.0 * dice.random())
             raise _error_of(backend, unclear=True)
         if kind == "broken":
-            self.targets[backend].break_create(made=before)
+            self.targets[backend].fail_creates(made=before)
         if kind == "throttled":
             raise ThrottledError("slow down", retry_after_s=60 * dice.random())
         try:

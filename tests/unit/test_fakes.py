@@ -106,7 +106,7 @@ def test_slow_verbs_of_the_provider_act_later(payments, clock):
 @pytest.mark.parametrize("made", [False, True])
 def test_500_on_create_is_kept_for_its_key(payments, clock, made):
     """The same key is answered the same for 24 hours, another one is not."""
-    payments.break_create(made=made)
+    payments.fail_creates(made=made)
     for _ in range(3):
         with pytest.raises(PaymentsUnavailableError) as caught:
             payments.create_session(request_of(payments))
