@@ -79,6 +79,11 @@ class Call:
         """Whether the time has run out."""
         return time.monotonic() >= self._ends
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether a limit of ours ended it."""
+        return self.too_large or self.is_over
+
     def left_s(self) -> float:
         """
         Return the seconds that are left.
@@ -243,9 +248,7 @@ def opener(*handlers: BaseHandler) -> OpenerDirector:
     It verifies certificates, goes by the environment's proxies, and follows no
     redirect: that is an answer like any other, raised as `HTTPError`.
     """
-    context = tls(ssl.create_default_context())
-    context.set_alpn_protocols(["http/1.1"])
-    return build_opener(_Handler(), _TLSHandler(context=context), _Stay, *handlers)
+    return build_opener(_Handler(), _TLSHandler(), _Stay, *handlers)
 
 
 def fence(pools: Any, context: ssl.SSLContext) -> None:
@@ -358,7 +361,9 @@ class _Handler(HTTPHandler):
 
 class _TLSHandler(HTTPSHandler):
     def https_open(self, req: Any) -> Any:
-        more: dict[str, Any] = {"context": self._context}  # type: ignore[attr-defined]  # no stub has it
+        context = tls(ssl.create_default_context())
+        context.set_alpn_protocols(["http/1.1"])
+        more: dict[str, Any] = {"context": context}
         return self.do_open(_TLSConnection, req, **more)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, cast
 
 from .clock import Clock, StoreClock, SystemClock
+from .deadline import within
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
 from .metrics import EVENTS, Metrics, NoMetrics
@@ -207,8 +208,14 @@ class EnrollSDK:
         """Create or upgrade the store's schema; idempotent."""
         self.storage.setup()
 
-    def ping(self) -> dict[str, str]:
-        """Ask each backend whether it works: "ok", or the error's code."""
+    def ping(self, *, timeout_s: float = 30.0) -> dict[str, str]:
+        """
+        Ask each backend whether it works: "ok", or the error's code.
+
+        Args:
+            timeout_s: Seconds that the provider and the LMS have, each, where its own
+                time-out is not shorter.
+        """
         health = {}
         pings: dict[str, Callable[[], None]] = {
             "storage": self.storage.ping,
@@ -217,7 +224,8 @@ class EnrollSDK:
         }
         for name, ping in pings.items():
             try:
-                ping()
+                with within(timeout_s):
+                    ping()
                 health[name] = "ok"
             except Exception as error:  # noqa: BLE001  health is asked, not thrown
                 health[name] = str(getattr(error, "code", type(error).__name__))
