@@ -13,7 +13,7 @@ Clients of any library work on them: urllib (`opener`), urllib3 and with it requ
     with within(10.0) as call:
         answer = opener().open(request)
 
-This is the only module that measures the time of calls.
+This is the only module that reads the real time by which calls are measured.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ MOST_BYTES = 20_000_000
 _CONNECT_S = 60.0
 
 
+def moment_s() -> float:
+    """Return the real time that calls are measured by, whatever clock a test sets."""
+    return time.monotonic()
+
+
 class AnswerTooLargeError(OSError):
     """The answer is larger than any that could be meant."""
 
@@ -77,7 +82,7 @@ class Call:
     @property
     def is_over(self) -> bool:
         """Whether the time has run out."""
-        return time.monotonic() >= self._ends
+        return moment_s() >= self._ends
 
     @property
     def has_ended(self) -> bool:
@@ -91,7 +96,7 @@ class Call:
         Raises:
             TimeoutError: None are.
         """
-        left_s = self._ends - time.monotonic()
+        left_s = self._ends - moment_s()
         if left_s <= 0:
             raise TimeoutError(f"it took more than {self._seconds:g} s in all")
         return left_s
@@ -143,7 +148,7 @@ def within(seconds: float, most_bytes: int = MOST_BYTES) -> Iterator[Call]:
 
     A block within a block never has more time than the outer one.
     """
-    outer, ends = _under_way.get(), time.monotonic() + seconds
+    outer, ends = _under_way.get(), moment_s() + seconds
     if outer is not None:
         ends = min(ends, outer._ends)  # noqa: SLF001  of the same class
     call = Call(seconds, ends, most_bytes)

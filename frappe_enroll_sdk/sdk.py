@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self, cast
+from contextlib import AbstractContextManager
+from typing import Any, Self, TypeVar, cast
 
 from .clock import Clock, StoreClock, SystemClock
 from .deadline import within
@@ -29,6 +30,7 @@ from .services.grants import GRANT_KIND, Grants
 from .services.inline import Inline
 from .services.maintenance import Maintenance
 from .services.passes import Pass
+from .services.patience import Patience, PatientBackend
 from .services.policies import gate_policy_of, retry_policy_of, settle_policy_of
 from .services.presence import Presence
 from .services.privacy import Privacy
@@ -46,6 +48,8 @@ from .settings import Settings
 
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _MOST_A_PASS = 1_000_000
 _MOST_THREADS = 1000
@@ -107,6 +111,7 @@ class EnrollSDK:
             self.settings, extra=extra, discover=discover
         )
         self._metrics = metrics or NoMetrics()
+        self._patience = Patience()
         tools = clock or SystemClock()
         chosen = self.settings
         self.storage: Storage = storage or self._make(
@@ -138,8 +143,8 @@ class EnrollSDK:
         return Context(
             settings=chosen,
             storage=self.storage,
-            payments=self.payments,
-            lms=self._timed(self.lms),
+            payments=self._patient(self.payments, "payments"),
+            lms=self._patient(self._timed(self.lms), "lms"),
             metrics=self._metrics,
             plugins=self.plugins,
             clock=self.clock,
@@ -198,6 +203,19 @@ class EnrollSDK:
             return lms
         timed: Any = TimedLMS(lms, self._metrics)
         return cast("LMS", timed)
+
+    def _patient(self, backend: T, name: str) -> T:
+        patient: Any = PatientBackend(backend, name, self._patience)
+        return cast("T", patient)
+
+    def serving(self) -> AbstractContextManager[None]:
+        """
+        Tell that this thread serves a request, for a host's own views.
+
+        While a backend hangs, requests hold all threads but one; others are refused.
+        Our HTTP surface says so by itself.
+        """
+        return self._patience.serving()
 
     @property
     def metrics(self) -> Metrics:
