@@ -20,14 +20,16 @@ class Peer:
     """
     A listener that treats each connection in one way; a context manager.
 
+    With a context `tls` it does so once the handshake is over.
+
     Attributes:
         port: Where it listens.
         accepted: How many connections came.
         left: Set once a client has hung up while the peer was still at it.
     """
 
-    def __init__(self, way) -> None:
-        self._way = way
+    def __init__(self, way, tls=None) -> None:
+        self._way, self._tls = way, tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.accepted = 0
@@ -57,11 +59,13 @@ class Peer:
                 threading.Thread(target=self._treat, args=(link,), daemon=True).start()
 
     def _treat(self, link) -> None:
-        with link:
-            try:
+        try:
+            if self._tls is not None:
+                link = self._tls.wrap_socket(link, server_side=True)
+            with link:
                 self._way(self, link)
-            except OSError:
-                self.left.set()
+        except OSError:
+            self.left.set()
 
     def wait(self, link, seconds) -> None:
         """Pass time; tell when the client has hung up, or the test is over."""
