@@ -19,7 +19,7 @@ from support.mailbox import self_signed
 from support.misbehaving import BODIES, HTTP, REDIRECT, SMTP, TLS, TOO_MUCH, Peer
 from support.realworld import COURSE, RealWorld
 from support.servers import SERVERS, Server
-from support.stripe_side import order_of
+from support.stripe_side import order_of, wait_for
 
 from frappe_enroll_alerts.settings import AlertSettings
 from frappe_enroll_alerts.webhook import Webhook
@@ -37,6 +37,8 @@ from frappe_enroll_sdk.errors import (
 from frappe_enroll_sdk.outcomes import Retry
 from frappe_enroll_sdk.settings_loader import Secret
 from frappe_enroll_stripe.gateway import StripePayments
+from frappe_enroll_wsgi.ratelimits import Limits
+from frappe_enroll_wsgi.readiness import Readiness
 
 
 #: What a call is given, and what it may take on a busy machine.
@@ -261,6 +263,39 @@ def test_mail_dialogue_ends(way):
         assert peer.left.wait(BOUND_S)
 
 
+def test_limits_are_counted_in_memory_while_redis_hangs():
+    """A store of the limits that is silent costs a second, not the request."""
+    pytest.importorskip("redis")
+    with Peer(HTTP["silence"]) as peer, ends_within(BOUND_S):
+        settings = SimpleNamespace(
+            rate_limits=(),
+            rate_limit_storage=Secret(f"redis://127.0.0.1:{peer.port}/0"),
+        )
+        limits = Limits(settings)
+        window = limits.hit_address(next(iter(limits.quotas)), "192.0.2.1")
+        assert window.left == window.quota - 1
+
+
+def test_readyz_waits_for_one_ping_only(world):
+    """While one thread asks a backend that hangs, others tell what was known."""
+    readiness = Readiness(world.sdk)
+    assert set(readiness.checks().values()) == {"ok"}
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hangs():
+        asked.set()
+        assert go_on.wait(BOUND_S)
+
+    world.sdk.payments = SimpleNamespace(ping=hangs)
+    readiness._at = float("-inf")
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(readiness.checks)
+        assert asked.wait(BOUND_S)
+        assert set(readiness.checks().values()) == {"ok"}, "answered while it hangs"
+        go_on.set()
+        assert set(asking.result(BOUND_S).values()) == {"ok"}
+
+
 def test_name_that_is_never_looked_up_ends():
     """The resolver has no time-out of its own: nobody waits for it."""
     never = threading.Event()
@@ -395,3 +430,29 @@ def test_healthz_answers_while_stripe_drips(world, tmp_path, monkeypatch):
                 assert {answer.result(120)[0] for answer in answers} == {503}
         finally:
             server.stop()
+
+
+def test_slot_of_a_worker_comes_back(tmp_path):
+    """One thread, two learners, an LMS that drips for the first: the second gets in."""
+    with (
+        RealWorld(tmp_path, inline_s=0) as world,
+        Peer(HTTP["headers that drip"]) as peer,
+    ):
+        sdk = world.sdk
+        for email in (ADA, "bea@example.com"):
+            code = sdk.coupons.create(100, COURSE).code
+            sdk.checkout(course_id=COURSE, email=email, coupon_code=code)
+        drips = FrappeLMS(peer.url(), "key", "secret", timeout_s=SHORT_S)
+        works = sdk.lms.find_user
+        sdk.lms.find_user = lambda email, **named: (
+            drips if email == ADA else SimpleNamespace(find_user=works)
+        ).find_user(email, **named | {"timeout_s": SHORT_S if email == ADA else None})
+        worker = sdk.worker(1)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        statuses = lambda: [row.status for row in world.rows()]  # noqa: E731  read twice
+        wait_for(lambda: peer.accepted and "enrolled" in statuses(), 60)
+        worker.stop()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert sorted(statuses()) == ["confirmed", "enrolled"]
