@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Seconds that a store of the limits has for each step: memory is the better answer.
+_STORE_S = 1.0
+
 
 @attrs.frozen(kw_only=True)
 class Window:
@@ -124,8 +127,15 @@ def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
 
 
 def _shared(uri: str) -> MovingWindowRateLimiter:
+    # Without these, a Redis that hangs would hold each request for good.
+    options: dict[str, float] = (
+        {"socket_timeout": _STORE_S, "socket_connect_timeout": _STORE_S}
+        if uri.startswith("redis")
+        else {}
+    )
     try:
-        return MovingWindowRateLimiter(storage_from_string(uri, wrap_exceptions=True))
+        storage = storage_from_string(uri, wrap_exceptions=True, **options)
+        return MovingWindowRateLimiter(storage)
     except (
         LimitsConfigurationError,
         NotImplementedError,

@@ -7,9 +7,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from ..checks import Check, Diagnosable
+from ..deadline import opener, within
 from ..errors import ConfigurationError, EnrollError
 from ..settings_http import limits_uri
 
@@ -186,13 +188,6 @@ def _limits(sdk: EnrollSDK) -> Check:
     )
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer of somebody else's: it is told, not followed."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 def _door(url: str, path: str, method: str, wanted: set[int]) -> Check:
     """Knock without a signature or secret: only our own refusal is right."""
     name = f"url /{path}"
@@ -201,14 +196,14 @@ def _door(url: str, path: str, method: str, wanted: set[int]) -> Check:
         raise ConfigurationError("--url: must begin with http:// or https://")
     request = urllib.request.Request(where, b"{}", method=method)  # noqa: S310  checked
     request.add_header("Content-Type", "application/json")
-    opener = urllib.request.build_opener(_Stay)
     try:
-        with opener.open(request, timeout=_TIMEOUT_S) as answer:
+        # A redirect is an answer of somebody else's: it is told, not followed.
+        with within(_TIMEOUT_S), opener().open(request) as answer:
             status, kind = int(answer.status), answer.headers.get_content_type()
     except urllib.error.HTTPError as error:
         with error:
             status, kind = error.code, error.headers.get_content_type()
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         return Check(
             name=name, state="unreachable", cause=str(error), mend="DNS, port, firewall"
         )
