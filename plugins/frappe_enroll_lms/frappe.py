@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.codec import cursor_of, parts_of
 from frappe_enroll_sdk.deadline import within
 from frappe_enroll_sdk.errors import (
@@ -211,7 +211,7 @@ class FrappeLMS:
             "first_name": first or address,
             "last_name": last.strip(),
             # LMS derives a username from the name, which two people may share.
-            "username": f"learner{secrets.token_hex(6)}",
+            "username": f"learner{SYSTEM.token_hex(6)}",
             "send_welcome_email": int(self._welcome_mail),
         }
         with within(timeout_s or self.call_timeout_s):
