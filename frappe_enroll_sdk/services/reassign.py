@@ -98,6 +98,7 @@ def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enro
         override=None,
         reason=None,
         held_for=None,
+        holds_slot=True,
         effects_owed=False,
         due_at=now + context.grace,
         tries=0,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..codec import moment_of, text_of
 from ..errors import BackendRejectedError, BlindKeyError
-from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale
+from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale, Status
 from ..outcomes import Dead, Done, Outcome, Snooze
 from ..states import ENTITLED
 from .facts import LMSReport
@@ -244,8 +244,9 @@ class _Run:
 
     def _tell(self, row: Enrollment, keep: LMSEnrollment) -> None:
         ours = self._is_ours(keep)
-        if not ours and row.amount and not row.lms_verified:
-            self._alert("paid_but_already_enrolled", row.id)
+        if not ours and row.amount and row.status is Status.CONFIRMED:
+            # Once: what the LMS had without us is no news the next time.
+            raise_alert(self._context, "paid_but_already_enrolled", row.id, "")
         report = LMSReport(status=LMSStatus.SYNCED, name=keep.name, ours=ours)
         self._settle(row.id, lms=report)
 
