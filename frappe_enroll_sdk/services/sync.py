@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from ..bounds import is_ahead
 from ..codec import moment_of, text_of
 from ..errors import BackendRejectedError, BlindKeyError
 from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale, Status
@@ -99,6 +100,11 @@ class _Run:
         ]
         # Only what was unclear before this try holds its end back.
         self._unclear_at = _moment(data.get("unclear_at"))
+        now = context.now()
+        if self._unclear_at is not None and is_ahead(self._unclear_at, now):
+            # Begun by a clock that ran ahead: at the latest now.
+            self._unclear_at = now
+            claim.keep({**data, "unclear_at": text_of(now)})
 
     # What is ours, and what is not.
 
