@@ -94,6 +94,7 @@ class AlertContext:
         code: What is the matter, a short stable word.
         subject: Id of an enrollment or event, a job's key, or a backend's name.
         at: When.
+        other: Id of a second enrollment that it is about, or None.
         fact: "alert".
     """
 
@@ -101,6 +102,7 @@ class AlertContext:
     code: str
     subject: str
     at: datetime
+    other: str | None = None
     fact: str = "alert"
 
 

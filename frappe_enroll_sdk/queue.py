@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from .bounds import is_ahead
 from .models import Job, JobState, TryError
 from .states import FINISHED
 
@@ -49,12 +50,27 @@ def enqueued(
     job: Job, payload: Mapping[str, Any], due_at: datetime, now: datetime
 ) -> Job:
     """Return a known job after another `enqueue`."""
+    job = bounded(job, now) or job
     more = attrs.evolve(job, payload=payload, seq=job.seq + 1, updated_at=now)
     if job.state in FINISHED:
         return _due(more, due_at, tries=0)
     if job.state is JobState.DUE:
         return attrs.evolve(more, due_at=min(job.due_at, due_at))
     return more
+
+
+def bounded(job: Job, now: datetime) -> Job | None:
+    """
+    Return a job that a clock which ran ahead has written as written now, or None.
+
+    What it waits for (its due moment, a lease's end) is as far from now as it was from
+    the moment of that write. Each verb that leaves `due_at` as it is asks this first:
+    it stamps the row anew.
+    """
+    if job.state in FINISHED or not is_ahead(job.updated_at, now):
+        return None
+    waits_until = max(job.due_at - (job.updated_at - now), now)
+    return attrs.evolve(job, due_at=min(job.due_at, waits_until), updated_at=now)
 
 
 def may_claim(job: Job, now: datetime) -> bool:
@@ -105,6 +121,7 @@ def beaten(
     job: Job, now: datetime, lease_s: float, data: Mapping[str, Any] | None
 ) -> Job:
     """Return a running job after a heartbeat, which never shortens a lease."""
+    job = bounded(job, now) or job
     due_at = max(job.due_at, now + timedelta(seconds=lease_s))
     kept = job.data if data is None else data
     return attrs.evolve(job, due_at=due_at, data=kept, updated_at=now)
@@ -175,6 +192,7 @@ def new_event(
 
 def delivered(job: Job, payload: Mapping[str, Any], now: datetime) -> Job:
     """Return a known event after one more delivery; a dead one gets another chance."""
+    job = bounded(job, now) or job
     more = attrs.evolve(job, deliveries=job.deliveries + 1, updated_at=now)
     if job.state is JobState.DEAD:
         return _due(attrs.evolve(more, payload=payload), now, tries=0)

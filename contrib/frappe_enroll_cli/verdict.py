@@ -10,10 +10,14 @@ from frappe_enroll_sdk.services.decide_money import is_held
 _WORDS = "--actor … --reason …"
 
 
-def verdict_of(row: Enrollment) -> tuple[str, str]:
-    """Return what holds of an enrollment, and the next command ("" = none)."""
+def verdict_of(row: Enrollment, heir: Enrollment) -> tuple[str, str]:
+    """
+    Return what holds of an enrollment, and the next command ("" = none).
+
+    `heir` is the row that holds its right after all reassignments.
+    """
     if row.moved_to is not None:
-        return "reassigned to another learner", f"enrollments show {row.moved_to}"
+        return "reassigned to another learner", f"enrollments show {heir.id}"
     if is_held(row):
         return (
             f"paid, and held: {row.held_for or row.reason}",

@@ -167,6 +167,15 @@ class JobStore(Protocol):
         """End a job that waits as dead, by an operator's word; False = it does not."""
         ...
 
+    def bound(self, key: str, now: datetime) -> bool:
+        """
+        Let a job that a clock which ran ahead has written wait from now (`bounded`).
+
+        A running one keeps its claim: its lease ends as one taken now. False = it was
+        not written ahead of `now`, has ended, or is unknown.
+        """
+        ...
+
     def empty(self, key: str) -> bool:
         """
         Empty payload and data of a job that is done, cancelled or ignored.

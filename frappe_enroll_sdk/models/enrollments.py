@@ -115,7 +115,6 @@ class Enrollment:
         lms_enrollment_id: The LMS's row, once known.
         lms_row_ours: Whether we inserted that row (only such a row may be removed).
         lms_progress: Progress kept when the row was removed, restored later.
-        lms_verified: Whether checkout could ask the LMS for an existing enrolment.
         override: An operator's word, or None.
         reason: Why it is on hold, failed or revoked; a short stable word, or None.
         held_for: Why an operator has to decide (accept or dismiss), or None. Kept until
@@ -164,7 +163,6 @@ class Enrollment:
     lms_enrollment_id: str | None = None
     lms_row_ours: bool = False
     lms_progress: float | None = None
-    lms_verified: bool = True
     override: Override | None = None
     reason: str | None = None
     held_for: str | None = None

@@ -41,12 +41,14 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS
 from .decide_money import decide_money, is_held, mismatch, payment_changes
+from .decide_slot import TAKEN, decide_slot, hold, rivals_of
 from .facts import (
     Decision,
     Facts,
     Keep,
     LMSReport,
     Need,
+    Order,
     Refuse,
     SettlePolicy,
     Step,
@@ -66,13 +68,20 @@ def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
         return _decide_awaiting(row, facts, policy)
     if row.status in EXITS:
         return _decide_exit(row, facts, policy)
-    return decide_money(row, facts, policy) or _decide_lms(row, facts)
+    return (
+        decide_money(row, facts, policy)
+        or decide_slot(row, facts)
+        or _decide_lms(row, facts)
+    )
 
 
 def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
     """Hold a row for a payment that an operator says is its own."""
     attached = facts.attached
     if attached is None:
+        return None
+    if row.moved_to is not None:
+        # The right is another row's: its money would be followed there.
         return None
     fresh = row.status is Status.PENDING and row.session_request is None
     other = row.status is Status.REVOKED and row.payment_id != attached.payment_id
@@ -120,6 +129,11 @@ def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
             return None
         return Refuse(f"an enrollment that is {row.status} can't be {order.override}")
     to = _TO[order.override]
+    rivals = rivals_of(row, facts) if to in ENTITLED else ()
+    if isinstance(rivals, Need):
+        return rivals
+    if rivals:
+        return _decide_taken(row, facts, order, rivals)
     changes: dict[str, object] = {
         "override": order.override,
         "reason": None if to in ENTITLED else "operator",
@@ -132,6 +146,19 @@ def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
         fact = "reassigned_by_operator"
     detail = {"actor": order.actor, "reason": order.reason}
     return Write(to=to, fact=fact, changes=changes, detail=detail)
+
+
+def _decide_taken(
+    row: Enrollment, facts: Facts, order: Order, rivals: tuple[Enrollment, ...]
+) -> Decision | None:
+    """Refuse a word that would entitle the learner twice; hold money that is here."""
+    if facts.attached is None:
+        other = rivals[0]
+        return Refuse(
+            f"can't be {order.override}: the learner has {other.id}, "
+            f"which is {other.status}"
+        )
+    return None if row.held_for in TAKEN else hold(row, rivals)
 
 
 def _decide_pending(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
@@ -290,6 +317,11 @@ def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decisio
         # A checkout that lost to this exit may have left a seat behind.
         return Need(Step.RELEASE)
     if full_grant and facts.released is ReleaseOutcome.REDEEMED:
+        rivals = rivals_of(row, facts)
+        if isinstance(rivals, Need):
+            return rivals
+        if rivals:
+            return hold(row, rivals)
         return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
     if row.session_id is None or someone_acts or facts.wish is Wish.DUE:
         return Keep()

@@ -10,6 +10,7 @@ from datetime import timedelta
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
+from ..bounds import is_ahead
 from ..checks import Check, Diagnosable
 from ..deadline import opener, within
 from ..errors import ConfigurationError, EnrollError
@@ -108,7 +109,8 @@ def _workers(sdk: EnrollSDK) -> Check:
             mend=mend,
         )
     lately = stats.at - timedelta(seconds=sdk.settings.workers_absent_s)
-    if any(sign.seen_at > lately for sign in stats.workers):
+    seen = [s.seen_at for s in stats.workers if not is_ahead(s.seen_at, stats.at)]
+    if any(seen_at > lately for seen_at in seen):
         return Check(name="workers")
     return Check(
         name="workers",

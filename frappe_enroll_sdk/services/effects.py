@@ -69,8 +69,7 @@ def _effects_of_word(row: Enrollment) -> tuple[Effect, ...]:
 
 
 def _effects_to_tell(row: Enrollment) -> tuple[Effect, ...]:
-    code = alert_of(row, row.history[-1].fact) if row.history else None
-    return () if code is None else (Effect(kind=EffectKind.ALERT, fact=code),)
+    return tuple(Effect(kind=EffectKind.ALERT, fact=code) for code in alerts_of(row))
 
 
 def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:
@@ -115,6 +114,8 @@ def is_quiet(row: Enrollment) -> bool:
     return bool(last.detail.get("quiet"))
 
 
+#: The history's word for the row that has the slot (see ``decide_slot.py``).
+_OTHER = "other"
 #: Facts that an operator has to hear of.
 ALERTS = frozenset(
     {
@@ -126,11 +127,21 @@ ALERTS = frozenset(
 )
 
 
-def alert_of(row: Enrollment, fact: str) -> str | None:
-    """Return the code of the alert that this write asks for, or None."""
-    if fact in {"paid_mismatch", "paid_late"}:
-        return row.held_for or "on_hold"
-    return fact if fact in ALERTS else None
+def alerts_of(row: Enrollment) -> tuple[str, ...]:
+    """Return the codes of the alerts that the row's last write asks for."""
+    if not row.history:
+        return ()
+    last = row.history[-1]
+    codes = [last.fact] if last.fact in ALERTS else []
+    if last.fact in {"paid_mismatch", "paid_late"} or _OTHER in last.detail:
+        codes.append(row.held_for or "on_hold")
+    return tuple(codes)
+
+
+def other_of(row: Enrollment, code: str) -> str | None:
+    """Return the second enrollment that an alert of the row's last write is about."""
+    other = row.history[-1].detail.get(_OTHER)
+    return str(other) if other and code == row.held_for else None
 
 
 #: Which observers hear of a history fact.

@@ -14,6 +14,7 @@ import attrs
 from ..models import (
     CheckoutSession,
     Dispute,
+    Enrollment,
     ExpireOutcome,
     LMSStatus,
     Override,
@@ -54,6 +55,8 @@ class Step(StrEnum):
     EXPIRE = auto()
     REFUNDS = auto()
     DISPUTES = auto()
+    RIVALS = auto()
+    END_RIVALS = auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -139,6 +142,8 @@ class Facts:
         expire: Answer of expire.
         refunds: All refunds of the payment.
         disputes: All disputes of the payment.
+        rivals: Other rows that hold the slot of the learner and course.
+        rivals_ended: Whether those that nobody has paid were asked to end.
     """
 
     now: datetime
@@ -161,6 +166,8 @@ class Facts:
     expire: ExpireOutcome | None = None
     refunds: tuple[Refund, ...] | None = None
     disputes: tuple[Dispute, ...] | None = None
+    rivals: tuple[Enrollment, ...] | None = None
+    rivals_ended: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -29,7 +29,12 @@ _WRITTEN_S = 2.0
 
 
 def raise_alert(
-    context: Context, code: str, subject: str, occasion: str | int | None = None
+    context: Context,
+    code: str,
+    subject: str,
+    occasion: str | int | None = None,
+    *,
+    other: str | None = None,
 ) -> None:
     """
     Tell observers and plugins' jobs that an operator has to look.
@@ -40,18 +45,37 @@ def raise_alert(
         subject: Id of an enrollment or event, a job's key, or a backend's name.
         occasion: What tells this alert from another one of its code and subject; the
             same one owes one job. None = each call is an occasion of its own.
+        other: Id of a second enrollment that it is about.
     """
-    owe_alert(context, code, subject, occasion)
-    context.plugins.notify("on_alert", code=code, subject=subject)
+    owe_alert(context, code, subject, occasion, other=other)
+    tell_alert(context, code, subject, other)
+
+
+def tell_alert(
+    context: Context, code: str, subject: str, other: str | None = None
+) -> None:
+    """Tell the observers of an alert, at most once."""
+    context.plugins.notify("on_alert", code=code, subject=subject, other=other)
 
 
 def owe_alert(
-    context: Context, code: str, subject: str, occasion: str | int | None = None
+    context: Context,
+    code: str,
+    subject: str,
+    occasion: str | int | None = None,
+    *,
+    other: str | None = None,
 ) -> None:
     """Owe the plugins their jobs on an alert: keyed, so harmless when repeated."""
     now = context.now()
     mark = text_of(now) if occasion is None else occasion
-    said = {"fact": ALERT, "code": code, "subject": subject, "at": text_of(now)}
+    said = {
+        "fact": ALERT,
+        "code": code,
+        "subject": subject,
+        "other": other,
+        "at": text_of(now),
+    }
     _owe(context, ALERT, f"{code}:{subject}:{mark}", said, now)
 
 
@@ -85,6 +109,7 @@ def alert_context(job: Job) -> AlertContext:
         job=job,
         code=str(said.get("code")),
         subject=str(said.get("subject")),
+        other=said.get("other"),
         at=moment_of(str(said.get("at"))),
     )
 

@@ -117,8 +117,8 @@ class Reconcile:
             refunds=refunds,
             disputes=disputes,
             lms_rows=None if self._is_fresh(row) else lms_rows,
-            other_entitled=any(
-                one.status in ENTITLED and one.id != row.id for one in others
+            other_entitled=tuple(
+                one.id for one in others if one.status in ENTITLED and one.id != row.id
             ),
         )
 

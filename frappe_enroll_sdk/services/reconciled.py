@@ -21,6 +21,7 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS, UNPAID
 from .decide_money import standing_of, sums_of
+from .decide_slot import TAKEN
 from .facts import SettlePolicy
 
 
@@ -36,6 +37,7 @@ class Difference(StrEnum):
     LMS_DUPLICATES = "lms_duplicates"
     LMS_WITHOUT_ENROLLMENT = "lms_without_enrollment"
     PAID_WITHOUT_ENROLLMENT = "paid_without_enrollment"
+    PAID_TWICE = "paid_twice"
     UNREADABLE = "unreadable"
 
 
@@ -98,7 +100,7 @@ class Seen:
         refunds: Refunds of the payment.
         disputes: Disputes of the payment.
         lms_rows: The LMS's rows of learner and course.
-        other_entitled: Whether another enrollment entitles to the same row.
+        other_entitled: Other enrollments that entitle to the same row.
     """
 
     now: datetime
@@ -106,12 +108,17 @@ class Seen:
     refunds: tuple[Refund, ...] | None = None
     disputes: tuple[Dispute, ...] | None = None
     lms_rows: tuple[LMSEnrollment, ...] | None = None
-    other_entitled: bool = False
+    other_entitled: tuple[str, ...] = ()
 
 
 def compare(row: Enrollment, seen: Seen, policy: SettlePolicy) -> list[Finding]:
     """Return where the three differ about an enrollment."""
-    found = [_payment(row, seen, policy), _money(row, seen, policy), _lms(row, seen)]
+    found = [
+        _payment(row, seen, policy),
+        _twice(row, seen),
+        _money(row, seen, policy),
+        _lms(row, seen),
+    ]
     return [finding for finding in found if finding is not None]
 
 
@@ -140,6 +147,24 @@ def _payment(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | Non
         state = "is not paid" if session is not None else "is not known"
         cause = f"{row.amount} are due, the session {state}, and no operator said so"
         return _finding(row, Difference.ENROLLED_NOT_PAID, cause, Repair.NONE)
+    return None
+
+
+def _twice(row: Enrollment, seen: Seen) -> Finding | None:
+    """Return a second payment of one learner and course."""
+    paid = seen.session.payment_id if seen.session and seen.session.paid else None
+    if paid and row.payment_id not in (None, paid):
+        cause = f"its session was paid by {paid}, and it has {row.payment_id}"
+        return _finding(row, Difference.PAID_TWICE, cause, Repair.NONE)
+    if row.status is Status.ON_HOLD and row.held_for in TAKEN:
+        other = next(
+            (e.detail["other"] for e in row.history[::-1] if "other" in e.detail), None
+        )
+        cause = f"held: the learner has {other}; give it back, accept it or dismiss it"
+        return _finding(row, Difference.PAID_TWICE, cause, Repair.NONE)
+    if row.status in ENTITLED and not row.holds_slot and seen.other_entitled:
+        cause = f"is {row.status}, and so is {', '.join(seen.other_entitled)}"
+        return _finding(row, Difference.PAID_TWICE, cause, Repair.SETTLE)
     return None
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..bounds import is_ahead
 from ..errors import BackendRejectedError, PaymentsUnavailableError
 from ..models import ExpireOutcome, Reservation, ReserveOutcome, SessionOrder
 from .facts import Facts, Step
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 class Steps:
     """Gets the facts that `decide` misses. Thread-safe: it keeps nothing."""
 
-    def __init__(self, context: Context, end_holder: Callable[[Seat], None]) -> None:
-        self._context, self._end_holder = context, end_holder
+    def __init__(
+        self,
+        context: Context,
+        end_holder: Callable[[Seat], None],
+        end: Callable[[str], None],
+    ) -> None:
+        self._context, self._end_holder, self._end = context, end_holder, end
         self._steps: Mapping[Step, Callable[[Enrollment, Facts], Facts]] = {
             Step.RESERVE: self._reserve,
             Step.BIND: self._bind,
@@ -41,6 +47,8 @@ class Steps:
             Step.EXPIRE: self._expire,
             Step.REFUNDS: self._refunds,
             Step.DISPUTES: self._disputes,
+            Step.RIVALS: self._rivals,
+            Step.END_RIVALS: self._end_rivals,
         }
 
     def __call__(self, step: Step, row: Enrollment, facts: Facts) -> Facts:
@@ -66,7 +74,9 @@ class Steps:
 
     def _may_take_over(self, blocker: Seat, facts: Facts) -> bool:
         age = (facts.now - blocker.reserved_at).total_seconds()
-        return age >= self._context.settings.reservation_s
+        # Reserved by a clock that ran ahead, nobody knows when: its holder is asked.
+        ahead = is_ahead(blocker.reserved_at, facts.now)
+        return ahead or age >= self._context.settings.reservation_s
 
     def _bind(self, row: Enrollment, facts: Facts) -> Facts:
         bound = self._context.storage.coupons.bind(row.coupon_code or "", row.id)
@@ -132,3 +142,13 @@ class Steps:
     def _disputes(self, row: Enrollment, facts: Facts) -> Facts:
         disputes = self._context.payments.list_disputes(row.payment_id or "")
         return attrs.evolve(facts, disputes=disputes)
+
+    def _rivals(self, row: Enrollment, facts: Facts) -> Facts:
+        live = self._context.storage.enrollments.find_live(row.email, row.course_id)
+        others = () if live is None or live.id == row.id else (live,)
+        return attrs.evolve(facts, rivals=others)
+
+    def _end_rivals(self, row: Enrollment, facts: Facts) -> Facts:
+        for rival in facts.rivals or ():
+            self._end(rival.id)
+        return attrs.evolve(self._rivals(row, facts), rivals_ended=True)

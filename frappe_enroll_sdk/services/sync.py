@@ -18,9 +18,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from ..bounds import is_ahead
 from ..codec import moment_of, text_of
 from ..errors import BackendRejectedError, BlindKeyError
-from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale
+from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale, Status
 from ..outcomes import Dead, Done, Outcome, Snooze
 from ..states import ENTITLED
 from .facts import LMSReport
@@ -99,6 +100,11 @@ class _Run:
         ]
         # Only what was unclear before this try holds its end back.
         self._unclear_at = _moment(data.get("unclear_at"))
+        now = context.now()
+        if self._unclear_at is not None and is_ahead(self._unclear_at, now):
+            # Begun by a clock that ran ahead: at the latest now.
+            self._unclear_at = now
+            claim.keep({**data, "unclear_at": text_of(now)})
 
     # What is ours, and what is not.
 
@@ -244,8 +250,9 @@ class _Run:
 
     def _tell(self, row: Enrollment, keep: LMSEnrollment) -> None:
         ours = self._is_ours(keep)
-        if not ours and row.amount and not row.lms_verified:
-            self._alert("paid_but_already_enrolled", row.id)
+        if not ours and row.amount and row.status is Status.CONFIRMED:
+            # Once: what the LMS had without us is no news the next time.
+            raise_alert(self._context, "paid_but_already_enrolled", row.id, "")
         report = LMSReport(status=LMSStatus.SYNCED, name=keep.name, ours=ours)
         self._settle(row.id, lms=report)
 

@@ -223,6 +223,14 @@ class MemoryJobs:
             dead = job and queue.given_up(job, now, error)
             return bool(dead and self._put(dead, now))
 
+    def bound(self, key: str, now: datetime) -> bool:
+        """See `JobStore.bound`."""
+        require_text(key=key)
+        with self._lock:
+            job = self._rows.get(key)
+            sooner = job and queue.bounded(job, now)
+            return bool(sooner and self._put(sooner, now))
+
     def empty(self, key: str) -> bool:
         """See `JobStore.empty`."""
         require_text(key=key)

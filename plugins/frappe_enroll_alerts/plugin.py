@@ -18,9 +18,10 @@ logger = logging.getLogger("frappe_enroll_alerts")
 
 
 @hookimpl
-def on_alert(code: str, subject: str) -> None:
+def on_alert(code: str, subject: str, other: str | None) -> None:
     """Log an alert: told at most once, the webhook and the mails are owed."""
-    logger.error("alert", extra={"code": code, "subject": subject})
+    more = {"other": other} if other else {}
+    logger.error("alert", extra={"code": code, "subject": subject} | more)
 
 
 @hookimpl

@@ -44,6 +44,7 @@ def document(context: AlertContext | DeathContext) -> dict[str, Any]:
             "at": context.at.isoformat(),
             "code": context.code,
             "subject": context.subject,
+            "other": context.other,
         }
     return {
         **said,

@@ -198,7 +198,14 @@ class MongoJobs:
 
     def retry(self, key: str, now: datetime, *, due_at: datetime | None = None) -> bool:
         """See `JobStore.retry`."""
-        job = self._of_key(key, lambda job: queue.retried(job, now, due_at))
+        return self._sooner(key, lambda job: queue.retried(job, now, due_at), now)
+
+    def bound(self, key: str, now: datetime) -> bool:
+        """See `JobStore.bound`."""
+        return self._sooner(key, lambda job: queue.bounded(job, now), now)
+
+    def _sooner(self, key: str, change: Change, now: datetime) -> bool:
+        job = self._of_key(key, change)
         if job is None:
             return False
         self._claimer.expect(job.due_at)

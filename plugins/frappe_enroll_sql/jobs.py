@@ -251,6 +251,10 @@ class SQLJobs:
         """See `JobStore.bury_due`."""
         return bool(self._of_key(key, lambda j: queue.given_up(j, now, error)))
 
+    def bound(self, key: str, now: datetime) -> bool:
+        """See `JobStore.bound`."""
+        return bool(self._of_key(key, lambda j: queue.bounded(j, now), now))
+
     def empty(self, key: str) -> bool:
         """See `JobStore.empty`."""
         return bool(self._of_key(key, queue.emptied))

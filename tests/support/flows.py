@@ -110,6 +110,44 @@ def _run_reassign(sdk, world, enrollment_id):
     sdk.run_jobs()
 
 
+def _moved_on(world):
+    """Reassign an enrollment once."""
+    given = _enrolled(world)
+    _run_reassign(world.sdk(), world, **given)
+    (row,) = [row for row in world.rows() if row.email == "bob@example.com"]
+    return {"enrollment_id": row.id}
+
+
+def _run_refund_of_chain(sdk, world, enrollment_id):
+    """Reassign it again; then the money goes back."""
+    sdk.enrollments.reassign(enrollment_id, "eve@example.com", "operator", "sold")
+    _run_refund(sdk, world, enrollment_id)
+
+
+def _refunded_and_open_again(world):
+    """Give the money back; the learner has another page open."""
+    given = _enrolled(world)
+    row = world.storage.enrollments.find(given["enrollment_id"])
+    refund, event = world.payments.play_refund(row.payment_id)
+    sdk = world.sdk()
+    world.deliver(sdk, event)
+    sdk.run_jobs()
+    answer = sdk.checkout(course_id=COURSE, email="ada@example.com")
+    return {"refund": refund, "enrollment_id": answer.enrollment_id}
+
+
+def _run_failed_refund(sdk, world, refund, enrollment_id):
+    """Let the refund fail, while the other page is open."""
+    world.deliver(sdk, world.payments.fail_refund(refund))
+    sdk.run_jobs()
+
+
+def _run_second_payment(sdk, world, refund, enrollment_id):
+    """Pay the other page; then the refund fails after all."""
+    world.deliver(sdk, world.pay(enrollment_id))
+    _run_failed_refund(sdk, world, refund, enrollment_id)
+
+
 def _quarantined(world):
     """Quarantine a payment by another session that carries our mark."""
     sdk = world.sdk()
@@ -152,5 +190,8 @@ FLOWS = [
     Flow("revoke_and_reinstate", _enrolled, _run_revoke_and_reinstate),
     Flow("refund", _enrolled, _run_refund),
     Flow("reassign", _enrolled, _run_reassign, thinned=3),
+    Flow("refund_of_chain", _moved_on, _run_refund_of_chain, thinned=3),
+    Flow("failed_refund", _refunded_and_open_again, _run_failed_refund),
+    Flow("second_payment", _refunded_and_open_again, _run_second_payment, thinned=3),
     Flow("accept_event", _quarantined, _run_accept_event, thinned=3),
 ]

@@ -191,3 +191,51 @@ def test_pruning_keeps_type_and_object():
     assert [queue.is_pruned(j) for j in (event, kept)] == [False, True]
     assert queue.is_pruned(make_job(payload=None))
     assert queue.pruned(make_job(payload=None)).payload == {}
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("job", "due"),
+    [
+        (make_job(updated_at=later(DAY), due_at=later(DAY + 9)), 9),
+        (make_job(updated_at=later(DAY), due_at=later(DAY)), 0),
+        (make_job(updated_at=later(DAY), due_at=later(-5)), -5),
+        (running(updated_at=later(DAY), due_at=later(DAY + 60)), 60),
+    ],
+    ids=["scheduled", "due", "due before", "leased"],
+)
+def test_job_of_a_clock_ahead_waits_from_now(job, due):
+    """As long as it was to wait, reckoned from now; its claim stands."""
+    after = queue.bounded(job, NOW)
+    assert after == attrs.evolve(job, due_at=later(due), updated_at=NOW)
+    assert queue.bounded(after, NOW) is None
+
+
+@pytest.mark.parametrize("seconds", [-DAY, 0, 60])
+def test_job_of_a_clock_that_is_right_is_left(seconds):
+    """However far ahead it is due: clocks may differ by a minute."""
+    job = make_job(updated_at=later(seconds), due_at=later(30 * DAY))
+    assert queue.bounded(job, NOW) is None
+
+
+@pytest.mark.parametrize("state", sorted(FINISHED), ids=str)
+def test_ended_job_of_a_clock_ahead_is_left(state):
+    """It waits for nothing."""
+    assert queue.bounded(ended(state, updated_at=later(DAY)), NOW) is None
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        lambda job: queue.enqueued(job, {}, NOW, NOW),
+        lambda job: queue.beaten(job, NOW, 60, None),
+        lambda job: queue.delivered(job, {}, NOW),
+    ],
+    ids=["enqueued", "beaten", "delivered"],
+)
+def test_verb_that_stamps_a_job_anew_bounds_it_first(stamp):
+    """Else nobody could tell any more that its lease was taken by a clock ahead."""
+    job = running(updated_at=later(DAY), due_at=later(DAY + 60))
+    assert stamp(job).due_at == later(60)

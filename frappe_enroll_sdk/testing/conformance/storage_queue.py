@@ -84,6 +84,45 @@ class QueueChecks:
         assert all(job.state is JobState.RUNNING for job in first)
         assert all((job.due_at, job.tries) == (after(90), 1) for job in first)
 
+    def test_job_of_a_clock_ahead_waits_from_now(self, storage: Storage):
+        """Due in ten seconds by a clock that is a day ahead: in ten seconds."""
+        day = 86_400
+        add(storage.jobs, due=day + 10, now=after(day))
+        add(storage.jobs, "later", due=day, now=NOW)
+        assert storage.jobs.bound("job-1", NOW)
+        assert not storage.jobs.bound("job-1", NOW)
+        assert not storage.jobs.bound("later", NOW)
+        assert not storage.jobs.bound("none", NOW)
+        assert found(storage.jobs).due_at == after(10)
+        assert claim(storage.jobs, 10).key == "job-1"
+
+    def test_lease_of_a_clock_ahead_lapses_in_its_time(self, storage: Storage):
+        """Its holder may live, and keeps its claim; if it is dead, others get it."""
+        day = 86_400
+        add(storage.jobs)
+        job = claim(storage.jobs, day)
+        assert storage.jobs.bound(job.key, after(1))
+        kept = found(storage.jobs)
+        assert (kept.state, kept.token, kept.due_at) == (
+            JobState.RUNNING,
+            job.token,
+            after(61),
+        )
+        assert storage.jobs.claim("w", after(60), 60, 10) == ()
+        assert claim(storage.jobs, 61).recovered
+
+    def test_news_of_a_job_of_a_clock_ahead_bounds_it(self, storage: Storage):
+        """Whatever stamps the row anew does not hide that its moments are wrong."""
+        day = 86_400
+        add(storage.jobs)
+        job = claim(storage.jobs, day)
+        assert add(storage.jobs, now=after(1)).due_at == after(61)
+        storage.jobs.release(job.token or "", after(day))
+        assert storage.jobs.bound(job.key, after(2))
+        running = claim(storage.jobs, day)
+        assert storage.jobs.heartbeat(running.token or "", after(3), 60)
+        assert found(storage.jobs).due_at == after(63)
+
     def test_claim_can_be_bound_to_kinds(self, storage: Storage):
         """Only jobs of the asked kinds are taken."""
         add(storage.jobs, "job-1", kind="mail")
