@@ -18,6 +18,7 @@ from ..outcomes import Done, Outcome
 from ..states import ENTITLED
 from .decide_money import is_held
 from .facts import Attached, Order, Wish
+from .lost import was_abandoned
 from .notices import raise_alert
 from .privacy import is_erased
 
@@ -78,7 +79,8 @@ class EventHandler:
             if event.payment_id is not None and event.payment_id == row.payment_id:
                 # An operator has accepted it, by this event or another copy of it.
                 return Done("duplicate")
-            return self._odd(event, "foreign_session")
+            mine = event.session is not None and was_abandoned(row, event.session)
+            return self._odd(event, "abandoned_session" if mine else "foreign_session")
         if event.fact is Fact.FLAGGED:
             self._note(event, row)
             self._alert("fraud_warning", row.id, event.id)
@@ -122,7 +124,7 @@ class EventHandler:
         name, actor = said.get("enrollment_id"), str(said.get("actor"))
         if name is None:
             return Done("dismissed")
-        row = self._settle(str(name), wish=Wish.EXPIRE)
+        row = self._settle(str(name), wish=Wish.END)
         held_for = str(said.get("held_for"))
         if row.status in ENTITLED and row.payment_id == event.payment_id:
             return Done("accepted")
@@ -190,11 +192,7 @@ class EventHandler:
         """Look by the metadata's id: a hint, the stored session must match later."""
         if event.enrollment_id is None:
             return None
-        row = self._context.storage.enrollments.find(event.enrollment_id)
-        if row is not None and row.session_id is None and row.session_request:
-            # The process died between the provider's answer and our write.
-            row = self._settle(row.id)
-        return row
+        return self._context.storage.enrollments.find(event.enrollment_id)
 
     def accept(self, event: PaymentEvent, enrollment_id: str | None) -> str:
         """

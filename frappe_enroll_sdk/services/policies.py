@@ -11,13 +11,15 @@ from .facts import SettlePolicy
 
 
 if TYPE_CHECKING:
+    from ..interfaces import PaymentGateway
     from ..settings import Settings
 
 
-def settle_policy_of(settings: Settings, *, livemode: bool) -> SettlePolicy:
-    """Return what refunds, disputes and warnings do, and in which mode money moves."""
+def settle_policy_of(settings: Settings, payments: PaymentGateway) -> SettlePolicy:
+    """Return what refunds, disputes and warnings do, and whose money moves how."""
     return SettlePolicy(
-        livemode=livemode,
+        livemode=payments.livemode,
+        account=payments.account,
         refund_policy=settings.refund_policy,
         refund_threshold_percent=settings.refund_threshold_percent,
         partial_refund_policy=settings.partial_refund_policy,

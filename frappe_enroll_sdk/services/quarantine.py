@@ -188,6 +188,7 @@ class Quarantine:
 #: Reasons of events that have no enrollment to hold.
 ODD_REASONS = frozenset(
     {"mode_mismatch", "account_mismatch", "unknown_enrollment", "foreign_session"}
+    | {"abandoned_session"}
 )
 
 

@@ -15,7 +15,9 @@ from typing import Any
 from ..clock import Clock, SystemClock
 from ..codec import dump, load
 from ..errors import (
+    BackendGoneError,
     BackendRejectedError,
+    EnrollError,
     PayloadError,
     PaymentsUnavailableError,
     SignatureError,
@@ -49,11 +51,14 @@ class FakePayments(FakeCustomers):
 
     Attributes:
         livemode: As the interface says; False.
+        account: As the interface says. Its gateway knows what was made under the same
+            account and mode; the customers go on with what they have.
         faults: Plan failures of verbs here.
         url: Where its payment pages would be.
     """
 
     livemode = False
+    account = "fake"
     url = "http://127.0.0.1:9/pay"
 
     def __init__(
@@ -68,6 +73,10 @@ class FakePayments(FakeCustomers):
         self.disputes: dict[str, Dispute] = {}
         self.events: list[PaymentEvent] = []
         self._made_at: dict[str, datetime] = {}
+        self._made_under: dict[str, tuple[str, bool]] = {}
+        #: What a key answers whoever asks: as the provider keeps a 500 for a day.
+        self.remembered: dict[str, EnrollError] = {}
+        self._failing = 0
         self._answers: dict[str, tuple[Mapping[str, Any], str]] = {}
         self._lock = RLock()
         self._count = 0
@@ -91,16 +100,34 @@ class FakePayments(FakeCustomers):
         self._enter("create_session")
         order = load(SessionOrder, request)
         with self._lock:
-            known = self._answers.get(order.enrollment_id)
+            key = order.idempotency_key
+            if self._failing and key not in self._answers:
+                self._failing -= 1
+                failed = PaymentsUnavailableError("the provider failed", unclear=True)
+                self.remembered.setdefault(key, failed)
+            if key in self.remembered:
+                raise self.remembered[key]
+            known = self._answers.get(key)
             if known is None:
                 session = self._new_session(order)
-                self._answers[order.enrollment_id] = (dict(request), session.id)
+                self._answers[key] = (dict(request), session.id)
             elif known[0] != dict(request):
                 raise BackendRejectedError("the key was used with other parameters")
             else:
                 session = self.sessions[known[1]]
         self.faults.check("create_session", after=True)
         return session
+
+    def fail_creates(self, times: int = 1) -> None:
+        """Answer the next keys of create calls with a 500 that each of them keeps."""
+        self._failing += times
+
+    def _known(self, session_id: str) -> CheckoutSession:
+        """Return a session that was made under this account and mode."""
+        made = self._made_under.get(session_id, (self.account, self.livemode))
+        if made != (self.account, self.livemode):
+            raise BackendGoneError("no such session")
+        return self._look(session_id)
 
     def _new_session(self, order: SessionOrder) -> CheckoutSession:
         life = order.expires_at - self.clock.now()
@@ -115,30 +142,34 @@ class FakePayments(FakeCustomers):
             amount=order.amount,
             livemode=self.livemode,
             enrollment_id=order.enrollment_id,
+            try_number=order.try_number,
             ours=True,
             expires_at=order.expires_at,
         )
         self.sessions[session_id] = session
         self._made_at[session_id] = self.clock.now()
+        self._made_under[session_id] = (self.account, self.livemode)
         return session
 
     def retrieve_session(self, session_id: str) -> CheckoutSession:
         """See `PaymentGateway.retrieve_session`."""
         self._enter("retrieve_session")
-        return self._look(session_id)
+        return self._known(session_id)
 
     def find_session(self, payment_id: str) -> CheckoutSession | None:
         """See `PaymentGateway.find_session`."""
         self._enter("find_session")
         with self._lock:
-            all_sessions = self.sessions.values()
-            return next((s for s in all_sessions if s.payment_id == payment_id), None)
+            try:
+                return self._known(self._session_of(payment_id).id)
+            except BackendGoneError:
+                return None
 
     def expire_session(self, session_id: str) -> ExpireOutcome:
         """See `PaymentGateway.expire_session`."""
         self._enter("expire_session")
         with self._lock:
-            session = self._look(session_id)
+            session = self._known(session_id)
             if session.status is SessionStatus.OPEN:
                 session = self._put(session, status=SessionStatus.EXPIRED)
                 self._emit("checkout.session.expired", Fact.EXPIRED, session)
@@ -150,12 +181,14 @@ class FakePayments(FakeCustomers):
         """See `PaymentGateway.list_refunds`."""
         self._enter("list_refunds")
         with self._lock:
+            self._known(self._session_of(payment_id).id)
             return tuple(r for r in self.refunds.values() if r.payment_id == payment_id)
 
     def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
         """See `PaymentGateway.list_disputes`."""
         self._enter("list_disputes")
         with self._lock:
+            self._known(self._session_of(payment_id).id)
             every = self.disputes.values()
             return tuple(d for d in every if d.payment_id == payment_id)
 
@@ -166,8 +199,13 @@ class FakePayments(FakeCustomers):
         self._enter("list_sessions")
         with self._lock:
             sessions = [self._look(name) for name in reversed([*self.sessions])]
-            made = self._made_at
-            found = [s for s in sessions if made.get(s.id, since) >= since]
+            made, here = self._made_at, (self.account, self.livemode)
+            found = [
+                session
+                for session in sessions
+                if made.get(session.id, since) >= since
+                and self._made_under.get(session.id, here) == here
+            ]
         return _page(found, limit, cursor)
 
     def refund(
@@ -192,7 +230,7 @@ class FakePayments(FakeCustomers):
         with self._lock:
             found = next((e for e in self.events if e.id == event_id), None)
         if found is None:
-            raise BackendRejectedError("no such event")
+            raise BackendGoneError("no such event")
         return found
 
     def signed(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import stripe
 
 from frappe_enroll_sdk.errors import (
+    BackendGoneError,
     BackendRefusedError,
     BackendRejectedError,
     ConflictError,
@@ -54,6 +55,9 @@ def _error_of(error: stripe.StripeError) -> EnrollError:
     if status == 429:  # noqa: PLR2004
         retry_after = _retry_after(error)
         return ThrottledError("Stripe asks to slow down", retry_after_s=retry_after)
+    if error.code == "resource_missing":
+        # 404 for an object's id, 400 where it is a parameter.
+        return BackendGoneError(f"Stripe refused: {words}", field=_param(error))
     if status is not None and 400 <= status < 500:  # noqa: PLR2004
         return BackendRejectedError(f"Stripe refused: {words}", field=_param(error))
     return PaymentsUnavailableError(f"Stripe failed ({status})", unclear=True)
