@@ -152,7 +152,7 @@ class EnrollSDK:
             metrics=self._metrics,
             plugins=self.plugins,
             ambient=self.ambient,
-            settle_policy=settle_policy_of(chosen, livemode=self.payments.livemode),
+            settle_policy=settle_policy_of(chosen, self.payments),
             retry_policy=retry_policy_of(chosen),
             gate_policy=gate_policy_of(chosen),
         )

@@ -85,7 +85,8 @@ class Enrollment:
     One attempt of one learner at one course.
 
     Attributes:
-        id: ``enr_…``; also the coupon's holder and the provider's idempotency key.
+        id: ``enr_…``; also the coupon's holder, and what the provider's idempotency
+            keys are made of.
         email: Normalised (trimmed, lower-case) address of the learner.
         learner: The LMS's name of the learner.
         course_id: The LMS's name of the course.
@@ -107,9 +108,17 @@ class Enrollment:
         idempotency_key: The caller's key, or None.
         terms: Fingerprint of what was asked for (course, coupon, amount, URLs).
         session_request: The complete create request as sent to the provider, or None.
+        session_try: Which request that is, from 1; an unclear one is abandoned.
         session_id: The checkout session, once known.
         payment_url: Where to pay, once known.
-        session_expires_at: When the session lapses, once requested.
+        session_expires_at: When the session lapses, once known.
+        session_account: Mark of the provider's account that it was made under ("" =
+            unknown), once known.
+        session_livemode: Whether it was made in live mode, once known.
+        gone_at: Since when the provider does not know the session, or the payment, any
+            more; None = it does.
+        seat_lapsed: Whether the coupon's seat was given back while the provider did not
+            tell of the session.
         payment_id: The provider's payment, once paid.
         lms_status: How far the LMS follows.
         lms_enrollment_id: The LMS's row, once known.
@@ -155,9 +164,14 @@ class Enrollment:
     idempotency_key: str | None = attrs.field(default=None, repr=False)
     terms: str = ""
     session_request: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    session_try: int = 1
     session_id: str | None = None
     payment_url: str | None = attrs.field(default=None, repr=False)
     session_expires_at: datetime | None = None
+    session_account: str | None = None
+    session_livemode: bool | None = None
+    gone_at: datetime | None = None
+    seat_lapsed: bool = False
     payment_id: str | None = None
     lms_status: LMSStatus = LMSStatus.PENDING
     lms_enrollment_id: str | None = None

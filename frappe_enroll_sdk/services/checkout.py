@@ -242,6 +242,11 @@ class CheckoutService:
         if row.status is Status.CONFIRMED:
             row = self._inline.sync(row)
         awaiting = row.status is Status.AWAITING_PAYMENT
+        if awaiting and row.gone_at is not None:
+            # What is paid there would not be seen here.
+            raise PaymentsUnavailableError(
+                "the payment provider does not know the session", code="session_gone"
+            )
         return Checkout(
             enrollment_id=row.id,
             token=token,

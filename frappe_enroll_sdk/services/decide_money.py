@@ -87,12 +87,18 @@ def decide_money(
     if row.status in UNPAID | EXITS:
         return None
     told: dict[str, Any] = {}
-    if facts.check_money and row.payment_id is not None:
+    if facts.payment_gone:
+        # What is known of it stands: another account's silence is no sum.
+        if row.gone_at is None:
+            gone = {"gone_at": facts.now}
+            return Write(to=row.status, fact="payment_gone", changes=gone)
+    elif facts.check_money and row.payment_id is not None:
         if facts.refunds is None:
             return Need(Step.REFUNDS)
         if facts.disputes is None:
             return Need(Step.DISPUTES)
         told = sums_of(facts.refunds, facts.disputes, row.amount.currency)
+        told["gone_at"] = None
     if _is_flagged(row, facts, policy):
         told["held_for"] = "fraud_warning"
     return _write(row, told, facts, policy)
@@ -205,4 +211,6 @@ def _fact_of(row: Enrollment, new: Enrollment) -> str:
         )
     if new.dispute is not row.dispute:
         return f"dispute_{new.dispute}" if new.dispute else "dispute_gone"
+    if new.gone_at != row.gone_at:
+        return "payment_found"
     return new.held_for if new.held_for != row.held_for and new.held_for else "money"

@@ -14,6 +14,7 @@ from ..bounds import is_ahead
 from ..checks import Check, Diagnosable
 from ..deadline import opener, within
 from ..errors import ConfigurationError, EnrollError
+from ..models import Status
 from ..settings_http import limits_uri
 
 
@@ -57,6 +58,7 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
         yield _schema(sdk)
         yield _workers(sdk)
         yield from _modes(sdk)
+        yield from _gone(sdk)
     if states.get("payments") == "ok":
         yield _secrets(sdk)
         yield from _diagnosis(sdk)
@@ -130,6 +132,22 @@ def _modes(sdk: EnrollSDK) -> Iterator[Check]:
             state="mode_mismatch",
             cause=f"the key is of {mode} mode, and payments of the other one came in",
             mend="set key and signing secret of one mode; `frappe-enroll quarantine`",
+        )
+
+
+def _gone(sdk: EnrollSDK) -> Iterator[Check]:
+    """Whether the key is another account's than that of the attempts under way."""
+    waiting = sdk.enrollments.list(
+        status=Status.AWAITING_PAYMENT, limit=_MOST_WAITING
+    ).items
+    gone = sum(row.gone_at is not None for row in waiting)
+    if gone:
+        yield Check(
+            name="payments sessions",
+            state="session_gone",
+            cause=f"the provider does not know the sessions of {gone} enrollments",
+            mend="STRIPE_SECRET_KEY: is it of another account or mode? Put the old one "
+            "back, or let them end (`frappe-enroll enrollments revoke` ends one now)",
         )
 
 

@@ -57,6 +57,7 @@ def effects_of(row: Enrollment) -> tuple[Effect, ...]:
         *_effects_of_word(row),
         *_effects_of_status(row),
         *_effects_of_money(row),
+        *_effects_of_lapse(row),
         *_effects_to_tell(row),
     )
 
@@ -77,6 +78,11 @@ def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:
     if row.affiliate is None or not was_entitled(row):
         return ()
     return (Effect(kind=EffectKind.COMMISSION),)
+
+
+def _effects_of_lapse(row: Enrollment) -> tuple[Effect, ...]:
+    fact = row.history[-1].fact if row.history else ""
+    return (Effect(kind=EffectKind.RELEASE),) if fact == "seat_lapsed" else ()
 
 
 def _effects_of_status(row: Enrollment) -> tuple[Effect, ...]:
@@ -123,6 +129,8 @@ ALERTS = frozenset(
         "dispute_under_review",
         "dispute_lost",
         "refund_failed",
+        "session_gone",
+        "payment_gone",
     }
 )
 
@@ -148,6 +156,7 @@ def other_of(row: Enrollment, code: str) -> str | None:
 _HOOKS: Mapping[str, tuple[str, ...]] = {
     "reserved": ("on_coupon_reserved",),
     "coupon_redeemed": ("on_coupon_redeemed",),
+    "seat_lapsed": ("on_coupon_released",),
     "paid": ("on_payment_confirmed",),
     "payment_failed": ("on_payment_failed",),
     "refunded": ("on_payment_refunded",),
@@ -161,7 +170,8 @@ def hooks_of(row: Enrollment, fact: str) -> tuple[str, ...]:
     changed = len(row.history) > 1 and row.history[-2].status is not row.status
     if changed and row.status is Status.REVOKED:
         hooks.append("on_enrollment_revoked")
-    if row.coupon_code is not None and row.status in EXITS and changed:
+    exited = row.status in EXITS and changed
+    if row.coupon_code is not None and exited and not row.seat_lapsed:
         hooks.append("on_coupon_released")
     if row.coupon_code is not None and fact == "paid":
         hooks.append("on_coupon_redeemed")

@@ -19,6 +19,7 @@ from ..states import ENTITLED, UNPAID
 from .decide_money import is_held
 from .decide_slot import PAID_TWICE
 from .facts import Attached, Order, Wish
+from .lost import was_abandoned
 from .notices import raise_alert
 from .privacy import is_erased
 from .succession import FOLLOWING, heir_of
@@ -80,6 +81,8 @@ class EventHandler:
             if event.payment_id is not None and event.payment_id == row.payment_id:
                 # An operator has accepted it, by this event or another copy of it.
                 return Done("duplicate")
+            if event.session is not None and was_abandoned(row, event.session):
+                return self._odd(event, "abandoned_session")
             return self._odd(event, "foreign_session")
         row = self._follow(event, row)
         if event.fact is Fact.FLAGGED:
@@ -126,7 +129,7 @@ class EventHandler:
         name, actor = said.get("enrollment_id"), str(said.get("actor"))
         if name is None:
             return Done("dismissed")
-        row = self._settle(str(name), wish=Wish.EXPIRE)
+        row = self._settle(str(name), wish=Wish.END)
         held_for = str(said.get("held_for"))
         if row.status in ENTITLED and row.payment_id == event.payment_id:
             return Done("accepted")
@@ -197,11 +200,7 @@ class EventHandler:
         """Look by the metadata's id: a hint, the stored session must match later."""
         if event.enrollment_id is None:
             return None
-        row = self._context.storage.enrollments.find(event.enrollment_id)
-        if row is not None and row.session_id is None and row.session_request:
-            # The process died between the provider's answer and our write.
-            row = self._settle(row.id)
-        return row
+        return self._context.storage.enrollments.find(event.enrollment_id)
 
     def accept(self, event: PaymentEvent, enrollment_id: str | None) -> str:
         """

@@ -189,7 +189,7 @@ class Quarantine:
 ODD_REASONS = frozenset(
     {
         *("mode_mismatch", "account_mismatch", "unknown_enrollment"),
-        *("foreign_session", PAID_TWICE),
+        *("foreign_session", "abandoned_session", PAID_TWICE),
     }
 )
 

@@ -19,10 +19,11 @@ from ..models import (
     SessionStatus,
     Status,
 )
-from ..states import ENTITLED, EXITS, UNPAID
+from ..states import ENTITLED, EXITS, LIVE, UNPAID
 from .decide_money import standing_of, sums_of
 from .decide_slot import TAKEN
 from .facts import SettlePolicy
+from .lost import can_store
 
 
 class Difference(StrEnum):
@@ -34,6 +35,8 @@ class Difference(StrEnum):
     REFUNDED_STILL_ENROLLED = "refunded_still_enrolled"
     MONEY_NOT_APPLIED = "money_not_applied"
     SESSION_OPEN_PAST_EXPIRY = "session_open_past_expiry"
+    SESSION_GONE = "session_gone"
+    ORPHAN_SESSION = "orphan_session"
     LMS_DUPLICATES = "lms_duplicates"
     LMS_WITHOUT_ENROLLMENT = "lms_without_enrollment"
     PAID_WITHOUT_ENROLLMENT = "paid_without_enrollment"
@@ -42,13 +45,19 @@ class Difference(StrEnum):
 
 
 class Repair(StrEnum):
-    """What brings them together again; every one of them is settle's or the sync's."""
+    """
+    What brings them together again.
+
+    Every one is settle's or the sync's, but "discard": a session that no row can store
+    is expired at the provider.
+    """
 
     NONE = "none"
     SETTLE = "settle"
     EXPIRE = "expire"
     MONEY = "money"
     SYNC = "sync"
+    DISCARD = "discard"
 
 
 @attrs.frozen(kw_only=True)
@@ -97,6 +106,7 @@ class Seen:
     Attributes:
         now: The store's time.
         session: The stored session.
+        gone: Whether the provider does not know the stored session.
         refunds: Refunds of the payment.
         disputes: Disputes of the payment.
         lms_rows: The LMS's rows of learner and course.
@@ -105,6 +115,7 @@ class Seen:
 
     now: datetime
     session: CheckoutSession | None = None
+    gone: bool = False
     refunds: tuple[Refund, ...] | None = None
     disputes: tuple[Dispute, ...] | None = None
     lms_rows: tuple[LMSEnrollment, ...] | None = None
@@ -136,6 +147,8 @@ def _finding(
 
 def _payment(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | None:
     session = seen.session
+    if seen.gone:
+        return _gone(row, policy)
     paid = session is not None and session.paid
     if row.status in UNPAID | EXITS:
         if paid and row.override is not Override.DISMISSED:
@@ -166,6 +179,51 @@ def _twice(row: Enrollment, seen: Seen) -> Finding | None:
         cause = f"is {row.status}, and so is {', '.join(seen.other_entitled)}"
         return _finding(row, Difference.PAID_TWICE, cause, Repair.SETTLE)
     return None
+
+
+def _gone(row: Enrollment, policy: SettlePolicy) -> Finding | None:
+    """Tell of a session that is another account's; of what has ended, nothing."""
+    if row.status not in LIVE:
+        return None
+    made = (row.session_account, row.session_livemode)
+    known = bool(row.session_account and policy.account)
+    moved = known and made != (policy.account, policy.livemode)
+    why = "it was made under another account or mode" if moved else "is the key right?"
+    cause = f"the provider does not know session {row.session_id}: {why}"
+    repair = Repair.SETTLE if row.status in UNPAID else Repair.NONE
+    return _finding(row, Difference.SESSION_GONE, cause, repair)
+
+
+def orphan(session: CheckoutSession, row: Enrollment | None) -> Finding | None:
+    """
+    Return what is wrong with a session that carries our mark and that no row stores.
+
+    Args:
+        session: As the provider lists it.
+        row: The enrollment that it names, read after that, or None.
+    """
+    if session.paid:
+        return Finding(
+            difference=Difference.PAID_WITHOUT_ENROLLMENT,
+            subject=session.id,
+            cause="paid, carries our mark, and no enrollment stores it",
+            enrollment_id=row.id if row else None,
+        )
+    if session.status is not SessionStatus.OPEN:
+        return None
+    if row is None:
+        cause = "open, carries our mark, and names no enrollment of this store"
+    elif can_store(row, session):
+        return None
+    else:
+        cause = f"open, of try {session.try_number}; no enrollment can store it"
+    return Finding(
+        difference=Difference.ORPHAN_SESSION,
+        subject=session.id,
+        cause=cause,
+        enrollment_id=row.id if row else None,
+        repair=Repair.DISCARD if row else Repair.NONE,
+    )
 
 
 def _lapsed(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | None:

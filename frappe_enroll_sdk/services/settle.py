@@ -29,6 +29,7 @@ from ..states import EXITS, is_allowed
 from .affiliates import Affiliates
 from .decide import decide
 from .effects import (
+    BY_OPERATOR,
     EffectKind,
     alerts_of,
     effects_of,
@@ -130,7 +131,8 @@ class Settle:
                 written = self._write(row, decision, quiet=quiet)
                 if written is None:
                     row = self._read(enrollment_id)
-                    facts = attrs.evolve(start, now=self._context.now())
+                    now, created = self._context.now(), facts.created
+                    facts = attrs.evolve(start, now=now, created=created)
                 else:
                     row, facts = written, _after_write(decision, facts)
             elif isinstance(decision, Refuse):
@@ -315,6 +317,10 @@ def _after_write(write: Write, facts: Facts) -> Facts:
     return attrs.evolve(
         facts,
         fenced=facts.fenced or write.fact == "reserved",
+        # What was said of the request before this one.
+        create_unclear=False,
+        # A word that ended an unpaid attempt has taken effect.
+        order=None if write.fact.endswith(BY_OPERATOR) else facts.order,
         # What was released before an exit says nothing of a seat reserved meanwhile.
         released=None if write.to in EXITS else facts.released,
         # Nor what stood in the way before a write of the row that it may give back.

@@ -10,6 +10,7 @@ import stripe
 
 from frappe_enroll_sdk.deadline import Call, within
 from frappe_enroll_sdk.errors import (
+    BackendGoneError,
     BackendRefusedError,
     BackendRejectedError,
     ConflictError,
@@ -71,6 +72,9 @@ def _error_of(error: stripe.StripeError, call: Call) -> EnrollError:
     if status == 429:  # noqa: PLR2004
         retry_after = _retry_after(error)
         return ThrottledError("Stripe asks to slow down", retry_after_s=retry_after)
+    if error.code == "resource_missing":
+        # 404 for an object's id, 400 where it is a parameter.
+        return BackendGoneError(f"Stripe refused: {words}", field=_param(error))
     if status is not None and 400 <= status < 500:  # noqa: PLR2004
         return BackendRejectedError(f"Stripe refused: {words}", field=_param(error))
     return PaymentsUnavailableError(f"Stripe failed ({status})", unclear=True)

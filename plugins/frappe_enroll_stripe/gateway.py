@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from frappe_enroll_sdk.checks import Check
 from frappe_enroll_sdk.deadline import within
 from frappe_enroll_sdk.errors import (
+    BackendGoneError,
     BackendRejectedError,
     MissingExtraError,
     PaymentsUnavailableError,
@@ -38,6 +39,7 @@ try:
 except ImportError as error:  # the text is the command that mends it
     raise MissingExtraError("stripe", "stripe") from error
 
+from .accounts import account_of
 from .diagnose import diagnose
 from .failures import a_call
 from .transport import Transport
@@ -96,6 +98,7 @@ class StripePayments:
         )
         self._timeout_s = timeout_s
         self._livemode = "_live_" in secret_key[:8]
+        self._account = account_of(secret_key)
 
     @classmethod
     def from_settings(cls, settings: Settings, _clock: Clock) -> Self:
@@ -113,6 +116,11 @@ class StripePayments:
         """See `PaymentGateway.livemode`."""
         return self._livemode
 
+    @property
+    def account(self) -> str:
+        """See `PaymentGateway.account`."""
+        return self._account
+
     def ping(self) -> None:
         """See `PaymentGateway.ping`: one session is listed, the right that we need."""
         with self._call():
@@ -122,7 +130,7 @@ class StripePayments:
         """See `PaymentGateway.prepare_session`."""
         return {
             "params": create_params(order, self._deployment),
-            "idempotency_key": order.enrollment_id,
+            "idempotency_key": order.idempotency_key,
         }
 
     def create_session(self, request: Mapping[str, Any]) -> CheckoutSession:
@@ -150,11 +158,9 @@ class StripePayments:
                     {"payment_intent": payment_id, "limit": 1}
                 )
                 sessions = [self._session(session) for session in found.data]
-        except BackendRejectedError as error:
+        except BackendGoneError:
             # Stripe answers a filter by an unknown id with an error, not with nothing.
-            if getattr(error.__cause__, "code", None) == "resource_missing":
-                return None
-            raise
+            return None
         return sessions[0] if sessions else None
 
     def expire_session(self, session_id: str) -> ExpireOutcome:
@@ -163,6 +169,8 @@ class StripePayments:
             try:
                 with self._call():
                     self._client.v1.checkout.sessions.expire(session_id)
+            except BackendGoneError:
+                raise
             except BackendRejectedError:
                 # Stripe refuses with one error whether it is paid, complete or expired:
                 # only a look tells these apart.

@@ -80,6 +80,9 @@ def _check_payments(world, rows) -> None:
                 allowed = gone if back else words
             if row.held_for == "paid_twice" and _others_entitled(row, rows):
                 allowed = gone if back else {Status.ON_HOLD}
+            if any(entry.fact == "session_gone" for entry in row.history):
+                # By a word, or by time, it may have ended before somebody paid.
+                allowed |= {Status.ON_HOLD}
             assert row.status in allowed, (row.status, row.history)
     for row in rows:
         if row.status in ENTITLED and row.amount:
