@@ -274,7 +274,9 @@ class Settle:
         code = alert_of(row, write.fact)
         if code is not None:
             # The plugins' jobs are owed with the other effects.
-            self._context.plugins.notify("on_alert", code=code, subject=row.id)
+            self._context.plugins.notify(
+                "on_alert", code=code, subject=row.id, detail={}
+            )
 
     def _alert(self, code: str, row: Enrollment) -> None:
         raise_alert(self._context, code, row.id, row.version)

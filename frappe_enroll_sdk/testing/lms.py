@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
+from typing import Any
 
+from ..clock import Clock, SystemClock
 from ..errors import (
     BackendRejectedError,
     CourseNotFoundError,
@@ -28,11 +30,16 @@ class FakeLMS:
         is_down: Whether every verb fails.
         blind: Whether look-ups answer nothing (a key without the right to see).
         before_insert: Called before each insert, if set (to stage a race).
+        user: Who the key's user is.
     """
 
     call_timeout_s = 15.0
 
-    def __init__(self, *, duplicates: str = "accepted") -> None:
+    def __init__(
+        self, *, duplicates: str = "accepted", clock: Clock | None = None
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self.user = "api@example.com"
         self.duplicates = duplicates
         self.faults = FailNext()
         self.is_down = False
@@ -57,12 +64,17 @@ class FakeLMS:
         """Put a row there that is not ours."""
         with self._lock:
             self._count += 1
+            stamp = f"{self._clock.now():%Y-%m-%d %H:%M:%S}.{self._count:06d}"
+            fields: dict[str, Any] = {
+                "creation": stamp,
+                "modified": stamp,
+                "modified_by": "admin@example.com",
+            }
             row = LMSEnrollment(
                 name=f"row{self._count:07d}",
                 learner=learner,
                 course_id=course_id,
-                creation=f"2026-01-01 00:00:00.{self._count:06d}",
-                **more,  # type: ignore[arg-type]  # the record checks its own fields
+                **fields | more,
             )
             self.rows[row.name] = row
             return row
@@ -86,6 +98,11 @@ class FakeLMS:
     def ping(self, *, timeout_s: float | None = None) -> None:
         """See `LMS.ping`."""
         self._enter("ping")
+
+    def whoami(self, *, timeout_s: float | None = None) -> str:
+        """See `LMS.whoami`."""
+        self._enter("whoami")
+        return self.user
 
     def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """See `LMS.get_course`."""
@@ -158,7 +175,12 @@ class FakeLMS:
             if self.duplicates == "refused" and self.rows_of(learner, course_id):
                 raise BackendRejectedError("Student is already enrolled")
             self.inserts += 1
-            row = self.add_row(learner.lower(), course.id, progress=progress or 0.0)
+            row = self.add_row(
+                learner.lower(),
+                course.id,
+                progress=progress or 0.0,
+                modified_by=self.user,
+            )
         self.faults.check("insert_enrollment", after=True)
         return row
 

@@ -43,6 +43,7 @@ def document(context: AlertContext | DeathContext) -> dict[str, Any]:
             "at": context.at.isoformat(),
             "code": context.code,
             "subject": context.subject,
+            **({"detail": dict(context.detail)} if context.detail else {}),
         }
     return {
         **said,

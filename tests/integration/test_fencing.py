@@ -28,7 +28,7 @@ class Stage:
 
     def __init__(self, open_storage, **plugins) -> None:
         self.clock = FakeClock()
-        self.lms = FakeLMS()
+        self.lms = FakeLMS(clock=self.clock)
         self.lms.add_course(COURSE, Money(4900, "usd"))
         storage = open_storage(self.clock)
         storage.setup()

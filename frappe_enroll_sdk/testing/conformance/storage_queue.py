@@ -126,7 +126,7 @@ class QueueChecks:
         assert stale.token is not None
         fresh = jobs.claim("w2", after(60), 60, 10)[0]
         before = found(jobs)
-        assert not jobs.heartbeat(stale.token, after(61), 60, data={"x": 1})
+        assert not jobs.heartbeat(stale.token, after(61), 60, data={"x": ["1"]})
         assert jobs.complete(stale.token, stale.seq, after(61)) is None
         assert not jobs.reschedule(stale.token, after(99), after(61))
         assert not jobs.bury(stale.token, stale.seq, after(61), try_error())
