@@ -137,8 +137,10 @@ class FrappeLMS:
     def whoami(self, *, timeout_s: float | None = None) -> str:
         """See `LMS.whoami`; a key's user does not change, so it is asked once."""
         if not self._user:
-            client = self._client("whoami", timeout_s)
-            user = client.get_api(_WHOAMI)
+            session = self._client("whoami", timeout_s).session
+            # frappe-client's own way adds a slash that not every server takes.
+            answer = session.get(f"{self._url}/api/method/{_WHOAMI}").json()
+            user = answer.get("message")
             if not isinstance(user, str) or not user:
                 raise LMSUnavailableError("the LMS answered 200 with something else")
             self._user = user

@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 
+import attrs
 import pytest
 
 from frappe_enroll_sdk.codec import dump
@@ -47,8 +48,12 @@ JOBS = [
     Job(
         key="running",
         kind="sync",
-        payload={"n": [1]},
-        data={"inserted": ["r1"]},
+        payload={"n": [1], "suspects": ["r2"]},
+        data={
+            "inserted": ["r1"],
+            "known_before": ["r0"],
+            "unclear_at": "2026-01-01T11:00:00.000Z",
+        },
         state=JobState.RUNNING,
         seq=3,
         due_at=after(60),
@@ -135,8 +140,14 @@ def test_setup_keeps_every_job_of_an_older_file(old):
     storage = SQLStorage(f"sqlite:///{old}")
     storage.setup()
     storage.check_schema()
-    for store in (storage.jobs, storage.events):
-        assert [store.find(job.key) for job in JOBS] == JOBS
+    assert [storage.events.find(job.key) for job in JOBS] == JOBS
+    known = {
+        "answered": ["earlier-r1 r1", "earlier-r2 r2"],
+        "before": ["r0"],
+        "begun": ["earlier 2026-01-01T11:00:00.000Z"],
+    }
+    jobs = [JOBS[0], attrs.evolve(JOBS[1], payload={"n": [1]}, data=known), JOBS[2]]
+    assert [storage.jobs.find(job.key) for job in JOBS] == jobs
     assert storage.jobs.complete("t" * 32, 3, after(2)) is JobState.DONE
     assert storage.workers.list() == ()
     storage.close()
