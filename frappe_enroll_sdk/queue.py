@@ -231,7 +231,9 @@ def pruned(job: Job) -> Job:
 
 def emptied(job: Job) -> Job | None:
     """Return an ended job without what it was for, or None where it may be needed."""
-    return attrs.evolve(pruned(job), data={}) if job.state in SPENT else None
+    if job.state not in SPENT:
+        return None
+    return attrs.evolve(job, payload=pruned(job).payload or {}, data={})
 
 
 def _due(job: Job, due_at: datetime, *, tries: int) -> Job:
