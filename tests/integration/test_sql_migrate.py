@@ -10,9 +10,10 @@ import sqlite3
 import attrs
 import pytest
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import dump, text_of
 from frappe_enroll_sdk.errors import SchemaError
 from frappe_enroll_sdk.models import Job, JobState
+from frappe_enroll_sdk.pair import Pair
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,
@@ -150,6 +151,37 @@ def test_setup_keeps_every_job_of_an_older_file(old):
     assert [storage.jobs.find(job.key) for job in JOBS] == jobs
     assert storage.jobs.complete("t" * 32, 3, after(2)) is JobState.DONE
     assert storage.workers.list() == ()
+    storage.close()
+
+
+def test_setup_makes_sets_of_what_the_previous_version_knew(tmp_path):
+    """A try of version 4 that was cut off: its insert is looked for all the same."""
+    path = tmp_path / "store.sqlite3"
+    storage = SQLStorage(f"sqlite:///{path}")
+    storage.setup()
+    for key in ("unclear", "suspected", "idle"):
+        storage.jobs.enqueue(key, "sync", {"n": 1}, NOW, now=NOW)
+    connection = sqlite3.connect(path)
+    unclear = {"known_before": [], "inserted": [], "unclear_at": text_of(NOW)}
+    for column, value, key in (
+        ("data", unclear, "unclear"),
+        ("payload", {"n": 1, "suspects": ["r1"]}, "suspected"),
+    ):
+        statement = f"UPDATE jobs SET {column} = ? WHERE key = ?"  # noqa: S608  ours
+        connection.execute(statement, (json.dumps(value), key))
+    connection.execute("UPDATE schema_version SET version = 4")
+    connection.commit()
+    connection.close()
+    with pytest.raises(SchemaError, match="frappe-enroll setup"):
+        storage.check_schema()
+    for _ in range(2):
+        storage.setup()
+        known = {key: storage.jobs.find(key) for key in ("unclear", "suspected")}
+        assert Pair(known["unclear"].data).left == 1
+        assert Pair(known["unclear"].data).began() == NOW
+        assert Pair(known["suspected"].data).made == {"r1"}
+        assert [job.payload for job in known.values()] == [{"n": 1}, {"n": 1}]
+        assert storage.jobs.find("idle").data == {}
     storage.close()
 
 
