@@ -179,8 +179,8 @@ class HookSpecs:
         """Observe that a job is dead."""
 
     @hookspec
-    def on_alert(self, code: str, subject: str, other: str | None) -> None:
-        """Observe something that an operator has to look at, maybe of two rows."""
+    def on_alert(self, code: str, subject: str, detail: Mapping[str, str]) -> None:
+        """Observe something that an operator has to look at."""
 
 
 #: Hooks that only observe.

@@ -146,10 +146,10 @@ def alerts_of(row: Enrollment) -> tuple[str, ...]:
     return tuple(codes)
 
 
-def other_of(row: Enrollment, code: str) -> str | None:
-    """Return the second enrollment that an alert of the row's last write is about."""
+def detail_of(row: Enrollment, code: str) -> dict[str, str]:
+    """Return what an alert of the row's last write tells beside its code."""
     other = row.history[-1].detail.get(_OTHER)
-    return str(other) if other and code == row.held_for else None
+    return {_OTHER: str(other)} if other and code == row.held_for else {}
 
 
 #: Which observers hear of a history fact.

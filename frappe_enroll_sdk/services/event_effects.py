@@ -105,7 +105,8 @@ class EventHandler:
         """A payment that fits nothing is never silent; other news of it is nothing."""
         if event.fact is not Fact.PAID:
             return Done("ignored")
-        raise_alert(self._context, reason, event.id, "", other=other)
+        detail = {"other": other} if other else None
+        raise_alert(self._context, reason, event.id, "", detail)
         return Done("quarantined", reason)
 
     def _note(self, event: PaymentEvent, row: Enrollment | None) -> Outcome:

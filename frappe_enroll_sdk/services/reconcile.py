@@ -18,9 +18,12 @@ import attrs
 
 from ..errors import BackendGoneError, BackendRejectedError, ValidationError
 from ..models import CheckoutSession, Enrollment, LMSEnrollment, Status
-from ..states import ENTITLED
+from ..pair import Pair, must_know_user
+from ..states import ENTITLED, EXITS, UNPAID
+from .effects import sync_key
 from .facts import Wish
 from .reconciled import Difference, Finding, Repair, Report, Seen, compare, orphan
+from .sync import judge_pair, user_of
 
 
 if TYPE_CHECKING:
@@ -115,8 +118,12 @@ class Reconcile:
         except BackendGoneError:
             gone = session is None and row.session_id is not None
         others = store.list_for_sync(row.email, row.course_id)
-        if row.status in ENTITLED or row.lms_enrollment_id is not None:
+        entitled = any(one.status in ENTITLED for one in others)
+        pair, ours = self._pair_of(row), frozenset[str]()
+        known = row.status in ENTITLED or row.lms_enrollment_id is not None
+        if known or (pair.left and row.status not in UNPAID | EXITS):
             lms_rows = self._context.lms.find_enrollments(row.learner, row.course_id)
+            ours = self._ours(pair, lms_rows, others, wanted=entitled)
         return Seen(
             now=self._context.now(),
             session=session,
@@ -127,7 +134,26 @@ class Reconcile:
             other_entitled=tuple(
                 one.id for one in others if one.status in ENTITLED and one.id != row.id
             ),
+            ours=ours,
         )
+
+    def _pair_of(self, row: Enrollment) -> Pair:
+        job = self._context.storage.jobs.find(sync_key(row.email, row.course_id))
+        return Pair(job.data if job else {})
+
+    def _ours(
+        self,
+        pair: Pair,
+        found: tuple[LMSEnrollment, ...],
+        rows: tuple[Enrollment, ...],
+        *,
+        wanted: bool,
+    ) -> frozenset[str]:
+        """Return the LMS rows that the sync would call ours, by the same evidence."""
+        lms = self._context.lms
+        user = user_of(lms) if must_know_user(pair, found) else ""
+        judged = judge_pair(pair, found, rows, wanted=wanted, user=user)
+        return judged.ours & {one.name for one in found}
 
     def _is_fresh(self, row: Enrollment) -> bool:
         """Tell whether its sync may still be on its way: no difference yet."""

@@ -111,6 +111,7 @@ class Seen:
         disputes: Disputes of the payment.
         lms_rows: The LMS's rows of learner and course.
         other_entitled: Other enrollments that entitle to the same row.
+        ours: Those of the LMS's rows that evidence makes ours.
     """
 
     now: datetime
@@ -120,6 +121,7 @@ class Seen:
     disputes: tuple[Dispute, ...] | None = None
     lms_rows: tuple[LMSEnrollment, ...] | None = None
     other_entitled: tuple[str, ...] = ()
+    ours: frozenset[str] = frozenset()
 
 
 def compare(row: Enrollment, seen: Seen, policy: SettlePolicy) -> list[Finding]:
@@ -267,15 +269,16 @@ def _lms(row: Enrollment, seen: Seen) -> Finding | None:
         if not rows:
             cause = f"the LMS has no row (its job: {row.lms_status})"
         elif len(rows) > 1:
-            cause = f"the LMS has {len(rows)} rows: {names}"
+            ours = ", ".join(sorted(seen.ours)) or "none"
+            cause = f"the LMS has {len(rows)} rows: {names} (of ours: {ours})"
             return _finding(row, Difference.LMS_DUPLICATES, cause, Repair.SYNC)
         elif row.status is Status.CONFIRMED:
             cause = f"the LMS has {names}, the enrollment does not know it"
         else:
             return None
         return _finding(row, Difference.CONFIRMED_NOT_ENROLLED, cause, Repair.SYNC)
-    ours = row.lms_row_ours and row.lms_enrollment_id in {one.name for one in rows}
-    if not ours or seen.other_entitled:
+    if not seen.ours or seen.other_entitled:
         return None
-    cause = f"the enrollment is {row.status}, the LMS still has {names}"
+    ours = ", ".join(sorted(seen.ours))
+    cause = f"the enrollment is {row.status}, the LMS still has {ours}"
     return _finding(row, Difference.REFUNDED_STILL_ENROLLED, cause, Repair.SYNC)

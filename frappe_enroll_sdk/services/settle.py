@@ -32,10 +32,10 @@ from .effects import (
     BY_OPERATOR,
     EffectKind,
     alerts_of,
+    detail_of,
     effects_of,
     hooks_of,
     is_quiet,
-    other_of,
     plugin_job_key,
     sync_key,
 )
@@ -197,8 +197,8 @@ class Settle:
             elif effect.kind is EffectKind.COMMISSION:
                 self._affiliates.follow(row)
             elif effect.kind is EffectKind.ALERT:
-                other = other_of(row, effect.fact)
-                owe_alert(self._context, effect.fact, row.id, row.version, other=other)
+                detail = detail_of(row, effect.fact)
+                owe_alert(self._context, effect.fact, row.id, row.version, detail)
             elif row.coupon_code is not None:
                 if effect.kind is EffectKind.REDEEM:
                     self._redeem_paid(row, row.coupon_code)
@@ -284,7 +284,7 @@ class Settle:
             self._context.plugins.notify(hook, enrollment=row)
         for code in alerts_of(row):
             # The plugins' jobs are owed with the other effects.
-            tell_alert(self._context, code, row.id, other_of(row, code))
+            tell_alert(self._context, code, row.id, detail_of(row, code))
 
     def _alert(self, code: str, row: Enrollment) -> None:
         raise_alert(self._context, code, row.id, row.version)

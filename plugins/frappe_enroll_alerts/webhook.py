@@ -44,7 +44,7 @@ def document(context: AlertContext | DeathContext) -> dict[str, Any]:
             "at": context.at.isoformat(),
             "code": context.code,
             "subject": context.subject,
-            "other": context.other,
+            **({"detail": dict(context.detail)} if context.detail else {}),
         }
     return {
         **said,

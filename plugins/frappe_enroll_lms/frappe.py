@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.settings import Settings
 
 _ENROLLMENT, _COURSE, _USER = "LMS Enrollment", "LMS Course", "User"
+_WHOAMI = "frappe.auth.get_logged_user"
 _NOT_FOUND, _CONFLICT = 404, 409
 #: Rows of one learner and course that are looked at; a site has one, or a few too many.
 _MOST_ROWS = 500
@@ -87,6 +88,7 @@ class FrappeLMS:
         self._welcome_mail, self._method = welcome_mail, enroll_method
         self._books = books
         self._local = threading.local()
+        self._user = ""
 
     @classmethod
     def from_settings(cls, settings: Settings, _clock: Clock) -> Self:
@@ -132,6 +134,18 @@ class FrappeLMS:
         """See `LMS.ping`."""
         with self._client("ping", timeout_s) as client:
             _rows(client.get_list(_ENROLLMENT, fields=["name"], limit_page_length=1))
+
+    def whoami(self, *, timeout_s: float | None = None) -> str:
+        """See `LMS.whoami`; a key's user does not change, so it is asked once."""
+        if not self._user:
+            with self._client("whoami", timeout_s) as client:
+                # frappe-client's own way adds a slash that not every server takes.
+                url = f"{self._url}/api/method/{_WHOAMI}"
+                user = client.session.get(url).json().get("message")
+            if not isinstance(user, str) or not user:
+                raise LMSUnavailableError("the LMS answered 200 with something else")
+            self._user = user
+        return self._user
 
     def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """See `LMS.get_course`."""
@@ -378,6 +392,8 @@ def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
         learner=str(row.get("member", "")),
         course_id=str(row.get("course", "")),
         creation=str(row.get("creation", "")),
+        modified=str(row.get("modified", "")),
+        modified_by=str(row.get("modified_by", "")),
         progress=float(row.get("progress") or 0.0),
         member_type=str(row.get("member_type") or "Student"),
         batch=row.get("enrollment_from_batch") or row.get("batch_old"),

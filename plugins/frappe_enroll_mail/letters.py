@@ -190,7 +190,7 @@ def alert(context: AlertContext, desk: Desk) -> Letter:
         to=desk.operators,
         values={
             "code": context.code,
-            "about": " ".join(filter(None, (context.subject, context.other))),
+            "about": " ".join((context.subject, *context.detail.values())),
             "at": f"{context.at:%Y-%m-%d %H:%M:%S} UTC",
         },
         key=context.job.key,

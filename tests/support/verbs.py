@@ -96,7 +96,9 @@ def _queue_verbs(name):
         ),
         f"{name}.claim_key": verb(lambda s: s.claim_key("due", "w", NOW, 60)),
         f"{name}.heartbeat": verb(
-            lambda s: s.heartbeat(s.find("running").token, after(1), 60, data={"a": 1})
+            lambda s: s.heartbeat(
+                s.find("running").token, after(1), 60, data={"a": ["1"]}
+            )
         ),
         f"{name}.heartbeat_many": verb(
             lambda s: s.heartbeat_many(
