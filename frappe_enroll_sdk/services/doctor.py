@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..bounds import is_ahead
 from ..checks import Check, Diagnosable
-from ..deadline import opener, within
+from ..connections import opener
+from ..deadline import within
 from ..errors import ConfigurationError, EnrollError
 from ..models import Status
 from ..settings_http import limits_uri
