@@ -236,9 +236,11 @@ class _Run:
             self._delete(row)
         for row in judged.stay:
             self._alert_rows("lms_row_not_removable", judged, row)
-        code = "lms_duplicate_not_ours" if judged.keep else "lms_row_unclear"
         for row in judged.strange:
-            self._alert_rows(code, judged, row)
+            if judged.keep:
+                self._alert_rows("lms_duplicate_not_ours", judged, row)
+            else:
+                self._alert_rows("lms_row_unclear", judged, row)
 
     def _delete(self, row: LMSEnrollment) -> None:
         self._begin_write()
