@@ -12,6 +12,7 @@ import attrs
 import click
 
 from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.models import Trail
 
 from .common import ACTOR, LIMIT, REASON, STATE, print_records
 from .opened import opened_sdk
@@ -171,6 +172,7 @@ def reconcile(
         if repair:
             sdk.admin.note(str(actor), "reconcile", "all", str(reason))
         cursor: str | None = None
+        trail = Trail()
         while True:
             report = sdk.admin.reconcile(
                 repair=repair, since=start, limit=page, cursor=cursor
@@ -179,7 +181,7 @@ def reconcile(
             checked.update(report.checked)
             told = ", ".join(f"{count} {name}" for name, count in checked.items())
             click.echo(f"looked at {told}; {len(found)} differ", err=True)
-            cursor = report.next_cursor
+            cursor = trail.follow(report.next_cursor)
             if cursor is None:
                 break
     if as_json:

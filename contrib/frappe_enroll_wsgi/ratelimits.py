@@ -21,6 +21,7 @@ from limits.errors import StorageError
 from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
+from frappe_enroll_sdk.bounds import SKEW
 from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.ids import fingerprint
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk import Settings
 
 logger = logging.getLogger(__name__)
+
+#: Seconds that a store of the limits has for each step: memory is the better answer.
+_STORE_S = 1.0
 
 
 @attrs.frozen(kw_only=True)
@@ -124,8 +128,15 @@ def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
 
 
 def _shared(uri: str) -> MovingWindowRateLimiter:
+    # Without these, a Redis that hangs would hold each request for good.
+    options: dict[str, float] = (
+        {"socket_timeout": _STORE_S, "socket_connect_timeout": _STORE_S}
+        if uri.startswith("redis")
+        else {}
+    )
     try:
-        return MovingWindowRateLimiter(storage_from_string(uri, wrap_exceptions=True))
+        storage = storage_from_string(uri, wrap_exceptions=True, **options)
+        return MovingWindowRateLimiter(storage)
     except (
         LimitsConfigurationError,
         NotImplementedError,
@@ -138,6 +149,17 @@ def _shared(uri: str) -> MovingWindowRateLimiter:
         ) from error
 
 
+def _hit(
+    limiter: MovingWindowRateLimiter, item: RateLimitItemPerSecond, *caller: str
+) -> tuple[bool, int, int]:
+    """Return whether it is allowed, how many are left, and when one comes back."""
+    allowed = limiter.hit(item, *caller)
+    reset_at, left = limiter.get_window_stats(item, *caller)
+    # The library stamps its entries by the wall clock.
+    reset_s = math.ceil(reset_at - SystemClock().now().timestamp())
+    return allowed, left, reset_s
+
+
 def _count(
     limiter: MovingWindowRateLimiter,
     item: RateLimitItemPerSecond,
@@ -145,10 +167,11 @@ def _count(
     kind: str,
     who: str,
 ) -> Window:
-    allowed = limiter.hit(item, name, kind, who)
-    reset_at, left = limiter.get_window_stats(item, name, kind, who)
-    # The library stamps its entries by the wall clock.
-    reset_s = math.ceil(reset_at - SystemClock().now().timestamp())
+    allowed, left, reset_s = _hit(limiter, item, name, kind, who)
+    if not allowed and reset_s > item.get_expiry() + SKEW.total_seconds():
+        # Counted while the clock ran ahead: no window is that long.
+        limiter.clear(item, name, kind, who)
+        allowed, left, reset_s = _hit(limiter, item, name, kind, who)
     if not allowed:
         raise RateLimitedError(retry_after_s=max(reset_s, 1))
     return Window(

@@ -30,7 +30,7 @@ from .enrollments import (
 from .jobs import Job, JobEnd, JobOrder, JobState, JobStats, Recorded, TryError
 from .lms import Course, Learner, LMSEnrollment, Sale
 from .operations import Admission, AuditEntry, GatePolicy, WorkerSeen
-from .pages import Page
+from .pages import Page, Trail
 from .payments import (
     CheckoutSession,
     Dispute,
@@ -88,6 +88,7 @@ __all__ = (
     "SessionOrder",
     "SessionStatus",
     "Status",
+    "Trail",
     "TryError",
     "WebhookResult",
     "WorkerSeen",

@@ -87,7 +87,8 @@ class SessionOrder:
     What a checkout session is to be made of.
 
     Attributes:
-        enrollment_id: Ours; also the idempotency key.
+        enrollment_id: Ours.
+        try_number: Which create request of the enrollment it is, from 1.
         amount: What is to be paid.
         course_id: For the metadata.
         course_title: The line that the learner reads.
@@ -101,6 +102,7 @@ class SessionOrder:
     """
 
     enrollment_id: str
+    try_number: int = 1
     amount: Money
     course_id: str
     course_title: str
@@ -111,6 +113,13 @@ class SessionOrder:
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     tax_behavior: str = "inclusive"
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key of the create call: each try has its own."""
+        if self.try_number == 1:
+            return self.enrollment_id
+        return f"{self.enrollment_id}:{self.try_number}"
 
 
 @attrs.frozen(kw_only=True)
@@ -130,6 +139,7 @@ class CheckoutSession:
         livemode: Whether real money moves.
         payment_id: ``pi_…``, once there is one.
         enrollment_id: Our id in its metadata, or None. A hint only.
+        try_number: Which try of the enrollment made it. A hint only.
         ours: Whether its metadata carries our application's mark. A hint only.
         expires_at: When it lapses.
     """
@@ -144,6 +154,7 @@ class CheckoutSession:
     livemode: bool
     payment_id: str | None = None
     enrollment_id: str | None = None
+    try_number: int = 1
     ours: bool = False
     expires_at: datetime | None = None
 

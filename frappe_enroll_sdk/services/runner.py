@@ -301,8 +301,16 @@ class Runner:
         if verdict.action == "done":
             state = _END_STATES.get(verdict.code, JobState.DONE)
             word = verdict.cause or verdict.code
-            end = JobEnd(token=token, seq=job.seq, state=state, outcome=word)
+            end = JobEnd(
+                token=token,
+                seq=job.seq,
+                state=state,
+                outcome=word,
+                data=claim.data if claim.has_news else {},
+            )
             return self._ender.complete(store, job, end, now) is not None
+        if not claim.keep():
+            return False
         if verdict.action == "snooze":
             return store.reschedule(token, due_at, now, counts=False)
         error = TryError(
@@ -319,12 +327,17 @@ class Runner:
 
     def _heal(self, claim: Claim) -> None:
         """The claim is somebody else's: whatever we did in the LMS is looked at."""
-        if claim.job.kind != SYNC_KIND or not claim.wrote:
+        if claim.job.kind != SYNC_KIND or not (claim.wrote or claim.has_news):
             return
-        try:
+
+        def owe() -> bool:
             self._sync.owe_again(claim)
+            return True
+
+        try:
+            _written(owe, claim)
         except EnrollError as error:
-            # What the job's data says suffices: it was kept before each call.
+            # An insert was written down before it began: looks at it stay owed.
             extra = {"job": claim.job.key, "error_code": error.code}
             logger.warning("healing not ordered", extra=extra)
 

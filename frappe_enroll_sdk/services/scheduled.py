@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ..models import Trail
 from .notices import raise_alert
 
 
@@ -36,6 +37,7 @@ class ScheduledReconcile:
         span = timedelta(seconds=settings.reconcile_every_s * _LOOK_BACK)
         since, cursor = self._context.now() - span, None
         found: Counter[str] = Counter()
+        trail = Trail()
         while has_time():
             report = self._reconcile(
                 repair=settings.reconcile_repair,
@@ -44,7 +46,7 @@ class ScheduledReconcile:
                 cursor=cursor,
             )
             found.update(str(finding.difference) for finding in report.findings)
-            cursor = report.next_cursor
+            cursor = trail.follow(report.next_cursor)
             if cursor is None:
                 break
         self._tell(found)

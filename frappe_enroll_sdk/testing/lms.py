@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..clock import Clock, SystemClock
 from ..errors import (
@@ -34,6 +34,7 @@ class FakeLMS:
         is_down: Whether every verb fails.
         blind: Whether look-ups answer nothing (a key without the right to see).
         before_insert: Called before each insert, if set (to stage a race).
+        user: Who the key's user is.
     """
 
     call_timeout_s = 15.0
@@ -41,10 +42,11 @@ class FakeLMS:
     def __init__(
         self, *, duplicates: str = "accepted", clock: Clock | None = None
     ) -> None:
+        self.user = "api@example.com"
         self.duplicates = duplicates
         self.faults = FailNext()
-        clock = clock or SystemClock()
-        self.deadlines = Deadlines(clock, self.faults, LMSUnavailableError)
+        self._clock = clock or SystemClock()
+        self.deadlines = Deadlines(self._clock, self.faults, LMSUnavailableError)
         self.is_down = False
         self.blind = False
         self.before_insert: Callable[[], None] | None = None
@@ -67,12 +69,17 @@ class FakeLMS:
         """Put a row there that is not ours."""
         with self._lock:
             self._count += 1
+            stamp = f"{self._clock.now():%Y-%m-%d %H:%M:%S}.{self._count:06d}"
+            fields: dict[str, Any] = {
+                "creation": stamp,
+                "modified": stamp,
+                "modified_by": "admin@example.com",
+            }
             row = LMSEnrollment(
                 name=f"row{self._count:07d}",
                 learner=learner,
                 course_id=course_id,
-                creation=f"2026-01-01 00:00:00.{self._count:06d}",
-                **more,  # type: ignore[arg-type]  # the record checks its own fields
+                **fields | more,
             )
             self.rows[row.name] = row
             return row
@@ -97,6 +104,11 @@ class FakeLMS:
     def ping(self, *, timeout_s: float | None = None) -> None:
         """See `LMS.ping`."""
         self._enter("ping")
+
+    def whoami(self, *, timeout_s: float | None = None) -> str:
+        """See `LMS.whoami`."""
+        self._enter("whoami")
+        return self.user
 
     def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """See `LMS.get_course`."""
@@ -184,7 +196,9 @@ class FakeLMS:
             if self.duplicates == "refused" and self.rows_of(learner, course_id):
                 raise BackendRejectedError("Student is already enrolled")
             self.inserts += 1
-            return self.add_row(learner.lower(), course.id, progress=progress)
+            return self.add_row(
+                learner.lower(), course.id, progress=progress, modified_by=self.user
+            )
 
     def delete_enrollment(self, name: str, *, timeout_s: float | None = None) -> bool:
         """See `LMS.delete_enrollment`."""

@@ -47,15 +47,16 @@ class MemoryJobs:
         *,
         now: datetime,
         once: bool = False,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> Job:
         """See `JobStore.enqueue`."""
         require_text(key=key, kind=kind)
         with self._lock:
             job = self._rows.get(key)
             if job is None:
-                job = queue.new_job(key, kind, payload, due_at, now)
+                job = queue.new_job(key, kind, payload, due_at, now, data)
             elif not once:
-                job = queue.enqueued(job, payload, due_at, now)
+                job = queue.enqueued(job, payload, due_at, now, data)
             return self._put(job, now)
 
     def _put(self, job: Job, now: datetime) -> Job:
@@ -83,6 +84,7 @@ class MemoryJobs:
                     order.due_at,
                     now=now,
                     once=once,
+                    data=order.data,
                 )
             return len(self._rows) - before
 
@@ -141,7 +143,7 @@ class MemoryJobs:
         now: datetime,
         lease_s: float,
         *,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> bool:
         """See `JobStore.heartbeat`."""
         with self._lock:
@@ -162,23 +164,26 @@ class MemoryJobs:
         *,
         state: JobState = JobState.DONE,
         outcome: str | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> JobState | None:
         """See `JobStore.complete`."""
+        end = JobEnd(
+            token=token, seq=seq, state=state, outcome=outcome, data=data or {}
+        )
+        return self._complete(end, now)
+
+    def _complete(self, end: JobEnd, now: datetime) -> JobState | None:
         with self._lock:
-            job = self._running(token)
+            job = self._running(end.token)
             if job is None:
                 return None
-            ended = queue.completed(job, seq, now, state, outcome)
-            return self._put(ended, now).state
+            return self._put(queue.completed(job, end, now), now).state
 
     def complete_many(
         self, ends: Sequence[JobEnd], now: datetime
     ) -> tuple[JobState | None, ...]:
         """See `JobStore.complete_many`."""
-        return tuple(
-            self.complete(end.token, end.seq, now, state=end.state, outcome=end.outcome)
-            for end in ends
-        )
+        return tuple(self._complete(end, now) for end in ends)
 
     def reschedule(
         self,
@@ -222,6 +227,14 @@ class MemoryJobs:
             job = self._rows.get(key)
             dead = job and queue.given_up(job, now, error)
             return bool(dead and self._put(dead, now))
+
+    def bound(self, key: str, now: datetime) -> bool:
+        """See `JobStore.bound`."""
+        require_text(key=key)
+        with self._lock:
+            job = self._rows.get(key)
+            sooner = job and queue.bounded(job, now)
+            return bool(sooner and self._put(sooner, now))
 
     def empty(self, key: str) -> bool:
         """See `JobStore.empty`."""
@@ -297,12 +310,17 @@ class MemoryJobs:
         """See `JobStore.prune`."""
         with self._lock:
             old = [
-                key
-                for key, job in self._rows.items()
-                if job.state in _ENDS_OF_JOBS and job.updated_at < before
+                job
+                for job in self._rows.values()
+                if job.state in _ENDS_OF_JOBS
+                and job.updated_at < before
+                and not queue.is_pruned(job)
             ]
-            for key in old[:limit]:
-                del self._rows[key]
+            for job in old[:limit]:
+                if job.data:
+                    self._rows[job.key] = queue.pruned(job)
+                else:
+                    del self._rows[job.key]
             return len(old[:limit])
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from ..clock import Clock, SystemClock
 from ..codec import dump, load
 from ..errors import (
+    BackendGoneError,
     BackendRejectedError,
     PayloadError,
     PaymentsUnavailableError,
@@ -51,6 +52,8 @@ class FakePayments(FakeCustomers):
     Attributes:
         livemode: As the interface says; False.
         call_timeout_s: Seconds that a caller waits.
+        account: As the interface says. Its gateway knows what was made under the same
+            account and mode; the customers go on with what they have.
         faults: Plan failures of verbs here.
         deadlines: Carries out what a slow call does after its caller has given up.
         url: Where its payment pages would be.
@@ -58,6 +61,7 @@ class FakePayments(FakeCustomers):
 
     livemode = False
     call_timeout_s = 10.0
+    account = "fake"
     url = "http://127.0.0.1:9/pay"
 
     def __init__(
@@ -73,6 +77,7 @@ class FakePayments(FakeCustomers):
         self.disputes: dict[str, Dispute] = {}
         self.events: list[PaymentEvent] = []
         self._made_at: dict[str, datetime] = {}
+        self._made_under: dict[str, tuple[str, bool]] = {}
         self._answers: dict[str, tuple[Mapping[str, Any], str]] = {}
         #: Since when a key is answered with a 500, as the provider keeps one for a day.
         self.remembered: dict[str, datetime] = {}
@@ -109,7 +114,7 @@ class FakePayments(FakeCustomers):
 
     def _create(self, request: Mapping[str, Any]) -> CheckoutSession:
         order = load(SessionOrder, request)
-        key = order.enrollment_id
+        key = order.idempotency_key
         with self._lock:
             self._check_broken(key, order)
             known = self._answers.get(key)
@@ -141,6 +146,13 @@ class FakePayments(FakeCustomers):
         if since is not None and now - since < _KEY_LIFE:
             raise PaymentsUnavailableError("the provider answered 500", unclear=True)
 
+    def _known(self, session_id: str) -> CheckoutSession:
+        """Return a session that was made under this account and mode."""
+        made = self._made_under.get(session_id, (self.account, self.livemode))
+        if made != (self.account, self.livemode):
+            raise BackendGoneError("no such session")
+        return self._look(session_id)
+
     def _new_session(self, order: SessionOrder) -> CheckoutSession:
         life = order.expires_at - self.clock.now()
         if life < _LEAST_LIFE or life > timedelta(hours=24):
@@ -154,24 +166,28 @@ class FakePayments(FakeCustomers):
             amount=order.amount,
             livemode=self.livemode,
             enrollment_id=order.enrollment_id,
+            try_number=order.try_number,
             ours=True,
             expires_at=order.expires_at,
         )
         self.sessions[session_id] = session
         self._made_at[session_id] = self.clock.now()
+        self._made_under[session_id] = (self.account, self.livemode)
         return session
 
     def retrieve_session(self, session_id: str) -> CheckoutSession:
         """See `PaymentGateway.retrieve_session`."""
         self._enter("retrieve_session")
-        return self._look(session_id)
+        return self._known(session_id)
 
     def find_session(self, payment_id: str) -> CheckoutSession | None:
         """See `PaymentGateway.find_session`."""
         self._enter("find_session")
         with self._lock:
-            all_sessions = self.sessions.values()
-            return next((s for s in all_sessions if s.payment_id == payment_id), None)
+            try:
+                return self._known(self._session_of(payment_id).id)
+            except BackendGoneError:
+                return None
 
     def expire_session(self, session_id: str) -> ExpireOutcome:
         """See `PaymentGateway.expire_session`."""
@@ -186,7 +202,7 @@ class FakePayments(FakeCustomers):
 
     def _expire(self, session_id: str) -> ExpireOutcome:
         with self._lock:
-            session = self._look(session_id)
+            session = self._known(session_id)
             if session.status is SessionStatus.OPEN:
                 session = self._put(session, status=SessionStatus.EXPIRED)
                 self._emit("checkout.session.expired", Fact.EXPIRED, session)
@@ -197,12 +213,14 @@ class FakePayments(FakeCustomers):
         """See `PaymentGateway.list_refunds`."""
         self._enter("list_refunds")
         with self._lock:
+            self._known(self._session_of(payment_id).id)
             return tuple(r for r in self.refunds.values() if r.payment_id == payment_id)
 
     def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
         """See `PaymentGateway.list_disputes`."""
         self._enter("list_disputes")
         with self._lock:
+            self._known(self._session_of(payment_id).id)
             every = self.disputes.values()
             return tuple(d for d in every if d.payment_id == payment_id)
 
@@ -213,8 +231,13 @@ class FakePayments(FakeCustomers):
         self._enter("list_sessions")
         with self._lock:
             sessions = [self._look(name) for name in reversed([*self.sessions])]
-            made = self._made_at
-            found = [s for s in sessions if made.get(s.id, since) >= since]
+            made, here = self._made_at, (self.account, self.livemode)
+            found = [
+                session
+                for session in sessions
+                if made.get(session.id, since) >= since
+                and self._made_under.get(session.id, here) == here
+            ]
         return _page(found, limit, cursor)
 
     def refund(
@@ -239,7 +262,7 @@ class FakePayments(FakeCustomers):
         with self._lock:
             found = next((e for e in self.events if e.id == event_id), None)
         if found is None:
-            raise BackendRejectedError("no such event")
+            raise BackendGoneError("no such event")
         return found
 
     def signed(

@@ -10,9 +10,12 @@ from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from frappe_enroll_sdk.errors import SchemaError
+from frappe_enroll_sdk.pair import from_earlier
 
+from .documents import to_document
 from .failures import our_errors
-from .schema import INDEXES, META, SCHEMA_VERSION, Index, validator_of
+from .jobdocs import NO_DATA, to_job
+from .schema import INDEXES, JOBS, META, SCHEMA_VERSION, Index, validator_of
 
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from .link import Link
 
 _SCHEMA_ID = "schema"
+#: The version since which what a job knows only grows.
+_KNOWING = 3
 _NAMESPACE_EXISTS, _INDEX_NOT_FOUND = 48, 27
 #: Each write is checked, and refused.
 _RULES: Mapping[str, Any] = {"validationLevel": "strict", "validationAction": "error"}
@@ -42,9 +47,32 @@ def create(link: Link) -> None:
             _create_collection(database, name)
             if indexes:
                 _create_indexes(link.collection(name, checked=False), indexes)
+        if version is not None and version < _KNOWING:
+            _keep_what_is_known(link.collection(JOBS, checked=False))
         meta = link.collection(META, checked=False)
         meta.update_one(
             {"_id": _SCHEMA_ID}, {"$max": {"version": SCHEMA_VERSION}}, upsert=True
+        )
+
+
+def _keep_what_is_known(jobs: Collection[Document]) -> None:
+    """
+    Before version 3 a sync job's data was a record of one try, not sets.
+
+    Each document by itself, and where it still is what was read: a `setup` that died
+    in between begins anew.
+    """
+    known = [{"data": {"$ne": NO_DATA}}, {"payload": {"$regex": '"suspects"'}}]
+    for found in jobs.find({"kind": "sync", "$or": known}):
+        job = to_job(found)
+        if job is None:
+            # A damaged row is kept as it is for whoever repairs it.
+            continue
+        new = to_document(from_earlier(job))
+        words = {name: new[name] for name in ("data", "payload") if name in new}
+        jobs.update_one(
+            {"_id": found["_id"], "rev": found["rev"]},
+            {"$set": words, "$inc": {"rev": 1}},
         )
 
 

@@ -6,11 +6,16 @@ from __future__ import annotations
 from sqlalchemy import Connection, Table, inspect, select, text
 from sqlalchemy.dialects.sqlite import insert
 
+from frappe_enroll_sdk.pair import from_earlier
+
 from . import schema
+from .job_rows import NO_DATA, decode, documents_of
 
 
 #: The version that gave an enrollment's code its column.
 _CODES = 3
+#: The version since which what a job knows only grows.
+_KNOWING = 5
 
 
 def upgrade(connection: Connection) -> None:
@@ -22,6 +27,8 @@ def upgrade(connection: Connection) -> None:
     if found is not None and found < _CODES:
         _add_codes(connection)
     schema.metadata.create_all(connection)
+    if found is not None and found < _KNOWING:
+        _keep_what_is_known(connection)
     if found is None or found < schema.SCHEMA_VERSION:
         row = insert(schema.schema_version).values(id=1, version=schema.SCHEMA_VERSION)
         connection.execute(
@@ -39,6 +46,20 @@ def _add_codes(connection: Connection) -> None:
     connection.execute(text(f"UPDATE {table.name} SET coupon_code = {code}"))  # noqa: S608  own names
     for index in table.indexes:
         index.create(connection, checkfirst=True)
+
+
+def _keep_what_is_known(connection: Connection) -> None:
+    """Before version 5 a sync job's data was a record of one try, not sets."""
+    table = schema.jobs
+    known = (table.c.data != NO_DATA) | table.c.payload.contains('"suspects"')
+    query = select(table).where(table.c.kind == "sync", known)
+    for row in connection.execute(query).all():
+        job = decode(row)
+        if job is None:
+            # A damaged row is kept as it is for whoever repairs it.
+            continue
+        write = table.update().where(table.c.key == row.key)
+        connection.execute(write.values(documents_of(from_earlier(job))))
 
 
 def _version(connection: Connection) -> int | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from frappe_enroll_sdk.errors import ConfigurationError
 
-from .records import APP_KEY, APP_VALUE, DEPLOYMENT_KEY, ID_KEY
+from .records import APP_KEY, APP_VALUE, DEPLOYMENT_KEY, ID_KEY, TRY_KEY
 
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def create_params(order: SessionOrder, deployment: str) -> SessionCreateParams:
         "metadata": {
             **order.metadata,
             **mark,
+            TRY_KEY: str(order.try_number),
             "frappe_enroll_course": order.course_id[:500],
         },
         "payment_intent_data": {"metadata": mark},

@@ -30,6 +30,8 @@ from frappe_enroll_sdk.money import Money
 #: Our mark in a session's metadata, and the key of our id.
 APP_KEY, APP_VALUE = "frappe_enroll_app", "frappe-enroll-sdk"
 ID_KEY = "frappe_enroll_enrollment"
+#: Which of the enrollment's create requests made the session.
+TRY_KEY = "frappe_enroll_try"
 #: Which of the deployments that share the account made the session.
 DEPLOYMENT_KEY = "frappe_enroll_deployment"
 
@@ -89,10 +91,16 @@ def session_of(data: Mapping[str, Any], deployment: str = "") -> CheckoutSession
         livemode=data.get("livemode") is True,
         payment_id=_id_of(payment),
         enrollment_id=_clean(metadata.get(ID_KEY)),
+        try_number=_try_of(metadata),
         ours=metadata.get(APP_KEY) == APP_VALUE
         and metadata.get(DEPLOYMENT_KEY, "") == deployment,
         expires_at=_moment(data.get("expires_at")),
     )
+
+
+def _try_of(metadata: Mapping[str, Any]) -> int:
+    told = _clean(metadata.get(TRY_KEY), 3) or ""
+    return int(told) if told.isascii() and told.isdecimal() else 1
 
 
 def _charged(data: Mapping[str, Any]) -> tuple[Money | None, int]:

@@ -182,9 +182,9 @@ def call(lms, exchange):
     verb = verbs.get(kind_of(exchange))
     if verb is not None:
         return verb()
-    session = lms._client("other", None).session
     method, path = exchange["request"]["method"], exchange["request"]["path"]
-    return session.request(method, f"{URL}{path}")
+    with lms._client("other", None) as client:
+        return client.session.request(method, f"{URL}{path}")
 
 
 def class_of(lms, exchange):

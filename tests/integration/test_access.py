@@ -171,8 +171,8 @@ def test_cron_lets_its_secret_in():
 def test_cookie_changes_nothing_for_another_site(headers):
     """Scenario 30: a form of another page; a browser that says nothing is not ours."""
     site = Site(**ADMIN)
-    value = cookies.write(hash_token(OPERATOR), 2**40, ADMIN["secret_key"])
-    headers = {"Cookie": f"{cookies.NAME}={value}"} | headers
+    now_s = int(site.sdk.clock.now().timestamp())
+    headers = {"Cookie": headers_of("cookie", now_s)["Cookie"]} | headers
     fields = {"reason": "because"}
     answer = site.call("POST", "/admin/api/jobs/requeue", headers=headers, json=fields)
     assert (answer.status_code, answer.json["code"]) == (403, "cross_site")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 
 import pytest
@@ -10,8 +11,10 @@ from support.size import LEAST, SERVER_DIFFERS
 
 from frappe_enroll_mongo.schema import SCHEMA_VERSION
 from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_sdk.codec import text_of
 from frappe_enroll_sdk.errors import SchemaError
-from frappe_enroll_sdk.testing.conformance.records import coupon
+from frappe_enroll_sdk.pair import Pair
+from frappe_enroll_sdk.testing.conformance.records import NOW, coupon
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
@@ -49,6 +52,31 @@ def test_setup_makes_an_index_of_another_version_anew(database):
     storage.check_schema()
     assert storage.list_drift() == ()
     assert storage.coupons.find("GRANT-1") is not None
+
+
+def test_setup_makes_sets_of_what_the_previous_version_knew(database):
+    """A try of version 2 that was cut off: its insert is looked for all the same."""
+    storage, raw = database
+    for key in ("unclear", "suspected", "idle", "damaged"):
+        storage.jobs.enqueue(key, "sync", {"n": 1}, NOW, now=NOW)
+    unclear = {"known_before": ["r0"], "inserted": [], "unclear_at": text_of(NOW)}
+    for field, value, key in (
+        ("data", json.dumps(unclear), "unclear"),
+        ("payload", json.dumps({"n": 1, "suspects": ["r1"]}), "suspected"),
+        ("data", "[]", "damaged"),
+    ):
+        raw.jobs.update_one({"_id": key}, {"$set": {field: value}})
+    set_version(raw, 2)
+    for _ in range(2):
+        storage.setup()
+        known = {key: storage.jobs.find(key) for key in ("unclear", "suspected")}
+        pair = Pair(known["unclear"].data)
+        assert (pair.left, pair.began(), pair.before) == (1, NOW, {"r0"})
+        assert Pair(known["suspected"].data).made == {"r1"}
+        assert [job.payload for job in known.values()] == [{"n": 1}, {"n": 1}]
+        assert storage.jobs.find("idle").data == {}
+        assert raw.jobs.find_one({"_id": "damaged"})["data"] == "[]"
+        set_version(raw, 2)
 
 
 def test_setup_never_drops_a_unique_index(database):
