@@ -124,6 +124,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Play whole histories: ``-- --minutes 10 --first SEED``, ``-- --seed S -v``."""
+    session.install("-e", ".[all]", *group("test"))
+    session.run("python", "tests/simulation", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Send 100 000 mutated deliveries to the webhook."""
     session.install("-e", ".[all]", *group("test"))

@@ -75,6 +75,10 @@ class Hub:
             self._at = EPOCH + timedelta(milliseconds=at_ms)
         return self._at
 
+    def random_bytes(self, n: int) -> bytes:
+        """Throw the history's dice."""
+        return self.dice.randbytes(n)
+
     def start(
         self, process: Process, work: Callable[[], object], after_s: float = 0.0
     ) -> Process:

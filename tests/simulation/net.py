@@ -154,7 +154,7 @@ class Line:
 
     def random_bytes(self, n: int) -> bytes:
         """Throw the history's dice."""
-        return self.net.hub.dice.randbytes(n)
+        return self.net.hub.random_bytes(n)
 
 
 class Net:
@@ -342,6 +342,8 @@ def _error_of(backend: str, *, unclear: bool) -> Exception:
 
 
 def _brief(answer: Any) -> str:
+    if isinstance(answer, frozenset):
+        answer = tuple(sorted(answer))
     if isinstance(answer, tuple):
         return f"({', '.join(_brief(one) for one in answer)})"
     for names in (("id", "status", "version"), ("key", "state", "seq"), ("name",)):

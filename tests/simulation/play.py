@@ -9,6 +9,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable
+from types import SimpleNamespace
 
 import attrs
 from simulation import actors, judge
@@ -17,6 +18,7 @@ from simulation.net import KINDS
 from simulation.world import World
 
 from frappe_enroll_sdk import clock
+from frappe_enroll_sdk.services import context
 
 
 #: Seconds from the end of all faults until the judge comes: an insert that nobody can
@@ -121,8 +123,32 @@ def _deliver(world: World) -> None:
         sdk.handle_webhook(*world.payments.signed(event))
 
 
+def _refuse(*_: object) -> None:
+    message = "a history asked the host for time or dice"
+    raise AssertionError(message)
+
+
 class Strict:
-    """Nothing of the host's time and dice gets into a history."""
+    """Nothing of the host's time and dice, or of its names, gets into a history."""
+
+    _INSTEAD = (
+        (clock.SYSTEM, dict.fromkeys(("_bytes", "_sleep", "_monotonic"), _refuse)),
+        (
+            clock,
+            {
+                "time": SimpleNamespace(monotonic=_refuse, sleep=_refuse),
+                "secrets": SimpleNamespace(token_bytes=_refuse),
+            },
+        ),
+        (
+            context,
+            {
+                "os": SimpleNamespace(getpid=lambda: 1),
+                "socket": SimpleNamespace(gethostname=lambda: "host"),
+                "threading": SimpleNamespace(get_ident=lambda: 1),
+            },
+        ),
+    )
 
     def __enter__(self) -> None:
         """Refuse them."""
@@ -130,21 +156,17 @@ class Strict:
         self._collects = gc.get_threshold()
         gc.set_threshold(200_000, 20, 100)
         logging.disable(logging.CRITICAL)
-        self._system = dict(vars(clock.SYSTEM))
-
-        def refuse(*_: object) -> None:
-            message = "a history asked the host for time or dice"
-            raise AssertionError(message)
-
-        vars(clock.SYSTEM).update(
-            _bytes=refuse, _sleep=refuse, _monotonic=refuse, clock=None
-        )
+        self._known = []
+        for target, instead in self._INSTEAD:
+            self._known.append({name: vars(target)[name] for name in instead})
+            vars(target).update(instead)
 
     def __exit__(self, *_: object) -> None:
         """Let the host have them again."""
-        gc.set_threshold(*self._collects)
-        vars(clock.SYSTEM).update(self._system)
+        for (target, _instead), known in zip(self._INSTEAD, self._known, strict=True):
+            vars(target).update(known)
         logging.disable(logging.NOTSET)
+        gc.set_threshold(*self._collects)
 
 
 @attrs.define
