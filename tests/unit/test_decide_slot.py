@@ -15,7 +15,7 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.services.decide import decide
-from frappe_enroll_sdk.services.effects import EffectKind, effects_of, other_of
+from frappe_enroll_sdk.services.effects import EffectKind, detail_of, effects_of
 from frappe_enroll_sdk.services.facts import (
     Attached,
     Facts,
@@ -158,4 +158,4 @@ def test_holding_alerts_with_both_ids_beside_what_else_is_news():
     row = attrs.evolve(row, history=(row.history[0], last))
     told = [e.fact for e in effects_of(row) if e.kind is EffectKind.ALERT]
     assert told == ["refund_failed", "paid_twice"]
-    assert [other_of(row, code) for code in told] == [None, "enr_2"]
+    assert [detail_of(row, code) for code in told] == [{}, {"other": "enr_2"}]
