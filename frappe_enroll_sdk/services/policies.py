@@ -13,6 +13,7 @@ from .facts import SettlePolicy
 if TYPE_CHECKING:
     from ..interfaces import PaymentGateway
     from ..settings import Settings
+    from ..states import Stay
 
 
 def settle_policy_of(settings: Settings, payments: PaymentGateway) -> SettlePolicy:
@@ -27,6 +28,16 @@ def settle_policy_of(settings: Settings, payments: PaymentGateway) -> SettlePoli
         dispute_lost_policy=settings.dispute_lost_policy,
         fraud_policy=settings.fraud_policy,
         tax_behavior=settings.tax_behavior,
+    )
+
+
+def longest_s(stay: Stay, settings: Settings, policy: SettlePolicy) -> float | None:
+    """Return the longest that a row is in a status, if it leaves by itself."""
+    if not stay.bounds:
+        return None
+    return sum(
+        float(getattr(policy if hasattr(policy, name) else settings, name))
+        for name in stay.bounds
     )
 
 

@@ -154,14 +154,14 @@ class Steps:
     def _retrieve(self, row: Enrollment, facts: Facts) -> Facts:
         try:
             session = self._context.payments.retrieve_session(row.session_id or "")
-        except EnrollError as error:
+        except Exception as error:  # noqa: BLE001  raised again, unless it is a fact
             return self._lose(row, facts, error)
         return attrs.evolve(facts, session=session)
 
     def _expire(self, row: Enrollment, facts: Facts) -> Facts:
         try:
             outcome = self._context.payments.expire_session(row.session_id or "")
-        except EnrollError as error:
+        except Exception as error:  # noqa: BLE001  raised again, unless it is a fact
             return self._lose(row, facts, error)
         # Not open any more: the session that we hold is old news.
         over = outcome is ExpireOutcome.EXPIRED
@@ -169,7 +169,7 @@ class Steps:
             facts, expire=outcome, session=facts.session if over else None
         )
 
-    def _lose(self, row: Enrollment, facts: Facts, error: EnrollError) -> Facts:
+    def _lose(self, row: Enrollment, facts: Facts, error: Exception) -> Facts:
         """Go on without the session; raises unless that is a fact by now."""
         if isinstance(error, BackendGoneError):
             return attrs.evolve(facts, session=None, lost=Lost.GONE)

@@ -25,7 +25,8 @@ class Tap:
     Args:
         target: The real backend.
         before: Called with the verb's name before the call; may raise.
-        after: Called with the verb's name after it (its answer is lost if it raises).
+        after: Called with the verb's name after it (its answer, or its error, is lost
+            if this raises).
         name: Prefix of the verbs' names.
     """
 
@@ -56,7 +57,11 @@ class Tap:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._before(full)
-            answer = value(*args, **kwargs)
+            try:
+                answer = value(*args, **kwargs)
+            except Exception:
+                self._after(full)
+                raise
             self._after(full)
             return answer
 

@@ -6,14 +6,12 @@ from __future__ import annotations
 import attrs
 import pytest
 from support.size import step_of, times, with_the_first_python
-from support.turns import Actor
+from support.turns import Actor, sdk_of
 from support.world import COURSE, World
 
-from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
 from frappe_enroll_sdk.models import Status
 from frappe_enroll_sdk.states import ENTITLED
-from frappe_enroll_sdk.testing.faults import Tap
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -32,23 +30,6 @@ class Scene:
 def probed_world() -> World:
     """Return a world in memory whose plugin jobs are counted."""
     return World(probed=True)
-
-
-def sdk_of(world, actor) -> EnrollSDK:
-    """Return an SDK whose every call waits for the actor's turn."""
-
-    def tap(target, name):
-        return Tap(target, actor.step, lambda _verb: None, name)
-
-    return EnrollSDK(
-        world.settings,
-        storage=tap(world.storage, ""),
-        payments=tap(world.payments, "payments"),
-        lms=tap(world.lms, "lms"),
-        clock=world.clock,
-        plugins=world.plugins,
-        discover=False,
-    )
 
 
 # What an actor does; each gets (actor, world, sdk, checkout).

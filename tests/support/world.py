@@ -99,7 +99,9 @@ class World:
         """Every learner comes back and pays, whoever's checkout page still takes it."""
         for row in self.rows():
             session = self.payments.sessions.get(row.session_id or "")
-            if session is not None and session.status == "open":
+            if session is None or session.expires_at <= self.clock.now():
+                continue
+            if session.status == "open":
                 self.deliver(self.sdk(), self.pay(row.id))
 
     def let_time_pass(self) -> None:
