@@ -32,8 +32,17 @@ def verdict_of(row: Enrollment) -> tuple[str, str]:
             f"enrollments reinstate {row.id} {_WORDS}",
         )
     if row.status in {Status.PENDING, Status.AWAITING_PAYMENT}:
-        return "not paid yet; time or a payment ends it", ""
+        return _of_unpaid(row)
     return f"ended without a payment: {row.reason}", ""
+
+
+def _of_unpaid(row: Enrollment) -> tuple[str, str]:
+    if row.gone_at is not None:
+        return (
+            "not paid yet; the payment provider does not know its session any more",
+            f"enrollments revoke {row.id} {_WORDS}",
+        )
+    return "not paid yet; time or a payment ends it", ""
 
 
 def _of_entitled(row: Enrollment) -> tuple[str, str]:

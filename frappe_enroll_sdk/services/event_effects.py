@@ -79,8 +79,9 @@ class EventHandler:
             if event.payment_id is not None and event.payment_id == row.payment_id:
                 # An operator has accepted it, by this event or another copy of it.
                 return Done("duplicate")
-            mine = event.session is not None and was_abandoned(row, event.session)
-            return self._odd(event, "abandoned_session" if mine else "foreign_session")
+            if event.session is not None and was_abandoned(row, event.session):
+                return self._odd(event, "abandoned_session")
+            return self._odd(event, "foreign_session")
         if event.fact is Fact.FLAGGED:
             self._note(event, row)
             self._alert("fraud_warning", row.id, event.id)
