@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import EnrollError
+from ..errors import EnrollError, SchemaError
 from .context import worker_name
 from .intake import Intake, Work
 from .leases import Lease, Leases
@@ -92,6 +92,7 @@ class Worker:
         self.name = f"{worker_name()}:{secrets.token_hex(3)}"
         self.actions: Counter[str] = Counter()
         self._asked = False
+        self._schema: SchemaError | None = None
         self._free = concurrency
         self._changed = threading.Condition()
         self._todo: SimpleQueue[Work | None] = SimpleQueue()
@@ -116,6 +117,10 @@ class Worker:
         Args:
             handle_signals: Stop at SIGTERM and SIGINT (in the main thread only).
             on_stop: Called when it begins to stop.
+
+        Raises:
+            SchemaError: The store's schema is not (or no longer) this code's; it has
+                stopped, since no try can succeed.
         """
         handling = stop_on_signals(self.stop) if handle_signals else nullcontext()
         with handling:
@@ -130,6 +135,8 @@ class Worker:
                 time.sleep(_SLICE_S)
             on_stop()
             self._finish()
+        if self._schema is not None:
+            raise self._schema
 
     def _start(self) -> None:
         for _ in range(self._concurrency):
@@ -175,6 +182,11 @@ class Worker:
             try:
                 works = intake.take(free)
                 failures = 0
+            except SchemaError as error:
+                _log_failure("worker gives up", error)
+                self._schema = error
+                self.stop()
+                continue
             except Exception as error:  # noqa: BLE001  logged; the worker goes on
                 failures += 1
                 _log_failure("claim failed", error)

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Table, inspect, select, text
+from sqlalchemy import Connection, Table, inspect, text
 from sqlalchemy.dialects.sqlite import insert
 
+from frappe_enroll_sdk.schema import require_not_newer
+
 from . import schema
+from .file import version_of
+from .writer import raw
 
 
 #: The version that gave an enrollment's code its column.
@@ -14,8 +18,14 @@ _CODES = 3
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the tables to `SCHEMA_VERSION`; a newer schema is left as it is."""
-    found = _version(connection)
+    """
+    Bring the tables to `SCHEMA_VERSION`.
+
+    Raises:
+        SchemaError: The schema is newer than this code.
+    """
+    found = version_of(raw(connection))
+    require_not_newer(found, schema.SCHEMA_VERSION)
     if found == 1:
         for table in (schema.jobs, schema.events):
             _spread_doc(connection, table)
@@ -39,14 +49,6 @@ def _add_codes(connection: Connection) -> None:
     connection.execute(text(f"UPDATE {table.name} SET coupon_code = {code}"))  # noqa: S608  own names
     for index in table.indexes:
         index.create(connection, checkfirst=True)
-
-
-def _version(connection: Connection) -> int | None:
-    if not inspect(connection).has_table("schema_version"):
-        return None
-    return connection.execute(
-        select(schema.schema_version.c.version)
-    ).scalar_one_or_none()
 
 
 def _spread_doc(connection: Connection, table: Table) -> None:
