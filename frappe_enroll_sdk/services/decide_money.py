@@ -30,8 +30,10 @@ from ..states import ENTITLED, EXITS, UNPAID
 from .facts import Decision, Facts, Need, SettlePolicy, Step, Write
 
 
+#: Reason of a row that was opened anew: it waits until its money was looked at.
+REBUILT = "rebuilt"
 #: Reasons of the money's own; it gives back what it took away, and nothing else.
-MONEY_REASONS = frozenset({"refunded", "disputed", "dispute_lost"})
+MONEY_REASONS = frozenset({"refunded", "disputed", "dispute_lost", REBUILT})
 
 _GRAVITY = {"keep": 0, "suspend": 1, "revoke": 2}
 #: The gravest first.
@@ -86,7 +88,8 @@ def decide_money(
     if row.status in UNPAID | EXITS:
         return None
     told: dict[str, Any] = {}
-    if facts.check_money and row.payment_id is not None:
+    asked = facts.check_money or row.reason == REBUILT
+    if asked and row.payment_id is not None:
         if facts.refunds is None:
             return Need(Step.REFUNDS)
         if facts.disputes is None:

@@ -5,7 +5,8 @@ Three-way reconciliation: provider ↔ enrollments ↔ LMS, in bounded pages.
 First all enrollments (each with its session, its money and its LMS rows), then the
 provider's sessions that carry our mark and have no enrollment, then the LMS's rows that
 have none. Dry unless asked to repair; a repair only names an enrollment and calls
-settle, or owes the sync. An LMS row without an enrollment of ours is never removed.
+settle, or owes the sync; one that the store has forgotten is opened anew. An LMS row
+without an enrollment of ours is never removed.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import BackendRejectedError, ValidationError
+from ..errors import BackendRejectedError, TransitionError, ValidationError
 from ..models import CheckoutSession, Enrollment, LMSEnrollment, Status
 from ..states import ENTITLED
 from .facts import Wish
+from .rebuild import Rebuild
+from .rebuilt import is_enough
 from .reconciled import Difference, Finding, Repair, Report, Seen, compare
 
 
@@ -37,11 +40,13 @@ class Reconcile:
 
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
+        self._rebuild = Rebuild(context, settle)
 
     def __call__(
         self,
         *,
         repair: bool = False,
+        rebuild: bool = True,
         since: datetime | None = None,
         limit: int = 200,
         cursor: str | None = None,
@@ -51,6 +56,8 @@ class Reconcile:
 
         Args:
             repair: Whether to settle what can be settled.
+            rebuild: Whether a repair opens enrollments anew: an operator's word, since
+                another store may have its sessions at the same provider.
             since: Only what was made since; None = all enrollments and LMS rows, and
                 the sessions of 30 days.
             limit: Rows of the page (each costs up to four calls to the backends).
@@ -73,9 +80,7 @@ class Reconcile:
         report = pages[part](since, limit, rest or None)
         if not repair:
             return report
-        return attrs.evolve(
-            report, findings=tuple(self._repair(one) for one in report.findings)
-        )
+        return self._repaired(report, rebuild=rebuild)
 
     def _rows(self, since: datetime | None, limit: int, cursor: str | None) -> Report:
         page = self._context.storage.enrollments.list(limit=limit, cursor=cursor)
@@ -148,15 +153,16 @@ class Reconcile:
             return None
         named = store.find(session.enrollment_id) if session.enrollment_id else None
         lost = named is not None and named.session_id is None
+        gone = named is None and is_enough(session)
         cause = "paid, carries our mark, and no enrollment stores it"
         return Finding(
             difference=Difference.PAID_NOT_CONFIRMED
             if lost
             else Difference.PAID_WITHOUT_ENROLLMENT,
             subject=session.id,
-            cause=cause,
-            enrollment_id=named.id if named else None,
-            repair=Repair.SETTLE if lost else Repair.NONE,
+            cause=f"{cause}: was a backup restored?" if gone else cause,
+            enrollment_id=session.enrollment_id if lost or gone else None,
+            repair=Repair.REBUILD if lost or gone else Repair.NONE,
         )
 
     def _lms_rows(
@@ -184,6 +190,31 @@ class Reconcile:
         address = row.learner.lower()
         known = store.find_live(address, row.course_id)
         return known is None and not store.list_for_sync(address, row.course_id)
+
+    def _repaired(self, report: Report, *, rebuild: bool) -> Report:
+        found = []
+        for one in report.findings:
+            if one.repair is not Repair.REBUILD:
+                found.append(self._repair(one))
+            elif rebuild:
+                found.append(self._rebuild_one(one))
+            else:
+                found.append(one)
+        rebuilt = {
+            one.subject for one in found if one.repair is Repair.REBUILD and one.after
+        }
+        if rebuilt:
+            self._rebuild.wake_events(rebuilt)
+        return attrs.evolve(report, findings=tuple(found))
+
+    def _rebuild_one(self, finding: Finding) -> Finding:
+        # As it is now: the page may be long, and a refund takes a moment.
+        session = self._context.payments.retrieve_session(finding.subject)
+        try:
+            row, notes = self._rebuild(session)
+        except TransitionError as error:
+            return attrs.evolve(finding, cause=f"{finding.cause}; {error}")
+        return attrs.evolve(finding, after="; ".join([str(row.status), *notes]))
 
     def _repair(self, finding: Finding) -> Finding:
         name = finding.enrollment_id

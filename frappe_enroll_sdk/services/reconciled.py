@@ -43,6 +43,7 @@ class Repair(StrEnum):
     """What brings them together again; every one of them is settle's or the sync's."""
 
     NONE = "none"
+    REBUILD = "rebuild"
     SETTLE = "settle"
     EXPIRE = "expire"
     MONEY = "money"
