@@ -154,7 +154,7 @@ class PluginUnavailableError(ConfigurationError):
 
 
 class SchemaError(ConfigurationError):
-    """The store's schema is missing or older: run ``frappe-enroll setup``."""
+    """The store's schema is missing or older (run setup), or newer than the code."""
 
     code = "schema"
 

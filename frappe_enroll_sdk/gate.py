@@ -98,7 +98,7 @@ def hold(
     # No permit of this name may last longer than one that is given now.
     living = {name: min(end, until) for name, end in gate.permits.items() if end > now}
     if holder not in living and len(living) >= k:
-        return gate, False
+        return attrs.evolve(gate, permits=living), False
     return attrs.evolve(gate, permits=living | {holder: until}), True
 
 

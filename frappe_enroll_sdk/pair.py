@@ -104,7 +104,8 @@ class Pair:
     @property
     def answered(self) -> frozenset[str]:
         """Names that the LMS has answered."""
-        return frozenset(self._of_inserts("answered").values())
+        words = self._words("answered")
+        return frozenset(word.partition(" ")[2] for word in words)
 
     @property
     def made(self) -> frozenset[str]:

@@ -43,6 +43,7 @@ from .payments import (
     RefundStatus,
     SessionOrder,
     SessionStatus,
+    SessionTerms,
 )
 
 
@@ -87,6 +88,7 @@ __all__ = (
     "SeatState",
     "SessionOrder",
     "SessionStatus",
+    "SessionTerms",
     "Status",
     "Trail",
     "TryError",

@@ -42,7 +42,7 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS, UNPAID
 from . import lost
-from .decide_money import decide_money, is_held, mismatch, payment_changes
+from .decide_money import REBUILT, decide_money, is_held, mismatch, payment_changes
 from .decide_slot import TAKEN, decide_slot, hold, rivals_of
 from .facts import (
     Decision,
@@ -92,7 +92,8 @@ def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
     if row.moved_to is not None:
         # The right is another row's: its money would be followed there.
         return None
-    fresh = row.status is Status.PENDING and row.session_request is None
+    forgot = attached.session_id is not None and row.session_id is None
+    fresh = row.status is Status.PENDING and (forgot or row.session_request is None)
     other = row.status is Status.REVOKED and row.payment_id != attached.payment_id
     if not (fresh or other or row.status in EXITS):
         return None
@@ -103,7 +104,17 @@ def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
         "held_for": attached.reason,
         "reason": attached.reason,
     }
-    return Write(to=Status.ON_HOLD, fact="payment_attached", changes=changes)
+    if not forgot:
+        return Write(to=Status.ON_HOLD, fact="payment_attached", changes=changes)
+    changes["session_id"] = attached.session_id
+    rebuilt = attached.reason == REBUILT
+    if rebuilt:
+        # It waits for its money, not for an operator.
+        changes["held_for"] = None
+    fact = "rebuilt" if rebuilt else "payment_attached"
+    # A step on the way: what it leads to is told.
+    detail = {"quiet": rebuilt}
+    return Write(to=Status.ON_HOLD, fact=fact, changes=changes, detail=detail)
 
 
 _TO = {

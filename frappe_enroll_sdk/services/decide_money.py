@@ -31,8 +31,10 @@ from .decide_slot import others, rivals_of, taken_by
 from .facts import Decision, Facts, Need, SettlePolicy, Step, Write
 
 
+#: Reason of a row that was opened anew: it waits until its money was looked at.
+REBUILT = "rebuilt"
 #: Reasons of the money's own; it gives back what it took away, and nothing else.
-MONEY_REASONS = frozenset({"refunded", "disputed", "dispute_lost"})
+MONEY_REASONS = frozenset({"refunded", "disputed", "dispute_lost", REBUILT})
 
 _GRAVITY = {"keep": 0, "suspend": 1, "revoke": 2}
 #: The gravest first.
@@ -87,12 +89,13 @@ def decide_money(
     if row.status in UNPAID | EXITS:
         return None
     told: dict[str, Any] = {}
+    asked = facts.check_money or row.reason == REBUILT
     if facts.payment_gone:
         # What is known of it stands: another account's silence is no sum.
         if row.gone_at is None:
             gone = {"gone_at": facts.now}
             return Write(to=row.status, fact="payment_gone", changes=gone)
-    elif facts.check_money and row.payment_id is not None:
+    elif asked and row.payment_id is not None:
         if facts.refunds is None:
             return Need(Step.REFUNDS)
         if facts.disputes is None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ..bounds import is_ahead
 from ..checks import Check, Diagnosable
-from ..deadline import opener, within
+from ..connections import opener
+from ..deadline import within
 from ..errors import ConfigurationError, EnrollError
 from ..models import Status
 from ..settings_http import limits_uri
@@ -46,10 +47,11 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     states = sdk.ping()
     for name, state in states.items():
         bad = state != "ok"
+        said = _said_of_store(sdk) if bad and name == "storage" else ""
         yield Check(
             name=name,
             state=state,
-            cause=f"its ping fails: {state}" if bad else "",
+            cause=said or f"its ping fails: {state}" if bad else "",
             mend=_MENDS.get(name, "") if bad else "",
         )
     if states.get("lms") == "ok":
@@ -67,6 +69,15 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     if url is not None:
         yield _door(url, "webhooks/stripe", "POST", {400})
         yield _door(url, "cron/run", "POST", {401})
+
+
+def _said_of_store(sdk: EnrollSDK) -> str:
+    """Return the store's own words: a file that was replaced, a schema that is new."""
+    try:
+        sdk.storage.ping()
+    except EnrollError as error:
+        return str(error)
+    return "its ping failed, and works again"
 
 
 def _sight(sdk: EnrollSDK) -> Check:

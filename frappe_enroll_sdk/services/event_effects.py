@@ -130,7 +130,10 @@ class EventHandler:
         name, actor = said.get("enrollment_id"), str(said.get("actor"))
         if name is None:
             return Done("dismissed")
-        row = self._settle(str(name), wish=Wish.END)
+        row = self._settle(str(name), wish=Wish.EXPIRE)
+        if row.status in UNPAID and row.gone_at is not None:
+            # Nobody can be asked whether a payment of its own is under way.
+            row = self._settle(row.id, wish=Wish.END)
         held_for = str(said.get("held_for"))
         if row.status in ENTITLED and row.payment_id == event.payment_id:
             return Done("accepted")

@@ -114,12 +114,14 @@ class Attached:
 
     Attributes:
         reason: Why it had to be said; what the row is held for.
+        session_id: The session that the row has forgotten, or None.
         payment_id: The payment, or None (nothing was paid).
         paid: What was charged, or None.
         tax_minor: Minor units of it that were taxes.
     """
 
     reason: str
+    session_id: str | None = None
     payment_id: str | None = None
     paid: Money | None = None
     tax_minor: int = 0

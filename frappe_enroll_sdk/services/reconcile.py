@@ -5,7 +5,8 @@ Three-way reconciliation: provider ↔ enrollments ↔ LMS, in bounded pages.
 First all enrollments (each with its session, its money and its LMS rows), then the
 provider's sessions that carry our mark and that no enrollment stores, then the LMS's
 rows that have none. Dry unless asked to repair; a repair only names an enrollment and
-calls settle, owes the sync, or expires a session that no row can store. An LMS row
+calls settle, owes the sync, or expires a session that no row can store; an enrollment
+that the store has forgotten is opened anew. An LMS row
 without an enrollment of ours is never removed.
 """
 
@@ -16,12 +17,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import BackendGoneError, BackendRejectedError, ValidationError
+from ..errors import (
+    BackendGoneError,
+    BackendRejectedError,
+    TransitionError,
+    ValidationError,
+)
 from ..models import CheckoutSession, Enrollment, LMSEnrollment, Status
 from ..pair import Pair, must_know_user
 from ..states import ENTITLED, EXITS, UNPAID
 from .effects import sync_key
 from .facts import Wish
+from .rebuild import Rebuild
 from .reconciled import Difference, Finding, Repair, Report, Seen, compare, orphan
 from .sync import judge_pair, user_of
 
@@ -41,11 +48,13 @@ class Reconcile:
 
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
+        self._rebuild = Rebuild(context, settle)
 
     def __call__(
         self,
         *,
         repair: bool = False,
+        rebuild: bool = True,
         since: datetime | None = None,
         limit: int = 200,
         cursor: str | None = None,
@@ -55,6 +64,8 @@ class Reconcile:
 
         Args:
             repair: Whether to settle what can be settled.
+            rebuild: Whether a repair opens enrollments anew: an operator's word, since
+                another store may have its sessions at the same provider.
             since: Only what was made since; None = all enrollments and LMS rows, and
                 the sessions of 30 days.
             limit: Rows of the page (each costs up to four calls to the backends).
@@ -77,9 +88,7 @@ class Reconcile:
         report = pages[part](since, limit, rest or None)
         if not repair:
             return report
-        return attrs.evolve(
-            report, findings=tuple(self._repair(one) for one in report.findings)
-        )
+        return self._repaired(report, rebuild=rebuild)
 
     def _rows(self, since: datetime | None, limit: int, cursor: str | None) -> Report:
         page = self._context.storage.enrollments.list(limit=limit, cursor=cursor)
@@ -207,6 +216,31 @@ class Reconcile:
         address = row.learner.lower()
         known = store.find_live(address, row.course_id)
         return known is None and not store.list_for_sync(address, row.course_id)
+
+    def _repaired(self, report: Report, *, rebuild: bool) -> Report:
+        found = []
+        for one in report.findings:
+            if one.repair is not Repair.REBUILD:
+                found.append(self._repair(one))
+            elif rebuild:
+                found.append(self._rebuild_one(one))
+            else:
+                found.append(one)
+        rebuilt = {
+            one.subject for one in found if one.repair is Repair.REBUILD and one.after
+        }
+        if rebuilt:
+            self._rebuild.wake_events(rebuilt)
+        return attrs.evolve(report, findings=tuple(found))
+
+    def _rebuild_one(self, finding: Finding) -> Finding:
+        # As it is now: the page may be long, and a refund takes a moment.
+        session = self._context.payments.retrieve_session(finding.subject)
+        try:
+            row, notes = self._rebuild(session)
+        except TransitionError as error:
+            return attrs.evolve(finding, cause=f"{finding.cause}; {error}")
+        return attrs.evolve(finding, after="; ".join([str(row.status), *notes]))
 
     def _repair(self, finding: Finding) -> Finding:
         name = finding.enrollment_id

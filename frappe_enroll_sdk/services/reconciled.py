@@ -24,6 +24,7 @@ from .decide_money import standing_of, sums_of
 from .decide_slot import TAKEN
 from .facts import SettlePolicy
 from .lost import can_store
+from .rebuilt import is_enough
 
 
 class Difference(StrEnum):
@@ -53,6 +54,7 @@ class Repair(StrEnum):
     """
 
     NONE = "none"
+    REBUILD = "rebuild"
     SETTLE = "settle"
     EXPIRE = "expire"
     MONEY = "money"
@@ -196,6 +198,25 @@ def _gone(row: Enrollment, policy: SettlePolicy) -> Finding | None:
     return _finding(row, Difference.SESSION_GONE, cause, repair)
 
 
+def _forgotten(session: CheckoutSession, row: Enrollment | None) -> Finding:
+    """
+    Return what is to be done of a paid session that no row stores.
+
+    Its URL was handed out only once it was stored: what does not know it has lost it.
+    """
+    lost = row is not None and row.session_id is None
+    gone = row is None and is_enough(session)
+    difference = Difference.PAID_WITHOUT_ENROLLMENT
+    cause = "paid, carries our mark, and no enrollment stores it"
+    return Finding(
+        difference=Difference.PAID_NOT_CONFIRMED if lost else difference,
+        subject=session.id,
+        cause=f"{cause}: was a backup restored?" if gone else cause,
+        enrollment_id=session.enrollment_id if row or gone else None,
+        repair=Repair.REBUILD if lost or gone else Repair.NONE,
+    )
+
+
 def orphan(session: CheckoutSession, row: Enrollment | None) -> Finding | None:
     """
     Return what is wrong with a session that carries our mark and that no row stores.
@@ -205,12 +226,7 @@ def orphan(session: CheckoutSession, row: Enrollment | None) -> Finding | None:
         row: The enrollment that it names, read after that, or None.
     """
     if session.paid:
-        return Finding(
-            difference=Difference.PAID_WITHOUT_ENROLLMENT,
-            subject=session.id,
-            cause="paid, carries our mark, and no enrollment stores it",
-            enrollment_id=row.id if row else None,
-        )
+        return _forgotten(session, row)
     if session.status is not SessionStatus.OPEN:
         return None
     if row is None:

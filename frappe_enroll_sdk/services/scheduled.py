@@ -41,6 +41,7 @@ class ScheduledReconcile:
         while has_time():
             report = self._reconcile(
                 repair=settings.reconcile_repair,
+                rebuild=False,
                 since=since,
                 limit=_PAGE,
                 cursor=cursor,

@@ -25,6 +25,7 @@ from ..models import ExpireOutcome, Reservation, ReserveOutcome, SessionOrder
 from .facts import Facts, Lost, Step
 from .lost import goes_without
 from .per_learner import has_enough
+from .rebuilt import terms_of
 
 
 if TYPE_CHECKING:
@@ -109,13 +110,12 @@ class Steps:
             enrollment_id=row.id,
             try_number=row.session_try + (row.session_request is not None),
             amount=row.amount,
-            course_id=row.course_id,
+            terms=terms_of(row, context.settle_policy.tax_behavior),
             course_title=row.course_title,
             email=row.email,
             success_url=row.success_url or "",
             cancel_url=row.cancel_url or "",
             expires_at=facts.now + timedelta(seconds=context.settings.session_ttl_s),
-            tax_behavior=context.settle_policy.tax_behavior,
             metadata=extra.metadata,
             parameters=extra.parameters,
         )

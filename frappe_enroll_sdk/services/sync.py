@@ -235,10 +235,12 @@ class _Run:
         for row in judged.remove:
             self._delete(row)
         for row in judged.stay:
-            self._alert_rows("lms_row_not_removable", judged, row)
-        code = "lms_duplicate_not_ours" if judged.keep else "lms_row_unclear"
+            self._alert("lms_row_not_removable", detail=_names(judged, row))
         for row in judged.strange:
-            self._alert_rows(code, judged, row)
+            if judged.keep is not None:
+                self._alert("lms_duplicate_not_ours", detail=_names(judged, row))
+            else:
+                self._alert("lms_row_unclear", detail=_names(judged, row))
 
     def _delete(self, row: LMSEnrollment) -> None:
         self._begin_write()
@@ -284,12 +286,6 @@ class _Run:
     def _until(self, moment: datetime) -> float:
         return max((moment - self._context.now()).total_seconds(), 0.0)
 
-    def _alert_rows(self, code: str, judged: Judgement, row: LMSEnrollment) -> None:
-        detail = {"row": row.name}
-        if judged.keep is not None:
-            detail["kept"] = judged.keep.name
-        self._alert(code, detail=detail)
-
     def _alert(
         self,
         code: str,
@@ -299,6 +295,12 @@ class _Run:
         job, said = self._claim.job, detail or {}
         occasion = ":".join([job.key, str(job.seq), *said.values()])
         raise_alert(self._context, code, subject or job.key, occasion, said)
+
+
+def _names(judged: Judgement, row: LMSEnrollment) -> dict[str, str]:
+    """Return what an alert about a row says: its name, and that of the one kept."""
+    kept = {} if judged.keep is None else {"kept": judged.keep.name}
+    return kept | {"row": row.name}
 
 
 def _made_nothing(error: Exception) -> bool:

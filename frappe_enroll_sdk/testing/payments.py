@@ -169,6 +169,9 @@ class FakePayments(FakeCustomers):
             try_number=order.try_number,
             ours=True,
             expires_at=order.expires_at,
+            created_at=self.clock.now(),
+            email=order.email,
+            terms=order.terms,
         )
         self.sessions[session_id] = session
         self._made_at[session_id] = self.clock.now()

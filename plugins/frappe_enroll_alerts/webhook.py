@@ -11,7 +11,8 @@ from urllib.request import Request
 
 import attrs
 
-from frappe_enroll_sdk.deadline import opener, within
+from frappe_enroll_sdk.connections import opener
+from frappe_enroll_sdk.deadline import within
 from frappe_enroll_sdk.outcomes import (
     AlertContext,
     Dead,

@@ -17,7 +17,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from frappe_enroll_sdk.deadline import Call, fence, within
+from frappe_enroll_sdk.connections import fence
+from frappe_enroll_sdk.deadline import Call, within
 from frappe_enroll_sdk.errors import BackendRejectedError, LMSUnavailableError
 
 from .classify import Meaning, classify, error_of

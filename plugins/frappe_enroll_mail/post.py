@@ -24,7 +24,8 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
-from frappe_enroll_sdk.deadline import connect, in_time, tls, within
+from frappe_enroll_sdk.connections import connect, tls
+from frappe_enroll_sdk.deadline import in_time, within
 from frappe_enroll_sdk.errors import ConfigurationError
 from frappe_enroll_sdk.outcomes import Dead, Done, Outcome, Retry
 

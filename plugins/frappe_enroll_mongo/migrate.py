@@ -11,6 +11,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from frappe_enroll_sdk.errors import SchemaError
 from frappe_enroll_sdk.pair import from_earlier
+from frappe_enroll_sdk.schema import require_not_newer, require_schema
 
 from .documents import to_document
 from .failures import our_errors
@@ -36,11 +37,14 @@ _ADDED = frozenset({"v", "key", "name", "ns", "background"})
 
 
 def create(link: Link) -> None:
-    """Create or upgrade everything; idempotent, safe to run from many hosts."""
+    """
+    Create or upgrade everything; idempotent, safe to run from many hosts.
+
+    Raises:
+        SchemaError: The schema is newer than this code.
+    """
     version = _version(link)
-    if version is not None and version > SCHEMA_VERSION:
-        # Another host runs newer code: what it has made is left as it is.
-        return
+    require_not_newer(version, SCHEMA_VERSION)
     with our_errors():
         database = link.database()
         for name, indexes in INDEXES.items():
@@ -128,22 +132,8 @@ def _version(link: Link) -> int | None:
 
 
 def check(link: Link) -> None:
-    """Raise `SchemaError` when `setup` has to run first."""
-    version = _version(link)
-    if version is None:
-        raise SchemaError(
-            "the database has no collections yet: run `frappe-enroll setup`"
-        )
-    if version > SCHEMA_VERSION:
-        raise SchemaError(
-            f"the schema is version {version}, newer than this code's "
-            f"{SCHEMA_VERSION}: update frappe-enroll-sdk on this host"
-        )
-    if version < SCHEMA_VERSION:
-        raise SchemaError(
-            f"the schema is version {version}, this code needs {SCHEMA_VERSION}: "
-            "run `frappe-enroll setup`"
-        )
+    """Raise `SchemaError` when it is missing, older or newer than this code's."""
+    require_schema(_version(link), SCHEMA_VERSION)
 
 
 def touch(link: Link) -> None:

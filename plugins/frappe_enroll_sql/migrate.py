@@ -7,9 +7,12 @@ from sqlalchemy import Connection, Table, inspect, select, text
 from sqlalchemy.dialects.sqlite import insert
 
 from frappe_enroll_sdk.pair import from_earlier
+from frappe_enroll_sdk.schema import require_not_newer
 
 from . import schema
+from .file import version_of
 from .job_rows import NO_DATA, decode, documents_of
+from .writer import raw
 
 
 #: The version that gave an enrollment's code its column.
@@ -19,8 +22,14 @@ _KNOWING = 5
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the tables to `SCHEMA_VERSION`; a newer schema is left as it is."""
-    found = _version(connection)
+    """
+    Bring the tables to `SCHEMA_VERSION`.
+
+    Raises:
+        SchemaError: The schema is newer than this code.
+    """
+    found = version_of(raw(connection))
+    require_not_newer(found, schema.SCHEMA_VERSION)
     if found == 1:
         for table in (schema.jobs, schema.events):
             _spread_doc(connection, table)
@@ -60,14 +69,6 @@ def _keep_what_is_known(connection: Connection) -> None:
             continue
         write = table.update().where(table.c.key == row.key)
         connection.execute(write.values(documents_of(from_earlier(job))))
-
-
-def _version(connection: Connection) -> int | None:
-    if not inspect(connection).has_table("schema_version"):
-        return None
-    return connection.execute(
-        select(schema.schema_version.c.version)
-    ).scalar_one_or_none()
 
 
 def _spread_doc(connection: Connection, table: Table) -> None:

@@ -18,7 +18,8 @@ import stripe
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from frappe_enroll_sdk.deadline import fence, within
+from frappe_enroll_sdk.connections import fence
+from frappe_enroll_sdk.deadline import within
 
 
 _CONNECT_S = 5.0

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import subprocess
+import sys
 
 import pytest
 from support.size import LEAST, SERVER_DIFFERS
 
+from frappe_enroll_mongo import link
 from frappe_enroll_mongo.schema import SCHEMA_VERSION
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.codec import text_of
@@ -94,10 +98,27 @@ def test_newer_schema_is_left_as_it_is_and_told(database):
     storage, raw = database
     set_version(raw, SCHEMA_VERSION + 1)
     raw.coupons.drop_index("by_course")
-    storage.setup()
+    for refused in (storage.setup, storage.check_schema, storage.ping):
+        with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
+            refused()
     assert storage.list_drift() == ("index by_course of coupons is missing",)
-    with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
-        storage.check_schema()
+
+
+def test_schema_that_is_upgraded_under_a_process_stops_it(database, monkeypatch):
+    """It looks again before long, and neither writes nor reads from then on."""
+    storage, raw = database
+    storage.jobs.enqueue("job-1", "sync", {}, NOW, now=NOW)
+    set_version(raw, SCHEMA_VERSION + 1)
+    assert storage.jobs.find("job-1") is not None
+    monkeypatch.setattr(link, "LOOK_EVERY_S", 0.0)
+    for _ in range(2):
+        with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
+            storage.jobs.enqueue("job-2", "sync", {}, NOW, now=NOW)
+        with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
+            storage.jobs.find("job-1")
+    assert raw.jobs.count_documents({}) == 1
+    set_version(raw, SCHEMA_VERSION)
+    assert storage.jobs.find("job-1") is not None
 
 
 @pytest.mark.parametrize(
@@ -110,3 +131,28 @@ def test_rule_that_is_not_enforced_is_drift(database, rule):
     assert storage.list_drift() == ("the validator of jobs differs",)
     storage.setup()
     assert storage.list_drift() == ()
+
+
+def test_schema_that_newer_code_has_made_ends_every_process(database, mongod):
+    """Setup, a pass and a worker: 78, and what to do."""
+    _, raw = database
+    set_version(raw, SCHEMA_VERSION + 1)
+    env = os.environ | {
+        "MONGODB_URI": mongod.uri,
+        "MONGODB_DATABASE": raw.name,
+        "STRIPE_SECRET_KEY": "sk_test_of_no_worth",
+        "FRAPPE_LMS_URL": "http://127.0.0.1:9",
+        "FRAPPE_LMS_API_KEY": "key",
+        "FRAPPE_LMS_API_SECRET": "secret",
+    }
+    for arguments in (["setup"], ["worker", "--once"], ["worker"], ["stats"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "frappe_enroll_cli", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=env,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout) == (78, "")
+        assert "update frappe-enroll-sdk on this host" in done.stderr

@@ -32,6 +32,6 @@ class Probe:
 
     def hear(self, context):
         """Hear an alert."""
-        told = (context.code, context.subject, context.other)
+        told = (context.code, context.subject, context.detail.get("other"))
         self.alerts[context.job.key] = told
         return Done()

@@ -45,7 +45,7 @@ def request_of(payments, name="enr_1"):
     order = SessionOrder(
         enrollment_id=name,
         amount=PRICE,
-        course_id=COURSE,
+        terms=SessionTerms(course_id=COURSE),
         course_title="Python",
         email=ADA,
         success_url="",

@@ -184,12 +184,12 @@ def test_money_that_came_back_is_told():
 @pytest.mark.parametrize(
     ("changes", "lms", "other", "differs"),
     [
-        ({}, (OURS,), False, True),
-        ({}, (OURS, OTHER), False, True),
-        ({}, (), False, False),
-        ({}, (OTHER,), False, False),
-        ({"lms_row_ours": False}, (OURS,), False, False),
-        ({}, (OURS,), True, False),
+        ({}, (OURS,), (), True),
+        ({}, (OURS, OTHER), (), True),
+        ({}, (), (), False),
+        ({}, (OTHER,), (), False),
+        ({"lms_row_ours": False}, (OURS,), (), False),
+        ({}, (OURS,), ("enr_2",), False),
     ],
     ids=["left", "left_among", "gone", "anothers", "was_there_before", "other_right"],
 )

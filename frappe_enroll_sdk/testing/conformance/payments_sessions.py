@@ -54,6 +54,21 @@ class SessionChecks(PaymentsBase):
         assert abs(session.expires_at - order.expires_at) < timedelta(seconds=1)
         assert session == gateway.retrieve_session(session.id)
 
+    def test_session_keeps_what_opens_its_enrollment_anew(self, driver, gateway):
+        """Course, discount, code and affiliate; the address it was made for; when."""
+        order, now = order_of(driver), driver.now()
+        session = gateway.create_session(gateway.prepare_session(order))
+        assert (session.terms, session.email) == (order.terms, order.email)
+        assert session.created_at is not None
+        assert abs(session.created_at - now) < timedelta(seconds=5)
+        paid_one = paid(driver, 2)
+        (listed,) = (
+            one
+            for one in gateway.list_sessions(since=now - timedelta(minutes=1)).items
+            if one.id == paid_one.id
+        )
+        assert (listed.terms, listed.email) == (order.terms, order.email)
+
     def test_same_request_gives_the_same_session(self, driver, gateway):
         """A replay after a crash, out of JSON and much later, makes no second one."""
         request = gateway.prepare_session(order_of(driver))
