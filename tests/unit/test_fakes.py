@@ -11,7 +11,7 @@ from unit.rows import NOW
 
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import LMSUnavailableError, PaymentsUnavailableError
-from frappe_enroll_sdk.models import ExpireOutcome, SessionOrder
+from frappe_enroll_sdk.models import ExpireOutcome, SessionOrder, SessionTerms
 from frappe_enroll_sdk.testing.faults import Slow
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.payments import FakePayments
