@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from simulation.world import COURSE, PARTNER, World
 
 from frappe_enroll_sdk.ledger import level_of, was_entitled
 from frappe_enroll_sdk.models import (
+    Dispute,
     DisputeStatus,
     Enrollment,
     JobState,
@@ -25,12 +26,19 @@ from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID, is_allowed
 Violation = tuple[str, str]
 
 
-def judge(world: World, *, reconciled: bool) -> list[Violation]:
-    """
-    Return what is not as promised.
+#: Somebody who looks at a world.
+Judge = Callable[[World], Iterable[Violation]]
 
-    What people do in the LMS by hand is seen once an operator has reconciled.
-    """
+
+def soon(world: World) -> Iterator[Violation]:
+    """Nobody waits for long: an attempt that is not paid has ended (P8)."""
+    for row in world.rows():
+        if row.status in UNPAID:
+            yield "stuck", f"{row.id} {row.status} {row.reason}"
+
+
+def at_rest(world: World) -> list[Violation]:
+    """Return what is not as promised once time alone has done its work."""
     rows = world.rows()
     parts = (
         _errors,
@@ -43,8 +51,12 @@ def judge(world: World, *, reconciled: bool) -> list[Violation]:
         _pairs,
         _ledger,
     )
-    found = [one for part in parts for one in part(world, rows)]
-    return found + (list(_by_hand(world)) if reconciled else [])
+    return [found for part in parts for found in part(world, rows)]
+
+
+def reconciled(world: World) -> list[Violation]:
+    """Return the same, and what people have done in the LMS by hand."""
+    return [*at_rest(world), *_by_hand(world)]
 
 
 def _errors(world: World, _rows: list[Enrollment]) -> Iterator[Violation]:
@@ -156,7 +168,7 @@ def _money(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
     }
     kept: Counter[str] = Counter()
     for session in world.payments.sessions.values():
-        if not session.paid:
+        if not session.paid or _is_foreign(world, session.id):
             continue
         row = by_id.get(session.enrollment_id or "")
         if row is None:
@@ -178,10 +190,21 @@ def _money(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             yield "money", f"{email} paid {count} times without a word"
 
 
+def _is_foreign(world: World, session_id: str) -> bool:
+    """Tell whether a session was made under another account, by a wrong key."""
+    here = world.payments.account, world.payments.livemode
+    return world.payments._made_under.get(session_id, here) != here
+
+
+def _disputes(world: World, payment_id: str) -> list[Dispute]:
+    every = world.payments.disputes.values()
+    return [dispute for dispute in every if dispute.payment_id == payment_id]
+
+
 def _is_gone(world: World, session) -> bool:
     """Tell whether the money of a session is not ours any more."""
     back = _back(world, session.payment_id) >= session.amount.amount_minor
-    disputes = world.payments.list_disputes(session.payment_id)
+    disputes = _disputes(world, session.payment_id)
     return back or any(d.status is DisputeStatus.LOST for d in disputes)
 
 
@@ -202,7 +225,7 @@ def _wrong_of(world: World, row: Enrollment, *, gone: bool) -> str | None:
 def _refunded(world: World, session) -> int:
     prevented = [
         d
-        for d in world.payments.list_disputes(session.payment_id)
+        for d in _disputes(world, session.payment_id)
         if d.status is DisputeStatus.PREVENTED
     ]
     return _back(world, session.payment_id) + sum(

@@ -271,7 +271,9 @@ class Net:
         if kind == "lost":
             verb(*args, **named)
         if kind == "late":
-            self.targets[backend].faults.slow(name, Slow(1e6, self.long()))
+            self.targets[backend].faults.slow(
+                name, Slow(1e6, self.long() * dice.choice((1, 1, 8)))
+            )
         if kind in {"lost", "unmade"}:
             self.hub.pause(process, 15.0 * dice.random())
             raise _error_of(backend, unclear=True)

@@ -26,6 +26,8 @@ from frappe_enroll_sdk.services import context
 REST_S = 26 * 3600.0
 #: Passes at rest, at the most.
 _MOST_PASSES = 150
+#: Seconds until whoever waited for a payment, or for a code, waits no more.
+SOON_S = 4 * 3600.0
 
 
 @attrs.frozen
@@ -65,9 +67,8 @@ def play(seed: int, *, told: bool = False) -> History:
     world.hub.run()
     violations = []
     try:
-        for reconciled in rest(world):
-            found = judge.judge(world, reconciled=reconciled)
-            violations = violations or found
+        for looks_at in rest(world):
+            violations = violations or list(looks_at(world))
     except Exception as error:  # noqa: BLE001  told like any violation
         violations.append(("unexpected", f"at rest: {error!r}"))
     world.end()
@@ -82,17 +83,19 @@ def play(seed: int, *, told: bool = False) -> History:
     )
 
 
-def rest(world: World) -> Iterator[bool]:
+def rest(world: World) -> Iterator[judge.Judge]:
     """
     Let everything come to rest: faults have stopped, news comes through.
 
-    Yields where the judge may come: False when time alone has done all, True when an
-    operator has reconciled.
+    Yields who may judge now: soon, when time alone has done all, and when an operator
+    has reconciled.
     """
     world.active, world.net.budget = False, 0
     world.net.store_down = world.lms.is_down = world.payments.is_down = False
     actors.settle_delayed(world)
     ends_s = world.hub.now_s + REST_S
+    _work(world, world.hub.now_s + SOON_S)
+    yield judge.soon
     _work(world, ends_s)
     world.hub.now_s = max(world.hub.now_s, ends_s)
     world.lms.deadlines.catch_up()
@@ -104,10 +107,10 @@ def rest(world: World) -> Iterator[bool]:
     _work(world, ends_s)
     if sdk.admin.requeue(1000):
         _work(world, world.hub.now_s + REST_S)
-    yield False
+    yield judge.at_rest
     actors.reconcile(sdk)
     _work(world, world.hub.now_s + REST_S)
-    yield True
+    yield judge.reconciled
 
 
 def _work(world: World, ends_s: float) -> None:
