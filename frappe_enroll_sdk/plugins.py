@@ -11,18 +11,27 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 import pluggy
 
+from . import wall
+from .answers import (
+    check_registration,
+    course_answer,
+    enrichment_answer,
+    fields_answer,
+    operator_answer,
+    wait_answer,
+)
 from .business import GrantField
 from .errors import (
     ConfigurationError,
     EnrollError,
+    PluginFailedError,
     PluginUnavailableError,
     RejectedError,
-    TransientError,
 )
 from .hookspecs import OBSERVERS, PROJECT, HookSpecs
 from .models import Course, Enrollment
@@ -56,6 +65,7 @@ OWN_KINDS = frozenset(
 )
 
 Handler = Callable[[Any], Outcome]
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -174,41 +184,53 @@ class Plugins:
     def notify(self, hook: str, **arguments: Any) -> None:
         """Call observers, each isolated from the others and from us."""
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
+            given = [arguments[name] for name in impl.argnames]
+            name = f"{hook} of {impl.plugin_name}"
             try:
-                impl.function(*(arguments[name] for name in impl.argnames))
+                wall.ran(name, wall.call(name, impl.function, *given))
             except Exception:
-                self.observer_errors[impl.plugin_name] += 1
+                self.note_lost(impl.plugin_name)
                 logger.exception(
                     "observer failed", extra={"hook": hook, "plugin": impl.plugin_name}
                 )
 
+    def note_lost(self, plugin: str) -> None:
+        """Count a call that failed, and that is not made again."""
+        self.observer_errors[plugin] += 1
+
     def check(self, hook: str, **arguments: Any) -> None:
         """Call vetoes: a `RejectedError` passes through, anything else is a 503."""
         try:
-            getattr(self.manager.hook, hook)(**arguments)
+            self._ask(hook, arguments, lambda _: None)
         except RejectedError:
             raise
-        except Exception as error:
-            raise TransientError(
-                f"a plugin's {hook} failed: {type(error).__name__}",
-                code="plugin_failed",
-            ) from error
+        except EnrollError as error:
+            raise _failed(hook, error) from error
 
-    def enrich_checkout(self, *, enrollment: Enrollment) -> Enrichment:
-        """Collect what plugins add; the first plugin to name a key wins."""
-        fields: dict[str, dict[str, Any]] = {"metadata": {}, "parameters": {}}
+    def _ask(
+        self, hook: str, arguments: Mapping[str, Any], read: Callable[[Any], T]
+    ) -> T:
+        """
+        Ask a hook, and read the answer.
+
+        Raises:
+            EnrollError: As the plugin raised it.
+            PluginFailedError: It raised anything else, or its answer can't be read.
+        """
         try:
-            for answer in self.manager.hook.enrich_checkout(enrollment=enrollment):
-                for part, values in (answer or {}).items():
-                    for key, value in values.items():
-                        fields[part].setdefault(key, value)
+            answers = wall.call(hook, getattr(self.manager.hook, hook), **arguments)
+            for answer in answers if isinstance(answers, list) else [answers]:
+                wall.ran(hook, answer)
+            return read(answers)
         except EnrollError:
             raise
         except Exception as error:
-            raise TransientError(
-                f"a plugin's enrich_checkout failed: {type(error).__name__}",
-                code="plugin_failed",
-            ) from error
+            raise _failed(hook, error) from error
+
+    def enrich_checkout(self, *, enrollment: Enrollment) -> Enrichment:
+        """Collect what plugins add; the first plugin to name a key wins."""
+        given = {"enrollment": enrollment}
+        fields = self._ask("enrich_checkout", given, enrichment_answer)
         foreign = set(fields["parameters"]) - ALLOWED_PARAMETERS
         if foreign:
             raise ConfigurationError(
@@ -218,22 +240,16 @@ class Plugins:
 
     def grant_fields(self) -> tuple[GrantField, ...]:
         """Collect the fields of the grant's form; the first to name one wins."""
-        fields: dict[str, GrantField] = {}
-        try:
-            for answer in self.manager.hook.grant_fields():
-                for field in answer or ():
-                    fields.setdefault(field.name, field)
-        except Exception as error:
-            raise TransientError(
-                f"a plugin's grant_fields failed: {type(error).__name__}",
-                code="plugin_failed",
-            ) from error
-        return tuple(fields.values())
+        return self._ask("grant_fields", {}, fields_answer)
 
     def get_course(self, course_id: str) -> Course | None:
         """Ask the plugins for a course."""
-        course: Course | None = self.manager.hook.get_course(course_id=course_id)
-        return course
+        return self._ask("get_course", {"course_id": course_id}, course_answer)
+
+    def authenticate_admin(self, environ: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Ask the plugins for the (name, role) of the operator who sends a request."""
+        given = {"environ": environ}
+        return self._ask("authenticate_admin", given, operator_answer)
 
     def decide_retry(self, job: Job, code: str, tries: int) -> float | None:
         """
@@ -241,19 +257,24 @@ class Plugins:
 
         None = by the schedule.
         """
+        given = {"job": job, "code": code, "tries": tries}
         try:
-            wait_s: float | None = self.manager.hook.decide_retry(
-                job=job, code=code, tries=tries
-            )
-        except Exception:
+            return self._ask("decide_retry", given, wait_answer)
+        except EnrollError:
             logger.exception("decide_retry failed", extra={"job": job.key})
             return None
-        return wait_s
 
     def commands(self) -> list[Any]:
         """Return the click commands that plugins bring."""
         found: list[Any] = []
-        self.manager.hook.register_commands(register=found.append)
+        for impl in self.manager.hook.register_commands.get_hookimpls():
+            name = f"register_commands of {impl.plugin_name}"
+            given = [found.append] if impl.argnames else []
+            try:
+                wall.ran(name, wall.call(name, impl.function, *given))
+            except Exception as error:  # noqa: BLE001  the others' commands stay
+                words = "%s failed: %s"
+                logger.error(words, name, _cause(error))  # noqa: TRY400  for a terminal
         return found
 
     def job_kinds(self, fact: str) -> tuple[str, ...]:
@@ -287,7 +308,7 @@ class Plugins:
 
     def _load(self, entry: metadata.EntryPoint, info: PluginInfo) -> None:
         try:
-            plugin = entry.load()
+            plugin = wall.contained(f"the import of {entry.value}", entry.load)
         except Exception as error:  # noqa: BLE001  a broken plugin must not harm the host
             self._report(attrs.evolve(info, status="broken", error=_cause(error)))
         else:
@@ -329,6 +350,7 @@ class Plugins:
         def register_job(
             kind: str, handler: Handler, *, on: Iterable[str] = ()
         ) -> None:
+            check_registration(kind, handler, on)
             if kind in self._jobs or kind in OWN_KINDS:
                 raise ConfigurationError(f"the job kind {kind!r} is taken")
             self._jobs[kind] = JobRegistration(
@@ -342,7 +364,8 @@ class Plugins:
             for impl in getattr(self.manager.hook, hook).get_hookimpls():
                 if impl.plugin is plugin:
                     given = {"register": register, "settings": self._settings}
-                    impl.function(*(given[name] for name in impl.argnames))
+                    values = [given[argument] for argument in impl.argnames]
+                    wall.ran(hook, wall.call(hook, impl.function, *values))
 
     def _note_missing(self) -> None:
         known = {info.name for info in self.infos}
@@ -361,6 +384,12 @@ class Plugins:
 def _name_of(plugin: object) -> str:
     own = getattr(plugin, "__name__", None)
     return str(own or type(plugin).__name__)
+
+
+def _failed(hook: str, error: Exception) -> PluginFailedError:
+    if isinstance(error, PluginFailedError):
+        return error
+    return PluginFailedError(f"a plugin's {hook} failed: {type(error).__name__}")
 
 
 def _cause(error: Exception) -> str:

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, cast
 
+from . import wall
 from .clock import Clock, StoreClock, SystemClock
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
-from .metrics import EVENTS, Metrics, NoMetrics
+from .metrics import EVENTS, Metrics, NoMetrics, SafeMetrics
 from .models import Checkout, Enrollment, JobReport, WebhookResult
 from .plugins import Plugins
 from .services import validate
@@ -139,7 +140,7 @@ class EnrollSDK:
             storage=self.storage,
             payments=self.payments,
             lms=self._timed(self.lms),
-            metrics=self._metrics,
+            metrics=self._safe_metrics(),
             plugins=self.plugins,
             clock=self.clock,
             settle_policy=settle_policy_of(chosen, livemode=self.payments.livemode),
@@ -191,11 +192,16 @@ class EnrollSDK:
         self._pass = Pass(context, runner, self._maintenance, self._presence)
         self._settle = settle
 
+    def _safe_metrics(self) -> Metrics:
+        if isinstance(self._metrics, NoMetrics):
+            return self._metrics
+        return SafeMetrics(self._metrics, self.plugins.note_lost)
+
     def _timed(self, lms: LMS) -> LMS:
         """Return the LMS, timed where somebody wants to know."""
         if isinstance(self._metrics, NoMetrics):
             return lms
-        timed: Any = TimedLMS(lms, self._metrics)
+        timed: Any = TimedLMS(lms, self._safe_metrics())
         return cast("LMS", timed)
 
     @property
@@ -217,7 +223,7 @@ class EnrollSDK:
         }
         for name, ping in pings.items():
             try:
-                ping()
+                wall.contained(name, ping)
                 health[name] = "ok"
             except Exception as error:  # noqa: BLE001  health is asked, not thrown
                 health[name] = str(getattr(error, "code", type(error).__name__))
@@ -296,7 +302,7 @@ class EnrollSDK:
             StorageUnavailableError: Not stored (answer 503: the provider sends again).
         """
         result = self._events.handle(body, headers, provider)
-        self._metrics.count(EVENTS, outcome=result.outcome)
+        self._context.metrics.count(EVENTS, outcome=result.outcome)
         self._presence.look()
         return result
 

@@ -99,8 +99,9 @@ def _of_plugins(name: str) -> click.Command | None:
 
     from .opened import settings  # noqa: PLC0415
 
-    found: list[click.Command] = Plugins.from_settings(settings()).commands()
-    return next((command for command in found if command.name == name), None)
+    found = Plugins.from_settings(settings()).commands()
+    ours = (command for command in found if isinstance(command, click.Command))
+    return next((command for command in ours if command.name == name), None)
 
 
 @click.group(cls=LazyGroup)

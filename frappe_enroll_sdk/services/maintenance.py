@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from .. import wall
 from ..errors import EnrollError
 from ..queue import REQUEST_KIND, REQUEST_LIFE
 
@@ -73,7 +74,7 @@ class Maintenance:
             if not has_time():
                 break
             try:
-                count = self.tasks[name](_SLICE, has_time)
+                count = wall.contained(name, self.tasks[name], _SLICE, has_time)
             except EnrollError as error:
                 # Housekeeping never keeps the work from going on.
                 extra = {"task": name, "error_code": error.code}

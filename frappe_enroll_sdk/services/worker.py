@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .. import wall
 from ..errors import EnrollError
 from .context import worker_name
 from .intake import Intake, Work
@@ -231,7 +232,7 @@ class Worker:
             if self._asked:
                 work.release()
                 return "released"
-            return work.run()
+            return wall.contained("a claim", work.run)
         except Exception as error:  # noqa: BLE001  logged; the lease lapses
             _log_failure("claim lost", error)
             return "lost"

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
+from ..wall import ProcessEnd
 
-class Crash(BaseException):
+
+class Crash(ProcessEnd):
     """The process dies here."""
 
 
