@@ -8,6 +8,7 @@ and skips the second of two equal names silently), keyed by distribution and nam
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +37,7 @@ from .errors import (
 from .hookspecs import OBSERVERS, PROJECT, HookSpecs
 from .models import Course, Enrollment
 from .outcomes import Outcome
-from .registry import Registry
+from .registry import Registry, check_kind
 
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class Plugins:
         discover: bool = True,
         trace: bool = False,
         settings: Settings | None = None,
+        metrics: object = None,
     ) -> None:
         """
         Load plugins.
@@ -135,6 +137,7 @@ class Plugins:
             discover: Whether to look for installed ones.
             trace: Whether to log each hook call.
             settings: What plugins are given when they register jobs.
+            metrics: One of `extra` that need not have a hook.
         """
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(HookSpecs)
@@ -149,12 +152,18 @@ class Plugins:
         if discover:
             self._discover()
         for plugin in extra:
-            self._add(plugin, PluginInfo(name=_name_of(plugin)))
+            hookless = plugin is metrics
+            self._add(plugin, PluginInfo(name=_name_of(plugin)), hookless=hookless)
         self._note_missing()
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, *, extra: Iterable[object] = (), discover: bool = True
+        cls,
+        settings: Settings,
+        *,
+        extra: Iterable[object] = (),
+        discover: bool = True,
+        metrics: object = None,
     ) -> Self:
         """Load what the settings say."""
         return cls(
@@ -164,13 +173,17 @@ class Plugins:
             discover=discover,
             trace=settings.trace_plugins,
             settings=settings,
+            metrics=metrics,
         )
 
     @property
     def missing_required(self) -> tuple[str, ...]:
-        """Required plugins that are absent or broken."""
-        loaded = {info.name for info in self.infos if info.status == "loaded"}
-        return tuple(name for name in self._allow if name not in loaded)
+        """Required plugins whose hooks are not in force."""
+        return tuple(name for name in self._allow if not self._is_in_force(name))
+
+    def _is_in_force(self, name: str) -> bool:
+        plugin = self.manager.get_plugin(name)
+        return plugin is not None and bool(self.manager.get_hookcallers(plugin))
 
     def require_ready(self) -> None:
         """Raise `PluginUnavailableError` when a required plugin is not there."""
@@ -314,23 +327,45 @@ class Plugins:
         else:
             self._add(plugin, info)
 
-    def _add(self, plugin: object, info: PluginInfo) -> None:
+    def _add(self, plugin: object, info: PluginInfo, *, hookless: bool = False) -> None:
+        # By identity: equal objects are two plugins, and one of them may be broken.
+        pairs = self.manager.list_name_plugin()
+        known = next((name for name, other in pairs if other is plugin), None)
+        if known is not None:
+            # One plugin, however often it is handed over or found.
+            logger.warning("plugin %s is loaded already, as %s", info.name, known)
+            return
         try:
-            name = self.manager.register(plugin, name=info.name)
-            if name is None:
-                raise ConfigurationError("the plugin blocks itself")
-            self._check(plugin)
-            self._collect(plugin, info.name)
+            hooks = self._take(plugin, info.name, hookless=hookless)
         except Exception as error:  # noqa: BLE001  a broken plugin must not harm the host
-            if self.manager.is_registered(plugin):
-                self.manager.unregister(plugin)
-            self.registry.remove(info.name)
-            self._jobs = {k: j for k, j in self._jobs.items() if j.plugin != info.name}
+            # Only what this very object brought: another one may have its name.
+            if self.manager.get_plugin(info.name) is plugin:
+                self.manager.unregister(name=info.name)
             self._report(attrs.evolve(info, status="broken", error=_cause(error)))
         else:
-            callers = self.manager.get_hookcallers(plugin) or []
-            hooks = tuple(sorted(caller.name for caller in callers))
             self.infos.append(attrs.evolve(info, hooks=hooks))
+
+    def _take(self, plugin: object, name: str, *, hookless: bool) -> tuple[str, ...]:
+        """Register a plugin with all that it brings, or raise; return its hooks."""
+        if self.manager.get_plugin(name) is not None:
+            raise ConfigurationError(
+                f"the name {name!r} is already taken: give the object another __name__"
+            )
+        if inspect.isclass(plugin) and _wants_self(plugin):
+            raise ConfigurationError("it is a class: hand over an object of it")
+        if wall.contained(name, self.manager.register, plugin, name=name) is None:
+            raise ConfigurationError("the plugin blocks itself")
+        callers = self.manager.get_hookcallers(plugin) or []
+        if not callers and not hookless:
+            raise ConfigurationError(
+                "it brings no hook: its functions need @frappe_enroll_sdk.hookimpl"
+            )
+        self._check(plugin)
+        backends, jobs = self._collect(plugin, name)
+        for claim in backends:
+            self.registry.add(name, *claim)
+        self._jobs |= jobs
+        return tuple(sorted(caller.name for caller in callers))
 
     def _check(self, plugin: object) -> None:
         """Refuse unknown hooks and wrappers around observers."""
@@ -341,19 +376,24 @@ class Plugins:
                 if impl.plugin is plugin and wraps and caller.name in OBSERVERS:
                     raise ConfigurationError(f"{caller.name} can't be wrapped")
 
-    def _collect(self, plugin: object, name: str) -> None:
-        """Take the plugin's backends and jobs (its own only: one breaks alone)."""
+    def _collect(
+        self, plugin: object, name: str
+    ) -> tuple[list[tuple[str, str, str]], dict[str, JobRegistration]]:
+        """Return the plugin's backends and jobs (its own only: one breaks alone)."""
+        backends: list[tuple[str, str, str]] = []
+        jobs: dict[str, JobRegistration] = {}
 
         def register_backend(kind: str, backend: str, target: str) -> None:
-            self.registry.add(name, kind, backend, target)
+            check_kind(name, kind)
+            backends.append((kind, backend, target))
 
         def register_job(
             kind: str, handler: Handler, *, on: Iterable[str] = ()
         ) -> None:
             check_registration(kind, handler, on)
-            if kind in self._jobs or kind in OWN_KINDS:
+            if kind in self._jobs or kind in jobs or kind in OWN_KINDS:
                 raise ConfigurationError(f"the job kind {kind!r} is taken")
-            self._jobs[kind] = JobRegistration(
+            jobs[kind] = JobRegistration(
                 kind=kind, handler=handler, on=tuple(on), plugin=name
             )
 
@@ -366,6 +406,7 @@ class Plugins:
                     given = {"register": register, "settings": self._settings}
                     values = [given[argument] for argument in impl.argnames]
                     wall.ran(hook, wall.call(hook, impl.function, *values))
+        return backends, jobs
 
     def _note_missing(self) -> None:
         known = {info.name for info in self.infos}
@@ -376,14 +417,25 @@ class Plugins:
 
     def _report(self, info: PluginInfo) -> None:
         self.infos.append(info)
+        # Hosts' formats show no extras, and this line is all that an operator has.
         logger.error(
-            "plugin unavailable", extra={"plugin": info.name, "cause": info.error}
+            "plugin %s unavailable: %s",
+            info.name,
+            info.error,
+            extra={"plugin": info.name, "cause": info.error},
         )
 
 
 def _name_of(plugin: object) -> str:
     own = getattr(plugin, "__name__", None)
     return str(own or type(plugin).__name__)
+
+
+def _wants_self(plugin: type) -> bool:
+    """Tell whether a class has hooks that only an object of it has."""
+    static = (inspect.getattr_static(plugin, name) for name in dir(plugin))
+    mark = f"{PROJECT}_impl"
+    return any(inspect.isfunction(one) and hasattr(one, mark) for one in static)
 
 
 def _failed(hook: str, error: Exception) -> PluginFailedError:

@@ -104,7 +104,7 @@ class EnrollSDK:
         self.settings = settings or Settings()
         extra = [*plugins] if metrics is None else [*plugins, metrics]
         self.plugins = Plugins.from_settings(
-            self.settings, extra=extra, discover=discover
+            self.settings, extra=extra, discover=discover, metrics=metrics
         )
         self._metrics = metrics or NoMetrics()
         tools = clock or SystemClock()
