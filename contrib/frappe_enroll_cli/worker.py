@@ -3,17 +3,33 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 
 import attrs
 import click
 
+from frappe_enroll_sdk.errors import ConfigurationError, TransientError
+from frappe_enroll_sdk.settings_loader import is_service_link
+
 from .opened import opened_sdk
 
 
 #: Bounds of one pass: it ends before cron starts the next one but three.
 _ONCE_LIMIT, _ONCE_S = 10_000, 240
+
+
+class _Port(click.IntRange):
+    """A port; a Kubernetes Service named worker-metrics has the variable's name too."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the port, or None for what is a Service's."""
+        if isinstance(value, str) and is_service_link("WORKER_METRICS_PORT", value):
+            return None
+        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -46,7 +62,7 @@ _ONCE_LIMIT, _ONCE_S = 10_000, 240
 )
 @click.option(
     "--metrics-port",
-    type=click.IntRange(0, 65535),
+    type=_Port(0, 65535),
     envvar="WORKER_METRICS_PORT",
     show_envvar=True,
     help="Serve Prometheus metrics on this loopback port (extra: metrics).",
@@ -64,7 +80,7 @@ def worker(
     with opened_sdk(metrics=metrics) as sdk:
         if metrics is not None:
             metrics.watch(sdk)
-            port = metrics.serve(metrics_port)
+            port = _serve(metrics, metrics_port)
             click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
         sdk.storage.check_schema()
         if once:
@@ -77,6 +93,17 @@ def worker(
             handle_signals=True,
             on_stop=lambda: click.echo("stopping: finishing what runs", err=True),
         )
+
+
+def _serve(metrics: Any, port: int | None) -> int:
+    """Serve metrics; a port that somebody else has may be free the next time."""
+    try:
+        return int(metrics.serve(port))
+    except OSError as error:
+        words = f"--metrics-port {port}: {error.strerror}"
+        if error.errno == errno.EADDRINUSE:
+            raise TransientError(words) from error
+        raise ConfigurationError(words) from error
 
 
 def _metrics() -> Any:

@@ -9,6 +9,7 @@ at once).
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -47,6 +48,12 @@ from frappe_enroll_sdk.news import News
 from .writer import BUSY_TIMEOUT_S, Writer
 
 
+#: What no second try mends: somebody has to give the folder, or name another one.
+_REFUSED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+)
+
+
 def checked_url(url: str) -> URL:
     """
     Return the URL if it is a SQLite file's.
@@ -64,8 +71,14 @@ def checked_url(url: str) -> URL:
             f"DATABASE_URL: {parsed.get_backend_name()} is not supported; "
             "use sqlite:////absolute/path"
         )
-    if not parsed.database or parsed.database == ":memory:":
+    name = parsed.database or ":memory:"
+    if ":memory:" in name or name.startswith("file:"):
+        # In memory each process has its own: what one has sold, no other knows of.
         raise SettingsError("DATABASE_URL: must name a file (sqlite:////absolute/path)")
+    if "~" in Path(name).parts or name.startswith("~"):
+        raise SettingsError(
+            "DATABASE_URL: nobody expands ~ here; write the folder in full"
+        )
     return parsed
 
 
@@ -168,9 +181,10 @@ class Database:
             folder = Path(str(self._url.database)).parent
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise StorageUnavailableError(
-                f"DATABASE_URL: the folder can't be made ({type(error).__name__})"
-            ) from error
+            words = f"DATABASE_URL: the folder can't be made: {error.strerror}"
+            if error.errno in _REFUSED:
+                raise SettingsError(words) from error
+            raise StorageUnavailableError(words) from error
 
 
 def _make_engine(url: URL) -> Engine:
