@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, cast
 
 from . import wall
-from .clock import Clock, StoreClock, SystemClock
+from .clock import Ambient, Clock, StoreClock, SystemClock
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
 from .metrics import EVENTS, Metrics, NoMetrics, SafeMetrics
@@ -38,6 +38,7 @@ from .services.replay import Replay
 from .services.runner import Runner
 from .services.scheduled import ScheduledReconcile
 from .services.settle import Settle
+from .services.shift import Shift
 from .services.sight import check_sight
 from .services.sync import SyncHandler
 from .services.timed import TimedLMS
@@ -65,6 +66,7 @@ class EnrollSDK:
         payments: The payment gateway.
         lms: The LMS.
         clock: The one clock.
+        ambient: The clock, and monotonic time, sleep and randomness.
         coupons: `Coupons`.
         enrollments: `Enrollments`.
         grants: `Grants`.
@@ -93,7 +95,8 @@ class EnrollSDK:
             storage: A store instead of the one that settings name.
             payments: A gateway instead of the one that settings name.
             lms: An LMS instead of the one that settings name.
-            clock: A clock instead of the store's time (for tests and demos).
+            clock: A clock instead of the store's time (for tests and demos); what else
+                it has of an `Ambient` is used, too.
             plugins: Plugin objects of the host's own.
             metrics: Where measurements go; its hooks are called like a plugin's.
             discover: Whether installed plugins are looked for.
@@ -117,6 +120,7 @@ class EnrollSDK:
         )
         self.lms: LMS = lms or self._make("lms", chosen.lms, tools)
         self.clock: Clock = clock or StoreClock(self.storage.now)
+        self.ambient = Ambient(self.clock)
         self._wire()
         if storage is None and chosen.default_database:
             logger.warning(
@@ -142,7 +146,7 @@ class EnrollSDK:
             lms=self._timed(self.lms),
             metrics=self._safe_metrics(),
             plugins=self.plugins,
-            clock=self.clock,
+            ambient=self.ambient,
             settle_policy=settle_policy_of(chosen, livemode=self.payments.livemode),
             retry_policy=retry_policy_of(chosen),
             gate_policy=gate_policy_of(chosen),
@@ -201,7 +205,7 @@ class EnrollSDK:
         """Return the LMS, timed where somebody wants to know."""
         if isinstance(self._metrics, NoMetrics):
             return lms
-        timed: Any = TimedLMS(lms, self._safe_metrics())
+        timed: Any = TimedLMS(lms, self._safe_metrics(), self.ambient)
         return cast("LMS", timed)
 
     @property
@@ -323,10 +327,24 @@ class EnrollSDK:
         """Bring one enrollment to where the facts say that it is."""
         return self._settle(enrollment_id, check_money=check_money)
 
-    def run_jobs(self, limit: int = 100, time_budget_s: float = 20) -> JobReport:
-        """Work once through what is due; starts nothing past the budget (seconds)."""
+    def run_jobs(
+        self,
+        limit: int = 100,
+        time_budget_s: float = 20,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> JobReport:
+        """
+        Work once through what is due.
+
+        Args:
+            limit: Claims at the most.
+            time_budget_s: Seconds after which nothing more is started.
+            stopping: Asked before each start; True = finish what runs, start no more.
+        """
         validate.whole(limit, "limit", least=0, most=_MOST_A_PASS)
-        return self._pass(limit, validate.seconds(time_budget_s, "time_budget_s"))
+        budget_s = validate.seconds(time_budget_s, "time_budget_s")
+        return self._pass(limit, budget_s, stopping=stopping)
 
     def worker(
         self,
@@ -344,12 +362,12 @@ class EnrollSDK:
             shutdown_timeout_s: Seconds that what runs has left once it is stopped.
         """
         validate.whole(concurrency, "concurrency", most=_MOST_THREADS)
-        return Worker(
+        shift = Shift(
             self._context,
             self._runner,
             self._maintenance,
             self._presence,
             concurrency=concurrency,
             poll_s=poll_s,
-            shutdown_timeout_s=shutdown_timeout_s,
         )
+        return Worker(shift, shutdown_timeout_s=shutdown_timeout_s)

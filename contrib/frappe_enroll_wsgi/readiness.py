@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -28,8 +27,8 @@ class Readiness:
     def checks(self) -> dict[str, str]:
         """Return "ok", "down" (the store) or "degraded" for each backend."""
         with self._lock:
-            if time.monotonic() - self._at > _KEPT_S:
-                self._health, self._at = self._sdk.ping(), time.monotonic()
+            if self._sdk.ambient.monotonic() - self._at > _KEPT_S:
+                self._health, self._at = self._sdk.ping(), self._sdk.ambient.monotonic()
             health = self._health
         return {
             name: "ok" if state == "ok" else "down" if name == "storage" else "degraded"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +122,7 @@ class Admin(JobOrders):
         """Write an operator's action into the audit trail."""
         who, why = validate.words(actor, reason)
         entry = AuditEntry(
-            id=secrets.token_hex(12),
+            id=self._context.ambient.token_hex(12),
             at=self._context.now(),
             actor=who,
             action=action,

@@ -143,7 +143,7 @@ class CheckoutService:
         standing = store.find_live(request.email, course.id)
         if standing is None:
             learner, verified = self._look_at_lms(request.email, course.id)
-            token = new_token()
+            token = new_token(self._context.ambient)
             row = self._new_row(request, course, price, learner, token)
             opened = store.open(attrs.evolve(row, lms_verified=verified))
             if opened.opened:
@@ -201,7 +201,7 @@ class CheckoutService:
             op_id=self._context.new_op_id(),
         )
         return Enrollment(
-            id=new_enrollment_id(),
+            id=new_enrollment_id(self._context.ambient),
             email=request.email,
             learner=learner,
             course_id=course.id,

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ class Claim:
         self.wrote = False
         self.made: list[str] = []
         self._context = context
-        self._ends = None if budget_s is None else time.monotonic() + budget_s
+        self._ends = None if budget_s is None else context.monotonic() + budget_s
 
     @property
     def token(self) -> str:
@@ -66,7 +65,7 @@ class Claim:
         """Return how long one call may take: `most`, or what the budget leaves."""
         if self._ends is None:
             return most
-        return max(min(most, self._ends - time.monotonic()), 0.05)
+        return max(min(most, self._ends - self._context.monotonic()), 0.05)
 
     def begin_write(self, call_s: float, data: Mapping[str, Any]) -> None:
         """
@@ -76,7 +75,8 @@ class Claim:
             LeaseLostError: The claim is somebody else's now: do not call.
             BudgetSpentError: Inline work has too little time left for it.
         """
-        if self._ends is not None and self._ends - time.monotonic() < self._least_s():
+        left_s = None if self._ends is None else self._ends - self._context.monotonic()
+        if left_s is not None and left_s < self._least_s():
             raise BudgetSpentError
         lease_s = max(self._context.settings.lease_s, call_s * 2)
         now = self._context.now()

@@ -83,7 +83,7 @@ class BulkCoupons(CouponTerms):
     ) -> Iterator[Coupon]:
         """Do `create_many`, yielding each coupon as soon as it is written."""
         validate.whole(count, "count", most=batches.MOST)
-        codes = batches.Codes(count, prefix, pattern)
+        codes = batches.Codes(count, prefix, pattern, self._context.ambient)
         made = self.terms(
             code=codes.new(), percent_off=percent_off, course_id=course_id, **terms
         )
@@ -147,6 +147,7 @@ class BulkCoupons(CouponTerms):
         work = files.Import(
             self._context.storage.coupons,
             partial(self._terms_of_row, known),
+            self.new_code,
             on_problem or _ignore,
         )
         if all_or_nothing:

@@ -13,7 +13,6 @@ import attrs
 
 from ..codec import dump
 from ..errors import EnrollError, ValidationError
-from ..ids import new_coupon_code
 from ..models import Coupon
 from .coupon_batches import BATCH
 
@@ -95,13 +94,19 @@ class Import:
     Args:
         store: Where to.
         terms: Makes a coupon of a row's fields, or raises `ValidationError`.
+        new_code: Makes a code for a row that brings none.
         tell: Called with each problem, as it is found.
     """
 
     def __init__(
-        self, store: CouponStore, terms: Terms, tell: Callable[[Problem], None]
+        self,
+        store: CouponStore,
+        terms: Terms,
+        new_code: Callable[[], str],
+        tell: Callable[[Problem], None],
     ) -> None:
         self._store, self._terms, self._tell = store, terms, tell
+        self._new_code = new_code
         self.report = Imported()
 
     def check(self, lines: Iterable[str]) -> bool:
@@ -134,7 +139,7 @@ class Import:
     def _meet(self, row: Row) -> None:
         """Say what a row whose code is taken is: there already, or a problem."""
         if not row.chosen:
-            again = attrs.evolve(row.coupon, code=new_coupon_code())
+            again = attrs.evolve(row.coupon, code=self._new_code())
             if self._store.create(again):
                 self.report.created += 1
                 return
@@ -174,7 +179,7 @@ class Import:
         try:
             fields = fields_of(cells)
             chosen = "code" in fields
-            coupon = self._terms(**{"code": new_coupon_code(), **fields})
+            coupon = self._terms(**{"code": self._new_code(), **fields})
         except EnrollError as error:
             if error.retryable:
                 raise

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -150,7 +149,7 @@ class JobOrders:
             return
         self._context.storage.audit.append(
             AuditEntry(
-                id=f"aud_{secrets.token_hex(12)}",
+                id=f"aud_{self._context.ambient.token_hex(12)}",
                 at=self._context.now(),
                 actor=actor,
                 action=action,

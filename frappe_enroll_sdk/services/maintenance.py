@@ -9,7 +9,6 @@ for the interval, keeps all others from it.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -64,7 +63,7 @@ class Maintenance:
     def _is_owed(self, name: str) -> bool:
         now = self._context.now()
         until = now + timedelta(seconds=self._every_s[name])
-        gate, holder = f"maintenance.{name}", secrets.token_hex(8)
+        gate, holder = f"maintenance.{name}", self._context.ambient.token_hex(8)
         return self._context.storage.gates.hold(gate, holder, 1, now, until)
 
     def run(self, name: str, has_time: Callable[[], bool] = lambda: True) -> int:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -74,13 +73,13 @@ class _OnePass:
         self._context = context
         self._intake = Intake(context, runner)
         self._left = limit
-        self._ends = time.monotonic() + time_budget_s
+        self._ends = self._context.monotonic() + time_budget_s
         self._stopping = stopping
         self._actions: Counter[str] = Counter()
 
     def has_time(self) -> bool:
         """Tell whether something may still be started."""
-        return time.monotonic() < self._ends and not self._stopping()
+        return self._context.monotonic() < self._ends and not self._stopping()
 
     def once(self) -> bool:
         """Claim and run one batch; False = nothing due, or no time."""

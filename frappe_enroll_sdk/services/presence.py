@@ -8,11 +8,10 @@ Whoever comes by looks: a pass that begins, a process that takes webhooks, `stat
 
 from __future__ import annotations
 
+import functools
 import logging
-import secrets
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -37,6 +36,7 @@ SEEN_EVERY_S = 30.0
 _LOOK_EVERY_S = 60.0
 
 
+@functools.cache
 def package_version() -> str:
     """Return the version of the installed distribution."""
     # Costs a quarter of the package's import, and only a sign of life needs it.
@@ -124,7 +124,7 @@ class Presence:
     def look(self) -> None:
         """Alert if work is due and nobody was seen; at most once a minute."""
         with self._lock:
-            mark = time.monotonic()
+            mark = self._context.monotonic()
             if self._looked is not None and mark - self._looked < _LOOK_EVERY_S:
                 return
             self._looked = mark
@@ -140,7 +140,7 @@ class Presence:
         """One alarm per absence, whoever sees it first."""
         now = self._context.now()
         until = now + timedelta(seconds=self._context.settings.workers_absent_s)
-        gate, holder = "alert.workers_absent", secrets.token_hex(8)
+        gate, holder = "alert.workers_absent", self._context.ambient.token_hex(8)
         if self._context.storage.gates.hold(gate, holder, 1, now, until):
             logger.error("no worker was seen", extra={"absent_s": round(absent_s)})
             raise_alert(self._context, "workers_absent", "workers")

@@ -10,7 +10,6 @@ between finds the rest again and goes on.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -267,7 +266,7 @@ class Privacy:
     ) -> None:
         self._context.storage.audit.append(
             AuditEntry(
-                id=secrets.token_hex(12),
+                id=self._context.ambient.token_hex(12),
                 at=self._context.now(),
                 actor=actor,
                 action="erased",

@@ -9,7 +9,6 @@ mode, another account, a foreign session that carries our mark.
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +170,7 @@ class Quarantine:
         }
         store.audit.append(
             AuditEntry(
-                id=secrets.token_hex(12),
+                id=self._context.ambient.token_hex(12),
                 at=now,
                 actor=who,
                 action=action,

@@ -7,7 +7,6 @@ Both may be repeated at will: settle sees to it that nothing doubles.
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -138,7 +137,7 @@ class Replay:
     ) -> None:
         self._context.storage.audit.append(
             AuditEntry(
-                id=secrets.token_hex(12),
+                id=self._context.ambient.token_hex(12),
                 at=self._context.now(),
                 actor=actor,
                 action=action,

@@ -10,7 +10,6 @@ claimed again when its lease lapses.
 from __future__ import annotations
 
 import logging
-import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -133,7 +132,7 @@ class Runner:
         Returns:
             The action ("done", "retry", "snooze", "dead" or "lost") and its code.
         """
-        began = time.monotonic()
+        began = self._context.monotonic()
         claim = Claim(self._context, store, job, budget_s=budget_s)
         # Inline, a hook may need the request's own thread: the server has the time-out.
         limit_s = self._context.settings.job_timeout_s if budget_s is None else None
@@ -142,7 +141,8 @@ class Runner:
             action = self._write(claim, verdict)
             if action == "lost":
                 self._heal(claim)
-        self._measure(job, action, verdict.code, time.monotonic() - began)
+        spent_s = self._context.monotonic() - began
+        self._measure(job, action, verdict.code, spent_s)
         return action, verdict.code
 
     def _measure(self, job: Job, action: str, code: str, spent_s: float) -> None:
@@ -223,7 +223,9 @@ class Runner:
         except Exception as error:  # noqa: BLE001  judged below
             return self._judge(claim.job, error)
         policy = self._context.retry_policy
-        verdict = judge_outcome(outcome, tries=claim.job.tries, policy=policy)
+        verdict = judge_outcome(
+            outcome, tries=claim.job.tries, policy=policy, chance=self._chance()
+        )
         # A handler that names its time has decided.
         if isinstance(outcome, Retry) and outcome.after_s is None:
             return self._ask_host(claim.job, verdict)
@@ -256,10 +258,14 @@ class Runner:
             backend_down=down,
             policy=self._context.retry_policy,
             gate_closed_s=self._context.gate_policy.closed_s,
+            chance=self._chance(),
         )
         if isinstance(error, RejectedError) or verdict.action == "snooze":
             return verdict
         return self._ask_host(job, verdict)
+
+    def _chance(self) -> float:
+        return self._context.ambient.uniform(0, 1)
 
     def _ask_host(self, job: Job, verdict: Verdict) -> Verdict:
         wait_s = self._context.plugins.decide_retry(job, verdict.code, job.tries)
@@ -288,7 +294,12 @@ class Runner:
             return self._end(claim, verdict, now)
 
         # Inline work has somebody waiting; the lease lapses, and a worker goes on.
-        return verdict.action if _written(write, claim) else "lost"
+        return verdict.action if self._written(write, claim) else "lost"
+
+    def _written(self, write: Callable[[], bool], claim: Claim) -> bool:
+        if claim.is_inline:
+            return write()
+        return through_flicker(write, self._context.ambient.sleep)
 
     def _end(self, claim: Claim, verdict: Verdict, now: datetime) -> bool:
         store, job, token = claim.store, claim.job, claim.token
@@ -347,9 +358,3 @@ _END_STATES = {
 
 def _code(error: Exception) -> str:
     return error.code if isinstance(error, EnrollError) else type(error).__name__
-
-
-def _written(write: Callable[[], bool], claim: Claim) -> bool:
-    if claim.is_inline:
-        return write()
-    return through_flicker(write)

@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Any
 
 from .. import queue
+from ..clock import SYSTEM, Ambient
 from ..codec import require_text
 from ..ids import new_claim_token
 from ..models import (
@@ -33,8 +34,8 @@ _ENDS_OF_JOBS = frozenset({JobState.DONE, JobState.CANCELLED})
 class MemoryJobs:
     """`JobStore` in memory."""
 
-    def __init__(self, lock: RLock, news: News) -> None:
-        self._lock, self._news = lock, news
+    def __init__(self, lock: RLock, news: News, ambient: Ambient = SYSTEM) -> None:
+        self._lock, self._news, self._ambient = lock, news, ambient
         self._rows: dict[str, Job] = {}
         self._tokens: dict[str, str] = {}
 
@@ -108,7 +109,10 @@ class MemoryJobs:
             first = heapq.nsmallest(limit, due, key=lambda job: (job.due_at, job.key))
             return tuple(
                 self._put(
-                    queue.claimed(job, owner, new_claim_token(), now, lease_s), now
+                    queue.claimed(
+                        job, owner, new_claim_token(self._ambient), now, lease_s
+                    ),
+                    now,
                 )
                 for job in first
             )
@@ -122,7 +126,7 @@ class MemoryJobs:
             job = self._rows.get(key)
             if job is None or not queue.may_claim(job, now):
                 return None
-            token = new_claim_token()
+            token = new_claim_token(self._ambient)
             return self._put(queue.claimed(job, owner, token, now, lease_s), now)
 
     def _running(self, token: str) -> Job | None:

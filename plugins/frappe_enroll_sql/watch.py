@@ -9,13 +9,13 @@ claims' index then tells whether something is due.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import PoolProxiedConnection, select
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import StorageUnavailableError
 
 from . import schema
@@ -41,14 +41,14 @@ class SQLWatch:
 
     def wait(self, timeout_s: float, *, now: datetime) -> bool:
         """See `Watch.wait`."""
-        began = time.monotonic()
+        began = SYSTEM.monotonic()
         while True:
-            left_s = timeout_s - (time.monotonic() - began)
+            left_s = timeout_s - (SYSTEM.monotonic() - began)
             seen = self._database.news.wait(self._seen, max(min(left_s, _LOOK_S), 0.0))
             if seen != self._seen:
                 self._seen = seen
                 return True
-            passed = timedelta(seconds=time.monotonic() - began)
+            passed = timedelta(seconds=SYSTEM.monotonic() - began)
             if self._is_news(to_ms(now + passed)):
                 return True
             if left_s <= 0:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import attrs
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import StorageUnavailableError
 
 
@@ -191,12 +191,12 @@ def _patiently(run: Callable[[], T]) -> T:
     SQLite's own busy handler comes to sleep a tenth of a second between two looks, so
     that one of two busy processes waits for seconds.
     """
-    ends = time.monotonic() + BUSY_TIMEOUT_S
+    ends = SYSTEM.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
             return run()
         except OperationalError as error:
             code = getattr(error.orig, "sqlite_errorcode", 0)
             # The extended codes of "busy" end in the plain one.
-            if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+            if code & 0xFF != sqlite3.SQLITE_BUSY or SYSTEM.monotonic() > ends:
                 raise

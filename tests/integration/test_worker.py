@@ -14,7 +14,6 @@ from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.errors import StorageUnavailableError
 from frappe_enroll_sdk.models import JobState
 from frappe_enroll_sdk.outcomes import Done
-from frappe_enroll_sdk.services.intake import Intake
 from frappe_enroll_sdk.services.worker import _Slot
 from frappe_enroll_sdk.testing.conformance.records import enrollment
 from frappe_enroll_sdk.testing.faults import Tap
@@ -217,7 +216,7 @@ def test_claim_that_was_not_begun_is_given_back(stage):
     worker = one.sdk.worker(1)
     worker.stop()
     one.add("job-1")
-    (work,) = Intake(worker._context, worker._runner).take(1)
+    (work,) = worker.shift.take(1)
     assert one.state("job-1") is JobState.RUNNING
     assert worker._run(_Slot(), work) == "released"
     job = one.storage.jobs.find("job-1")
@@ -349,3 +348,23 @@ def test_ends_are_written_in_batches(stage):
     wait_for(lambda: sum(batches) == 64)
     assert max(batches) > 4
     assert len(batches) < 40
+
+
+def test_shift_is_driven_by_one_thread(stage):
+    """Claim, beat, run and tidy are steps: a lone thread takes them in turn."""
+    one = stage(lease_s=60)
+    one.add("job-1", "job-2", "job-3")
+    shift = one.sdk.worker(2).shift
+    works = shift.take(2)
+    assert [one.state(key) for key in ("job-1", "job-2")] == [JobState.RUNNING] * 2
+    due_at = one.storage.jobs.find("job-2").due_at
+    time.sleep(0.002)
+    shift.beat(lambda lease: pytest.fail("nothing hangs"))
+    assert one.storage.jobs.find("job-2").due_at > due_at
+    assert shift.run(works[0]) == "done"
+    assert shift.run(works[1], begin=False) == "released"
+    assert one.handler.ended == [works[0].job.key]
+    shift.tidy()
+    assert [sign.name for sign in one.storage.workers.list()] == [shift.name]
+    shift.end()
+    assert one.storage.workers.list() == ()
