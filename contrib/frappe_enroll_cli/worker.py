@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from typing import Any
 
 import attrs
 import click
 
-from frappe_enroll_sdk.errors import ConfigurationError, TransientError
 from frappe_enroll_sdk.settings_loader import is_service_link
 
+from .common import port_error
 from .opened import opened_sdk
+from .stopping import Stop, say
 
 
 #: Bounds of one pass: it ends before cron starts the next one but three.
@@ -77,22 +77,23 @@ def worker(
 ) -> None:
     """Work through what is due; SIGTERM finishes what runs and exits 0."""
     metrics = None if metrics_port is None else _metrics()
-    with opened_sdk(metrics=metrics) as sdk:
+    stop = Stop()
+    with stop.on_signals(), opened_sdk(metrics=metrics) as sdk:
         if metrics is not None:
             metrics.watch(sdk)
             port = _serve(metrics, metrics_port)
-            click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
+            say(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
         sdk.storage.check_schema()
         if once:
-            report = sdk.run_jobs(limit=_ONCE_LIMIT, time_budget_s=_ONCE_S)
-            click.echo(json.dumps(attrs.asdict(report)))
+            with stop.instead(stop.note):
+                report = sdk.run_jobs(_ONCE_LIMIT, _ONCE_S, stopping=lambda: stop.asked)
+            say(json.dumps(attrs.asdict(report)))
             return
-        sdk.worker(
+        worker = sdk.worker(
             concurrency, poll_s=poll_s, shutdown_timeout_s=shutdown_timeout_s
-        ).run(
-            handle_signals=True,
-            on_stop=lambda: click.echo("stopping: finishing what runs", err=True),
         )
+        with stop.instead(worker.stop):
+            worker.run(on_stop=lambda: say("stopping: finishing what runs", err=True))
 
 
 def _serve(metrics: Any, port: int | None) -> int:
@@ -100,10 +101,7 @@ def _serve(metrics: Any, port: int | None) -> int:
     try:
         return int(metrics.serve(port))
     except OSError as error:
-        words = f"--metrics-port {port}: {error.strerror}"
-        if error.errno == errno.EADDRINUSE:
-            raise TransientError(words) from error
-        raise ConfigurationError(words) from error
+        raise port_error("--metrics-port", port, error) from error
 
 
 def _metrics() -> Any:
