@@ -110,6 +110,7 @@ class EnrollSDK:
             self.settings, extra=extra, discover=discover, metrics=metrics
         )
         self._metrics = metrics or NoMetrics()
+        self._at_close: list[Callable[[], object]] = []
         tools = clock or SystemClock()
         chosen = self.settings
         self.storage: Storage = storage or self._make(
@@ -241,8 +242,14 @@ class EnrollSDK:
             return error.code
         return "ok"
 
+    def at_close(self, function: Callable[[], object]) -> None:
+        """Call a function at each `close`: a surface's clients end with ours."""
+        self._at_close.append(function)
+
     def close(self) -> None:
         """Close the backends; the next use opens them again."""
+        for function in self._at_close:
+            function()
         self.storage.close()
         self.lms.close()
 
