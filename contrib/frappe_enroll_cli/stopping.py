@@ -50,6 +50,29 @@ class Stop:
         finally:
             self._do = None
 
+    def after(
+        self, tell: Callable[[int], object] = lambda _: None
+    ) -> Callable[[int], None]:
+        """Return what is told after each step, and ends the work when it was asked."""
+
+        def step(count: int) -> None:
+            tell(count)
+            if self.asked:
+                raise click.Abort
+
+        return step
+
+
+@contextmanager
+def ended(done: Callable[[], int], words: str) -> Iterator[None]:
+    """Say on stderr how much was done, where the work ends before its end."""
+    try:
+        yield
+    except BaseException:
+        if count := done():
+            say(f"{count} {words}", err=True)
+        raise
+
 
 def say(text: str, *, err: bool = False) -> None:
     """Print where somebody listens: what was done is done, whoever hears of it."""
