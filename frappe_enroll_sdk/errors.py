@@ -35,6 +35,7 @@ The errors of the SDK: four families that decide what happens next.
     │   ├── IdempotencyMismatchError
     │   ├── TransitionError
     │   └── BackendRejectedError    the provider or the LMS refused this very call
+    │       └── BackendGoneError    it does not know what the call is about
     ├── ConflictError               somebody else was faster: re-read, retry in place
     │   ├── VersionConflictError
     │   ├── LeaseLostError
@@ -154,7 +155,7 @@ class PluginUnavailableError(ConfigurationError):
 
 
 class SchemaError(ConfigurationError):
-    """The store's schema is missing or older: run ``frappe-enroll setup``."""
+    """The store's schema is missing or older (run setup), or newer than the code."""
 
     code = "schema"
 
@@ -336,6 +337,18 @@ class BackendRejectedError(RejectedError):
     code = "backend_rejected"
     http_status = 409
     public_message = "The request was refused by another system."
+
+
+class BackendGoneError(BackendRejectedError):
+    """
+    The payment provider does not know the session, payment or event (any more).
+
+    Of something that it has made itself this means another account or mode: the key
+    was changed, for ten minutes or for good.
+    """
+
+    code = "backend_gone"
+    public_message = "Another system does not know this any more."
 
 
 class ConflictError(EnrollError):

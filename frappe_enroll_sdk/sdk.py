@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self, cast
+from contextlib import AbstractContextManager
+from typing import Any, Self, TypeVar, cast
 
 from . import wall
 from .clock import Ambient, Clock, StoreClock, SystemClock
+from .deadline import within
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
 from .metrics import EVENTS, Metrics, NoMetrics, SafeMetrics
@@ -29,6 +31,7 @@ from .services.grants import GRANT_KIND, Grants
 from .services.inline import Inline
 from .services.maintenance import Maintenance
 from .services.passes import Pass
+from .services.patience import Patience, PatientBackend
 from .services.policies import gate_policy_of, retry_policy_of, settle_policy_of
 from .services.presence import Presence
 from .services.privacy import Privacy
@@ -47,6 +50,8 @@ from .settings import Settings
 
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _MOST_A_PASS = 1_000_000
 _MOST_THREADS = 1000
@@ -111,6 +116,7 @@ class EnrollSDK:
         )
         self._metrics = metrics or NoMetrics()
         self._at_close: list[Callable[[], object]] = []
+        self._patience = Patience()
         tools = clock or SystemClock()
         chosen = self.settings
         self.storage: Storage = storage or self._make(
@@ -143,12 +149,12 @@ class EnrollSDK:
         return Context(
             settings=chosen,
             storage=self.storage,
-            payments=self.payments,
-            lms=self._timed(self.lms),
+            payments=self._patient(self.payments, "payments"),
+            lms=self._patient(self._timed(self.lms), "lms"),
             metrics=self._safe_metrics(),
             plugins=self.plugins,
             ambient=self.ambient,
-            settle_policy=settle_policy_of(chosen, livemode=self.payments.livemode),
+            settle_policy=settle_policy_of(chosen, self.payments),
             retry_policy=retry_policy_of(chosen),
             gate_policy=gate_policy_of(chosen),
         )
@@ -209,6 +215,19 @@ class EnrollSDK:
         timed: Any = TimedLMS(lms, self._safe_metrics(), self.ambient)
         return cast("LMS", timed)
 
+    def _patient(self, backend: T, name: str) -> T:
+        patient: Any = PatientBackend(backend, name, self._patience)
+        return cast("T", patient)
+
+    def serving(self) -> AbstractContextManager[None]:
+        """
+        Tell that this thread serves a request, for a host's own views.
+
+        While a backend hangs, requests hold all threads but one; others are refused.
+        Our HTTP surface says so by itself.
+        """
+        return self._patience.serving()
+
     @property
     def metrics(self) -> Metrics:
         """Where measurements go."""
@@ -218,8 +237,14 @@ class EnrollSDK:
         """Create or upgrade the store's schema; idempotent."""
         self.storage.setup()
 
-    def ping(self) -> dict[str, str]:
-        """Ask each backend whether it works: "ok", or the error's code."""
+    def ping(self, *, timeout_s: float = 30.0) -> dict[str, str]:
+        """
+        Ask each backend whether it works: "ok", or the error's code.
+
+        Args:
+            timeout_s: Seconds that the provider and the LMS have, each, where its own
+                time-out is not shorter.
+        """
         health = {}
         pings: dict[str, Callable[[], None]] = {
             "storage": self.storage.ping,
@@ -228,7 +253,8 @@ class EnrollSDK:
         }
         for name, ping in pings.items():
             try:
-                wall.contained(name, ping)
+                with within(timeout_s):
+                    wall.contained(name, ping)
                 health[name] = "ok"
             except Exception as error:  # noqa: BLE001  health is asked, not thrown
                 health[name] = str(getattr(error, "code", type(error).__name__))

@@ -69,7 +69,7 @@ class Settings(MoneySettings):
     )
     stripe_timeout_s: float = option(
         "FRAPPE_ENROLL_STRIPE_TIMEOUT_S",
-        "seconds for one Stripe call",
+        "seconds for one Stripe call in all",
         20.0,
         convert=in_range(float, 0.5, 120),
     )

@@ -12,6 +12,7 @@ import attrs
 import click
 
 from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.models import Trail
 
 from .common import ACTOR, LIMIT, REASON, STATE, print_records
 from .opened import opened_sdk
@@ -173,6 +174,7 @@ def reconcile(
         word = (str(actor), "reconcile", "all", str(reason)) if repair else ("",) * 4
         with sdk.admin.order(*word) as told, stop.instead(stop.note):
             cursor: str | None = None
+            trail = Trail()
             while not stop.asked:
                 report = sdk.admin.reconcile(
                     repair=repair, since=start, limit=page, cursor=cursor
@@ -182,7 +184,7 @@ def reconcile(
                 told["findings"] = len(found)
                 looked = ", ".join(f"{count} {name}" for name, count in checked.items())
                 say(f"looked at {looked}; {len(found)} differ", err=True)
-                cursor = report.next_cursor
+                cursor = trail.follow(report.next_cursor)
                 if cursor is None:
                     break
             else:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import attrs
 from werkzeug.wrappers import Request
 
+from frappe_enroll_sdk.bounds import SKEW
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.ids import hash_token
 from frappe_enroll_sdk.settings_http import TOKEN_LINE
@@ -132,7 +133,9 @@ class Gatekeeper:
     def _of_cookie(self, request: Request) -> Operator | None:
         """Return the operator of the cookie, while its token stands in the settings."""
         key = self._sdk.settings.secret_key.value
-        digest = cookies.read(request.cookies.get(cookies.NAME), key, self._now_s())
+        now_s, value = self._now_s(), request.cookies.get(cookies.NAME)
+        latest_s = now_s + int(self._sdk.settings.sign_in_s + SKEW.total_seconds())
+        digest = cookies.read(value, key, now_s, latest_s)
         found = self._of_hash(digest) if digest else None
         return found and attrs.evolve(found, ambient=True)
 

@@ -17,15 +17,20 @@ def write(digest: str, until_s: int, key: str) -> str:
     return f"{text}.{_sign(text, key)}"
 
 
-def read(value: str | None, key: str, now_s: int) -> str | None:
-    """Return the token's hash; None when it is forged, over, or there is no key."""
+def read(value: str | None, key: str, now_s: int, latest_s: int) -> str | None:
+    """
+    Return the token's hash; None when it is forged, over, or there is no key.
+
+    One that is good for longer than until `latest_s` was written by a clock that ran
+    ahead, and is as one that is over.
+    """
     text, _, signature = (value or "").rpartition(".")
     until, _, digest = text.partition(".")
     if not key or not hmac.compare_digest(
         signature.encode(), _sign(text, key).encode()
     ):
         return None
-    return digest if int(until) > now_s else None
+    return digest if now_s < int(until) <= latest_s else None
 
 
 def _sign(text: str, key: str) -> str:

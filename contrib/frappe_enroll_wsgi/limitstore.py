@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Seconds that one call may take, and for which a store that failed is left alone.
-_TIMEOUT_S, _REST_S = 2.0, 5.0
+_TIMEOUT_S, _REST_S = 1.0, 5.0
 _APP_NAME = "frappe-enroll-sdk"
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 from limits import RateLimitItemPerSecond
 
+from frappe_enroll_sdk.bounds import SKEW
 from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.ids import fingerprint
 from frappe_enroll_sdk.settings_http import RATE_LIMITS
@@ -113,6 +114,17 @@ def _tell(error: StorageError) -> None:
     )
 
 
+def _hit(
+    limiter: MovingWindowRateLimiter, item: RateLimitItemPerSecond, *caller: str
+) -> tuple[bool, int, int]:
+    """Return whether it is allowed, how many are left, and when one comes back."""
+    allowed = limiter.hit(item, *caller)
+    reset_at, left = limiter.get_window_stats(item, *caller)
+    # The library stamps its entries by the wall clock.
+    reset_s = math.ceil(reset_at - SystemClock().now().timestamp())
+    return allowed, left, reset_s
+
+
 def _count(
     limiter: MovingWindowRateLimiter,
     item: RateLimitItemPerSecond,
@@ -120,10 +132,11 @@ def _count(
     kind: str,
     who: str,
 ) -> Window:
-    allowed = limiter.hit(item, name, kind, who)
-    reset_at, left = limiter.get_window_stats(item, name, kind, who)
-    # The library stamps its entries by the wall clock.
-    reset_s = math.ceil(reset_at - SystemClock().now().timestamp())
+    allowed, left, reset_s = _hit(limiter, item, name, kind, who)
+    if not allowed and reset_s > item.get_expiry() + SKEW.total_seconds():
+        # Counted while the clock ran ahead: no window is that long.
+        limiter.clear(item, name, kind, who)
+        allowed, left, reset_s = _hit(limiter, item, name, kind, who)
     if not allowed:
         raise RateLimitedError(retry_after_s=max(reset_s, 1))
     return Window(

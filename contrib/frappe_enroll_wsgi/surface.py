@@ -65,6 +65,12 @@ class Surface:
             EnrollError: A refusal or failure.
             HTTPException: One that Werkzeug has (405, 413).
         """
+        with self.sdk.serving():
+            return self._answer(resource, request, arguments)
+
+    def _answer(
+        self, resource: Resource, request: Request, arguments: Mapping[str, str]
+    ) -> Response:
         request.max_content_length = self.sdk.settings.body_limit
         if request.method == "OPTIONS" and resource.area is Area.LEARNER:
             preflight = cors.preflight(

@@ -7,10 +7,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
+from ..bounds import is_ahead
 from ..checks import Check, Diagnosable
+from ..connections import opener
+from ..deadline import within
 from ..errors import ConfigurationError, EnrollError
+from ..models import Status
 from ..settings_http import limits_uri
 
 
@@ -42,10 +47,11 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     states = sdk.ping()
     for name, state in states.items():
         bad = state != "ok"
+        said = _said_of_store(sdk) if bad and name == "storage" else ""
         yield Check(
             name=name,
             state=state,
-            cause=f"its ping fails: {state}" if bad else "",
+            cause=said or f"its ping fails: {state}" if bad else "",
             mend=_MENDS.get(name, "") if bad else "",
         )
     if states.get("lms") == "ok":
@@ -54,6 +60,7 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
         yield _schema(sdk)
         yield _workers(sdk)
         yield from _modes(sdk)
+        yield from _gone(sdk)
     if states.get("payments") == "ok":
         yield _secrets(sdk)
         yield from _diagnosis(sdk)
@@ -62,6 +69,15 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     if url is not None:
         yield _door(url, "webhooks/stripe", "POST", {400})
         yield _door(url, "cron/run", "POST", {401})
+
+
+def _said_of_store(sdk: EnrollSDK) -> str:
+    """Return the store's own words: a file that was replaced, a schema that is new."""
+    try:
+        sdk.storage.ping()
+    except EnrollError as error:
+        return str(error)
+    return "its ping failed, and works again"
 
 
 def _sight(sdk: EnrollSDK) -> Check:
@@ -106,7 +122,8 @@ def _workers(sdk: EnrollSDK) -> Check:
             mend=mend,
         )
     lately = stats.at - timedelta(seconds=sdk.settings.workers_absent_s)
-    if any(sign.seen_at > lately for sign in stats.workers):
+    seen = [s.seen_at for s in stats.workers if not is_ahead(s.seen_at, stats.at)]
+    if any(seen_at > lately for seen_at in seen):
         return Check(name="workers")
     return Check(
         name="workers",
@@ -126,6 +143,22 @@ def _modes(sdk: EnrollSDK) -> Iterator[Check]:
             state="mode_mismatch",
             cause=f"the key is of {mode} mode, and payments of the other one came in",
             mend="set key and signing secret of one mode; `frappe-enroll quarantine`",
+        )
+
+
+def _gone(sdk: EnrollSDK) -> Iterator[Check]:
+    """Whether the key is another account's than that of the attempts under way."""
+    waiting = sdk.enrollments.list(
+        status=Status.AWAITING_PAYMENT, limit=_MOST_WAITING
+    ).items
+    gone = sum(row.gone_at is not None for row in waiting)
+    if gone:
+        yield Check(
+            name="payments sessions",
+            state="session_gone",
+            cause=f"the provider does not know the sessions of {gone} enrollments",
+            mend="STRIPE_SECRET_KEY: is it of another account or mode? Put the old one "
+            "back, or let them end (`frappe-enroll enrollments revoke` ends one now)",
         )
 
 
@@ -193,13 +226,6 @@ def _limits(sdk: EnrollSDK) -> Check:
     )
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer of somebody else's: it is told, not followed."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 def _door(url: str, path: str, method: str, wanted: set[int]) -> Check:
     """Knock without a signature or secret: only our own refusal is right."""
     name = f"url /{path}"
@@ -208,14 +234,14 @@ def _door(url: str, path: str, method: str, wanted: set[int]) -> Check:
         raise ConfigurationError("--url: must begin with http:// or https://")
     request = urllib.request.Request(where, b"{}", method=method)  # noqa: S310  checked
     request.add_header("Content-Type", "application/json")
-    opener = urllib.request.build_opener(_Stay)
     try:
-        with opener.open(request, timeout=_TIMEOUT_S) as answer:
+        # A redirect is an answer of somebody else's: it is told, not followed.
+        with within(_TIMEOUT_S), opener().open(request) as answer:
             status, kind = int(answer.status), answer.headers.get_content_type()
     except urllib.error.HTTPError as error:
         with error:
             status, kind = error.code, error.headers.get_content_type()
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         return Check(
             name=name, state="unreachable", cause=str(error), mend="DNS, port, firewall"
         )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ..bounds import is_ahead
 from ..errors import EnrollError
 from ..models import WorkerSeen
 from .notices import raise_alert
@@ -109,7 +110,8 @@ class Presence:
         None also where that is shorter than `workers_absent_s`.
         """
         store, now = self._context.storage, self._context.now()
-        signs = store.workers.list(limit=1)
+        # One from a clock that ran ahead would hide an absence until time is there.
+        signs = [s for s in store.workers.list() if not is_ahead(s.seen_at, now)]
         due = [
             stats.oldest_due_at
             for stats in (store.jobs.stats(now, cap=1), store.events.stats(now, cap=1))
@@ -117,7 +119,7 @@ class Presence:
         ]
         if not due:
             return None
-        since = max([min(due), *(sign.seen_at for sign in signs)])
+        since = max([min(due), *(sign.seen_at for sign in signs[:1])])
         absent_s = (now - since).total_seconds()
         return absent_s if absent_s >= self._context.settings.workers_absent_s else None
 

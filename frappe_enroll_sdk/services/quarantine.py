@@ -19,6 +19,7 @@ from ..models import AuditEntry, Enrollment, Job, JobState, Page, Status
 from ..money import Money
 from . import validate
 from .decide_money import is_held
+from .decide_slot import PAID_TWICE
 from .replay import event_of
 
 
@@ -186,7 +187,10 @@ class Quarantine:
 
 #: Reasons of events that have no enrollment to hold.
 ODD_REASONS = frozenset(
-    {"mode_mismatch", "account_mismatch", "unknown_enrollment", "foreign_session"}
+    {
+        *("mode_mismatch", "account_mismatch", "unknown_enrollment"),
+        *("foreign_session", "abandoned_session", PAID_TWICE),
+    }
 )
 
 

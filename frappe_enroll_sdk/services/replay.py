@@ -14,7 +14,7 @@ import attrs
 
 from ..codec import load
 from ..errors import NotFoundError, ValidationError
-from ..models import AuditEntry, Job, PaymentEvent
+from ..models import AuditEntry, Job, PaymentEvent, Trail
 from .events import FINISHED, payload_of
 from .orders import order
 
@@ -119,7 +119,7 @@ class Replay:
         self, since: datetime, limit: int
     ) -> tuple[list[PaymentEvent], int, int, bool]:
         missed: list[PaymentEvent] = []
-        listed, cursor = 0, None
+        listed, cursor, trail = 0, None, Trail()
         # What is known costs a look only: a pull that is repeated gets further.
         while listed < _MOST and len(missed) < limit:
             page = self._context.payments.list_events(
@@ -127,7 +127,7 @@ class Replay:
             )
             listed += len(page.items)
             missed += [event for event in page.items if not self._is_done(event)]
-            cursor = page.next_cursor
+            cursor = trail.follow(page.next_cursor)
             if cursor is None:
                 break
         more = cursor is not None or len(missed) > limit

@@ -277,9 +277,13 @@ class Runner:
             return True
         if not needs_ping(error):
             return False
-        # Where somebody else has found it down, one ping less is better.
-        shut = not self._context.storage.gates.is_open(backend)
-        return shut or not self.probe(backend)
+        # Where somebody else has found it down, one ping less is better. Only a ping
+        # opens a gate: whoever comes once its time is over sends one.
+        now, policy = self._context.now(), self._context.gate_policy
+        answer = self._context.storage.gates.admit(backend, 0, now, policy)
+        if answer.retry_at is not None and not answer.probe:
+            return True
+        return not self.probe(backend)
 
     def _write(self, claim: Claim, verdict: Verdict) -> str:
         """Write the end, if the claim still stands; return what became of it."""
@@ -294,12 +298,7 @@ class Runner:
             return self._end(claim, verdict, now)
 
         # Inline work has somebody waiting; the lease lapses, and a worker goes on.
-        return verdict.action if self._written(write, claim) else "lost"
-
-    def _written(self, write: Callable[[], bool], claim: Claim) -> bool:
-        if claim.is_inline:
-            return write()
-        return through_flicker(write, self._context.ambient.sleep)
+        return verdict.action if _written(write, claim) else "lost"
 
     def _end(self, claim: Claim, verdict: Verdict, now: datetime) -> bool:
         store, job, token = claim.store, claim.job, claim.token
@@ -308,8 +307,16 @@ class Runner:
             states = _END_STATES if job.kind == EVENT_KIND else {}
             state = states.get(verdict.code, JobState.DONE)
             word = verdict.cause or verdict.code
-            end = JobEnd(token=token, seq=job.seq, state=state, outcome=word)
+            end = JobEnd(
+                token=token,
+                seq=job.seq,
+                state=state,
+                outcome=word,
+                data=claim.data if claim.has_news else {},
+            )
             return self._ender.complete(store, job, end, now) is not None
+        if not claim.keep():
+            return False
         if verdict.action == "snooze":
             return store.reschedule(token, due_at, now, counts=False)
         error = TryError(
@@ -326,12 +333,17 @@ class Runner:
 
     def _heal(self, claim: Claim) -> None:
         """The claim is somebody else's: whatever we did in the LMS is looked at."""
-        if claim.job.kind != SYNC_KIND or not claim.wrote:
+        if claim.job.kind != SYNC_KIND or not (claim.wrote or claim.has_news):
             return
-        try:
+
+        def owe() -> bool:
             self._sync.owe_again(claim)
+            return True
+
+        try:
+            _written(owe, claim)
         except EnrollError as error:
-            # What the job's data says suffices: it was kept before each call.
+            # An insert was written down before it began: looks at it stay owed.
             extra = {"job": claim.job.key, "error_code": error.code}
             logger.warning("healing not ordered", extra=extra)
 
@@ -358,3 +370,9 @@ _END_STATES = {
 
 def _code(error: Exception) -> str:
     return error.code if isinstance(error, EnrollError) else type(error).__name__
+
+
+def _written(write: Callable[[], bool], claim: Claim) -> bool:
+    if claim.is_inline:
+        return write()
+    return through_flicker(write, claim.sleep)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import EnrollError
+from ..errors import EnrollError, SchemaError
 from .intake import Work
 from .leases import Lease
 from .maintenance import EVERY_S
@@ -73,6 +73,7 @@ class Worker:
         self._shutdown_timeout_s = shutdown_timeout_s
         self._asked = False
         self._free = shift.concurrency
+        self._schema: SchemaError | None = None
         self._changed = threading.Condition()
         self._todo: SimpleQueue[Work | None] = SimpleQueue()
         self._slots: list[_Slot] = []
@@ -105,6 +106,10 @@ class Worker:
         Args:
             handle_signals: Stop at SIGTERM and SIGINT (in the main thread only).
             on_stop: Called when it begins to stop.
+
+        Raises:
+            SchemaError: The store's schema is not (or no longer) this code's; it has
+                stopped, since no try can succeed.
         """
         handling = stop_on_signals(self.stop) if handle_signals else nullcontext()
         with handling:
@@ -121,6 +126,8 @@ class Worker:
                 on_stop()
             finally:
                 self._finish()
+        if self._schema is not None:
+            raise self._schema
 
     def _start(self) -> None:
         for _ in range(self._concurrency):
@@ -165,6 +172,11 @@ class Worker:
             try:
                 works = self.shift.take(free)
                 failures = 0
+            except SchemaError as error:
+                log_failure("worker gives up", error)
+                self._schema = error
+                self.stop()
+                continue
             except Exception as error:  # noqa: BLE001  logged; the worker goes on
                 failures += 1
                 log_failure("claim failed", error)

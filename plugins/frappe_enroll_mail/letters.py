@@ -33,7 +33,10 @@ from .messages import Letter
 
 #: Why a payment is held that does not fit its order.
 _MISFITS = frozenset(
-    {"late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"}
+    {
+        *("late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"),
+        "paid_twice",
+    }
 )
 #: Alerts that are about somebody's money.
 PAYMENT_CODES = frozenset(
@@ -186,7 +189,7 @@ def alert(context: AlertContext, desk: Desk) -> Letter:
         to=desk.operators,
         values={
             "code": context.code,
-            "about": context.subject,
+            "about": " ".join((context.subject, *context.detail.values())),
             "at": f"{context.at:%Y-%m-%d %H:%M:%S} UTC",
         },
         key=context.job.key,

@@ -248,6 +248,23 @@ class MongoEnrollments:
         )
         return done.matched_count == 1
 
+    def bound_due(self, latest: datetime, limit: int) -> int:
+        """See `EnrollmentStore.bound_due`."""
+        far, table = {"due_at": {"$gt": latest}}, self._table
+        if limit <= 0:
+            return 0
+
+        def act(run: Run) -> int:
+            found = table.find(far, {"_id": 1}, limit=limit, session=run.session)
+            names = [one["_id"] for one in found]
+            if names:
+                sooner = {"$set": {"due_at": latest}}
+                where = {"_id": {"$in": names}, **far}
+                table.update_many(where, sooner, session=run.session)
+            return len(names)
+
+        return self._link.write(act)
+
     def list(
         self,
         *,

@@ -109,7 +109,7 @@ class MongoStorage:
         migrate.create(self._link)
 
     def check_schema(self) -> None:
-        """Raise `SchemaError` when `setup` has to run first."""
+        """Raise `SchemaError` when it is missing, older or newer than this code's."""
         migrate.check(self._link)
 
     def list_drift(self) -> tuple[str, ...]:

@@ -171,8 +171,8 @@ def test_cron_lets_its_secret_in():
 def test_cookie_changes_nothing_for_another_site(headers):
     """Scenario 30: a form of another page; a browser that says nothing is not ours."""
     site = Site(**ADMIN)
-    value = cookies.write(hash_token(OPERATOR), 2**40, ADMIN["secret_key"])
-    headers = {"Cookie": f"{cookies.NAME}={value}"} | headers
+    now_s = int(site.sdk.clock.now().timestamp())
+    headers = {"Cookie": headers_of("cookie", now_s)["Cookie"]} | headers
     fields = {"reason": "because"}
     answer = site.call("POST", "/admin/api/jobs/requeue", headers=headers, json=fields)
     assert (answer.status_code, answer.json["code"]) == (403, "cross_site")
@@ -190,8 +190,8 @@ def test_cookie_changes_nothing_for_another_site(headers):
 def test_origin_of_an_older_browser_must_be_ours(public_url, origin, allowed):
     """By the public URL where there is one, never by a Host header then."""
     site = Site(**ADMIN, public_url=public_url)
-    value = cookies.write(hash_token(OPERATOR), 2**40, ADMIN["secret_key"])
-    headers = {"Cookie": f"{cookies.NAME}={value}", "Origin": origin}
+    now_s = int(site.sdk.clock.now().timestamp())
+    headers = {"Cookie": headers_of("cookie", now_s)["Cookie"], "Origin": origin}
     answer = site.call(
         "POST", "/admin/api/jobs/requeue", headers=headers, json={"reason": "because"}
     )

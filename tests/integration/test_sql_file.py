@@ -115,14 +115,16 @@ def test_missing_schema_names_the_command(sql_path):
     sql_storage.close()
 
 
-@pytest.mark.parametrize("version", [0, 99])
-def test_other_schema_version_names_the_command(sql_storage, sql_path, version):
+@pytest.mark.parametrize(
+    ("version", "words"), [(0, "frappe-enroll setup"), (99, "frappe-enroll-sdk on")]
+)
+def test_other_schema_version_names_the_remedy(sql_storage, sql_path, version, words):
     """An older (or newer) schema is refused before anything is written."""
     connection = sqlite3.connect(sql_path)
     connection.execute("UPDATE schema_version SET version = ?", (version,))
     connection.commit()
     connection.close()
-    with pytest.raises(SchemaError, match="frappe-enroll setup"):
+    with pytest.raises(SchemaError, match=words):
         sql_storage.check_schema()
 
 

@@ -11,7 +11,7 @@ from support.lms_side import wait_for
 
 from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
 from frappe_enroll_sdk.clock import SystemClock
-from frappe_enroll_sdk.errors import StorageUnavailableError
+from frappe_enroll_sdk.errors import SchemaError, StorageUnavailableError
 from frappe_enroll_sdk.models import JobState
 from frappe_enroll_sdk.outcomes import Done
 from frappe_enroll_sdk.services.worker import _Slot
@@ -368,3 +368,29 @@ def test_shift_is_driven_by_one_thread(stage):
     assert [sign.name for sign in one.storage.workers.list()] == [shift.name]
     shift.end()
     assert one.storage.workers.list() == ()
+
+
+def test_worker_stops_where_the_schema_is_not_its_codes(stage):
+    """No try can succeed any more: it ends, what runs is finished, and it says why."""
+    one = stage()
+    one.add("mail-1")
+    worker = one.sdk.worker(2, poll_s=0.05)
+    raised = []
+
+    def run():
+        try:
+            worker.run()
+        except SchemaError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_for(lambda: one.state("mail-1") is JobState.DONE)
+
+    def refuse(*_, **__):
+        raise SchemaError("the schema is newer")
+
+    one.storage.jobs.claim = refuse
+    thread.join(20)
+    assert not thread.is_alive()
+    assert [str(error) for error in raised] == ["the schema is newer"]

@@ -278,9 +278,15 @@ class Payments(RuleBasedStateMachine):
             and not session.payment_failed
         )
         assert row.status not in UNPAID or waiting, row.history
-        # No attempt ends as long as somebody may still pay for it.
-        assert row.held_for is None, row.history
-        if paid and row.override is not Override.DISMISSED:
+        # No attempt ends as long as somebody may still pay for it, but by a word.
+        by_word = any(
+            (entry.fact, entry.status) == ("revoked_by_operator", Status.CANCELLED)
+            for entry in row.history
+        )
+        assert row.held_for is None or by_word, row.history
+        if row.held_for is not None:
+            assert row.status in {Status.ON_HOLD, Status.REVOKED}, row.history
+        elif paid and row.override is not Override.DISMISSED:
             assert row.status not in EXITS, row.history
             back = session.amount.amount_minor - self.left(session)
             statuses = {
