@@ -198,6 +198,13 @@ def _plugins(sdk: EnrollSDK) -> Iterator[Check]:
             cause="FRAPPE_ENROLL_PLUGINS names it; it is absent or broken",
             mend="install it, or take it out of the list",
         )
+    for name, count in sdk.admin.stats().lost.items():
+        yield Check(
+            name=f"plugin {name}",
+            state="loses",
+            cause=f"{count} calls of its observers failed: they are told once only",
+            mend="the log has the tracebacks; what must happen is a job",
+        )
     for info in sdk.plugins.infos:
         if info.error and info.name not in sdk.plugins.missing_required:
             yield Check(
