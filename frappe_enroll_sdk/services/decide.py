@@ -42,7 +42,14 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS, UNPAID
 from . import lost
-from .decide_money import REBUILT, decide_money, is_held, mismatch, payment_changes
+from .decide_money import (
+    REBUILT,
+    decide_money,
+    is_held,
+    mismatch,
+    next_look,
+    payment_changes,
+)
 from .decide_slot import TAKEN, decide_slot, hold, rivals_of
 from .facts import (
     Decision,
@@ -77,11 +84,12 @@ def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
         return _decide_awaiting(row, facts, policy)
     if row.status in EXITS:
         return _decide_exit(row, facts, policy)
-    return (
+    decision = (
         decide_money(row, facts, policy)
         or decide_slot(row, facts)
         or _decide_lms(row, facts)
     )
+    return Keep(next_look(row, facts, policy)) if decision == Keep() else decision
 
 
 def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:

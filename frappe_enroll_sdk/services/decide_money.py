@@ -11,6 +11,7 @@ every permutation of one life story ends in the same state.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -28,7 +29,7 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS, UNPAID
 from .decide_slot import others, rivals_of, taken_by
-from .facts import Decision, Facts, Need, SettlePolicy, Step, Write
+from .facts import Decision, Facts, Need, SettlePolicy, Step, Wish, Write
 
 
 #: Reason of a row that was opened anew: it waits until its money was looked at.
@@ -89,7 +90,8 @@ def decide_money(
     if row.status in UNPAID | EXITS:
         return None
     told: dict[str, Any] = {}
-    asked = facts.check_money or row.reason == REBUILT
+    looks = row.gone_at is not None and facts.wish is Wish.DUE
+    asked = facts.check_money or looks or row.reason == REBUILT
     if facts.payment_gone:
         # What is known of it stands: another account's silence is no sum.
         if row.gone_at is None:
@@ -105,6 +107,23 @@ def decide_money(
     if _is_flagged(row, facts, policy):
         told["held_for"] = "fraud_warning"
     return _write(row, told, facts, policy)
+
+
+def next_look(row: Enrollment, facts: Facts, policy: SettlePolicy) -> datetime | None:
+    """
+    Return when a payment that the provider did not know is asked for again.
+
+    There was news of it, and a key that is put right brings none again. The looks grow
+    rarer and end after a day: reconcile looks at any time.
+    """
+    if row.gone_at is None or row.payment_id is None:
+        return None
+    gone_s = (facts.now - row.gone_at).total_seconds()
+    left_s = policy.gone_looks_s - gone_s
+    if left_s <= 0:
+        return None
+    wait_s = min(max(policy.gone_look_s, gone_s / 2), left_s)
+    return facts.now + timedelta(seconds=wait_s)
 
 
 def sums_of(

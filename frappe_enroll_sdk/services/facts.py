@@ -220,6 +220,8 @@ class SettlePolicy:
         gone_margin_s: Seconds for which the provider has to go on not knowing a
             session, past the session's end and since that was first seen.
         gone_look_s: Seconds between looks at one that it does not tell of.
+        gone_looks_s: Seconds after which a payment that it does not know is not looked
+            for any more.
         silent_s: Seconds past a session's end after which whatever fails is as good as
             an answer: no webhook of it comes any more either.
         silent_tries: Looks that have to fail before that.
@@ -241,6 +243,7 @@ class SettlePolicy:
     create_patience_s: float = 10.0
     gone_margin_s: float = 3600.0
     gone_look_s: float = 600.0
+    gone_looks_s: float = 86_400.0
     silent_s: float = 3 * 86_400.0
     silent_tries: int = 5
 

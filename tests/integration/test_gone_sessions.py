@@ -339,6 +339,33 @@ def test_sums_that_are_known_outlive_their_account(world):
     assert (row.refunded_minor, row.gone_at) == (1200, None)
 
 
+def test_refund_told_under_a_wrong_key_is_found_under_the_right_one(world):
+    """Its event is answered and comes no more: looks go on, rarer, for a day."""
+    row = bought(world)
+    move(world)
+    _, event = world.payments.play_refund(row.payment_id)
+    world.deliver(world.sdk(), event)
+    pass_time(world, 3 * TEN_MINUTES)
+    assert look(world, row).status is Status.ENROLLED
+    world.payments.account = "fake"
+    pass_time(world, 3 * TEN_MINUTES)
+    row = look(world, row)
+    assert (row.status, row.gone_at, row.due_at) == (Status.REVOKED, None, None)
+
+
+def test_looks_for_a_payment_that_is_gone_end(world):
+    """A payment of another account is asked for a dozen times, and no more."""
+    row = bought(world)
+    move(world)
+    world.deliver(world.sdk(), world.payments.play_refund(row.payment_id)[1])
+    asked, ask = [], world.payments.list_refunds
+    world.payments.list_refunds = lambda name: (asked.append(name), ask(name))[1]
+    pass_time(world, 30 * 3600)
+    row = look(world, row)
+    assert (row.status, row.due_at) == (Status.ENROLLED, None)
+    assert 5 < len(asked) < 20
+
+
 def test_words_on_what_was_paid_elsewhere_are_obeyed(world):
     """Revoke, reinstate, accept and dismiss ask nobody."""
     row, held = bought(world), buy(world, BOB)

@@ -217,11 +217,11 @@ class Net:
         if self.trace is None:
             answer = verb(*args, **named)
         else:
-            answer = self._told(process, full, verb, args, named)
+            answer = self.told_call(process, full, verb, args, named)
         hub.pause(process, 0.02 * dice.random())
         return answer
 
-    def _told(
+    def told_call(
         self,
         process: Process,
         full: str,
@@ -229,6 +229,7 @@ class Net:
         args: tuple[Any, ...],
         named: dict[str, Any],
     ) -> Any:
+        """Make a call, and note it with its answer."""
         try:
             answer = verb(*args, **named)
         except Exception as error:
@@ -339,22 +340,23 @@ class Net:
 class Calm:
     """Calls that nothing happens to: the stage is set, and comes to rest, by them."""
 
-    def __init__(
-        self, hub: Hub, targets: dict[str, Any], told: set[tuple[str, str]]
-    ) -> None:
-        self.hub, self.targets, self.told = hub, targets, told
+    def __init__(self, net: Net) -> None:
+        self.hub, self.targets, self.told = net.hub, net.targets, net.told
+        self._net = net
 
     def call(
         self,
-        _process: Process,
+        process: Process,
         _backend: str,
-        _full: str,
+        full: str,
         verb: Callable[..., Any],
         args: tuple[Any, ...],
         named: dict[str, Any],
     ) -> Any:
         """Make a call."""
-        return verb(*args, **named)
+        if self._net.trace is None:
+            return verb(*args, **named)
+        return self._net.told_call(process, full, verb, args, named)
 
 
 def _error_of(backend: str, *, unclear: bool) -> Exception:

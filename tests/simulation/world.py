@@ -180,7 +180,7 @@ class World:
     def calm(self) -> EnrollSDK:
         """Return an SDK that nothing happens to."""
         if self._calm is None:
-            calm = Calm(self.hub, self.net.targets, self.told)
+            calm = Calm(self.net)
             self._calm = LINES.take(calm, Process("calm"), inline=False)
         return self._calm
 
