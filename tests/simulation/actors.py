@@ -21,7 +21,7 @@ SCENES = (
     *("tabs", "coupons", "few", "full", "cancel", "late_pay", "delayed", "again"),
     *("refunds", "refunds_fail", "disputes", "words", "reassign", "repair"),
     *("by_hand", "partner", "worker", "inline", "lms_refuses"),
-    *("events_lost", "events_twice", "events_late", "skew", "outage"),
+    *("events_lost", "events_twice", "events_late", "skew", "outage", "wrong_key"),
 )
 LEARNERS = ("ada@example.com", "bob@example.com", "eve@example.com")
 OTHERS = ("kim@example.com", "lee@example.com")
@@ -46,6 +46,8 @@ def play(world: World) -> None:
         people.append(world.person("admin", lambda p: by_hand(world, p)))
     if "outage" in on:
         people.append(world.person("outage", lambda p: outage(world, p)))
+    if "wrong_key" in on:
+        people.append(world.person("key", lambda p: wrong_key(world, p)))
     work = worker if "worker" in on else cron
     for number in range(hub.dice.choice((1, 1, 2))):
         world.person(f"host{number}", lambda p: work(world, p, people))
@@ -187,7 +189,8 @@ def _refund(world: World, session) -> None:
 
 def _dispute(world: World, session) -> None:
     dice, payments = world.hub.dice, world.payments
-    known = payments.list_disputes(session.payment_id)
+    every = payments.disputes.values()
+    known = [one for one in every if one.payment_id == session.payment_id]
     steps = (
         DisputeStatus.NEEDS_RESPONSE,
         DisputeStatus.WON,
@@ -279,6 +282,18 @@ def outage(world: World, me: Process) -> None:
     hub.pause(me, dice.choice((20.0, 300.0, 3000.0)) * (0.5 + dice.random()))
     _switch(world, which, down=False)
     world.net.tell("outage", f"{which} is up")
+
+
+def wrong_key(world: World, me: Process) -> None:
+    """Let the provider's key be another account's for a while, as after a mistake."""
+    hub, dice = world.hub, world.hub.dice
+    hub.pause(me, 200 * dice.random())
+    world.net.faults["wrong key"] += 1
+    world.net.tell("key", "is another account's")
+    known, world.payments.account = world.payments.account, "other"
+    hub.pause(me, dice.choice((60.0, 600.0, 3000.0)) * (0.5 + dice.random()))
+    world.payments.account = known
+    world.net.tell("key", "is right again")
 
 
 def _switch(world: World, which: str, *, down: bool) -> None:

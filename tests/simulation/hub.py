@@ -30,6 +30,7 @@ class Process:
     Attributes:
         name: For the trace.
         dead: Whether it was killed: it makes no call any more.
+        doom: Calls until it is killed; 0 = it is not.
         asleep_until: Until when it is suspended.
         lost_s: Seconds that its monotonic clock did not count while it was.
         answer: What its work returned.
@@ -38,13 +39,14 @@ class Process:
     """
 
     __slots__ = (
-        *("answer", "asleep_until", "dead", "done", "error", "lost_s", "name"),
+        *("answer", "asleep_until", "dead", "done", "doom", "error", "lost_s", "name"),
         "waiting",
     )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.dead = self.done = False
+        self.doom = 0
         self.asleep_until = self.lost_s = 0.0
         self.answer = self.error = None
         self.waiting: list[tuple[greenlet, Process]] = []

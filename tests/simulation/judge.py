@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from simulation.world import COURSE, PARTNER, World
 
 from frappe_enroll_sdk.ledger import level_of, was_entitled
 from frappe_enroll_sdk.models import (
+    Dispute,
     DisputeStatus,
     Enrollment,
     JobState,
@@ -25,8 +26,19 @@ from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID, is_allowed
 Violation = tuple[str, str]
 
 
-def judge(world: World) -> list[Violation]:
-    """Return what is not as promised."""
+#: Somebody who looks at a world.
+Judge = Callable[[World], Iterable[Violation]]
+
+
+def soon(world: World) -> Iterator[Violation]:
+    """Nobody waits for long: an attempt that is not paid has ended (P8)."""
+    for row in world.rows():
+        if row.status in UNPAID:
+            yield "stuck", f"{row.id} {row.status} {row.reason}"
+
+
+def at_rest(world: World) -> list[Violation]:
+    """Return what is not as promised once time alone has done its work."""
     rows = world.rows()
     parts = (
         _errors,
@@ -40,6 +52,11 @@ def judge(world: World) -> list[Violation]:
         _ledger,
     )
     return [found for part in parts for found in part(world, rows)]
+
+
+def reconciled(world: World) -> list[Violation]:
+    """Return the same, and what people have done in the LMS by hand."""
+    return [*at_rest(world), *_by_hand(world)]
 
 
 def _errors(world: World, _rows: list[Enrollment]) -> Iterator[Violation]:
@@ -99,6 +116,8 @@ def _seats(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             seat = seats.get(row.id)
             redeemed = seat is not None and seat.state is SeatState.REDEEMED
             honoured = any(("coupon_gone", row.id) == told for told in world.told)
+            if honoured and row.override is not Override.ACCEPTED:
+                yield "seats", f"{row.id} has lost its seat, and nobody took it"
             if row.status in ENTITLED and not redeemed and not honoured:
                 yield "seats", f"{row.id} is {row.status} without its seat"
 
@@ -149,7 +168,7 @@ def _money(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
     }
     kept: Counter[str] = Counter()
     for session in world.payments.sessions.values():
-        if not session.paid:
+        if not session.paid or _is_foreign(world, session.id):
             continue
         row = by_id.get(session.enrollment_id or "")
         if row is None:
@@ -171,10 +190,21 @@ def _money(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             yield "money", f"{email} paid {count} times without a word"
 
 
+def _is_foreign(world: World, session_id: str) -> bool:
+    """Tell whether a session was made under another account, by a wrong key."""
+    here = world.payments.account, world.payments.livemode
+    return world.payments._made_under.get(session_id, here) != here
+
+
+def _disputes(world: World, payment_id: str) -> list[Dispute]:
+    every = world.payments.disputes.values()
+    return [dispute for dispute in every if dispute.payment_id == payment_id]
+
+
 def _is_gone(world: World, session) -> bool:
     """Tell whether the money of a session is not ours any more."""
     back = _back(world, session.payment_id) >= session.amount.amount_minor
-    disputes = world.payments.list_disputes(session.payment_id)
+    disputes = _disputes(world, session.payment_id)
     return back or any(d.status is DisputeStatus.LOST for d in disputes)
 
 
@@ -195,7 +225,7 @@ def _wrong_of(world: World, row: Enrollment, *, gone: bool) -> str | None:
 def _refunded(world: World, session) -> int:
     prevented = [
         d
-        for d in world.payments.list_disputes(session.payment_id)
+        for d in _disputes(world, session.payment_id)
         if d.status is DisputeStatus.PREVENTED
     ]
     return _back(world, session.payment_id) + sum(
@@ -234,16 +264,19 @@ def _pairs(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             yield "lms_none", f"{row.id} is {row.status}, the LMS has no row"
         if len(ours) > 1:
             yield "lms_double", f"{email} has {ours} (and {foreign})"
-        if ours and foreign and not _told_of_foreign(world):
-            yield "lms_silent", f"{email} has {ours} and {foreign}: nobody was told"
         if foreign and not ours and row.amount and not row.history[0].detail:
             told = ("paid_but_already_enrolled", row.id) in world.told
             if not told:
                 yield "money", f"{row.id} was paid and had {foreign}: nobody was told"
 
 
-def _told_of_foreign(world: World) -> bool:
-    return any(code.startswith("lms_") for code, _ in world.told)
+def _by_hand(world: World) -> Iterator[Violation]:
+    """Somebody hears of a row that is not ours beside one that is (P4)."""
+    for email in sorted({row.learner for row in world.lms.rows.values()}):
+        found = {row.name for row in world.lms.rows_of(email, COURSE)}
+        told = any(code.startswith("lms_") for code, _ in world.told)
+        if found & world.foreign and found - world.foreign and not told:
+            yield "lms_silent", f"{email} has {sorted(found)}: nobody was told"
 
 
 def _ledger(world: World, rows: list[Enrollment]) -> Iterator[Violation]:

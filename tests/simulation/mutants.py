@@ -17,6 +17,7 @@ import attrs
 from simulation.play import Run, run
 
 from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.models import RefundStatus
 from frappe_enroll_sdk.services import (
     decide,
     decide_money,
@@ -74,16 +75,25 @@ def _refunds_forgotten() -> Patch:
     return decide_money, "sums_of", sums_of
 
 
-def _expired_though_paid() -> Patch:
-    """decide: an attempt is left without asking the provider to end the session."""
-    known = decide._decide_open_session
+def _unbound() -> Patch:
+    """decide: the seat of somebody who is sent to pay is not bound."""
+    known = decide._use_seat
 
-    def at_open(row, facts, session, policy):
-        if facts.wish in {decide.Wish.CANCEL, decide.Wish.EXPIRE}:
-            return decide._leave(row, facts)
-        return known(row, facts, session, policy)
+    def use(row, facts, policy):
+        return known(row, attrs.evolve(facts, bound=True), policy)
 
-    return decide, "_decide_open_session", at_open
+    return decide, "_use_seat", use
+
+
+def _failed_refund_counts() -> Patch:
+    """decide: a refund that has failed after all counts as given back."""
+    known = decide_money.sums_of
+
+    def sums_of(refunds, disputes, currency):
+        done = [attrs.evolve(r, status=RefundStatus.SUCCEEDED) for r in refunds]
+        return known(done, disputes, currency)
+
+    return decide_money, "sums_of", sums_of
 
 
 def _no_first_look() -> Patch:
@@ -105,21 +115,21 @@ def _seq_ignored() -> Patch:
     """queue: news that comes while a job runs is taken for done with it."""
     known = queue.completed
 
-    def completed(job, seq, *args, **named):
-        return known(job, job.seq, *args, **named)
+    def completed(job, end, now):
+        return known(job, attrs.evolve(end, seq=job.seq), now)
 
     return memory_jobs.queue, "completed", completed
 
 
-def _stale_token() -> Patch:
-    """queue: what is running is claimed as if its lease had ended."""
-    known = queue.may_claim
+def _not_revived() -> Patch:
+    """queue: news of a job that has ended does not make it due again."""
+    known = queue.enqueued
 
-    def may_claim(job, now):
-        running = job.state is queue.JobState.RUNNING
-        return running or known(job, now)
+    def enqueued(job, payload, due_at, now):
+        ended = job.state is queue.JobState.DONE
+        return job if ended else known(job, payload, due_at, now)
 
-    return memory_jobs.queue, "may_claim", may_claim
+    return memory_jobs.queue, "enqueued", enqueued
 
 
 def _no_compare() -> Patch:
@@ -160,11 +170,12 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
     "decide: no write between reserve and redeem": _unfenced,
     "decide: late payments unseen": _late_payment_lost,
     "decide: refunds forgotten": _refunds_forgotten,
-    "decide: left without ending the session": _expired_though_paid,
+    "decide: seats of payers unbound": _unbound,
+    "decide: failed refunds count": _failed_refund_counts,
     "sync: no look before the insert": _no_first_look,
     "sync: nothing is removed": _nothing_removed,
     "queue: news of a running job lost": _seq_ignored,
-    "queue: running jobs are claimed": _stale_token,
+    "queue: a job that ended is not revived": _not_revived,
     "queue: a failed try is done": _lost_try_done,
     "settle: no sync is owed": lambda: _without(EffectKind.SYNC),
     "settle: no seat is released": lambda: _without(EffectKind.RELEASE),
@@ -187,16 +198,16 @@ def broken(name: str) -> Iterator[None]:
 
 def hunt(name: str, *, first: int = 1, seconds: float = 60.0) -> tuple[Run, float]:
     """
-    Look for a mutant; return what was played, and how many seconds it took.
+    Look for a mutant; return what was played, and how many seconds of CPU it took.
 
     What the whole code breaks, too, says nothing of the mutant.
     """
-    began, total, seeds = time.monotonic(), Run(), count(first)
-    while time.monotonic() - began < seconds:
+    began, total, seeds = time.process_time(), Run(), count(first)
+    while time.process_time() - began < seconds:
         with broken(name):
             part = run(seeds, seconds=seconds, most_found=1)
         total.histories += part.histories
         if part.found and not run([part.found[0].seed]).found:
             total.found = part.found
             break
-    return total, time.monotonic() - began
+    return total, time.process_time() - began

@@ -45,6 +45,7 @@ _LIKELY = {
     "jobs.complete_many": 0.06,
     "jobs.heartbeat": 0.08,
     "enrollments.transition": 0.03,
+    "coupons.reserve": 0.05,
     "coupons.redeem": 0.06,
     "coupons.release": 0.06,
     "coupons.bind": 0.06,
@@ -207,6 +208,10 @@ class Net:
             raise Crash(full)
         if self.store_down and backend == "store":
             raise StorageUnavailableError("the store is down")
+        if process.doom:
+            process.doom -= 1
+            if not process.doom:
+                return self._kill(process, full, verb, args, named)
         if self.budget and dice.random() < _LIKELY.get(full, _ELSE):
             return self._strike(process, backend, full, verb, args, named)
         if self.trace is None:
@@ -266,7 +271,9 @@ class Net:
         if kind == "lost":
             verb(*args, **named)
         if kind == "late":
-            self.targets[backend].faults.slow(name, Slow(1e6, self.long()))
+            self.targets[backend].faults.slow(
+                name, Slow(1e6, self.long() * dice.choice((1, 1, 8)))
+            )
         if kind in {"lost", "unmade"}:
             self.hub.pause(process, 15.0 * dice.random())
             raise _error_of(backend, unclear=True)
@@ -279,10 +286,29 @@ class Net:
         finally:
             self.hub.pause(process, 12.0)
 
+    def _kill(
+        self,
+        process: Process,
+        full: str,
+        verb: Callable[..., Any],
+        args: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> Any:
+        """Kill one whose time has come: its last call is made, or not."""
+        self.faults["kill"] += 1
+        if self.hub.dice.random() < 0.5:
+            verb(*args, **named)
+        self.tell(process.name, f"{full} × killed at last")
+        process.dead = True
+        raise Crash(full)
+
     def _hit(self, process: Process, kind: str, full: str) -> None:
         if kind == "kill":
             process.dead = True
             raise Crash(full)
+        if "kill" in self.kinds and self.hub.dice.random() < 0.4:
+            # What breaks needs several things in a row.
+            process.doom = self.hub.dice.randint(1, 4)
         seconds = self.long()
         process.asleep_until = self.hub.now_s + seconds
         if self.hub.dice.random() < 0.5:
