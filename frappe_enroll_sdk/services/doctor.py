@@ -59,6 +59,7 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     if states.get("storage") == "ok":
         yield _schema(sdk)
         yield _workers(sdk)
+        yield from _losses(sdk)
         yield from _modes(sdk)
         yield from _gone(sdk)
     if states.get("payments") == "ok":
@@ -190,6 +191,17 @@ def _diagnosis(sdk: EnrollSDK) -> Iterator[Check]:
         )
 
 
+def _losses(sdk: EnrollSDK) -> Iterator[Check]:
+    """What observers have lost, here and in the workers that were seen."""
+    for name, count in sdk.admin.stats().lost.items():
+        yield Check(
+            name=f"plugin {name}",
+            state="loses",
+            cause=f"{count} calls of its observers failed: they are told once only",
+            mend="the log has the tracebacks; what must happen is a job",
+        )
+
+
 def _plugins(sdk: EnrollSDK) -> Iterator[Check]:
     for name in sdk.plugins.missing_required:
         yield Check(
@@ -197,13 +209,6 @@ def _plugins(sdk: EnrollSDK) -> Iterator[Check]:
             state="missing",
             cause="FRAPPE_ENROLL_PLUGINS names it; it is absent or broken",
             mend="install it, or take it out of the list",
-        )
-    for name, count in sdk.admin.stats().lost.items():
-        yield Check(
-            name=f"plugin {name}",
-            state="loses",
-            cause=f"{count} calls of its observers failed: they are told once only",
-            mend="the log has the tracebacks; what must happen is a job",
         )
     for info in sdk.plugins.infos:
         if info.error and info.name not in sdk.plugins.missing_required:
