@@ -118,15 +118,8 @@ def bench(session: nox.Session) -> None:
     """Measure start-up, MongoDB, the queues and HTTP, beside the bare drivers."""
     session.install(".[all]", *group("test"))
     for name in session.posargs or (
-        *(
-            "startup",
-            "mongo",
-            "queues",
-            "sqlfile",
-            "memory",
-            "http_load",
-            "coupon_designs",
-        ),
+        *("startup", "mongo", "queues", "sqlfile", "memory", "http_load"),
+        "coupon_designs",
     ):
         session.run("python", f"tests/bench/{name}.py")
 

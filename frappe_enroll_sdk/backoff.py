@@ -7,6 +7,8 @@ Schedule: one try, then after 2, 4, 8, 16 and 32 minutes (±10 %), dead after th
 
 from __future__ import annotations
 
+import math
+
 import attrs
 
 from .clock import SYSTEM
@@ -57,6 +59,6 @@ class RetryPolicy:
 
 def capped_retry_after(retry_after_s: float | None) -> float:
     """Return the seconds to snooze after a "slow down"."""
-    if retry_after_s is None:
+    if retry_after_s is None or math.isnan(retry_after_s):
         return THROTTLED_S
     return min(max(retry_after_s, 1.0), RETRY_AFTER_CAP_S)

@@ -44,6 +44,7 @@ The errors of the SDK: four families that decide what happens next.
         ├── StorageUnavailableError
         ├── PaymentsUnavailableError
         ├── LMSUnavailableError
+        ├── PluginFailedError
         └── ThrottledError
 
 Duplicates are outcomes, not errors. Drivers' exceptions are wrapped at the plugin's
@@ -428,6 +429,12 @@ class LMSUnavailableError(TransientError):
     """The LMS can't be reached, fails or times out."""
 
     code = "lms_unavailable"
+
+
+class PluginFailedError(TransientError):
+    """A plugin's or the host's code raised or answered what no caller can use."""
+
+    code = "plugin_failed"
 
 
 class ThrottledError(TransientError):

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar, cast
 
+from . import wall
 from .clock import Ambient, Clock, StoreClock, SystemClock
 from .deadline import within
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
-from .metrics import EVENTS, Metrics, NoMetrics
+from .metrics import EVENTS, Metrics, NoMetrics, SafeMetrics
 from .models import Checkout, Enrollment, JobReport, WebhookResult
 from .plugins import Plugins
 from .services import validate
@@ -111,9 +112,10 @@ class EnrollSDK:
         self.settings = settings or Settings()
         extra = [*plugins] if metrics is None else [*plugins, metrics]
         self.plugins = Plugins.from_settings(
-            self.settings, extra=extra, discover=discover
+            self.settings, extra=extra, discover=discover, metrics=metrics
         )
         self._metrics = metrics or NoMetrics()
+        self._at_close: list[Callable[[], object]] = []
         self._patience = Patience()
         tools = clock or SystemClock()
         chosen = self.settings
@@ -149,7 +151,7 @@ class EnrollSDK:
             storage=self.storage,
             payments=self._patient(self.payments, "payments"),
             lms=self._patient(self._timed(self.lms), "lms"),
-            metrics=self._metrics,
+            metrics=self._safe_metrics(),
             plugins=self.plugins,
             ambient=self.ambient,
             settle_policy=settle_policy_of(chosen, self.payments),
@@ -201,11 +203,16 @@ class EnrollSDK:
         self._pass = Pass(context, runner, self._maintenance, self._presence)
         self._settle = settle
 
+    def _safe_metrics(self) -> Metrics:
+        if isinstance(self._metrics, NoMetrics):
+            return self._metrics
+        return SafeMetrics(self._metrics, self.plugins.note_lost)
+
     def _timed(self, lms: LMS) -> LMS:
         """Return the LMS, timed where somebody wants to know."""
         if isinstance(self._metrics, NoMetrics):
             return lms
-        timed: Any = TimedLMS(lms, self._metrics, self.ambient)
+        timed: Any = TimedLMS(lms, self._safe_metrics(), self.ambient)
         return cast("LMS", timed)
 
     def _patient(self, backend: T, name: str) -> T:
@@ -247,7 +254,7 @@ class EnrollSDK:
         for name, ping in pings.items():
             try:
                 with within(timeout_s):
-                    ping()
+                    wall.contained(name, ping)
                 health[name] = "ok"
             except Exception as error:  # noqa: BLE001  health is asked, not thrown
                 health[name] = str(getattr(error, "code", type(error).__name__))
@@ -261,8 +268,14 @@ class EnrollSDK:
             return error.code
         return "ok"
 
+    def at_close(self, function: Callable[[], object]) -> None:
+        """Call a function at each `close`: a surface's clients end with ours."""
+        self._at_close.append(function)
+
     def close(self) -> None:
         """Close the backends; the next use opens them again."""
+        for function in self._at_close:
+            function()
         self.storage.close()
         self.lms.close()
 
@@ -326,7 +339,7 @@ class EnrollSDK:
             StorageUnavailableError: Not stored (answer 503: the provider sends again).
         """
         result = self._events.handle(body, headers, provider)
-        self._metrics.count(EVENTS, outcome=result.outcome)
+        self._context.metrics.count(EVENTS, outcome=result.outcome)
         self._presence.look()
         return result
 
@@ -347,10 +360,24 @@ class EnrollSDK:
         """Bring one enrollment to where the facts say that it is."""
         return self._settle(enrollment_id, check_money=check_money)
 
-    def run_jobs(self, limit: int = 100, time_budget_s: float = 20) -> JobReport:
-        """Work once through what is due; starts nothing past the budget (seconds)."""
+    def run_jobs(
+        self,
+        limit: int = 100,
+        time_budget_s: float = 20,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> JobReport:
+        """
+        Work once through what is due.
+
+        Args:
+            limit: Claims at the most.
+            time_budget_s: Seconds after which nothing more is started.
+            stopping: Asked before each start; True = finish what runs, start no more.
+        """
         validate.whole(limit, "limit", least=0, most=_MOST_A_PASS)
-        return self._pass(limit, validate.seconds(time_budget_s, "time_budget_s"))
+        budget_s = validate.seconds(time_budget_s, "time_budget_s")
+        return self._pass(limit, budget_s, stopping=stopping)
 
     def worker(
         self,

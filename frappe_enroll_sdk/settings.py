@@ -333,8 +333,18 @@ class Settings(MoneySettings):
         """The SQL database's URL: as set, or a file in the user's data folder."""
         if self.database_url:
             return self.database_url
-        home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
+        home = os.environ.get("XDG_DATA_HOME") or str(_home() / ".local/share")
         return f"sqlite:///{Path(home).absolute()}/frappe-enroll/enroll.sqlite3"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise SettingsError(
+            "DATABASE_URL: no database is named (MONGODB_URI or DATABASE_URL), and "
+            "this user has no home folder for the default one"
+        ) from error
 
 
 def _contradictions(settings: Settings) -> list[str]:

@@ -10,36 +10,30 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import threading
 from typing import TYPE_CHECKING
 
 import attrs
 from limits import RateLimitItemPerSecond
-from limits.errors import ConfigurationError as LimitsConfigurationError
-from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
-from limits.strategies import MovingWindowRateLimiter
 
 from frappe_enroll_sdk.bounds import SKEW
 from frappe_enroll_sdk.clock import SystemClock
-from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.ids import fingerprint
-from frappe_enroll_sdk.settings_http import RATE_LIMITS, limits_uri
+from frappe_enroll_sdk.settings_http import RATE_LIMITS
 
 from .errors import RateLimitedError
+from .limitstore import LimitStore
 from .proxies import bucket_of
 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from limits.errors import StorageError
+    from limits.strategies import MovingWindowRateLimiter
+
     from frappe_enroll_sdk import Settings
 
 logger = logging.getLogger(__name__)
-
-#: Seconds that a store of the limits has for each step: memory is the better answer.
-_STORE_S = 1.0
 
 
 @attrs.frozen(kw_only=True)
@@ -74,11 +68,11 @@ class Limits:
 
     def __init__(self, settings: Settings) -> None:
         self.quotas = quotas_of(settings.rate_limits)
-        self._uri = limits_uri(settings)
-        self._lock = threading.Lock()
-        self._pid = -1
-        self._shared: MovingWindowRateLimiter
-        self._own: MovingWindowRateLimiter
+        self._store = LimitStore(settings)
+
+    def close(self) -> None:
+        """End the store's client; the next request opens it again."""
+        self._store.close()
 
     def hit_address(self, name: str, address: str) -> Window | None:
         """Count a request of an address; raises `RateLimitedError` past the limit."""
@@ -93,23 +87,9 @@ class Limits:
         if quota is None:
             return None
         item = RateLimitItemPerSecond(quota[0], quota[1], namespace="frappe-enroll")
-        self._open()
-        try:
-            return _count(self._shared, item, name, kind, who)
-        except StorageError as error:
-            logger.warning(
-                "requests are counted in memory: the store of the limits fails",
-                extra={"cause": type(error.storage_error).__name__},
-            )
-            return _count(self._own, item, name, kind, who)
-
-    def _open(self) -> None:
-        with self._lock:
-            if self._pid == os.getpid():
-                return
-            self._own = MovingWindowRateLimiter(MemoryStorage())
-            shared = self._uri and _shared(self._uri)
-            self._shared, self._pid = shared or self._own, os.getpid()
+        return self._store.run(
+            lambda limiter: _count(limiter, item, name, kind, who), _tell
+        )
 
 
 def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
@@ -127,26 +107,11 @@ def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
     return quotas
 
 
-def _shared(uri: str) -> MovingWindowRateLimiter:
-    # Without these, a Redis that hangs would hold each request for good.
-    options: dict[str, float] = (
-        {"socket_timeout": _STORE_S, "socket_connect_timeout": _STORE_S}
-        if uri.startswith("redis")
-        else {}
+def _tell(error: StorageError) -> None:
+    logger.warning(
+        "requests are counted in memory: the store of the limits fails",
+        extra={"cause": type(error.storage_error).__name__},
     )
-    try:
-        storage = storage_from_string(uri, wrap_exceptions=True, **options)
-        return MovingWindowRateLimiter(storage)
-    except (
-        LimitsConfigurationError,
-        NotImplementedError,
-        ImportError,
-        ValueError,
-    ) as error:
-        raise SettingsError(
-            "FRAPPE_ENROLL_RATE_LIMIT_STORAGE: can't count there "
-            f"({type(error).__name__}); redis:// and mongodb:// can"
-        ) from error
 
 
 def _hit(

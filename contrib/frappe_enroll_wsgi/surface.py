@@ -51,6 +51,7 @@ class Surface:
         self.gate = Gatekeeper(sdk)
         self.proxies = Proxies(sdk.settings.trusted_proxies)
         self.limits = Limits(sdk.settings)
+        sdk.at_close(self.limits.close)
         self.readiness = Readiness(sdk)
         self._idempotency = Idempotency(sdk)
 

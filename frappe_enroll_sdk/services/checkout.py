@@ -26,6 +26,7 @@ from ..errors import (
     TransitionError,
 )
 from ..ids import fingerprint, hash_token, new_enrollment_id, new_token
+from ..links import course_link
 from ..models import (
     Checkout,
     Course,
@@ -261,9 +262,9 @@ class CheckoutService:
         )
 
     def _course_url(self, row: Enrollment) -> str | None:
-        base = self._context.settings.frappe_lms_url.rstrip("/")
-        if base:
-            return f"{base}/lms/courses/{row.course_id}"
+        page = course_link(self._context.settings.frappe_lms_url, row.course_id)
+        if page:
+            return page
         # Nobody was sent to pay: a URL that waits for a session's id leads nowhere.
         waits = "{CHECKOUT_SESSION_ID}" in (row.success_url or "")
         return None if waits else row.success_url

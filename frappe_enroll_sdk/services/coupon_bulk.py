@@ -125,6 +125,7 @@ class BulkCoupons(CouponTerms):
         all_or_nothing: bool = False,
         on_problem: Callable[[files.Problem], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
+        report: files.Imported | None = None,
     ) -> files.Imported:
         """
         Create the coupons of a CSV file, read row by row; return what became of it.
@@ -139,6 +140,8 @@ class BulkCoupons(CouponTerms):
                 if any row is bad or any code is taken by then.
             on_problem: Called with each bad row, as it is found.
             on_progress: Called now and then with how many rows are behind.
+            report: Filled in as the work goes on, so that it tells what was done
+                whatever ends it.
 
         Raises:
             ValidationError: The header is not one.
@@ -149,6 +152,7 @@ class BulkCoupons(CouponTerms):
             partial(self._terms_of_row, known),
             self.new_code,
             on_problem or _ignore,
+            files.Imported() if report is None else report,
         )
         if all_or_nothing:
             begin = source.tell()

@@ -59,6 +59,7 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     if states.get("storage") == "ok":
         yield _schema(sdk)
         yield _workers(sdk)
+        yield from _losses(sdk)
         yield from _modes(sdk)
         yield from _gone(sdk)
     if states.get("payments") == "ok":
@@ -187,6 +188,17 @@ def _diagnosis(sdk: EnrollSDK) -> Iterator[Check]:
             state=error.code,
             cause=str(error),
             mend=_MENDS["payments"],
+        )
+
+
+def _losses(sdk: EnrollSDK) -> Iterator[Check]:
+    """What observers have lost, here and in the workers that were seen."""
+    for name, count in sdk.admin.stats().lost.items():
+        yield Check(
+            name=f"plugin {name}",
+            state="loses",
+            cause=f"{count} calls of its observers failed: they are told once only",
+            mend="the log has the tracebacks; what must happen is a job",
         )
 
 

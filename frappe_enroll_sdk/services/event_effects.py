@@ -194,7 +194,7 @@ class EventHandler:
         ):
             row = find(name) if name is not None else None
             if row is not None:
-                return self._follow(event, row)
+                return heir_of(row, store.find) if event.fact in FOLLOWING else row
         return None
 
     def _find_by_mark(self, event: PaymentEvent) -> Enrollment | None:

@@ -11,6 +11,7 @@ from ..errors import NotFoundError, ValidationError
 from ..models import AuditEntry, Job, JobState, TryError
 from . import validate
 from .effects import sync_key
+from .orders import order
 
 
 if TYPE_CHECKING:
@@ -102,16 +103,18 @@ class JobOrders:
         if per_s is not None and not 0 < per_s <= _MOST:
             raise ValidationError(f"per_s: must be above 0, to {_MOST}", field="per_s")
         began, done = self._context.now(), 0
-        for store, job in self._dead(kind, code):
-            if done >= limit:
-                break
-            now = self._context.now()
-            wait = timedelta(seconds=done / per_s if per_s else 0)
-            if store.retry(job.key, now, due_at=max(began + wait, now)):
-                done += 1
-                tell(done)
-        if done:
-            self._audit("requeue_jobs", kind or code or "all", actor, reason, done)
+        subject = kind or code or "all"
+        with order(self._context, actor, "requeue_jobs", subject, reason) as told:
+            told["count"] = 0
+            for store, job in self._dead(kind, code):
+                if done >= limit:
+                    break
+                now = self._context.now()
+                wait = timedelta(seconds=done / per_s if per_s else 0)
+                if store.retry(job.key, now, due_at=max(began + wait, now)):
+                    done += 1
+                    told["count"] = done
+                    tell(done)
         return done
 
     def count_dead(self, *, kind: str | None = None, code: str | None = None) -> int:

@@ -23,6 +23,7 @@ from ..errors import (
     TransientError,
 )
 from ..outcomes import Dead, Done, Outcome, Snooze
+from ..wall import text
 
 
 #: Seconds until a conflict is looked at again.
@@ -43,8 +44,9 @@ class Verdict:
 
     action: str
     wait_s: float = 0.0
-    code: str = ""
-    cause: str = ""
+    # Of foreign code, maybe: whatever it says, the end has to be written.
+    code: str = attrs.field(default="", converter=text)
+    cause: str = attrs.field(default="", converter=text)
 
 
 def needs_ping(error: Exception) -> bool:

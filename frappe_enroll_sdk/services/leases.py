@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_GRACE_S = 1.0
+
 
 @attrs.frozen(eq=False, kw_only=True)
 class Lease:
@@ -67,7 +69,8 @@ class Leases:
 
         Those are dropped: nothing extends them any more.
         """
-        deadline_s = self._context.settings.job_timeout_s
+        # Where a plugin's code hangs, the wall around it speaks first.
+        deadline_s = self._context.settings.job_timeout_s + _GRACE_S
         now_s = self._context.monotonic()
         with self._lock:
             hung = [x for x in self._held.values() if now_s - x.began > deadline_s]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from .. import wall
 from ..bounds import is_ahead
 from ..errors import EnrollError
 from ..models import JobState
@@ -78,7 +79,7 @@ class Maintenance:
             if not has_time():
                 break
             try:
-                count = self.tasks[name](_SLICE, has_time)
+                count = wall.contained(name, self.tasks[name], _SLICE, has_time)
             except EnrollError as error:
                 # Housekeeping never keeps the work from going on.
                 extra = {"task": name, "error_code": error.code}

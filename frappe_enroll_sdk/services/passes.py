@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..errors import StorageUnavailableError
 from ..models import JobReport
 from .intake import Intake, Work
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from .maintenance import Maintenance
     from .presence import Presence
     from .runner import Runner
+
+logger = logging.getLogger(__name__)
 
 #: Rows claimed at once: few, so that a lease outlasts the batch.
 _BATCH = 5
@@ -91,7 +95,17 @@ class _OnePass:
         if not self.has_time():
             work.release()
         elif self._still_ours(work):
-            self._actions[work.run()] += 1
+            self._actions[self._done(work)] += 1
+
+    def _done(self, work: Work) -> str:
+        try:
+            return work.run()
+        except StorageUnavailableError:
+            raise
+        except Exception:
+            # One that can't even be ended keeps nobody else waiting: its lease lapses.
+            logger.exception("claim lost")
+            return "lost"
 
     def _still_ours(self, work: Work) -> bool:
         """Renew a lease that earlier jobs of the batch have used up by half."""

@@ -12,6 +12,8 @@ import functools
 import logging
 import socket
 import threading
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +56,7 @@ class Presence:
         self._context = context
         self._lock = threading.Lock()
         self._looked: float | None = None
+        self._names: set[str] = set()
 
     def worker(self, name: str, started_at: datetime, detail: dict[str, Any]) -> None:
         """Leave a worker's sign of life."""
@@ -72,13 +75,26 @@ class Presence:
             kind=kind,
             started_at=started_at,
             seen_at=self._context.now(),
-            detail=detail | {"version": package_version()},
+            detail=detail
+            | {
+                "version": package_version(),
+                "lost": dict(self._context.plugins.observer_errors),
+            },
         )
+        self._names.add(name)
         try:
             self._context.storage.workers.seen(sign)
         except EnrollError as error:
             # A sign is no work: the next one comes soon.
             logger.warning("sign of life failed", extra={"error_code": error.code})
+
+    def lost(self, signs: Iterable[WorkerSeen]) -> dict[str, int]:
+        """Return what observers have lost: here, and in those who left these signs."""
+        lost = Counter(self._context.plugins.observer_errors)
+        for sign in signs:
+            if sign.name not in self._names:
+                lost.update(sign.detail.get("lost") or {})
+        return dict(lost)
 
     def ended(self, name: str) -> None:
         """Forget a worker that stopped as it should."""

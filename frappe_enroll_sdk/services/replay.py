@@ -16,6 +16,7 @@ from ..codec import load
 from ..errors import NotFoundError, ValidationError
 from ..models import AuditEntry, Job, PaymentEvent, Trail
 from .events import FINISHED, payload_of
+from .orders import order
 
 
 if TYPE_CHECKING:
@@ -104,10 +105,14 @@ class Replay:
             )
         if not 1 <= limit <= _MOST:
             raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
-        self._audit("pull_events", since.isoformat(), actor, reason, notify=notify)
-        missed, known, listed, more = self._missed(since, limit)
-        for event in missed:
-            self._events.receive(event, quiet=not notify)
+        subject = since.isoformat()
+        with order(
+            self._context, actor, "pull_events", subject, reason, notify=notify
+        ) as told:
+            missed, known, listed, more = self._missed(since, limit)
+            for count, event in enumerate(missed, 1):
+                self._events.receive(event, quiet=not notify)
+                told["fed"] = count
         return Pulled(listed=listed, known=known, fed=len(missed), more=more)
 
     def _missed(

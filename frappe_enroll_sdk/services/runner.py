@@ -13,6 +13,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from .. import wall
 from ..codec import load
 from ..errors import (
     BlindKeyError,
@@ -84,7 +85,8 @@ class Runner:
     def run_due(self, row: Enrollment) -> str:
         """Settle a claimed enrollment; return what became of it."""
         try:
-            self._settle(row.id, wish=Wish.DUE)
+            with wall.bounded(self._context.settings.job_timeout_s):
+                wall.contained("settling", self._settle, row.id, wish=Wish.DUE)
         except StorageUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001  put off, like every failure
@@ -132,10 +134,13 @@ class Runner:
         """
         began = self._context.monotonic()
         claim = Claim(self._context, store, job, budget_s=budget_s)
-        verdict = self._refuse(job, admitted=admitted) or self._try(claim)
-        action = self._write(claim, verdict)
-        if action == "lost":
-            self._heal(claim)
+        # Inline, a hook may need the request's own thread: the server has the time-out.
+        limit_s = self._context.settings.job_timeout_s if budget_s is None else None
+        with wall.bounded(limit_s):
+            verdict = self._refuse(job, admitted=admitted) or self._try(claim)
+            action = self._write(claim, verdict)
+            if action == "lost":
+                self._heal(claim)
         spent_s = self._context.monotonic() - began
         self._measure(job, action, verdict.code, spent_s)
         return action, verdict.code
@@ -192,7 +197,7 @@ class Runner:
         """Ping a backend and report to its gate; True = it works."""
         gateway = self._context.lms if backend == LMS_GATE else self._context.payments
         try:
-            gateway.ping()
+            wall.contained(f"{backend}'s ping", gateway.ping)
         except Exception as error:  # noqa: BLE001  whatever it is: not well
             self._report(backend, ok=False, code=_code(error))
             return False
@@ -210,7 +215,7 @@ class Runner:
 
     def _try(self, claim: Claim) -> Verdict:
         try:
-            outcome = self._handle(claim)
+            outcome = wall.contained(claim.job.kind, self._handle, claim)
         except BudgetSpentError:
             return Verdict(action="snooze", code="budget")
         except (LeaseLostError, StorageUnavailableError) as error:
@@ -299,7 +304,8 @@ class Runner:
         store, job, token = claim.store, claim.job, claim.token
         due_at = now + timedelta(seconds=verdict.wait_s)
         if verdict.action == "done":
-            state = _END_STATES.get(verdict.code, JobState.DONE)
+            states = _END_STATES if job.kind == EVENT_KIND else {}
+            state = states.get(verdict.code, JobState.DONE)
             word = verdict.cause or verdict.code
             end = JobEnd(
                 token=token,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .. import wall
 from ..errors import EnrollError
 from .context import worker_name
 from .intake import Intake, Work
@@ -72,7 +73,7 @@ class Shift:
         """Run a claim, or give it back unbegun; return what became of it."""
         try:
             if begin:
-                return work.run()
+                return wall.contained("a claim", work.run)
             work.release()
         except Exception as error:  # noqa: BLE001  logged; the lease lapses
             log_failure("claim lost", error)

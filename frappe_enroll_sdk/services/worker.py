@@ -122,8 +122,10 @@ class Worker:
             # find it holding a lock.
             while not self._asked:
                 self._ambient.sleep(_SLICE_S)
-            on_stop()
-            self._finish()
+            try:
+                on_stop()
+            finally:
+                self._finish()
         if self._schema is not None:
             raise self._schema
 

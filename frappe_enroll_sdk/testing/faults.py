@@ -21,12 +21,13 @@ import attrs
 
 from ..clock import Clock
 from ..errors import EnrollError, TransientError
+from ..wall import ProcessEnd
 
 
 T = TypeVar("T")
 
 
-class Crash(BaseException):
+class Crash(ProcessEnd):
     """The process dies here."""
 
 

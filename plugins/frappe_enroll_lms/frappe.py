@@ -19,6 +19,7 @@ from frappe_enroll_sdk.errors import (
     MissingExtraError,
     SettingsError,
 )
+from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Course, Learner, LMSEnrollment, Page, Sale
 from frappe_enroll_sdk.money import Money, from_major
 
@@ -177,7 +178,7 @@ class FrappeLMS:
             title=str(row.get("title") or name),
             price=_price(row),
             published=bool(row.get("published")),
-            url=f"{self._url}/lms/courses/{quote(name)}",
+            url=course_link(self._url, name),
         )
 
     def list_courses(

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import attrs
 
 from frappe_enroll_sdk.business import Grant, LedgerRow
+from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Enrollment, Status
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import (
@@ -65,11 +66,9 @@ class Desk:
 
     def link(self, course_id: str) -> str:
         """Return the link to a course, or ""."""
-        name = quote(course_id, safe="")
         if self.course_url:
-            return self.course_url.replace("{course_id}", name)
-        base = self.lms_url.rstrip("/")
-        return f"{base}/lms/courses/{name}" if base else ""
+            return self.course_url.replace("{course_id}", quote(course_id, safe=""))
+        return course_link(self.lms_url, course_id)
 
 
 def enrolled(context: JobContext, desk: Desk) -> Letter | None:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
+import pymongo
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.errors import PyMongoError
@@ -45,6 +46,8 @@ T = TypeVar("T")
 LOOK_EVERY_S = 15.0
 #: Milliseconds that one operation may take in all, unless the URI says otherwise.
 TIMEOUT_MS = 10_000
+#: Seconds that the end of a client may take.
+_CLOSE_S = 2.0
 _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _DURABLE = WriteConcern("majority", j=True)
 _COMMITTED = ReadConcern("majority")
@@ -170,7 +173,10 @@ class Link:
             client, here.client = here.client, None
             here.collections, here.checked = {}, float("-inf")
         if client is not None:
-            client.close()
+            # It tells the server which sessions have ended, and looks for one that
+            # takes it; a server that is gone must not keep the process.
+            with pymongo.timeout(_CLOSE_S):
+                client.close()
 
     def collection(self, name: str, *, checked: bool = True) -> Collection[Document]:
         """Return a collection with its durability pinned."""

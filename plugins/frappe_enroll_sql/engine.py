@@ -61,8 +61,14 @@ def checked_url(url: str) -> URL:
             f"DATABASE_URL: {parsed.get_backend_name()} is not supported; "
             "use sqlite:////absolute/path"
         )
-    if not parsed.database or parsed.database == ":memory:":
+    name = parsed.database or ":memory:"
+    if ":memory:" in name or name.startswith("file:"):
+        # In memory each process has its own: what one has sold, no other knows of.
         raise SettingsError("DATABASE_URL: must name a file (sqlite:////absolute/path)")
+    if "~" in Path(name).parts or name.startswith("~"):
+        raise SettingsError(
+            "DATABASE_URL: nobody expands ~ here; write the folder in full"
+        )
     return parsed
 
 

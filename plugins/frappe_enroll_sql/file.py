@@ -10,6 +10,7 @@ and only then says yes.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -19,6 +20,7 @@ import attrs
 from frappe_enroll_sdk.errors import (
     EnrollError,
     SchemaError,
+    SettingsError,
     StorageUnavailableError,
 )
 from frappe_enroll_sdk.schema import require_schema
@@ -214,24 +216,32 @@ def version_of(connection: sqlite3.Connection) -> int | None:
     return None if found is None else int(found[0])
 
 
+#: Somebody has to give the folder, or name another one.
+_REFUSED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+)
+
+
 def make(path: Path) -> None:
     """
     Make the file and its folder where they are missing, for the owner's eyes only.
 
     Raises:
-        StorageUnavailableError: They can't be made.
+        SettingsError: They can't be made, and no second try mends it.
+        StorageUnavailableError: They can't be made now.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # SQLite gives its -wal and -shm files the same rights. One that is there is
         # never opened here: closing it would drop the locks of this process (POSIX).
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return
     except OSError as error:
-        raise StorageUnavailableError(
-            f"DATABASE_URL: the file can't be made ({type(error).__name__})"
-        ) from error
+        if isinstance(error, FileExistsError) and path.exists():
+            return
+        words = f"DATABASE_URL: the file can't be made: {error.strerror}"
+        if error.errno in _REFUSED:
+            raise SettingsError(words) from error
+        raise StorageUnavailableError(words) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -216,7 +216,7 @@ def alert_codes():
     """Return the literal codes of alerts."""
     for call in calls():
         literals = [a.value for a in call.args if isinstance(a, ast.Constant)]
-        if name_of(call) in {"_alert", "_alert_rows", "_odd", "raise_alert"}:
+        if name_of(call) in {"_alert", "_odd", "raise_alert"}:
             # An occasion may be empty.
             yield from [a for a in literals if a][:1]
 

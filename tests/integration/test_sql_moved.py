@@ -377,18 +377,17 @@ def test_full_disk_is_a_no_and_keeps_what_was_answered(opened):
     assert not found_by_another(path, f"big-{len(keys)}")
 
 
-def test_file_that_was_made_read_only_is_a_no(opened):
-    """Nothing can be written by a process that opens it now; reads go on."""
-    storage, path, _ = opened
+def test_file_that_was_made_read_only_is_a_no(db_folder):
+    """Nothing can be written by a process that opens it now."""
+    path = db_folder / "store.sqlite3"
+    storage = SQLStorage(f"sqlite:///{path}")
+    storage.setup()
     storage.close()
-    folder = path.parent
-    for one in (folder, *folder.iterdir()):
-        one.chmod(0o555 if one == folder else 0o444)
+    path.chmod(0o444)
+    db_folder.chmod(0o555)
 
     def write():
         if os.geteuid() == 0:
-            for above in (folder, *folder.parents[:2]):
-                above.chmod(0o711)
             os.seteuid(65534)
         mine = SQLStorage(f"sqlite:///{path}")
         try:
@@ -400,8 +399,7 @@ def test_file_that_was_made_read_only_is_a_no(opened):
     try:
         assert in_a_child(write) == 7
     finally:
-        for one in (folder, *folder.iterdir()):
-            one.chmod(0o700)
+        db_folder.chmod(0o700)
     assert not found_by_another(path, "job-2")
 
 
