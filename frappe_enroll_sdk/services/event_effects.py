@@ -18,7 +18,7 @@ from ..outcomes import Done, Outcome
 from ..states import ENTITLED, UNPAID
 from .decide_money import is_held
 from .decide_slot import PAID_TWICE
-from .facts import Attached, Order, Wish
+from .facts import BROUGHT, Attached, Order, Wish
 from .lost import was_abandoned
 from .notices import raise_alert
 from .privacy import is_erased
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from .settle import Settle
 
 logger = logging.getLogger(__name__)
-
-#: History facts that a payment event brings.
-_BROUGHT = frozenset({"paid", "paid_mismatch", "paid_late"})
 
 
 class EventHandler:
@@ -237,6 +234,6 @@ def _pays_again(row: Enrollment, event: PaymentEvent) -> bool:
 
 def _was_brought_before(row: Enrollment, event: PaymentEvent) -> bool:
     """Tell whether another event has brought this payment (the business key)."""
-    told = (e.detail.get("event_id") for e in row.history if e.fact in _BROUGHT)
+    told = (e.detail.get("event_id") for e in row.history if e.fact in BROUGHT)
     first = next((name for name in told if name is not None), None)
     return first is not None and first != event.id

@@ -27,6 +27,10 @@ from ..models import (
 from ..money import Money
 
 
+#: History facts that a payment event brings.
+BROUGHT = frozenset({"paid", "paid_mismatch", "paid_late"})
+
+
 class Wish(StrEnum):
     """Why `settle` is called."""
 

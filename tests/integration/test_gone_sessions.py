@@ -477,3 +477,28 @@ def test_account_that_is_changed_over_http(shop):
     shop.account.pay(again.session_id)
     shop.rest(0)
     shop.check_end(again, Status.ENROLLED)
+
+
+def test_refund_that_overtook_its_payment_under_a_wrong_key_is_found(world):
+    """Nobody knew what it was news of: a payment that is told late is asked about."""
+    row = buy(world)
+    paid = world.pay(row.id)
+    _, refunded = world.payments.play_refund(paid.payment_id)
+    move(world)
+    assert world.deliver(world.sdk(), refunded).outcome == "ignored"
+    world.payments.account = "fake"
+    world.clock.advance(TEN_MINUTES)
+    world.deliver(world.sdk(), paid)
+    assert look(world, row).status is Status.REVOKED
+
+
+def test_refund_that_overtook_its_payment_is_found_by_a_look(world):
+    """The same where the news of the payment was lost, and only time brings it."""
+    row = buy(world)
+    paid = world.pay(row.id)
+    _, refunded = world.payments.play_refund(paid.payment_id)
+    move(world)
+    world.deliver(world.sdk(), refunded)
+    world.payments.account = "fake"
+    pass_time(world, 3 * 3600)
+    assert look(world, row).status is Status.REVOKED

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -614,3 +615,28 @@ def test_gate_of_a_provider_that_is_back_opens():
         waits.append((due_at - world.clock.now()).total_seconds())
     assert world.storage.gates.is_open("payments")
     assert waits == [240, 480, 960]
+
+
+@pytest.mark.parametrize("lost_answer", [False, True])
+def test_heir_of_a_refund_in_part_knows_of_it_whatever_crashes(lost_answer):
+    """Wherever a reassign dies: the sums follow the payment."""
+    k = dead = 1
+    while dead:
+        world = World(inline_s=0)
+        row = world.sdk().checkout(course_id=COURSE, email="ada@example.com")
+        paid = world.pay(row.enrollment_id)
+        world.deliver(world.sdk(), paid)
+        world.sdk().run_jobs()
+        back, news = world.payments.play_refund(paid.payment_id, Money(1000, "usd"))
+        world.deliver(world.sdk(), news)
+        world.sdk().run_jobs()
+        plan = CrashPlan(k, lost_answer=lost_answer)
+        with contextlib.suppress(Crash):
+            world.sdk(plan).enrollments.reassign(
+                row.enrollment_id, "bob@example.com", "op", "why"
+            )
+        k, dead = k + 1, plan.dead
+        world.let_time_pass()
+        (holder,) = [one for one in world.rows() if one.status is Status.ENROLLED]
+        assert holder.refunded_minor == back.amount.amount_minor, plan.calls
+    assert k > 10

@@ -104,7 +104,7 @@ def rest(world: World) -> Iterator[judge.Judge]:
     # What was lost comes by the operator's hand.
     if world.lost:
         sdk.admin.pull_events(EPOCH)
-    _work(world, ends_s)
+    _work(world, world.hub.now_s + REST_S)
     if sdk.admin.requeue(1000):
         _work(world, world.hub.now_s + REST_S)
     yield judge.at_rest
