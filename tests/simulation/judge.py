@@ -19,6 +19,7 @@ from frappe_enroll_sdk.models import (
     SessionStatus,
     Status,
 )
+from frappe_enroll_sdk.services.lost import PROCESSING
 from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID, is_allowed
 
 
@@ -31,9 +32,13 @@ Judge = Callable[[World], Iterable[Violation]]
 
 
 def soon(world: World) -> Iterator[Violation]:
-    """Nobody waits for long: an attempt that is not paid has ended (P8)."""
+    """
+    Nobody waits for long: an attempt that is not paid has ended (P8).
+
+    But for a delayed payment: days may pass until it is known, and none ends by time.
+    """
     for row in world.rows():
-        if row.status in UNPAID:
+        if row.status in UNPAID and row.reason != PROCESSING:
             yield "stuck", f"{row.id} {row.status} {row.reason}"
 
 
