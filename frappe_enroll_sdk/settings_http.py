@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-#: Requests per seconds of each limited route, for one address (and one learner).
+#: Requests per seconds of each limited route, for one address (and one learner); of
+#: sign-ins, cron calls and admin tokens those that are wrong.
 RATE_LIMITS = {
     "checkout": (10, 900),
     "preview": (30, 900),
@@ -26,6 +27,8 @@ RATE_LIMITS = {
     "account": (5, 900),
     "grant": (5, 900),
     "sign_in": (5, 900),
+    "cron": (10, 900),
+    "admin": (20, 900),
 }
 #: A line of FRAPPE_ENROLL_ADMIN_TOKENS: role, operator's name, SHA-256 of the token.
 TOKEN_LINE = re.compile(r"(viewer|operator):([A-Za-z0-9._@-]{1,64}):([0-9a-f]{64})")

@@ -22,6 +22,7 @@ from frappe_enroll_sdk.settings_http import TOKEN_LINE
 
 from . import cookies
 from .errors import CrossSiteError, ForbiddenError, UnauthorizedError
+from .guesses import Guesses
 from .routes import Access, Route
 
 
@@ -56,8 +57,8 @@ class Operator:
 class Gatekeeper:
     """The access rules of one SDK. Thread-safe."""
 
-    def __init__(self, sdk: EnrollSDK) -> None:
-        self._sdk = sdk
+    def __init__(self, sdk: EnrollSDK, guesses: Guesses) -> None:
+        self._sdk, self._guesses = sdk, guesses
 
     @property
     def is_on(self) -> bool:
@@ -77,6 +78,7 @@ class Gatekeeper:
             UnauthorizedError: No credentials, or wrong ones.
             ForbiddenError: The operator's role does not allow it.
             CrossSiteError: The credentials came along with another site's request.
+            RateLimitedError: Too many wrong ones came from this address.
         """
         if route.access is Access.CRON:
             self._admit_cron(request)
@@ -93,13 +95,16 @@ class Gatekeeper:
         if not secret:
             raise NotFoundError
         given = request.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {secret}".encode()):
+        if not given:
             raise UnauthorizedError
+        with self._guesses.counted("cron", request):
+            if not hmac.compare_digest(given.encode(), f"Bearer {secret}".encode()):
+                raise UnauthorizedError
 
     def _admit_operator(self, route: Route, request: Request) -> Operator:
         if not self.is_on:
             raise NotFoundError
-        operator = self.identify(request)
+        operator = self._identify(request)
         if operator is None:
             raise UnauthorizedError
         if operator.ambient and request.method not in _SAFE:
@@ -108,20 +113,24 @@ class Gatekeeper:
             raise ForbiddenError
         return operator
 
-    def identify(self, request: Request) -> Operator | None:
+    def _identify(self, request: Request) -> Operator | None:
         """Return who sends the request; a wrong bearer token is never overlooked."""
         given = request.headers.get("Authorization", "")
-        if given:
-            if given[: len(_BEARER)].lower() != _BEARER:
-                return None
-            return self.of_token(given[len(_BEARER) :].strip())
-        return self._of_cookie(request) or self._of_host(request)
+        if not given:
+            return self._of_cookie(request) or self._of_host(request)
+        if given[: len(_BEARER)].lower() != _BEARER:
+            return None
+        with self._guesses.counted("admin", request):
+            return self._of_token(given[len(_BEARER) :].strip())
 
-    def of_token(self, token: str) -> Operator | None:
-        """Return the operator of a token, in constant time over all lines."""
-        return self._of_hash(hash_token(token))
+    def _of_token(self, token: str) -> Operator:
+        found = self._of_hash(hash_token(token))
+        if found is None:
+            raise UnauthorizedError
+        return found
 
     def _of_hash(self, digest: str) -> Operator | None:
+        """Return the operator of a token's hash, in constant time over all lines."""
         found = None
         for line in self._sdk.settings.admin_tokens:
             parts = TOKEN_LINE.fullmatch(line.value)
@@ -145,16 +154,19 @@ class Gatekeeper:
         name, role = told if isinstance(told, tuple) else (told, "operator")
         return Operator(name=str(name), role=str(role), ambient=True)
 
-    def sign_in(self, token: str) -> str:
+    def sign_in(self, token: str, request: Request) -> str:
         """
         Return the cookie's value for a token.
 
         Raises:
             UnauthorizedError: No such token, or no key to sign a cookie with.
+            RateLimitedError: Too many wrong ones came from this address.
         """
         key = self._sdk.settings.secret_key.value
-        if not key or self.of_token(token) is None:
+        if not key:
             raise UnauthorizedError
+        with self._guesses.counted("sign_in", request):
+            self._of_token(token)
         until_s = self._now_s() + int(self._sdk.settings.sign_in_s)
         return cookies.write(hash_token(token), until_s, key)
 

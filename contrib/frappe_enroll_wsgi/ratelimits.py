@@ -13,6 +13,7 @@ import math
 import os
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import attrs
 from limits import RateLimitItemPerSecond
@@ -71,6 +72,9 @@ class Limits:
     def __init__(self, settings: Settings) -> None:
         self.quotas = quotas_of(settings.rate_limits)
         self._uri = limits_uri(settings)
+        self._database = settings.mongodb_database
+        # Deployments may share a Redis.
+        self._namespace = ":".join(filter(None, ("frappe-enroll", settings.deployment)))
         self._lock = threading.Lock()
         self._pid = -1
         self._shared: MovingWindowRateLimiter
@@ -84,27 +88,33 @@ class Limits:
         """Count a request for a learner; raises `RateLimitedError` past the limit."""
         return self._hit(name, "learner", fingerprint(email.strip().lower())[:32])
 
-    def _hit(self, name: str, kind: str, who: str) -> Window | None:
+    def require_left(self, name: str, address: str) -> None:
+        """Count nothing; raises `RateLimitedError` where nothing is left."""
+        self._hit(name, "address", bucket_of(address), look=True)
+
+    def _hit(
+        self, name: str, kind: str, who: str, *, look: bool = False
+    ) -> Window | None:
         quota = self.quotas.get(name)
         if quota is None:
             return None
-        item = RateLimitItemPerSecond(quota[0], quota[1], namespace="frappe-enroll")
+        item = RateLimitItemPerSecond(quota[0], quota[1], namespace=self._namespace)
         self._open()
         try:
-            return _count(self._shared, item, name, kind, who)
+            return _count(self._shared, item, name, kind, who, look=look)
         except StorageError as error:
             logger.warning(
                 "requests are counted in memory: the store of the limits fails",
                 extra={"cause": type(error.storage_error).__name__},
             )
-            return _count(self._own, item, name, kind, who)
+            return _count(self._own, item, name, kind, who, look=look)
 
     def _open(self) -> None:
         with self._lock:
             if self._pid == os.getpid():
                 return
             self._own = MovingWindowRateLimiter(MemoryStorage())
-            shared = self._uri and _shared(self._uri)
+            shared = self._uri and _shared(self._uri, self._database)
             self._shared, self._pid = shared or self._own, os.getpid()
 
 
@@ -123,9 +133,18 @@ def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
     return quotas
 
 
-def _shared(uri: str) -> MovingWindowRateLimiter:
+def _shared(uri: str, database: str) -> MovingWindowRateLimiter:
+    options: dict[str, str] = {}
+    if uri.startswith("mongodb"):
+        # The library's own would be one database for all deployments of a server.
+        options = {
+            "database_name": urlsplit(uri).path.strip("/") or database,
+            "counter_collection_name": "rate_limit_counters",
+            "window_collection_name": "rate_limit_windows",
+        }
     try:
-        return MovingWindowRateLimiter(storage_from_string(uri, wrap_exceptions=True))
+        store = storage_from_string(uri, wrap_exceptions=True, **options)
+        return MovingWindowRateLimiter(store)
     except (
         LimitsConfigurationError,
         NotImplementedError,
@@ -144,8 +163,11 @@ def _count(
     name: str,
     kind: str,
     who: str,
+    *,
+    look: bool,
 ) -> Window:
-    allowed = limiter.hit(item, name, kind, who)
+    count = limiter.test if look else limiter.hit
+    allowed = count(item, name, kind, who)
     reset_at, left = limiter.get_window_stats(item, name, kind, who)
     # The library stamps its entries by the wall clock.
     reset_s = math.ceil(reset_at - SystemClock().now().timestamp())

@@ -2,7 +2,7 @@
 """
 The surface: one pipeline for every request, whoever mounts it.
 
-Limit by address → access → body and query → limit by learner → idempotency → handler.
+Access → limit by address → body and query → limit by learner → idempotency → handler.
 Errors leave it as exceptions: an adapter (WSGI, Flask) makes answers of them.
 """
 
@@ -15,10 +15,11 @@ import attrs
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Request, Response
 
-from . import cors, validation
+from . import bodies, cors, validation
 from .access import Gatekeeper
 from .call import Call
 from .dashboard.guard import guarded
+from .guesses import Guesses
 from .headers import finish
 from .idempotency import Idempotency
 from .proxies import Proxies
@@ -48,9 +49,9 @@ class Surface:
 
     def __init__(self, sdk: EnrollSDK) -> None:
         self.sdk = sdk
-        self.gate = Gatekeeper(sdk)
         self.proxies = Proxies(sdk.settings.trusted_proxies)
         self.limits = Limits(sdk.settings)
+        self.gate = Gatekeeper(sdk, Guesses(self.limits, self.proxies))
         self.readiness = Readiness(sdk)
         self._idempotency = Idempotency(sdk)
 
@@ -62,9 +63,8 @@ class Surface:
 
         Raises:
             EnrollError: A refusal or failure.
-            HTTPException: One that Werkzeug has (405, 413).
+            HTTPException: One that Werkzeug has (405, 411, 413).
         """
-        request.max_content_length = self.sdk.settings.body_limit
         if request.method == "OPTIONS" and resource.area is Area.LEARNER:
             preflight = cors.preflight(
                 self.sdk.settings.cors_origins, request, resource
@@ -92,10 +92,11 @@ class Surface:
 
     def _run(self, call: Call) -> Response:
         route, request = call.route, call.request
+        call.who = self.gate.admit(route, request)
         if route.limit is not None:
             address = self.proxies.client(request.environ)
             self._note(request, self.limits.hit_address(route.limit, address))
-        call.who = self.gate.admit(route, request)
+        bodies.bound(request, route, self.sdk.settings.body_limit)
         call.query = validation.query_of(request, route)
         call.fields = self._fields(route, request)
         email = call.fields.get("email")

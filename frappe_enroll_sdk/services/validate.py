@@ -28,6 +28,8 @@ _MOST_TEXT = 140
 MOST_REASON = 500
 _MOST_URL = 2000
 _MOST_KEY = 255
+#: The largest whole number that every reader of JSON, and every store, holds.
+MOST_WHOLE = 2**53 - 1
 #: Rows of one page at the most.
 _MOST_ROWS = 10_000
 

@@ -123,7 +123,7 @@ def probe(call: Call) -> Response:
 
 def sign_in(call: Call) -> Response:
     """Exchange a token for the cookie."""
-    value = call.surface.gate.sign_in(field(call, "token"))
+    value = call.surface.gate.sign_in(field(call, "token"), call.request)
     response = go(call, "/")
     response.set_cookie(
         cookies.NAME,
