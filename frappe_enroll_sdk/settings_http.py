@@ -6,10 +6,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import attrs
 
+from . import urls
 from .settings_loader import Secret, in_range, option, secret_option, words
 
 
@@ -57,34 +57,27 @@ def proxy_words(value: Any) -> str:
     return str(value)
 
 
-def origin_words(value: Any) -> str:
-    """Return an origin: scheme, host and port, nothing else."""
-    parts = urlsplit(str(value))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be origins such as https://shop.example.com")
-    if value != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError("must be origins, without a path")
-    return str(value)
-
-
 @attrs.frozen(kw_only=True)
 class HTTPSettings:
     """The part of `Settings` that only the HTTP surface reads."""
 
     public_url: str = option(
-        "FRAPPE_ENROLL_PUBLIC_URL", "where the mount is reached from outside", ""
+        "FRAPPE_ENROLL_PUBLIC_URL",
+        "where the mount is reached from outside",
+        "",
+        convert=urls.optional_base,
     )
     redirect_hosts: tuple[str, ...] = option(
         "FRAPPE_ENROLL_REDIRECT_HOSTS",
         "hosts to which an HTTP caller's success and cancel URLs may point",
         (),
-        convert=words(str),
+        convert=words(urls.authority),
     )
     cors_origins: tuple[str, ...] = option(
         "FRAPPE_ENROLL_CORS_ORIGINS",
         "origins whose pages may call the learners' routes",
         (),
-        convert=words(origin_words),
+        convert=words(urls.origin),
     )
     trusted_proxies: tuple[str, ...] = option(
         "FRAPPE_ENROLL_TRUSTED_PROXIES",

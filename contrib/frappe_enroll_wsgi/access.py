@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import attrs
 from werkzeug.wrappers import Request
 
+from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.ids import hash_token
 from frappe_enroll_sdk.settings_http import TOKEN_LINE
@@ -182,9 +182,8 @@ class Gatekeeper:
 
     def _origins(self, request: Request) -> set[str]:
         """Return our own origins: the configured one, else the one that was called."""
-        parts = urlsplit(self._sdk.settings.public_url)
-        if parts.netloc:
-            return {f"{parts.scheme}://{parts.netloc}"}
+        if public_url := self._sdk.settings.public_url:
+            return {urls.parse(public_url).origin}
         return {f"{request.scheme}://{request.host}"}
 
     def _now_s(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from .. import urls
 from ..checks import Check, Diagnosable
 from ..errors import ConfigurationError, EnrollError
 from ..settings_http import limits_uri
@@ -196,9 +197,10 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 def _door(url: str, path: str, method: str, wanted: set[int]) -> Check:
     """Knock without a signature or secret: only our own refusal is right."""
     name = f"url /{path}"
-    where = f"{url.rstrip('/')}/{path}"
-    if not where.startswith(("http://", "https://")):
-        raise ConfigurationError("--url: must begin with http:// or https://")
+    try:
+        where = f"{urls.base(url).rstrip('/')}/{path}"
+    except ValueError as error:
+        raise ConfigurationError(f"--url: {error}") from error
     request = urllib.request.Request(where, b"{}", method=method)  # noqa: S310  checked
     request.add_header("Content-Type", "application/json")
     opener = urllib.request.build_opener(_Stay)

@@ -8,8 +8,8 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
+from .. import urls
 from ..errors import ValidationError
 
 
@@ -79,17 +79,14 @@ def code(value: Any, field: str = "coupon_code") -> str:
 
 
 def url(value: Any, field: str) -> str | None:
-    """Return an absolute http(s) URL, or None."""
+    """Return an absolute http(s) URL, normalised, or None."""
     address = optional_text(value, field, most=_MOST_URL)
     if address is None:
         return None
     try:
-        parts = urlsplit(address)
+        return str(urls.parse(address))
     except ValueError as error:
-        raise ValidationError(f"{field}: is not a URL", field=field) from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValidationError(f"{field}: must be an absolute http(s) URL", field=field)
-    return address
+        raise ValidationError(f"{field}: {error}", field=field) from error
 
 
 def key(value: Any, field: str = "idempotency_key") -> str | None:

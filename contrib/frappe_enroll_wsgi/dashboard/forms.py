@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
+from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 
 from .. import cookies
@@ -146,7 +147,7 @@ def sign_out(call: Call) -> Response:
 
 def _is_secure(call: Call) -> bool:
     url = call.sdk.settings.public_url
-    return url.startswith("https://") if url else call.request.is_secure
+    return urls.parse(url).scheme == "https" if url else call.request.is_secure
 
 
 def number(call: Call, name: str, default: int) -> int:
