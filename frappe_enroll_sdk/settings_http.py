@@ -85,6 +85,11 @@ class HTTPSettings:
         (),
         convert=words(proxy_words),
     )
+    proxy_keeps_prefix: bool = option(
+        "FRAPPE_ENROLL_PROXY_KEEPS_PREFIX",
+        "whether the prefix of X-Forwarded-Prefix is still in the path",
+        default=False,
+    )
     rate_limits: tuple[str, ...] = option(
         "FRAPPE_ENROLL_RATE_LIMITS",
         "limits other than the defaults, as name=count/seconds, or off",

@@ -32,10 +32,12 @@ class Guesses:
             RateLimitedError: So many were wrong that these are not looked at.
             UnauthorizedError: These are wrong; they have been counted.
         """
-        address = self._proxies.client(request.environ)
-        self._limits.require_left(name, address)
+        clients = self._proxies.clients(request.environ)
+        for client in clients:
+            self._limits.require_left(name, client)
         try:
             yield
         except UnauthorizedError:
-            self._limits.hit_address(name, address)
+            for client in clients:
+                self._limits.hit_address(name, client)
             raise

@@ -125,7 +125,9 @@ SCHEMAS: dict[str, Schema] = {
             "status": words(("ok", "unavailable")),
             "checks": {
                 "type": "object",
-                "additionalProperties": words(("ok", "down", "degraded", "unknown")),
+                "additionalProperties": words(
+                    ("ok", "down", "degraded", "unknown", "untrusted")
+                ),
             },
         }
     ),

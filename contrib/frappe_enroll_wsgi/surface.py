@@ -49,7 +49,7 @@ class Surface:
 
     def __init__(self, sdk: EnrollSDK) -> None:
         self.sdk = sdk
-        self.proxies = Proxies(sdk.settings.trusted_proxies)
+        self.proxies = Proxies.from_settings(sdk.settings)
         self.limits = Limits(sdk.settings)
         self.gate = Gatekeeper(sdk, Guesses(self.limits, self.proxies))
         self.readiness = Readiness(sdk)
@@ -65,6 +65,7 @@ class Surface:
             EnrollError: A refusal or failure.
             HTTPException: One that Werkzeug has (405, 411, 413).
         """
+        self.proxies.look(request.environ)
         if request.method == "OPTIONS" and resource.area is Area.LEARNER:
             preflight = cors.preflight(
                 self.sdk.settings.cors_origins, request, resource
@@ -94,8 +95,8 @@ class Surface:
         route, request = call.route, call.request
         call.who = self.gate.admit(route, request)
         if route.limit is not None:
-            address = self.proxies.client(request.environ)
-            self._note(request, self.limits.hit_address(route.limit, address))
+            for client in self.proxies.clients(request.environ):
+                self._note(request, self.limits.hit_address(route.limit, client))
         bodies.bound(request, route, self.sdk.settings.body_limit)
         call.query = validation.query_of(request, route)
         call.fields = self._fields(route, request)

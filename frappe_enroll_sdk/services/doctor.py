@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ _MENDS = {
     "lms": "FRAPPE_LMS_URL, FRAPPE_LMS_API_KEY and FRAPPE_LMS_API_SECRET",
 }
 _TIMEOUT_S = 10.0
+_MOST_READ = 65_536
 _MOST_WAITING = 50
 
 
@@ -61,8 +63,9 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     yield from _plugins(sdk)
     yield _limits(sdk)
     if url is not None:
-        yield _door(url, "webhooks/stripe", "POST", {400})
-        yield _door(url, "cron/run", "POST", {401})
+        yield from _front(url)
+        yield _door(url, "webhooks/stripe", {400})
+        yield _door(url, "cron/run", {401})
 
 
 def _sight(sdk: EnrollSDK) -> Check:
@@ -187,6 +190,28 @@ def _limits(sdk: EnrollSDK) -> Check:
     )
 
 
+def _front(url: str) -> Iterator[Check]:
+    """Ask what stands in front whether it is known to be there."""
+    answer = _knock(f"{_base(url)}/readyz")
+    if isinstance(answer, Check):
+        return  # the doors tell
+    _, _, body = answer
+    try:
+        told = json.loads(body)["checks"]
+    except (ValueError, LookupError, TypeError):
+        return
+    if isinstance(told, dict) and told.get("proxy") == "untrusted":
+        yield Check(
+            name="url proxy",
+            state="untrusted",
+            cause="X-Forwarded-* or Forwarded comes in from a peer that is not named: "
+            "all clients behind it share one limit",
+            mend="name it in FRAPPE_ENROLL_TRUSTED_PROXIES",
+        )
+    else:
+        yield Check(name="url proxy")
+
+
 class _Stay(urllib.request.HTTPRedirectHandler):
     """A redirect is an answer of somebody else's: it is told, not followed."""
 
@@ -194,26 +219,41 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _door(url: str, path: str, method: str, wanted: set[int]) -> Check:
-    """Knock without a signature or secret: only our own refusal is right."""
-    name = f"url /{path}"
+def _base(url: str) -> str:
     try:
-        where = f"{urls.base(url).rstrip('/')}/{path}"
+        return urls.base(url).rstrip("/")
     except ValueError as error:
         raise ConfigurationError(f"--url: {error}") from error
-    request = urllib.request.Request(where, b"{}", method=method)  # noqa: S310  checked
+
+
+def _knock(
+    where: str, name: str = "", body: bytes | None = None
+) -> tuple[int, str, bytes] | Check:
+    """Return status, content type and body of an answer, or why there is none."""
+    request = urllib.request.Request(where, body)  # noqa: S310  checked by `_base`
     request.add_header("Content-Type", "application/json")
     opener = urllib.request.build_opener(_Stay)
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as answer:
-            status, kind = int(answer.status), answer.headers.get_content_type()
+            kind = answer.headers.get_content_type()
+            return int(answer.status), kind, answer.read(_MOST_READ)
     except urllib.error.HTTPError as error:
         with error:
-            status, kind = error.code, error.headers.get_content_type()
+            kind = error.headers.get_content_type()
+            return error.code, kind, error.read(_MOST_READ)
     except OSError as error:
         return Check(
             name=name, state="unreachable", cause=str(error), mend="DNS, port, firewall"
         )
+
+
+def _door(url: str, path: str, wanted: set[int]) -> Check:
+    """Knock without a signature or secret: only our own refusal is right."""
+    name = f"url /{path}"
+    answer = _knock(f"{_base(url)}/{path}", name, b"{}")
+    if isinstance(answer, Check):
+        return answer
+    status, kind, _ = answer
     if status in wanted and kind == "application/problem+json":
         return Check(name=name)
     if status in {302, 303, 307, 308, 301, 403, 404, 405}:

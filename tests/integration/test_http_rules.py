@@ -180,7 +180,7 @@ def test_client_is_the_last_address_that_is_no_proxy(trusted, peer, forwarded, c
     """Only what trusted proxies appended is believed."""
     proxies = Proxies(filter(None, trusted.split(",")))
     environ = {"REMOTE_ADDR": peer, "HTTP_X_FORWARDED_FOR": forwarded}
-    assert proxies.client(environ) == client
+    assert proxies.clients(environ) == (client,)
 
 
 def test_household_of_ipv6_is_one_bucket():
@@ -195,7 +195,7 @@ def test_prefix_of_a_trusted_proxy_is_the_mount():
     site = Site(trusted_proxies="10.0.0.1")
     told = {"HTTP_X_FORWARDED_PREFIX": "/shop", "HTTP_X_FORWARDED_PROTO": "https"}
     by_proxy = site.call(
-        "GET", "/shop/openapi.json", environ=from_address("10.0.0.1", **told)
+        "GET", "/openapi.json", environ=from_address("10.0.0.1", **told)
     )
     assert by_proxy.json["servers"] == [{"url": "/shop"}]
     by_anybody = site.call(
