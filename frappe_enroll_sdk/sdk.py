@@ -343,6 +343,8 @@ class EnrollSDK:
             shutdown_timeout_s: Seconds that what runs has left once it is stopped.
         """
         validate.whole(concurrency, "concurrency", most=_MOST_THREADS)
+        validate.seconds(poll_s, "poll_s")
+        validate.seconds(shutdown_timeout_s, "shutdown_timeout_s")
         return Worker(
             self._context,
             self._runner,

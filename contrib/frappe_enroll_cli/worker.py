@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import click
 
+from .common import Finite
 from .opened import opened_sdk
 
 
@@ -29,7 +30,7 @@ _ONCE_LIMIT, _ONCE_S = 10_000, 240
 @click.option(
     "--poll",
     "poll_s",
-    type=click.FloatRange(0.05, 60),
+    type=Finite(0.05, 60),
     default=1.0,
     envvar="WORKER_POLL",
     show_envvar=True,
@@ -38,7 +39,7 @@ _ONCE_LIMIT, _ONCE_S = 10_000, 240
 @click.option(
     "--shutdown-timeout",
     "shutdown_timeout_s",
-    type=click.FloatRange(0, 3600),
+    type=Finite(0, 3600),
     default=30.0,
     envvar="WORKER_SHUTDOWN_TIMEOUT",
     show_envvar=True,

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..ids import new_coupon_code
 from ..models import AuditEntry, Page
+from ..money import share
 from ..outcomes import Done, Outcome, Snooze
 from . import validate
 from .breakdown import Breakdown, Breakdowns, Cells, statement_of
@@ -230,6 +231,9 @@ class Affiliates(Commissions):
         """
         code = self.get(name).code
         by, why = validate.words(actor, reason)
+        if amount_minor is not None:
+            most = validate.MOST_WHOLE
+            validate.whole(amount_minor, "amount_minor", least=-most, most=most)
         key = validate.text(payout_id or f"pay_{secrets.token_hex(12)}", "payout_id")
         store = self._context.storage.affiliates
         known = [r for r in store.rows_of(code, key) if r.kind is RowKind.PAYOUT]
@@ -239,7 +243,7 @@ class Affiliates(Commissions):
         def make(last: LedgerRow | None) -> LedgerRow:
             there = last.totals_in(currency).available_minor if last else 0
             wanted = there if amount_minor is None else amount_minor
-            if isinstance(wanted, bool) or not 0 < wanted <= there:
+            if not 0 < wanted <= there:
                 raise TransitionError(f"{there} {currency} (minor units) is available")
             return LedgerRow(
                 affiliate=code,
@@ -320,10 +324,7 @@ class Affiliates(Commissions):
 
 
 def _percent(value: Decimal | float | str) -> Decimal:
-    try:
-        percent = Decimal(str(value))
-    except InvalidOperation:
-        percent = Decimal(-1)
-    if not percent.is_finite() or not 0 <= percent <= 100:  # noqa: PLR2004  percent
+    percent = share(value)
+    if percent is None:
         raise ValidationError("percent: must be from 0 to 100", field="percent")
     return percent

@@ -6,15 +6,16 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .. import cells as written
 from ..codec import dump
 from ..errors import EnrollError, ValidationError
 from ..ids import new_coupon_code
 from ..models import Coupon
+from . import validate
 from .coupon_batches import BATCH
 
 
@@ -38,8 +39,6 @@ COUNTED = ("disabled", "created_at", "reserved", "redeemed")
 #: Problems that a report keeps; all of them are counted and told as they are found.
 MOST_PROBLEMS = 1000
 _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0", ""})
-#: Cells that a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @attrs.frozen(kw_only=True)
@@ -218,7 +217,7 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
         ValidationError: Names the column.
     """
     said = {
-        name: _unquoted(text.strip())
+        name: written.read(text.strip())
         for name, text in cells.items()
         if name in FIELDS and text.strip()
     }
@@ -228,7 +227,7 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
             fields[name] = _whole(said[name], name)
     for name in ("starts_at", "expires_at"):
         if name in said:
-            fields[name] = _moment(said[name], name)
+            fields[name] = validate.moment_of(said[name], name)
     word = said.get("any_course", "").lower()
     if word not in _YES | _NO:
         raise ValidationError("any_course: must be yes or no", field="any_course")
@@ -237,25 +236,10 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
     return fields
 
 
-def _unquoted(text: str) -> str:
-    """Take off the quote that an export puts before what looks like a formula."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
-
-
 def _whole(text: str, field: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:  # noqa: PLR2004
         raise ValidationError(f"{field}: must be a whole number", field=field)
     return int(text)
-
-
-def _moment(text: str, field: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValidationError(f"{field}: is not a moment", field=field) from error
-    if moment.tzinfo is None:
-        raise ValidationError(f"{field}: has no time zone", field=field)
-    return moment
 
 
 def export(coupons: Iterable[Coupon]) -> Iterator[list[str]]:
@@ -263,11 +247,4 @@ def export(coupons: Iterable[Coupon]) -> Iterator[list[str]]:
     yield [*FIELDS, *COUNTED]
     for coupon in coupons:
         told = dump(coupon) | {"any_course": coupon.course_id is None}
-        yield [_cell(told[name]) for name in (*FIELDS, *COUNTED)]
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    words = "" if value is None else str(value)
-    return f"'{words}" if words.startswith(_FORMULA) else words
+        yield [written.cell(told[name]) for name in (*FIELDS, *COUNTED)]

@@ -18,6 +18,7 @@ import attrs
 from ..errors import BackendRejectedError, ValidationError
 from ..models import CheckoutSession, Enrollment, LMSEnrollment, Status
 from ..states import ENTITLED
+from . import validate
 from .facts import Wish
 from .reconciled import Difference, Finding, Repair, Report, Seen, compare
 
@@ -60,8 +61,9 @@ class Reconcile:
             ValidationError: `limit` or `cursor` is not of its form.
             TransientError: A backend is down; go on later from the same cursor.
         """
-        if not 1 <= limit <= _MOST:
-            raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
+        validate.whole(limit, "limit", most=_MOST)
+        if since is not None:
+            since = validate.moment(since, "since")
         part, _, rest = (cursor or f"{_ROWS}:").partition(":")
         pages = {
             _ROWS: self._rows,

@@ -16,6 +16,7 @@ import attrs
 from ..codec import load
 from ..errors import NotFoundError, ValidationError
 from ..models import AuditEntry, Job, PaymentEvent
+from . import validate
 from .events import FINISHED, payload_of
 
 
@@ -99,12 +100,12 @@ class Replay:
             ValidationError: `since` is not an aware moment of the last 30 days.
         """
         now = self._context.now()
-        if since.tzinfo is None or not now - _KEPT <= since <= now:
+        since = validate.moment(since, "since")
+        if not now - _KEPT <= since <= now:
             raise ValidationError(
                 "since: must be a moment of the last 30 days", field="since"
             )
-        if not 1 <= limit <= _MOST:
-            raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
+        validate.whole(limit, "limit", most=_MOST)
         self._audit("pull_events", since.isoformat(), actor, reason, notify=notify)
         missed, known, listed, more = self._missed(since, limit)
         for event in missed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
+from frappe_enroll_sdk.cells import cell
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, Job
 from frappe_enroll_sdk.settings_text import describe
@@ -16,7 +17,7 @@ from ..answers import answer
 from ..routes import Access, Area, Handler, Route
 from ..schema_parts import text
 from ..schemas import LMS_STATUS_QUERY, STATE_QUERY, STATUS_QUERY
-from ..streams import cell, csv_answer
+from ..streams import csv_answer
 from . import admin_records as records
 from .orders import BACKENDS
 
@@ -85,8 +86,13 @@ def _table(rows: Iterator[Enrollment]) -> Iterator[list[str]]:
     yield [*records.ENROLLMENT_FIELDS, "currency"]
     for row in rows:
         told = records.row_json(row)
-        cells = [cell(told[name]) for name in records.ENROLLMENT_FIELDS]
+        cells = [_plain(told[name]) for name in records.ENROLLMENT_FIELDS]
         yield [*cells, row.price.currency]
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell; money is its minor units."""
+    return cell(value["amount_minor"] if isinstance(value, dict) else value)
 
 
 def timeline(call: Call) -> Response:
@@ -131,7 +137,8 @@ def coupons(call: Call) -> Response:
 
 def coupon(call: Call) -> Response:
     """Return one coupon with its counts; a POST, as its code is worth money."""
-    return answer(records.coupon_json(call.sdk.coupons.get(call.fields["code"])))
+    found = call.sdk.coupons.get(call.fields["code"])
+    return answer(records.coupon_json(found))
 
 
 def audit(call: Call) -> Response:

@@ -10,9 +10,10 @@ from typing import Any
 import attrs
 
 from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
+from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.services.coupon_files import Imported
 
-from .orders import Orders, moment
+from .orders import Orders
 
 
 class BusinessOrders(Orders):
@@ -23,7 +24,7 @@ class BusinessOrders(Orders):
         terms["any_course"] = terms.get("course_id") is None
         for name in ("starts_at", "expires_at"):
             if terms.get(name):
-                terms[name] = moment(terms[name], name)
+                terms[name] = validate.moment_of(terms[name], name)
         made = self._sdk.coupons.create_many(count, **terms)
         prefix = str(terms.get("prefix", "GRANT"))
         self._note("create_coupons", prefix, count=len(made))
@@ -42,7 +43,7 @@ class BusinessOrders(Orders):
         self, grant_id: str, percent_off: Any, expires_at: str | None = None
     ) -> Grant:
         """Approve an application."""
-        until = moment(expires_at, "expires_at") if expires_at else None
+        until = validate.moment_of(expires_at, "expires_at") if expires_at else None
         return self._sdk.grants.approve(
             grant_id,
             percent_off,
