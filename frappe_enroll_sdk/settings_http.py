@@ -33,7 +33,8 @@ RATE_LIMITS = {
 #: A line of FRAPPE_ENROLL_ADMIN_TOKENS: role, operator's name, SHA-256 of the token.
 TOKEN_LINE = re.compile(r"(viewer|operator):([A-Za-z0-9._@-]{1,64}):([0-9a-f]{64})")
 _LIMIT = re.compile(r"([a-z_]+)=(?:(\d{1,6})/(\d{1,6})|off)")
-_SHORTEST_KEY = 16
+#: Characters of a secret of ours at the least.
+SHORTEST_SECRET = 16
 
 
 def limit_words(value: Any) -> str:
@@ -128,7 +129,19 @@ class HTTPSettings:
         "FRAPPE_ENROLL_SIGN_IN_S",
         "seconds after which the dashboard's sign-in ends",
         28_800.0,
-        convert=in_range(float, 60, 604_800),
+        convert=in_range(float, 60, 86_400),
+    )
+    sign_in_idle_s: float = option(
+        "FRAPPE_ENROLL_SIGN_IN_IDLE_S",
+        "seconds without a request after which it ends too",
+        3600.0,
+        convert=in_range(float, 60, 86_400),
+    )
+    hsts_s: int = option(
+        "FRAPPE_ENROLL_HSTS_S",
+        "seconds for which browsers keep to HTTPS; 0 = nothing is said",
+        0,
+        convert=in_range(int, 0, 63_072_000),
     )
 
 
@@ -147,8 +160,10 @@ def http_contradictions(settings: HTTPSettings) -> list[str]:
             "FRAPPE_ENROLL_ADMIN_TOKENS: each must be a line that "
             "`frappe-enroll admin-token create` printed (role:name:hash)"
         )
-    if settings.secret_key and len(settings.secret_key.value) < _SHORTEST_KEY:
-        found.append(
-            f"FRAPPE_ENROLL_SECRET_KEY: must have {_SHORTEST_KEY} characters or more"
-        )
+    for variable, secret in (
+        ("FRAPPE_ENROLL_SECRET_KEY", settings.secret_key),
+        ("FRAPPE_ENROLL_CRON_SECRET", settings.cron_secret),
+    ):
+        if secret and len(secret.value) < SHORTEST_SECRET:
+            found.append(f"{variable}: must have {SHORTEST_SECRET} characters or more")
     return found

@@ -24,6 +24,7 @@ from . import cookies
 from .errors import CrossSiteError, ForbiddenError, UnauthorizedError
 from .guesses import Guesses
 from .routes import Access, Route
+from .sessions import Sessions
 
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Gatekeeper:
 
     def __init__(self, sdk: EnrollSDK, guesses: Guesses) -> None:
         self._sdk, self._guesses = sdk, guesses
+        self._sessions = Sessions(sdk)
 
     @property
     def is_on(self) -> bool:
@@ -139,11 +141,19 @@ class Gatekeeper:
         return found
 
     def _of_cookie(self, request: Request) -> Operator | None:
-        """Return the operator of the cookie, while its token stands in the settings."""
-        key = self._sdk.settings.secret_key.value
-        digest = cookies.read(request.cookies.get(cookies.NAME), key, self._now_s())
-        found = self._of_hash(digest) if digest else None
+        """Return the operator of the session, while its token is in the settings."""
+        told = self._sessions.read(request.cookies.get(self.cookie_name(request)))
+        found = self._of_hash(told.digest) if told else None
         return found and attrs.evolve(found, ambient=True)
+
+    def is_secure(self, request: Request) -> bool:
+        """Tell whether browsers come by HTTPS."""
+        url = self._sdk.settings.public_url
+        return urls.parse(url).scheme == "https" if url else request.is_secure
+
+    def cookie_name(self, request: Request) -> str:
+        """Return the name of the dashboard's cookie."""
+        return cookies.HOST_NAME if self.is_secure(request) else cookies.NAME
 
     def _of_host(self, request: Request) -> Operator | None:
         told: Any = self._sdk.plugins.manager.hook.authenticate_admin(
@@ -156,19 +166,36 @@ class Gatekeeper:
 
     def sign_in(self, token: str, request: Request) -> str:
         """
-        Return the cookie's value for a token.
+        Begin a session for a token, and return the cookie's value; audited.
 
         Raises:
             UnauthorizedError: No such token, or no key to sign a cookie with.
             RateLimitedError: Too many wrong ones came from this address.
         """
-        key = self._sdk.settings.secret_key.value
-        if not key:
+        if not self._sdk.settings.secret_key.value:
             raise UnauthorizedError
         with self._guesses.counted("sign_in", request):
-            self._of_token(token)
-        until_s = self._now_s() + int(self._sdk.settings.sign_in_s)
-        return cookies.write(hash_token(token), until_s, key)
+            try:
+                who = self._of_token(token)
+            except UnauthorizedError:
+                self._note("nobody", "sign_in_failed", "the token is not known")
+                raise
+        value = self._sessions.open(hash_token(token))
+        self._note(who.name, "sign_in", "by a token")
+        return value
+
+    def sign_out(self, request: Request) -> None:
+        """End the session of a request, if it has one; audited."""
+        told = self._sessions.read(request.cookies.get(self.cookie_name(request)))
+        if told is None:
+            return
+        self._sessions.close(told)
+        who = self._of_hash(told.digest)
+        if who is not None:
+            self._note(who.name, "sign_out", "by its button")
+
+    def _note(self, actor: str, action: str, reason: str) -> None:
+        self._sdk.admin.note(actor, action, "dashboard", reason)
 
     def require_same_origin(self, request: Request) -> None:
         """Refuse what another site's page sends: by the browser's own word."""
@@ -185,6 +212,3 @@ class Gatekeeper:
         if public_url := self._sdk.settings.public_url:
             return {urls.parse(public_url).origin}
         return {f"{request.scheme}://{request.host}"}
-
-    def _now_s(self) -> int:
-        return int(self._sdk.clock.now().timestamp())

@@ -52,7 +52,12 @@ _SCHEMES = {
         "scheme": "bearer",
         "description": "A token of `frappe-enroll admin-token create`.",
     },
-    "adminCookie": {"type": "apiKey", "in": "cookie", "name": "frappe_enroll_admin"},
+    "adminCookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-frappe_enroll_admin",
+        "description": "Over plain HTTP without the prefix.",
+    },
 }
 _HEADERS: dict[str, Schema] = {
     "Retry-After": {"schema": {"type": "string"}},

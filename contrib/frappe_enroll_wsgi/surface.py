@@ -89,7 +89,9 @@ class Surface:
             response.headers.extend(window.headers())
         if resource is not None and resource.area is Area.LEARNER:
             cors.allow(self.sdk.settings.cors_origins, request, response)
-        return finish(response)
+        # Browsers heed it over HTTPS only.
+        hsts_s = self.sdk.settings.hsts_s if self.gate.is_secure(request) else 0
+        return finish(response, hsts_s)
 
     def _run(self, call: Call) -> Response:
         route, request = call.route, call.request
