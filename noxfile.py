@@ -118,9 +118,17 @@ def bench(session: nox.Session) -> None:
     """Measure start-up, MongoDB, the queues and HTTP, beside the bare drivers."""
     session.install(".[all]", *group("test"))
     for name in session.posargs or (
-        *("startup", "mongo", "queues", "memory", "http_load", "coupon_designs"),
+        *("startup", "mongo", "queues", "sqlfile", "memory", "http_load"),
+        "coupon_designs",
     ):
         session.run("python", f"tests/bench/{name}.py")
+
+
+@nox.session
+def simulate(session: nox.Session) -> None:
+    """Play whole histories: ``-- --minutes 10 --first SEED``, ``-- --seed S -v``."""
+    session.install("-e", ".[all]", *group("test"))
+    session.run("python", "tests/simulation", *session.posargs)
 
 
 @nox.session

@@ -7,9 +7,11 @@ Schedule: one try, then after 2, 4, 8, 16 and 32 minutes (±10 %), dead after th
 
 from __future__ import annotations
 
-import random
+import math
 
 import attrs
+
+from .clock import SYSTEM
 
 
 #: Longest wait that a Retry-After header may ask for, in seconds.
@@ -51,12 +53,12 @@ class RetryPolicy:
             return None
         base = self.schedule_s[min(max(tries, 1), len(self.schedule_s)) - 1]
         # Not for secrecy: it only keeps many jobs from returning at one moment.
-        throw = random.random() if chance is None else chance  # noqa: S311
+        throw = SYSTEM.uniform(0, 1) if chance is None else chance
         return base * (1 + self.jitter * (2 * throw - 1))
 
 
 def capped_retry_after(retry_after_s: float | None) -> float:
     """Return the seconds to snooze after a "slow down"."""
-    if retry_after_s is None:
+    if retry_after_s is None or math.isnan(retry_after_s):
         return THROTTLED_S
     return min(max(retry_after_s, 1.0), RETRY_AFTER_CAP_S)

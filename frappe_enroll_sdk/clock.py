@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: MIT
 """
-The SDK's one clock: the store's time, so that no host's wall clock decides a lease.
+The one port of time and chance: the clock, monotonic time, sleep and random bytes.
 
-This is the only module that reads a wall clock.
+The clock is the store's time, so that no host's wall clock decides a lease. This is the
+only module that reads a clock, sleeps or throws dice; everything else takes an
+`Ambient`, so that whoever gives another one replays a history to the letter.
 """
 
 from __future__ import annotations
 
+import base64
+import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -20,6 +27,61 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the time, aware, in UTC, with millisecond precision."""
         ...
+
+
+class Ambient:
+    """
+    Time, monotonic time, sleep and randomness: a clock, and what it does not bring.
+
+    A clock needs `now` alone. One that also has ``monotonic()``, ``sleep(seconds)`` or
+    ``random_bytes(n)`` is asked for these, too; the operating system gives the rest.
+
+    Attributes:
+        clock: The clock as given.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._monotonic = getattr(clock, "monotonic", time.monotonic)
+        self._sleep = getattr(clock, "sleep", time.sleep)
+        self._bytes = getattr(clock, "random_bytes", secrets.token_bytes)
+
+    def now(self) -> datetime:
+        """Return the clock's time."""
+        return self.clock.now()
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow, from a beginning that means nothing."""
+        return float(self._monotonic())
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        self._sleep(seconds)
+
+    def random_bytes(self, n: int) -> bytes:
+        """Return `n` random bytes, good enough for secrets."""
+        return bytes(self._bytes(n))
+
+    def token_hex(self, n: int) -> str:
+        """Return `n` random bytes in hexadecimal."""
+        return self.random_bytes(n).hex()
+
+    def token_urlsafe(self, n: int) -> str:
+        """Return `n` random bytes in the letters of a URL."""
+        return base64.urlsafe_b64encode(self.random_bytes(n)).rstrip(b"=").decode()
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a number from `low` up to, but not including, `high`."""
+        share = int.from_bytes(self.random_bytes(7), "big") >> 3
+        return low + (high - low) * share / 2**53
+
+    def choice(self, choices: Sequence[T]) -> T:
+        """Return one of up to 256, each as likely as another."""
+        # A byte beyond the last whole round would favour the first ones.
+        fair = 256 - 256 % len(choices)
+        while (byte := self.random_bytes(1)[0]) >= fair:
+            pass
+        return choices[byte % len(choices)]
 
 
 def to_milliseconds(moment: datetime) -> datetime:
@@ -34,6 +96,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the host's time."""
         return to_milliseconds(datetime.now(UTC))
+
+
+#: The operating system's time and dice.
+SYSTEM = Ambient(SystemClock())
 
 
 class StoreClock:

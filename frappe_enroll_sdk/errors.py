@@ -35,6 +35,7 @@ The errors of the SDK: four families that decide what happens next.
     │   ├── IdempotencyMismatchError
     │   ├── TransitionError
     │   └── BackendRejectedError    the provider or the LMS refused this very call
+    │       └── BackendGoneError    it does not know what the call is about
     ├── ConflictError               somebody else was faster: re-read, retry in place
     │   ├── VersionConflictError
     │   ├── LeaseLostError
@@ -43,6 +44,7 @@ The errors of the SDK: four families that decide what happens next.
         ├── StorageUnavailableError
         ├── PaymentsUnavailableError
         ├── LMSUnavailableError
+        ├── PluginFailedError
         └── ThrottledError
 
 Duplicates are outcomes, not errors. Drivers' exceptions are wrapped at the plugin's
@@ -153,7 +155,7 @@ class PluginUnavailableError(ConfigurationError):
 
 
 class SchemaError(ConfigurationError):
-    """The store's schema is missing or older: run ``frappe-enroll setup``."""
+    """The store's schema is missing or older (run setup), or newer than the code."""
 
     code = "schema"
 
@@ -337,6 +339,18 @@ class BackendRejectedError(RejectedError):
     public_message = "The request was refused by another system."
 
 
+class BackendGoneError(BackendRejectedError):
+    """
+    The payment provider does not know the session, payment or event (any more).
+
+    Of something that it has made itself this means another account or mode: the key
+    was changed, for ten minutes or for good.
+    """
+
+    code = "backend_gone"
+    public_message = "Another system does not know this any more."
+
+
 class ConflictError(EnrollError):
     """Somebody else was faster: read again and retry in place."""
 
@@ -415,6 +429,12 @@ class LMSUnavailableError(TransientError):
     """The LMS can't be reached, fails or times out."""
 
     code = "lms_unavailable"
+
+
+class PluginFailedError(TransientError):
+    """A plugin's or the host's code raised or answered what no caller can use."""
+
+    code = "plugin_failed"
 
 
 class ThrottledError(TransientError):

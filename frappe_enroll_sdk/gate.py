@@ -41,9 +41,12 @@ def admit(
 ) -> tuple[Gate, Admission]:
     """Return the gate after a request to start `n` jobs, and the answer."""
     if gate.retry_at is not None:
-        if now < gate.retry_at:
-            return gate, Admission(admitted=0, retry_at=gate.retry_at)
         later = now + timedelta(seconds=policy.closed_s)
+        # Written and kept, so that it draws nearer: a clock that ran ahead closed it.
+        retry_at = min(gate.retry_at, later)
+        if now < retry_at:
+            shut = attrs.evolve(gate, retry_at=retry_at)
+            return shut, Admission(admitted=0, retry_at=retry_at)
         probing = attrs.evolve(gate, retry_at=later)
         return probing, Admission(admitted=0, probe=True, retry_at=later)
     if policy.rate_per_s is None:
@@ -68,6 +71,12 @@ def _draw(
     return left, Admission(admitted=admitted, retry_at=retry_at)
 
 
+def longest_wait(policy: GatePolicy) -> timedelta:
+    """Return how far ahead an admission's `retry_at` may lie."""
+    per_job_s = 1 / policy.rate_per_s if policy.rate_per_s else 0.0
+    return timedelta(seconds=max(policy.closed_s, per_job_s))
+
+
 def report(
     gate: Gate, *, ok: bool, now: datetime, policy: GatePolicy
 ) -> tuple[Gate, bool]:
@@ -86,7 +95,8 @@ def hold(
     gate: Gate, holder: str, k: int, now: datetime, until: datetime
 ) -> tuple[Gate, bool]:
     """Return the gate after a request for one of `k` permits, and the answer."""
-    living = {name: end for name, end in gate.permits.items() if end > now}
+    # No permit of this name may last longer than one that is given now.
+    living = {name: min(end, until) for name, end in gate.permits.items() if end > now}
     if holder not in living and len(living) >= k:
         return attrs.evolve(gate, permits=living), False
     return attrs.evolve(gate, permits=living | {holder: until}), True

@@ -179,7 +179,7 @@ class HookSpecs:
         """Observe that a job is dead."""
 
     @hookspec
-    def on_alert(self, code: str, subject: str) -> None:
+    def on_alert(self, code: str, subject: str, detail: Mapping[str, str]) -> None:
         """Observe something that an operator has to look at."""
 
 

@@ -1,30 +1,31 @@
 # SPDX-License-Identifier: MIT
-"""Identifiers, tokens and coupon codes: always from the operating system's source."""
+"""Identifiers, tokens and coupon codes, from the port's random bytes."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
+
+from .clock import SYSTEM, Ambient
 
 
 #: Letters and digits that nobody confuses (no 0 O 1 I L U).
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def new_enrollment_id() -> str:
+def new_enrollment_id(ambient: Ambient = SYSTEM) -> str:
     """Return a new enrollment id: ``enr_`` and 128 random bits in hexadecimal."""
-    return f"enr_{secrets.token_hex(16)}"
+    return f"enr_{ambient.token_hex(16)}"
 
 
-def new_token() -> str:
+def new_token(ambient: Ambient = SYSTEM) -> str:
     """Return a learner's token (256 random bits, URL-safe)."""
-    return secrets.token_urlsafe(32)
+    return ambient.token_urlsafe(32)
 
 
-def new_claim_token() -> str:
+def new_claim_token(ambient: Ambient = SYSTEM) -> str:
     """Return the token that fences one claim of a job."""
-    return secrets.token_hex(16)
+    return ambient.token_hex(16)
 
 
 def hash_token(token: str) -> str:
@@ -37,10 +38,16 @@ def token_matches(token: str, token_hash: str) -> bool:
     return hmac.compare_digest(hash_token(token), token_hash)
 
 
-def new_coupon_code(prefix: str = "GRANT", groups: int = 3, size: int = 4) -> str:
+def new_coupon_code(
+    prefix: str = "GRANT",
+    groups: int = 3,
+    size: int = 4,
+    *,
+    ambient: Ambient = SYSTEM,
+) -> str:
     """Return a code such as ``GRANT-7K2Q-M4XW-9PTD`` (about 59 random bits)."""
     parts = [
-        "".join(secrets.choice(CODE_ALPHABET) for _ in range(size))
+        "".join(ambient.choice(CODE_ALPHABET) for _ in range(size))
         for _ in range(groups)
     ]
     return "-".join([prefix, *parts] if prefix else parts)

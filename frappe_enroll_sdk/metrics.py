@@ -8,9 +8,16 @@ pushed: they are read from `EnrollSDK.admin.stats()` when somebody asks.
 
 from __future__ import annotations
 
-from typing import Protocol
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import attrs
+
+from . import wall
+
+
+logger = logging.getLogger(__name__)
 
 
 @attrs.frozen
@@ -70,6 +77,28 @@ class Metrics(Protocol):
     def observe(self, measure: Measure, seconds: float, **labels: str) -> None:
         """Add a duration to a histogram."""
         ...
+
+
+class SafeMetrics:
+    """Metrics behind the wall: one that fails is told of, and costs nobody anything."""
+
+    def __init__(self, metrics: Metrics, failed: Callable[[str], None]) -> None:
+        self._metrics, self._failed = metrics, failed
+
+    def count(self, measure: Measure, **labels: str) -> None:
+        """See `Metrics.count`."""
+        self._call(self._metrics.count, measure, **labels)
+
+    def observe(self, measure: Measure, seconds: float, **labels: str) -> None:
+        """See `Metrics.observe`."""
+        self._call(self._metrics.observe, measure, seconds, **labels)
+
+    def _call(self, function: Callable[..., None], *args: Any, **labels: str) -> None:
+        try:
+            wall.ran("metrics", wall.call("metrics", function, *args, **labels))
+        except Exception:
+            self._failed("metrics")
+            logger.exception("metrics failed")
 
 
 class NoMetrics:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import attrs
@@ -94,6 +95,7 @@ class AlertContext:
         code: What is the matter, a short stable word.
         subject: Id of an enrollment or event, a job's key, or a backend's name.
         at: When.
+        detail: What else an operator needs to know, by name; nothing personal.
         fact: "alert".
     """
 
@@ -101,6 +103,7 @@ class AlertContext:
     code: str
     subject: str
     at: datetime
+    detail: Mapping[str, str] = attrs.field(factory=dict)
     fact: str = "alert"
 
 

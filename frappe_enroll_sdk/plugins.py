@@ -8,26 +8,36 @@ and skips the second of two equal names silently), keyed by distribution and nam
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 import pluggy
 
+from . import wall
+from .answers import (
+    check_registration,
+    course_answer,
+    enrichment_answer,
+    fields_answer,
+    operator_answer,
+    wait_answer,
+)
 from .business import GrantField
 from .errors import (
     ConfigurationError,
     EnrollError,
+    PluginFailedError,
     PluginUnavailableError,
     RejectedError,
-    TransientError,
 )
 from .hookspecs import OBSERVERS, PROJECT, HookSpecs
 from .models import Course, Enrollment
 from .outcomes import Outcome
-from .registry import Registry
+from .registry import Registry, check_kind
 
 
 if TYPE_CHECKING:
@@ -56,6 +66,7 @@ OWN_KINDS = frozenset(
 )
 
 Handler = Callable[[Any], Outcome]
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
@@ -114,6 +125,7 @@ class Plugins:
         discover: bool = True,
         trace: bool = False,
         settings: Settings | None = None,
+        metrics: object = None,
     ) -> None:
         """
         Load plugins.
@@ -125,6 +137,7 @@ class Plugins:
             discover: Whether to look for installed ones.
             trace: Whether to log each hook call.
             settings: What plugins are given when they register jobs.
+            metrics: One of `extra` that need not have a hook.
         """
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(HookSpecs)
@@ -139,12 +152,18 @@ class Plugins:
         if discover:
             self._discover()
         for plugin in extra:
-            self._add(plugin, PluginInfo(name=_name_of(plugin)))
+            hookless = plugin is metrics
+            self._add(plugin, PluginInfo(name=_name_of(plugin)), hookless=hookless)
         self._note_missing()
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, *, extra: Iterable[object] = (), discover: bool = True
+        cls,
+        settings: Settings,
+        *,
+        extra: Iterable[object] = (),
+        discover: bool = True,
+        metrics: object = None,
     ) -> Self:
         """Load what the settings say."""
         return cls(
@@ -154,13 +173,17 @@ class Plugins:
             discover=discover,
             trace=settings.trace_plugins,
             settings=settings,
+            metrics=metrics,
         )
 
     @property
     def missing_required(self) -> tuple[str, ...]:
-        """Required plugins that are absent or broken."""
-        loaded = {info.name for info in self.infos if info.status == "loaded"}
-        return tuple(name for name in self._allow if name not in loaded)
+        """Required plugins whose hooks are not in force."""
+        return tuple(name for name in self._allow if not self._is_in_force(name))
+
+    def _is_in_force(self, name: str) -> bool:
+        plugin = self.manager.get_plugin(name)
+        return plugin is not None and bool(self.manager.get_hookcallers(plugin))
 
     def require_ready(self) -> None:
         """Raise `PluginUnavailableError` when a required plugin is not there."""
@@ -174,41 +197,53 @@ class Plugins:
     def notify(self, hook: str, **arguments: Any) -> None:
         """Call observers, each isolated from the others and from us."""
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
+            given = [arguments[name] for name in impl.argnames]
+            name = f"{hook} of {impl.plugin_name}"
             try:
-                impl.function(*(arguments[name] for name in impl.argnames))
+                wall.ran(name, wall.call(name, impl.function, *given))
             except Exception:
-                self.observer_errors[impl.plugin_name] += 1
+                self.note_lost(impl.plugin_name)
                 logger.exception(
                     "observer failed", extra={"hook": hook, "plugin": impl.plugin_name}
                 )
 
+    def note_lost(self, plugin: str) -> None:
+        """Count a call that failed, and that is not made again."""
+        self.observer_errors[plugin] += 1
+
     def check(self, hook: str, **arguments: Any) -> None:
         """Call vetoes: a `RejectedError` passes through, anything else is a 503."""
         try:
-            getattr(self.manager.hook, hook)(**arguments)
+            self._ask(hook, arguments, lambda _: None)
         except RejectedError:
             raise
-        except Exception as error:
-            raise TransientError(
-                f"a plugin's {hook} failed: {type(error).__name__}",
-                code="plugin_failed",
-            ) from error
+        except EnrollError as error:
+            raise _failed(hook, error) from error
 
-    def enrich_checkout(self, *, enrollment: Enrollment) -> Enrichment:
-        """Collect what plugins add; the first plugin to name a key wins."""
-        fields: dict[str, dict[str, Any]] = {"metadata": {}, "parameters": {}}
+    def _ask(
+        self, hook: str, arguments: Mapping[str, Any], read: Callable[[Any], T]
+    ) -> T:
+        """
+        Ask a hook, and read the answer.
+
+        Raises:
+            EnrollError: As the plugin raised it.
+            PluginFailedError: It raised anything else, or its answer can't be read.
+        """
         try:
-            for answer in self.manager.hook.enrich_checkout(enrollment=enrollment):
-                for part, values in (answer or {}).items():
-                    for key, value in values.items():
-                        fields[part].setdefault(key, value)
+            answers = wall.call(hook, getattr(self.manager.hook, hook), **arguments)
+            for answer in answers if isinstance(answers, list) else [answers]:
+                wall.ran(hook, answer)
+            return read(answers)
         except EnrollError:
             raise
         except Exception as error:
-            raise TransientError(
-                f"a plugin's enrich_checkout failed: {type(error).__name__}",
-                code="plugin_failed",
-            ) from error
+            raise _failed(hook, error) from error
+
+    def enrich_checkout(self, *, enrollment: Enrollment) -> Enrichment:
+        """Collect what plugins add; the first plugin to name a key wins."""
+        given = {"enrollment": enrollment}
+        fields = self._ask("enrich_checkout", given, enrichment_answer)
         foreign = set(fields["parameters"]) - ALLOWED_PARAMETERS
         if foreign:
             raise ConfigurationError(
@@ -218,22 +253,16 @@ class Plugins:
 
     def grant_fields(self) -> tuple[GrantField, ...]:
         """Collect the fields of the grant's form; the first to name one wins."""
-        fields: dict[str, GrantField] = {}
-        try:
-            for answer in self.manager.hook.grant_fields():
-                for field in answer or ():
-                    fields.setdefault(field.name, field)
-        except Exception as error:
-            raise TransientError(
-                f"a plugin's grant_fields failed: {type(error).__name__}",
-                code="plugin_failed",
-            ) from error
-        return tuple(fields.values())
+        return self._ask("grant_fields", {}, fields_answer)
 
     def get_course(self, course_id: str) -> Course | None:
         """Ask the plugins for a course."""
-        course: Course | None = self.manager.hook.get_course(course_id=course_id)
-        return course
+        return self._ask("get_course", {"course_id": course_id}, course_answer)
+
+    def authenticate_admin(self, environ: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Ask the plugins for the (name, role) of the operator who sends a request."""
+        given = {"environ": environ}
+        return self._ask("authenticate_admin", given, operator_answer)
 
     def decide_retry(self, job: Job, code: str, tries: int) -> float | None:
         """
@@ -241,19 +270,24 @@ class Plugins:
 
         None = by the schedule.
         """
+        given = {"job": job, "code": code, "tries": tries}
         try:
-            wait_s: float | None = self.manager.hook.decide_retry(
-                job=job, code=code, tries=tries
-            )
-        except Exception:
+            return self._ask("decide_retry", given, wait_answer)
+        except EnrollError:
             logger.exception("decide_retry failed", extra={"job": job.key})
             return None
-        return wait_s
 
     def commands(self) -> list[Any]:
         """Return the click commands that plugins bring."""
         found: list[Any] = []
-        self.manager.hook.register_commands(register=found.append)
+        for impl in self.manager.hook.register_commands.get_hookimpls():
+            name = f"register_commands of {impl.plugin_name}"
+            given = [found.append] if impl.argnames else []
+            try:
+                wall.ran(name, wall.call(name, impl.function, *given))
+            except Exception as error:  # noqa: BLE001  the others' commands stay
+                words = "%s failed: %s"
+                logger.error(words, name, _cause(error))  # noqa: TRY400  for a terminal
         return found
 
     def job_kinds(self, fact: str) -> tuple[str, ...]:
@@ -287,29 +321,51 @@ class Plugins:
 
     def _load(self, entry: metadata.EntryPoint, info: PluginInfo) -> None:
         try:
-            plugin = entry.load()
+            plugin = wall.contained(f"the import of {entry.value}", entry.load)
         except Exception as error:  # noqa: BLE001  a broken plugin must not harm the host
             self._report(attrs.evolve(info, status="broken", error=_cause(error)))
         else:
             self._add(plugin, info)
 
-    def _add(self, plugin: object, info: PluginInfo) -> None:
+    def _add(self, plugin: object, info: PluginInfo, *, hookless: bool = False) -> None:
+        # By identity: equal objects are two plugins, and one of them may be broken.
+        pairs = self.manager.list_name_plugin()
+        known = next((name for name, other in pairs if other is plugin), None)
+        if known is not None:
+            # One plugin, however often it is handed over or found.
+            logger.warning("plugin %s is loaded already, as %s", info.name, known)
+            return
         try:
-            name = self.manager.register(plugin, name=info.name)
-            if name is None:
-                raise ConfigurationError("the plugin blocks itself")
-            self._check(plugin)
-            self._collect(plugin, info.name)
+            hooks = self._take(plugin, info.name, hookless=hookless)
         except Exception as error:  # noqa: BLE001  a broken plugin must not harm the host
-            if self.manager.is_registered(plugin):
-                self.manager.unregister(plugin)
-            self.registry.remove(info.name)
-            self._jobs = {k: j for k, j in self._jobs.items() if j.plugin != info.name}
+            # Only what this very object brought: another one may have its name.
+            if self.manager.get_plugin(info.name) is plugin:
+                self.manager.unregister(name=info.name)
             self._report(attrs.evolve(info, status="broken", error=_cause(error)))
         else:
-            callers = self.manager.get_hookcallers(plugin) or []
-            hooks = tuple(sorted(caller.name for caller in callers))
             self.infos.append(attrs.evolve(info, hooks=hooks))
+
+    def _take(self, plugin: object, name: str, *, hookless: bool) -> tuple[str, ...]:
+        """Register a plugin with all that it brings, or raise; return its hooks."""
+        if self.manager.get_plugin(name) is not None:
+            raise ConfigurationError(
+                f"the name {name!r} is already taken: give the object another __name__"
+            )
+        if inspect.isclass(plugin) and _wants_self(plugin):
+            raise ConfigurationError("it is a class: hand over an object of it")
+        if wall.contained(name, self.manager.register, plugin, name=name) is None:
+            raise ConfigurationError("the plugin blocks itself")
+        callers = self.manager.get_hookcallers(plugin) or []
+        if not callers and not hookless:
+            raise ConfigurationError(
+                "it brings no hook: its functions need @frappe_enroll_sdk.hookimpl"
+            )
+        self._check(plugin)
+        backends, jobs = self._collect(plugin, name)
+        for claim in backends:
+            self.registry.add(name, *claim)
+        self._jobs |= jobs
+        return tuple(sorted(caller.name for caller in callers))
 
     def _check(self, plugin: object) -> None:
         """Refuse unknown hooks and wrappers around observers."""
@@ -320,18 +376,24 @@ class Plugins:
                 if impl.plugin is plugin and wraps and caller.name in OBSERVERS:
                     raise ConfigurationError(f"{caller.name} can't be wrapped")
 
-    def _collect(self, plugin: object, name: str) -> None:
-        """Take the plugin's backends and jobs (its own only: one breaks alone)."""
+    def _collect(
+        self, plugin: object, name: str
+    ) -> tuple[list[tuple[str, str, str]], dict[str, JobRegistration]]:
+        """Return the plugin's backends and jobs (its own only: one breaks alone)."""
+        backends: list[tuple[str, str, str]] = []
+        jobs: dict[str, JobRegistration] = {}
 
         def register_backend(kind: str, backend: str, target: str) -> None:
-            self.registry.add(name, kind, backend, target)
+            check_kind(name, kind)
+            backends.append((kind, backend, target))
 
         def register_job(
             kind: str, handler: Handler, *, on: Iterable[str] = ()
         ) -> None:
-            if kind in self._jobs or kind in OWN_KINDS:
+            check_registration(kind, handler, on)
+            if kind in self._jobs or kind in jobs or kind in OWN_KINDS:
                 raise ConfigurationError(f"the job kind {kind!r} is taken")
-            self._jobs[kind] = JobRegistration(
+            jobs[kind] = JobRegistration(
                 kind=kind, handler=handler, on=tuple(on), plugin=name
             )
 
@@ -342,7 +404,9 @@ class Plugins:
             for impl in getattr(self.manager.hook, hook).get_hookimpls():
                 if impl.plugin is plugin:
                     given = {"register": register, "settings": self._settings}
-                    impl.function(*(given[name] for name in impl.argnames))
+                    values = [given[argument] for argument in impl.argnames]
+                    wall.ran(hook, wall.call(hook, impl.function, *values))
+        return backends, jobs
 
     def _note_missing(self) -> None:
         known = {info.name for info in self.infos}
@@ -353,14 +417,31 @@ class Plugins:
 
     def _report(self, info: PluginInfo) -> None:
         self.infos.append(info)
+        # Hosts' formats show no extras, and this line is all that an operator has.
         logger.error(
-            "plugin unavailable", extra={"plugin": info.name, "cause": info.error}
+            "plugin %s unavailable: %s",
+            info.name,
+            info.error,
+            extra={"plugin": info.name, "cause": info.error},
         )
 
 
 def _name_of(plugin: object) -> str:
     own = getattr(plugin, "__name__", None)
     return str(own or type(plugin).__name__)
+
+
+def _wants_self(plugin: type) -> bool:
+    """Tell whether a class has hooks that only an object of it has."""
+    static = (inspect.getattr_static(plugin, name) for name in dir(plugin))
+    mark = f"{PROJECT}_impl"
+    return any(inspect.isfunction(one) and hasattr(one, mark) for one in static)
+
+
+def _failed(hook: str, error: Exception) -> PluginFailedError:
+    if isinstance(error, PluginFailedError):
+        return error
+    return PluginFailedError(f"a plugin's {hook} failed: {type(error).__name__}")
 
 
 def _cause(error: Exception) -> str:

@@ -8,13 +8,14 @@ or one conditional write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
 
-from .models import Job, JobState, TryError
+from .bounds import is_ahead
+from .models import Job, JobEnd, JobState, TryError
 from .states import FINISHED
 
 
@@ -31,14 +32,32 @@ KEPT_OF_EVENTS = frozenset({"type", "object_id"})
 SPENT = frozenset({JobState.DONE, JobState.CANCELLED, JobState.IGNORED})
 
 
+def united(
+    known: Mapping[str, Collection[str]], more: Mapping[str, Collection[str]]
+) -> Mapping[str, Collection[str]]:
+    """Return two `data`, united name by name: nothing that was known gets lost."""
+    if not more:
+        return known
+    return {
+        name: sorted({*known.get(name, ()), *more.get(name, ())})
+        for name in sorted({*known, *more})
+    }
+
+
 def new_job(
-    key: str, kind: str, payload: Mapping[str, Any], due_at: datetime, now: datetime
+    key: str,
+    kind: str,
+    payload: Mapping[str, Any],
+    due_at: datetime,
+    now: datetime,
+    data: Mapping[str, Collection[str]] | None = None,
 ) -> Job:
     """Return a job that nobody has seen."""
     return Job(
         key=key,
         kind=kind,
         payload=payload,
+        data=united({}, data or {}),
         due_at=due_at,
         created_at=now,
         updated_at=now,
@@ -46,15 +65,40 @@ def new_job(
 
 
 def enqueued(
-    job: Job, payload: Mapping[str, Any], due_at: datetime, now: datetime
+    job: Job,
+    payload: Mapping[str, Any],
+    due_at: datetime,
+    now: datetime,
+    data: Mapping[str, Collection[str]] | None = None,
 ) -> Job:
     """Return a known job after another `enqueue`."""
-    more = attrs.evolve(job, payload=payload, seq=job.seq + 1, updated_at=now)
+    job = bounded(job, now) or job
+    more = attrs.evolve(
+        job,
+        payload=payload,
+        data=united(job.data, data or {}),
+        seq=job.seq + 1,
+        updated_at=now,
+    )
     if job.state in FINISHED:
         return _due(more, due_at, tries=0)
     if job.state is JobState.DUE:
         return attrs.evolve(more, due_at=min(job.due_at, due_at))
     return more
+
+
+def bounded(job: Job, now: datetime) -> Job | None:
+    """
+    Return a job that a clock which ran ahead has written as written now, or None.
+
+    What it waits for (its due moment, a lease's end) is as far from now as it was from
+    the moment of that write. Each verb that leaves `due_at` as it is asks this first:
+    it stamps the row anew.
+    """
+    if job.state in FINISHED or not is_ahead(job.updated_at, now):
+        return None
+    waits_until = max(job.due_at - (job.updated_at - now), now)
+    return attrs.evolve(job, due_at=min(job.due_at, waits_until), updated_at=now)
 
 
 def may_claim(job: Job, now: datetime) -> bool:
@@ -102,23 +146,24 @@ def with_error(
 
 
 def beaten(
-    job: Job, now: datetime, lease_s: float, data: Mapping[str, Any] | None
+    job: Job,
+    now: datetime,
+    lease_s: float,
+    data: Mapping[str, Collection[str]] | None,
 ) -> Job:
     """Return a running job after a heartbeat, which never shortens a lease."""
+    job = bounded(job, now) or job
     due_at = max(job.due_at, now + timedelta(seconds=lease_s))
-    kept = job.data if data is None else data
-    return attrs.evolve(job, due_at=due_at, data=kept, updated_at=now)
+    known = united(job.data, data or {})
+    return attrs.evolve(job, due_at=due_at, data=known, updated_at=now)
 
 
-def completed(
-    job: Job, seq: int, now: datetime, state: JobState, outcome: str | None
-) -> Job:
+def completed(job: Job, end: JobEnd, now: datetime) -> Job:
     """Return a job after its work was done."""
-    if job.seq != seq:
-        return _due(attrs.evolve(job, data={}, updated_at=now), now, tries=0)
-    return attrs.evolve(
-        job, state=state, outcome=outcome, data={}, token=None, updated_at=now
-    )
+    more = attrs.evolve(job, data=united(job.data, end.data), updated_at=now)
+    if job.seq != end.seq:
+        return _due(more, now, tries=0)
+    return attrs.evolve(more, state=end.state, outcome=end.outcome, token=None)
 
 
 def rescheduled(
@@ -175,6 +220,7 @@ def new_event(
 
 def delivered(job: Job, payload: Mapping[str, Any], now: datetime) -> Job:
     """Return a known event after one more delivery; a dead one gets another chance."""
+    job = bounded(job, now) or job
     more = attrs.evolve(job, deliveries=job.deliveries + 1, updated_at=now)
     if job.state is JobState.DEAD:
         return _due(attrs.evolve(more, payload=payload), now, tries=0)
@@ -182,12 +228,20 @@ def delivered(job: Job, payload: Mapping[str, Any], now: datetime) -> Job:
 
 
 def is_pruned(job: Job) -> bool:
-    """Tell whether an event keeps no more than what a pruned one keeps."""
-    return set(job.payload or ()) <= KEPT_OF_EVENTS
+    """Tell whether a row keeps no more than what a pruned one keeps."""
+    if job.kind == EVENT_KIND:
+        return set(job.payload or ()) <= KEPT_OF_EVENTS
+    return job.payload is None and (bool(job.data) or job.kind == REQUEST_KIND)
 
 
 def pruned(job: Job) -> Job:
-    """Return a job without its payload; an event's type and object id stay."""
+    """
+    Return a job without its payload; an event's type and object id stay.
+
+    What is known (`data`) stays: of a job that knows something `prune` keeps the row.
+    """
+    if job.kind != EVENT_KIND:
+        return attrs.evolve(job, payload=None)
     payload = job.payload or {}
     kept = {name: payload[name] for name in KEPT_OF_EVENTS if name in payload}
     return attrs.evolve(job, payload=kept)
@@ -195,7 +249,9 @@ def pruned(job: Job) -> Job:
 
 def emptied(job: Job) -> Job | None:
     """Return an ended job without what it was for, or None where it may be needed."""
-    return attrs.evolve(pruned(job), data={}) if job.state in SPENT else None
+    if job.state not in SPENT:
+        return None
+    return attrs.evolve(job, payload=pruned(job).payload or {}, data={})
 
 
 def _due(job: Job, due_at: datetime, *, tries: int) -> Job:

@@ -20,6 +20,12 @@ BUILT_IN_EXTRAS = {
 }
 
 
+def check_kind(plugin: str, kind: str) -> None:
+    """Refuse a kind of backend that there is not."""
+    if kind not in KINDS:
+        raise ConfigurationError(f"{plugin}: no such kind of backend: {kind!r}")
+
+
 class Registry:
     """The names that plugins brought; owned by `Plugins`."""
 
@@ -28,14 +34,7 @@ class Registry:
 
     def add(self, plugin: str, kind: str, name: str, target: str) -> None:
         """Take a plugin's claim on a name."""
-        if kind not in KINDS:
-            raise ConfigurationError(f"{plugin}: no such kind of backend: {kind!r}")
         self._targets.setdefault((kind, name), []).append((plugin, target))
-
-    def remove(self, plugin: str) -> None:
-        """Drop every claim of a plugin."""
-        for claims in self._targets.values():
-            claims[:] = [claim for claim in claims if claim[0] != plugin]
 
     def names(self, kind: str) -> tuple[str, ...]:
         """Return the names that are claimed."""

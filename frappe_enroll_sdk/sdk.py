@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self, cast
+from contextlib import AbstractContextManager
+from typing import Any, Self, TypeVar, cast
 
-from .clock import Clock, StoreClock, SystemClock
+from . import wall
+from .clock import Ambient, Clock, StoreClock, SystemClock
+from .deadline import within
 from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
-from .metrics import EVENTS, Metrics, NoMetrics
+from .metrics import EVENTS, Metrics, NoMetrics, SafeMetrics
 from .models import Checkout, Enrollment, JobReport, WebhookResult
 from .plugins import Plugins
 from .services import validate
@@ -28,6 +31,7 @@ from .services.grants import GRANT_KIND, Grants
 from .services.inline import Inline
 from .services.maintenance import Maintenance
 from .services.passes import Pass
+from .services.patience import Patience, PatientBackend
 from .services.policies import gate_policy_of, retry_policy_of, settle_policy_of
 from .services.presence import Presence
 from .services.privacy import Privacy
@@ -37,6 +41,7 @@ from .services.replay import Replay
 from .services.runner import Runner
 from .services.scheduled import ScheduledReconcile
 from .services.settle import Settle
+from .services.shift import Shift
 from .services.sight import check_sight
 from .services.sync import SyncHandler
 from .services.timed import TimedLMS
@@ -45,6 +50,8 @@ from .settings import Settings
 
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _MOST_A_PASS = 1_000_000
 _MOST_THREADS = 1000
@@ -64,6 +71,7 @@ class EnrollSDK:
         payments: The payment gateway.
         lms: The LMS.
         clock: The one clock.
+        ambient: The clock, and monotonic time, sleep and randomness.
         coupons: `Coupons`.
         enrollments: `Enrollments`.
         grants: `Grants`.
@@ -92,7 +100,8 @@ class EnrollSDK:
             storage: A store instead of the one that settings name.
             payments: A gateway instead of the one that settings name.
             lms: An LMS instead of the one that settings name.
-            clock: A clock instead of the store's time (for tests and demos).
+            clock: A clock instead of the store's time (for tests and demos); what else
+                it has of an `Ambient` is used, too.
             plugins: Plugin objects of the host's own.
             metrics: Where measurements go; its hooks are called like a plugin's.
             discover: Whether installed plugins are looked for.
@@ -103,9 +112,11 @@ class EnrollSDK:
         self.settings = settings or Settings()
         extra = [*plugins] if metrics is None else [*plugins, metrics]
         self.plugins = Plugins.from_settings(
-            self.settings, extra=extra, discover=discover
+            self.settings, extra=extra, discover=discover, metrics=metrics
         )
         self._metrics = metrics or NoMetrics()
+        self._at_close: list[Callable[[], object]] = []
+        self._patience = Patience()
         tools = clock or SystemClock()
         chosen = self.settings
         self.storage: Storage = storage or self._make(
@@ -116,6 +127,7 @@ class EnrollSDK:
         )
         self.lms: LMS = lms or self._make("lms", chosen.lms, tools)
         self.clock: Clock = clock or StoreClock(self.storage.now)
+        self.ambient = Ambient(self.clock)
         self._wire()
         if storage is None and chosen.default_database:
             logger.warning(
@@ -137,12 +149,12 @@ class EnrollSDK:
         return Context(
             settings=chosen,
             storage=self.storage,
-            payments=self.payments,
-            lms=self._timed(self.lms),
-            metrics=self._metrics,
+            payments=self._patient(self.payments, "payments"),
+            lms=self._patient(self._timed(self.lms), "lms"),
+            metrics=self._safe_metrics(),
             plugins=self.plugins,
-            clock=self.clock,
-            settle_policy=settle_policy_of(chosen, livemode=self.payments.livemode),
+            ambient=self.ambient,
+            settle_policy=settle_policy_of(chosen, self.payments),
             retry_policy=retry_policy_of(chosen),
             gate_policy=gate_policy_of(chosen),
         )
@@ -191,12 +203,30 @@ class EnrollSDK:
         self._pass = Pass(context, runner, self._maintenance, self._presence)
         self._settle = settle
 
+    def _safe_metrics(self) -> Metrics:
+        if isinstance(self._metrics, NoMetrics):
+            return self._metrics
+        return SafeMetrics(self._metrics, self.plugins.note_lost)
+
     def _timed(self, lms: LMS) -> LMS:
         """Return the LMS, timed where somebody wants to know."""
         if isinstance(self._metrics, NoMetrics):
             return lms
-        timed: Any = TimedLMS(lms, self._metrics)
+        timed: Any = TimedLMS(lms, self._safe_metrics(), self.ambient)
         return cast("LMS", timed)
+
+    def _patient(self, backend: T, name: str) -> T:
+        patient: Any = PatientBackend(backend, name, self._patience)
+        return cast("T", patient)
+
+    def serving(self) -> AbstractContextManager[None]:
+        """
+        Tell that this thread serves a request, for a host's own views.
+
+        While a backend hangs, requests hold all threads but one; others are refused.
+        Our HTTP surface says so by itself.
+        """
+        return self._patience.serving()
 
     @property
     def metrics(self) -> Metrics:
@@ -207,12 +237,14 @@ class EnrollSDK:
         """Create or upgrade the store's schema; idempotent."""
         self.storage.setup()
 
-    def ping(self, *only: str) -> dict[str, str]:
+    def ping(self, *only: str, timeout_s: float = 30.0) -> dict[str, str]:
         """
         Ask backends whether they work: "ok", or the error's code.
 
         Args:
             only: Which (``storage``, ``payments``, ``lms``); all by default.
+            timeout_s: Seconds that the provider and the LMS have, each, where its own
+                time-out is not shorter.
         """
         health = {}
         pings: dict[str, Callable[[], None]] = {
@@ -222,7 +254,8 @@ class EnrollSDK:
         }
         for name in only or pings:
             try:
-                pings[name]()
+                with within(timeout_s):
+                    wall.contained(name, pings[name])
                 health[name] = "ok"
             except Exception as error:  # noqa: BLE001  health is asked, not thrown
                 health[name] = str(getattr(error, "code", type(error).__name__))
@@ -236,8 +269,14 @@ class EnrollSDK:
             return error.code
         return "ok"
 
+    def at_close(self, function: Callable[[], object]) -> None:
+        """Call a function at each `close`: a surface's clients end with ours."""
+        self._at_close.append(function)
+
     def close(self) -> None:
         """Close the backends; the next use opens them again."""
+        for function in self._at_close:
+            function()
         self.storage.close()
         self.lms.close()
 
@@ -301,7 +340,7 @@ class EnrollSDK:
             StorageUnavailableError: Not stored (answer 503: the provider sends again).
         """
         result = self._events.handle(body, headers, provider)
-        self._metrics.count(EVENTS, outcome=result.outcome)
+        self._context.metrics.count(EVENTS, outcome=result.outcome)
         self._presence.look()
         return result
 
@@ -322,10 +361,24 @@ class EnrollSDK:
         """Bring one enrollment to where the facts say that it is."""
         return self._settle(enrollment_id, check_money=check_money)
 
-    def run_jobs(self, limit: int = 100, time_budget_s: float = 20) -> JobReport:
-        """Work once through what is due; starts nothing past the budget (seconds)."""
+    def run_jobs(
+        self,
+        limit: int = 100,
+        time_budget_s: float = 20,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> JobReport:
+        """
+        Work once through what is due.
+
+        Args:
+            limit: Claims at the most.
+            time_budget_s: Seconds after which nothing more is started.
+            stopping: Asked before each start; True = finish what runs, start no more.
+        """
         validate.whole(limit, "limit", least=0, most=_MOST_A_PASS)
-        return self._pass(limit, validate.seconds(time_budget_s, "time_budget_s"))
+        budget_s = validate.seconds(time_budget_s, "time_budget_s")
+        return self._pass(limit, budget_s, stopping=stopping)
 
     def worker(
         self,
@@ -345,12 +398,12 @@ class EnrollSDK:
         validate.whole(concurrency, "concurrency", most=_MOST_THREADS)
         validate.seconds(poll_s, "poll_s")
         validate.seconds(shutdown_timeout_s, "shutdown_timeout_s")
-        return Worker(
+        shift = Shift(
             self._context,
             self._runner,
             self._maintenance,
             self._presence,
             concurrency=concurrency,
             poll_s=poll_s,
-            shutdown_timeout_s=shutdown_timeout_s,
         )
+        return Worker(shift, shutdown_timeout_s=shutdown_timeout_s)

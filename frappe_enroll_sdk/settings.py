@@ -38,7 +38,9 @@ _STRIPE = "https://api.stripe.com"
 
 
 def _host_or_none(value: Any) -> str:
-    return urls.authority(value.strip()) if value else ""
+    if value == "":
+        return ""
+    return urls.authority(value.strip() if isinstance(value, str) else value)
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +76,7 @@ class Settings(MoneySettings):
     )
     stripe_timeout_s: float = option(
         "FRAPPE_ENROLL_STRIPE_TIMEOUT_S",
-        "seconds for one Stripe call",
+        "seconds for one Stripe call in all",
         20.0,
         convert=in_range(float, 0.5, 120),
     )
@@ -343,8 +345,18 @@ class Settings(MoneySettings):
         """The SQL database's URL: as set, or a file in the user's data folder."""
         if self.database_url:
             return self.database_url
-        home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
+        home = os.environ.get("XDG_DATA_HOME") or str(_home() / ".local/share")
         return f"sqlite:///{Path(home).absolute()}/frappe-enroll/enroll.sqlite3"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise SettingsError(
+            "DATABASE_URL: no database is named (MONGODB_URI or DATABASE_URL), and "
+            "this user has no home folder for the default one"
+        ) from error
 
 
 def _contradictions(settings: Settings) -> list[str]:

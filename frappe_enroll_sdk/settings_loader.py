@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,21 @@ PLUGIN_PREFIXES = (
     *("FRAPPE_ENROLL_MAIL_", "FRAPPE_ENROLL_ALERTS_"),
     "FRAPPE_ENROLL_PLUGIN_",
 )
+
+
+#: What Kubernetes puts into each pod for a Service, whatever its name; so one named
+#: frappe-enroll, or frappe-enroll-mail, speaks with our prefix.
+_SERVICE_LINK = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
+
+
+def is_service_link(name: str, value: str) -> bool:
+    """Tell whether a variable is a Kubernetes Service's (or a Docker link's)."""
+    if name.endswith("_PORT") and _SERVICE_ADDRESS.fullmatch(value):
+        return True
+    return _SERVICE_LINK.fullmatch(name) is not None
 
 
 @attrs.frozen(repr=False)
@@ -86,6 +102,8 @@ def words(kind: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     """Return a converter of a comma-separated text (or a list) to a tuple."""
 
     def convert(value: Any) -> tuple[Any, ...]:
+        if _is_number(value):
+            value = str(value)
         parts = value.split(",") if isinstance(value, str) else value
         if not isinstance(parts, (tuple, list)):
             raise ValueError("must be a comma-separated list")
@@ -124,7 +142,17 @@ def one_of(*choices: str) -> Callable[[Any], str]:
     return convert
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Hosts' configs make numbers of what looks like one; a whole one is itself.
+        return str(value)
+    if isinstance(value, float):
+        # 1e5 and 100000.0 were two texts: which one is lost.
+        raise ValueError("must be text, not a number with a point or exponent")
     if not isinstance(value, str):
         raise ValueError("must be text")
     return value.strip()
@@ -170,6 +198,7 @@ def gather(
 ) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     """Return values and sources by field name, and the problems met on the way."""
     fields = _fields(cls)
+    environ = {k: v for k, v in environ.items() if not is_service_link(k, v)}
     toml, problems = _read_toml(environ)
     for source, given in (("argument", arguments), ("host", config), ("TOML", toml)):
         problems += _unknown(fields, source, given)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .models import JobState, Status
+import attrs
+
+from .models import JobState, Override, Status
 
 
 #: Statuses that take the slot of their learner and course.
@@ -44,6 +46,65 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     Status.FAILED: frozenset({Status.CONFIRMED, Status.ON_HOLD}),
     Status.ON_HOLD: frozenset({Status.CONFIRMED, Status.REVOKED, Status.CANCELLED}),
 }
+
+
+@attrs.frozen(kw_only=True)
+class Stay:
+    """
+    How a row leaves a status although everybody else answers the same for ever.
+
+    Attributes:
+        status: Which.
+        case: Of the several cases of a status: which; else "".
+        bounds: Names of the settings and policies whose seconds add up to the longest
+            time in it; at the next look after that the row leaves by itself. Empty =
+            it waits for the other party or for a word, and an alert has told so.
+        words: The operators' words that lead out of it. On an attempt whose provider
+            fails: from its session's end on.
+    """
+
+    status: Status
+    case: str = ""
+    bounds: tuple[str, ...] = ()
+    words: frozenset[Override]
+
+
+#: Statuses that a row has to leave; in all others it is at rest.
+STAYS = (
+    Stay(
+        status=Status.PENDING,
+        bounds=("grace_s",),
+        words=frozenset({Override.REVOKED}),
+    ),
+    Stay(
+        status=Status.AWAITING_PAYMENT,
+        case="the provider fails",
+        bounds=("session_ttl_s", "silent_s"),
+        words=frozenset({Override.REVOKED}),
+    ),
+    Stay(
+        status=Status.AWAITING_PAYMENT,
+        case="the provider does not know the session",
+        bounds=("session_ttl_s", "gone_margin_s"),
+        words=frozenset({Override.REVOKED}),
+    ),
+    Stay(
+        status=Status.AWAITING_PAYMENT,
+        case="a delayed payment is under way",
+        words=frozenset({Override.REVOKED}),
+    ),
+    Stay(status=Status.CONFIRMED, words=frozenset({Override.REVOKED})),
+    Stay(
+        status=Status.ON_HOLD,
+        case="for an operator",
+        words=frozenset({Override.ACCEPTED, Override.DISMISSED}),
+    ),
+    Stay(
+        status=Status.ON_HOLD,
+        case="by its money",
+        words=frozenset({Override.REINSTATED, Override.REVOKED}),
+    ),
+)
 
 #: Ends of a job or event; only `enqueue`, `retry` and `requeue` lead out of them.
 FINISHED = frozenset(

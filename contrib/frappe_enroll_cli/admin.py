@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from frappe_enroll_sdk.errors import EnrollmentNotFoundError
-from frappe_enroll_sdk.models import Enrollment, Status
+from frappe_enroll_sdk.models import Status
 
 from .common import ACTOR, LIMIT, REASON, print_records
 from .opened import opened_sdk
@@ -18,7 +18,7 @@ from .verdict import verdict_of
 
 
 if TYPE_CHECKING:
-    from frappe_enroll_sdk.services.lookup import Moment
+    from frappe_enroll_sdk.services.lookup import Timeline
 
 
 Command = Callable[..., Any]
@@ -51,15 +51,16 @@ def show_enrollment(name: str) -> None:
         if not rows:
             raise EnrollmentNotFoundError(field="enrollment_id")
         for row in rows:
-            _print_timeline(row, sdk.admin.timeline(row.id).moments)
+            _print_timeline(sdk.admin.timeline(row.id))
 
 
-def _print_timeline(row: Enrollment, moments: Iterable[Moment]) -> None:
+def _print_timeline(timeline: Timeline) -> None:
+    row = timeline.enrollment
     click.echo(f"{row.id}  {row.course_id}  {row.status}  LMS: {row.lms_status}")
-    for one in moments:
+    for one in timeline.moments:
         words = " ".join(part for part in (one.title, one.text) if part)
         click.echo(f"{one.at.isoformat()}  {one.kind:7}  {one.subject:20}  {words}")
-    verdict, command = verdict_of(row)
+    verdict, command = verdict_of(row, timeline.heir)
     click.echo(f"verdict: {verdict}")
     if command:
         click.echo(f"next: frappe-enroll {command}")

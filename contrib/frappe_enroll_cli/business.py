@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import Any
 
@@ -134,8 +133,9 @@ def show_affiliate(affiliate: str) -> None:
 @click.argument("affiliate")
 def statement(affiliate: str) -> None:
     """Write the whole ledger as CSV to stdout."""
-    with opened_sdk() as sdk:
-        sdk.affiliates.statement(affiliate, sys.stdout)
+    # A file of data is UTF-8 whatever the terminal is.
+    with opened_sdk() as sdk, click.open_file("-", "w", encoding="utf-8") as out:
+        sdk.affiliates.statement(affiliate, out)
 
 
 @affiliates.command("suspend")

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 
 import click
 
 from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.errors import ConfigurationError, EnrollError, TransientError
 from frappe_enroll_sdk.models import JobState, Page
 
 
@@ -34,6 +36,14 @@ CURSOR = click.option("--cursor", help="Where the last list ended.")
 STATE = click.option(
     "--state", type=click.Choice([str(s) for s in JobState]), help="Only this state."
 )
+
+
+def port_error(option: str, port: object, error: OSError) -> EnrollError:
+    """Return our error for a port; one that is taken may be free soon."""
+    words = f"{option} {port}: {error.strerror}"
+    if error.errno == errno.EADDRINUSE:
+        return TransientError(words)
+    return ConfigurationError(words)
 
 
 def print_records(records: Any) -> None:

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-import attrs
 import click
 
 from frappe_enroll_sdk.services.coupon_files import Imported, Problem
 
 from .common import ACTOR, CURSOR, LIMIT, REASON, print_page, print_records
 from .opened import opened_sdk
+from .stopping import Stop, ended, say
 
 
 MOMENT = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"])
@@ -75,13 +76,23 @@ def create_many(
     count: int, percent: str, actor: str, reason: str, **terms: Any
 ) -> None:
     """Create many coupons with random codes; print a code a line, once it is stored."""
-    with opened_sdk() as sdk, _progress(count, "coupons") as tell:
+    stop = Stop()
+    with stop.on_signals(), opened_sdk() as sdk, _progress(count, "coupons") as tell:
         # Asked for first: what is refused is not audited.
-        made = sdk.coupons.create_each(count, percent, on_progress=tell, **terms)
-        detail = {"count": count, "prefix": terms["prefix"]}
-        sdk.admin.note(actor, "create_coupons", terms["prefix"], reason, **detail)
-        for coupon in made:
-            click.echo(coupon.code)
+        made = sdk.coupons.create_each(
+            count, percent, on_progress=stop.after(tell), **terms
+        )
+        prefix, done = terms["prefix"], 0
+        with (
+            sdk.admin.order(
+                actor, "create_coupons", prefix, reason, wanted=count
+            ) as told,
+            stop.instead(stop.note),
+            ended(lambda: done, f"of {count} coupons were made"),
+        ):
+            for coupon in made:
+                done = told["count"] = done + 1
+                click.echo(coupon.code)
 
 
 @contextmanager
@@ -100,34 +111,43 @@ def _progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
 
 
 @coupons.command("import")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file", type=click.File("rb"))
 @click.option("--all-or-nothing", is_flag=True, help="Write nothing if a row is bad.")
 @ACTOR
 @REASON
 def import_coupons(
-    file: IO[str], actor: str, reason: str, *, all_or_nothing: bool
+    file: IO[bytes], actor: str, reason: str, *, all_or_nothing: bool
 ) -> None:
     """Create the coupons of a CSV file (`-` reads stdin); each bad row on stderr."""
     if all_or_nothing and not file.seekable():
         raise click.UsageError("--all-or-nothing reads twice: give it a file")
-    with opened_sdk() as sdk:
-        report = sdk.coupons.import_csv(
-            file, all_or_nothing=all_or_nothing, on_problem=_tell
-        )
-        counts = _counts(report)
-        sdk.admin.note(actor, "import_coupons", file.name, reason, **counts)
-    print_records([counts])
+    # A byte that is no UTF-8 is its own cell's trouble, not the file's.
+    text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
+    stop, report = Stop(), Imported()
+    with (
+        stop.on_signals(),
+        opened_sdk() as sdk,
+        sdk.admin.order(actor, "import_coupons", file.name, reason) as told,
+        stop.instead(stop.note),
+        ended(lambda: report.created, "coupons were made; import the file again"),
+    ):
+        try:
+            sdk.coupons.import_csv(
+                text,
+                all_or_nothing=all_or_nothing,
+                on_problem=_tell,
+                on_progress=stop.after(),
+                report=report,
+            )
+        finally:
+            told.update(report.counts)
+    print_records([report.counts])
     if report.bad:
         raise SystemExit(1)
 
 
-def _counts(report: Imported) -> dict[str, int]:
-    told = attrs.asdict(report, filter=attrs.filters.exclude("problems"))
-    return dict(told)
-
-
 def _tell(problem: Problem) -> None:
-    click.echo(f"line {problem.line}: {problem.field}: {problem.text}", err=True)
+    say(f"line {problem.line}: {problem.field}: {problem.text}", err=True)
 
 
 @coupons.command("export")

@@ -55,6 +55,13 @@ _HELP = {
 class LazyGroup(click.Group):
     """A group that imports a command when it is asked for: ``--help`` stays fast."""
 
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        """Begin: from here on something may be printed."""
+        from .terminal import print_anything  # noqa: PLC0415  `import` stays fast
+
+        print_anything()
+        return super().make_context(*arguments, **named)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's
         """Return the names, without importing anything."""
         return sorted(_COMMANDS)
@@ -99,14 +106,27 @@ def _of_plugins(name: str) -> click.Command | None:
 
     from .opened import settings  # noqa: PLC0415
 
-    found: list[click.Command] = Plugins.from_settings(settings()).commands()
-    return next((command for command in found if command.name == name), None)
+    found = Plugins.from_settings(settings()).commands()
+    ours = (command for command in found if isinstance(command, click.Command))
+    return next((command for command in ours if command.name == name), None)
+
+
+def _level(_: click.Context, __: click.Parameter, value: str) -> str:
+    import logging  # noqa: PLC0415  `--help` needs no log
+
+    level = value.strip().upper()
+    known = logging.getLevelNamesMapping()
+    if level not in known:
+        words = ", ".join(name.lower() for name in known)
+        raise click.BadParameter(f"{value!r} is none of {words}")
+    return level
 
 
 @click.group(cls=LazyGroup)
 @click.option(
     "--log-level",
     default="WARNING",
+    callback=_level,
     envvar="LOG_LEVEL",
     show_envvar=True,
     help="Level of the log on stderr.",

@@ -12,9 +12,11 @@ import attrs
 import click
 
 from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.models import Trail
 
 from .common import ACTOR, LIMIT, REASON, STATE, print_records
 from .opened import opened_sdk
+from .stopping import Stop, say
 
 
 if TYPE_CHECKING:
@@ -167,27 +169,33 @@ def reconcile(
     found: list[Finding] = []
     checked: Counter[str] = Counter()
     start = since.replace(tzinfo=UTC) if since else None
-    with opened_sdk() as sdk:
-        if repair:
-            sdk.admin.note(str(actor), "reconcile", "all", str(reason))
-        cursor: str | None = None
-        while True:
-            report = sdk.admin.reconcile(
-                repair=repair, since=start, limit=page, cursor=cursor
-            )
-            found += report.findings
-            checked.update(report.checked)
-            told = ", ".join(f"{count} {name}" for name, count in checked.items())
-            click.echo(f"looked at {told}; {len(found)} differ", err=True)
-            cursor = report.next_cursor
-            if cursor is None:
-                break
+    stop = Stop()
+    with stop.on_signals(), opened_sdk() as sdk:
+        word = (str(actor), "reconcile", "all", str(reason)) if repair else ("",) * 4
+        with sdk.admin.order(*word) as told, stop.instead(stop.note):
+            cursor: str | None = None
+            trail = Trail()
+            while not stop.asked:
+                report = sdk.admin.reconcile(
+                    repair=repair, since=start, limit=page, cursor=cursor
+                )
+                found += report.findings
+                checked.update(report.checked)
+                told["findings"] = len(found)
+                looked = ", ".join(f"{count} {name}" for name, count in checked.items())
+                say(f"looked at {looked}; {len(found)} differ", err=True)
+                cursor = trail.follow(report.next_cursor)
+                if cursor is None:
+                    break
+            else:
+                told["stopped"] = True
+                say("stopped: what follows was not looked at", err=True)
     if as_json:
         print_records(found)
         click.echo(json.dumps({"checked": dict(checked), "differ": len(found)}))
     else:
         _print_table(found)
-    if any(finding.after is None for finding in found):
+    if stop.asked or any(finding.after is None for finding in found):
         raise SystemExit(1)
 
 

@@ -12,6 +12,7 @@ import click
 
 from .common import ACTOR, LIMIT, REASON, STATE, Finite, print_records
 from .opened import opened_sdk
+from .stopping import Stop, ended
 
 
 if TYPE_CHECKING:
@@ -120,10 +121,21 @@ def requeue_jobs(
     reason: str,
 ) -> None:
     """Make dead jobs and events due again, with all their tries; print how many."""
-    with opened_sdk() as sdk:
+    stop, done = Stop(), 0
+    with stop.on_signals(), opened_sdk() as sdk:
         total = min(limit, sdk.admin.count_dead(kind=kind, code=code))
         bar: Any
-        with click.progressbar(length=total, label="requeue", file=sys.stderr) as bar:
+        with (
+            click.progressbar(length=total, label="requeue", file=sys.stderr) as bar,
+            stop.instead(stop.note),
+            ended(lambda: done, "were requeued"),
+        ):
+
+            def tell(count: int) -> None:
+                nonlocal done
+                done = count
+                bar.update(1)
+
             count = sdk.admin.requeue(
                 limit,
                 kind=kind,
@@ -131,7 +143,7 @@ def requeue_jobs(
                 per_s=per_second,
                 actor=actor,
                 reason=reason,
-                tell=lambda _: bar.update(1),
+                tell=stop.after(tell),
             )
         click.echo(count)
 

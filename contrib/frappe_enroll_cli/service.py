@@ -13,6 +13,7 @@ from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_sdk.settings_text import describe, template
 
 from .opened import opened_sdk, settings
+from .stopping import Stop, say
 
 
 @click.command()
@@ -90,18 +91,25 @@ def plugins(*, as_json: bool) -> None:
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @click.option("--prefix", default="", help="Mount it under this path, e.g. /enroll.")
 def serve(*, port: int, prefix: str) -> None:
-    """Serve API and dashboard on loopback (for a quick start, not for production)."""
+    """
+    Serve API and dashboard on loopback (for a quick start, not for production).
+
+    SIGTERM and Ctrl-C let the requests that run finish.
+    """
     from werkzeug.exceptions import NotFound  # noqa: PLC0415  an extra
     from werkzeug.middleware.dispatcher import DispatcherMiddleware  # noqa: PLC0415
-    from werkzeug.serving import run_simple  # noqa: PLC0415
 
     from frappe_enroll_wsgi import create_app  # noqa: PLC0415
 
+    from .server import Server  # noqa: PLC0415  an extra
+
     prefix = f"/{prefix.strip('/')}".rstrip("/")
-    with opened_sdk() as sdk:
+    stop = Stop()
+    with stop.on_signals(), opened_sdk() as sdk:
         sdk.storage.check_schema()
         app = create_app(sdk)
         if prefix:
             app = DispatcherMiddleware(NotFound(), {prefix: app})
-        click.echo(f"http://127.0.0.1:{port}{prefix}/admin/", err=True)
-        run_simple("127.0.0.1", port, app, threaded=True)
+        with Server("127.0.0.1", port, app) as server, stop.instead(server.stop):
+            say(f"http://127.0.0.1:{port}{prefix}/admin/", err=True)
+            server.run()

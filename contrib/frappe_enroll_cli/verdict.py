@@ -10,10 +10,14 @@ from frappe_enroll_sdk.services.decide_money import is_held
 _WORDS = "--actor … --reason …"
 
 
-def verdict_of(row: Enrollment) -> tuple[str, str]:
-    """Return what holds of an enrollment, and the next command ("" = none)."""
+def verdict_of(row: Enrollment, heir: Enrollment) -> tuple[str, str]:
+    """
+    Return what holds of an enrollment, and the next command ("" = none).
+
+    `heir` is the row that holds its right after all reassignments.
+    """
     if row.moved_to is not None:
-        return "reassigned to another learner", f"enrollments show {row.moved_to}"
+        return "reassigned to another learner", f"enrollments show {heir.id}"
     if is_held(row):
         return (
             f"paid, and held: {row.held_for or row.reason}",
@@ -32,8 +36,17 @@ def verdict_of(row: Enrollment) -> tuple[str, str]:
             f"enrollments reinstate {row.id} {_WORDS}",
         )
     if row.status in {Status.PENDING, Status.AWAITING_PAYMENT}:
-        return "not paid yet; time or a payment ends it", ""
+        return _of_unpaid(row)
     return f"ended without a payment: {row.reason}", ""
+
+
+def _of_unpaid(row: Enrollment) -> tuple[str, str]:
+    if row.gone_at is not None:
+        return (
+            "not paid yet; the payment provider does not know its session any more",
+            f"enrollments revoke {row.id} {_WORDS}",
+        )
+    return "not paid yet; time or a payment ends it", ""
 
 
 def _of_entitled(row: Enrollment) -> tuple[str, str]:

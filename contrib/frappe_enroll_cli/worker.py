@@ -9,12 +9,27 @@ from typing import Any
 import attrs
 import click
 
-from .common import Finite
+from frappe_enroll_sdk.settings_loader import is_service_link
+
+from .common import Finite, port_error
 from .opened import opened_sdk
+from .stopping import Stop, say
 
 
 #: Bounds of one pass: it ends before cron starts the next one but three.
 _ONCE_LIMIT, _ONCE_S = 10_000, 240
+
+
+class _Port(click.IntRange):
+    """A port; a Kubernetes Service named worker-metrics has the variable's name too."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the port, or None for what is a Service's."""
+        if isinstance(value, str) and is_service_link("WORKER_METRICS_PORT", value):
+            return None
+        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -47,7 +62,7 @@ _ONCE_LIMIT, _ONCE_S = 10_000, 240
 )
 @click.option(
     "--metrics-port",
-    type=click.IntRange(0, 65535),
+    type=_Port(0, 65535),
     envvar="WORKER_METRICS_PORT",
     show_envvar=True,
     help="Serve Prometheus metrics on this loopback port (extra: metrics).",
@@ -62,22 +77,31 @@ def worker(
 ) -> None:
     """Work through what is due; SIGTERM finishes what runs and exits 0."""
     metrics = None if metrics_port is None else _metrics()
-    with opened_sdk(metrics=metrics) as sdk:
+    stop = Stop()
+    with stop.on_signals(), opened_sdk(metrics=metrics) as sdk:
         if metrics is not None:
             metrics.watch(sdk)
-            port = metrics.serve(metrics_port)
-            click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
+            port = _serve(metrics, metrics_port)
+            say(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
         sdk.storage.check_schema()
         if once:
-            report = sdk.run_jobs(limit=_ONCE_LIMIT, time_budget_s=_ONCE_S)
-            click.echo(json.dumps(attrs.asdict(report)))
+            with stop.instead(stop.note):
+                report = sdk.run_jobs(_ONCE_LIMIT, _ONCE_S, stopping=lambda: stop.asked)
+            say(json.dumps(attrs.asdict(report)))
             return
-        sdk.worker(
+        worker = sdk.worker(
             concurrency, poll_s=poll_s, shutdown_timeout_s=shutdown_timeout_s
-        ).run(
-            handle_signals=True,
-            on_stop=lambda: click.echo("stopping: finishing what runs", err=True),
         )
+        with stop.instead(worker.stop):
+            worker.run(on_stop=lambda: say("stopping: finishing what runs", err=True))
+
+
+def _serve(metrics: Any, port: int | None) -> int:
+    """Serve metrics; a port that somebody else has may be free the next time."""
+    try:
+        return int(metrics.serve(port))
+    except OSError as error:
+        raise port_error("--metrics-port", port, error) from error
 
 
 def _metrics() -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import os
 from typing import Any, cast
 
 from flask import Flask, current_app
@@ -104,8 +106,31 @@ def _exempt_late() -> None:
     exempt(current_app)
 
 
+def _as_written(key: str, value: object) -> Any:
+    """
+    Return a config value as the environment spells it, where it came from there.
+
+    `from_prefixed_env` reads values as JSON: a key of digits with an "e" among them
+    becomes a number that no longer says which text it was.
+    """
+    if not isinstance(value, (int, float)):
+        return value
+    for name, text in os.environ.items():
+        if name.endswith(f"_{key}") and _is_same(text, value):
+            return text
+    return value
+
+
+def _is_same(text: str, value: float) -> bool:
+    try:
+        read = json.loads(text)
+    except ValueError:
+        return False
+    return type(read) is type(value) and read == value
+
+
 def _settings_of(app: Flask) -> Settings:
-    config: dict[str, Any] = {k: v for k, v in app.config.items() if k != _PREFIX}
+    config = {k: _as_written(k, v) for k, v in app.config.items() if k != _PREFIX}
     key = app.secret_key
     secret = key.encode() if isinstance(key, str) else key or b""
     # A key that can be guessed stays one, whatever is derived from it.

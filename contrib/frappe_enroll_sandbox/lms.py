@@ -157,7 +157,7 @@ class LMSSandbox(LoopbackServer):
         if path == "/api/method/ping":
             return _json({"message": "pong"})
         if path == "/api/method/frappe.auth.get_logged_user":
-            return _json({"message": "api@example.com"})
+            return _json({"message": self.site.user})
         method = path.removeprefix("/api/method/")
         if method in self.site.methods and request.method == "POST":
             return _json({"message": self.site.methods[method](_fields(request))})

@@ -37,6 +37,7 @@ class LMSSite:
         duplicates: "accepted" (Frappe 15) or "refused" (newer Frappe).
         role: Role of the API user ("System Manager" = without Moderator); several with
             " + " between them.
+        user: The API user, as rows name it in ``modified_by``.
         throttle: New users per hour; None = no bound.
         deadlocks: Whether more than two users created at once deadlock.
         methods: Whitelisted methods of the site's own, by dotted path.
@@ -47,6 +48,7 @@ class LMSSite:
         self.lock = threading.RLock()
         self.duplicates = "accepted"
         self.role = "Moderator"
+        self.user = "api@example.com"
         self.throttle: int | None = None
         self.deadlocks = False
         self.methods: dict[str, Method] = {}
@@ -217,6 +219,7 @@ class LMSSite:
             "owner": member,
             "creation": stamp,
             "modified": stamp,
+            "modified_by": self.user,
             "member": member,
             "course": course,
             "progress": float(fields.get("progress") or 0.0),

@@ -27,6 +27,9 @@ from .stripe_webhooks import Webhooks
 
 #: How long "hang" keeps a request unless it says otherwise.
 _HANG_S = 60.0
+_KEPT_STATUS = 500
+#: How long a key is known (Stripe, "Idempotent requests": at least a day).
+_KEY_LIFE_S = 24 * 60 * 60
 _KINDS = (
     *("status", "hang", "latency", "reset"),
     *("commit_then_timeout", "commit_then_500"),
@@ -49,6 +52,7 @@ class _Answer:
     """What an idempotency key has stored: the body that asked, and the answer."""
 
     body: bytes
+    at_s: int
     status: int | None = None
     data: Json | None = None
 
@@ -58,7 +62,8 @@ class StripeSandbox(LoopbackServer):
     A Stripe account behind HTTP, for the real ``stripe`` package.
 
     A context manager. Faults: ``status`` (with `status`), ``hang``, ``latency``,
-    ``reset``, ``commit_then_timeout``, ``commit_then_500``.
+    ``reset``, ``commit_then_timeout``, ``commit_then_500``. As at Stripe a 500 is kept
+    under the request's idempotency key for a day; what a proxy answers (502) is not.
 
     Attributes:
         secret_key: The one API key that is accepted.
@@ -111,6 +116,8 @@ class StripeSandbox(LoopbackServer):
         if fault is not None and fault.kind == "latency":
             self.faults.hang(fault.seconds)
         elif fault is not None and not fault.kind.startswith("commit"):
+            if fault.kind == "status" and fault.status == _KEPT_STATUS:
+                self._keep(request)
             return self._fail(fault)
         status, data, headers = self._api(request, fault)
         if fault is not None and fault.kind == "commit_then_timeout":
@@ -127,13 +134,20 @@ class StripeSandbox(LoopbackServer):
             raise DropConnection
         if fault.kind == "reset":
             raise DropConnection
-        body = {"error": {"type": "api_error", "message": "A planned failure."}}
         return Response(
-            json.dumps(body),
+            json.dumps(_FAILED),
             fault.status,
             fault.headers,
             content_type="application/json",
         )
+
+    def _keep(self, request: Request) -> None:
+        """Let the key of a request that fails answer the same for a day."""
+        key = request.headers.get("Idempotency-Key")
+        if request.method == "POST" and key is not None:
+            kept = _Answer(request.get_data(), self.account.now_s(), 500, _FAILED)
+            with self._lock:
+                self._answers.setdefault(key, kept)
 
     def _api(
         self, request: Request, fault: Fault | None
@@ -155,8 +169,12 @@ class StripeSandbox(LoopbackServer):
         """Keep Stripe's rules of idempotent requests."""
         body = request.get_data()
         with self._lock:
+            now_s = self.account.now_s()
             known = self._answers.get(key)
-            mine = known or self._answers.setdefault(key, _Answer(body))
+            if known is not None and now_s - known.at_s > _KEY_LIFE_S:
+                del self._answers[key]
+                known = None
+            mine = known or self._answers.setdefault(key, _Answer(body, now_s))
         if known is not None:
             return _replay(known, body)
         status, data = self._run(request, fault)
@@ -173,8 +191,7 @@ class StripeSandbox(LoopbackServer):
         except StripeRefusal as error:
             return error.status, _error_body(error)
         if fault is not None and fault.kind == "commit_then_500":
-            failed = StripeRefusal(500, "api_error", "A planned failure.")
-            return 500, _error_body(failed)
+            return 500, _FAILED
         return 200, data
 
     def _route(self, request: Request) -> Json:
@@ -306,6 +323,9 @@ _ROUTES: list[tuple[str, str, _Handler]] = [
     ("GET", "/v1/events/([^/]+)", StripeSandbox._event),  # noqa: SLF001
     ("GET", "/v1/webhook_endpoints", StripeSandbox._endpoints),  # noqa: SLF001
 ]
+
+
+_FAILED: Json = {"error": {"type": "api_error", "message": "A planned failure."}}
 
 
 def _replay(known: _Answer, body: bytes) -> tuple[int, Json, dict[str, str]]:

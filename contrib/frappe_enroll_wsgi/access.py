@@ -10,7 +10,7 @@ with them a request that changes something must come from our own pages.
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 from werkzeug.wrappers import Request
@@ -156,13 +156,11 @@ class Gatekeeper:
         return cookies.HOST_NAME if self.is_secure(request) else cookies.NAME
 
     def _of_host(self, request: Request) -> Operator | None:
-        told: Any = self._sdk.plugins.manager.hook.authenticate_admin(
-            environ=request.environ
-        )
-        if not told:
+        told = self._sdk.plugins.authenticate_admin(request.environ)
+        if told is None:
             return None
-        name, role = told if isinstance(told, tuple) else (told, "operator")
-        return Operator(name=str(name), role=str(role), ambient=True)
+        name, role = told
+        return Operator(name=name, role=role, ambient=True)
 
     def sign_in(self, token: str, request: Request) -> str:
         """

@@ -86,6 +86,7 @@ def _(record: Timeline) -> Any:
     return attrs.evolve(
         record,
         enrollment=_masked(record.enrollment),
+        heir=_masked(record.heir),
         coupon=_masked(record.coupon),
         seat=_masked(record.seat),
     )

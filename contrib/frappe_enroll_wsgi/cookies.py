@@ -37,8 +37,13 @@ def write(told: Signed, key: str) -> str:
     return f"{text}.{_sign(text, key)}"
 
 
-def read(value: str | None, key: str, now_s: int) -> Signed | None:
-    """Return what a cookie says; None when it is forged, over, or there is no key."""
+def read(value: str | None, key: str, now_s: int, latest_s: int) -> Signed | None:
+    """
+    Return what a cookie says; None when it is forged, over, or there is no key.
+
+    One that is good for longer than until `latest_s` was written by a clock that ran
+    ahead, and is as one that is over.
+    """
     text, _, signature = (value or "").rpartition(".")
     if not key or not hmac.compare_digest(
         signature.encode(), _sign(text, key).encode()
@@ -46,7 +51,7 @@ def read(value: str | None, key: str, now_s: int) -> Signed | None:
         return None
     until, session, digest = text.split(".")
     told = Signed(digest=digest, session=session, until_s=int(until))
-    return told if told.until_s > now_s else None
+    return told if now_s < told.until_s <= latest_s else None
 
 
 def _sign(text: str, key: str) -> str:

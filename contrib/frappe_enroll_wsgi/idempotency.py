@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -111,7 +110,7 @@ class _Record:
             "type": REQUEST_KIND,
             "object_id": self._route,
             "fingerprint": self._fingerprint,
-            "nonce": secrets.token_hex(16),
+            "nonce": self._sdk.ambient.token_hex(16),
             "at": now.timestamp(),
         }
         job = self._events.enqueue(

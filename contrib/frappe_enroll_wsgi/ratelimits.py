@@ -10,29 +10,26 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import attrs
 from limits import RateLimitItemPerSecond
-from limits.errors import ConfigurationError as LimitsConfigurationError
-from limits.errors import StorageError
-from limits.storage import MemoryStorage, storage_from_string
-from limits.strategies import MovingWindowRateLimiter
 
+from frappe_enroll_sdk.bounds import SKEW
 from frappe_enroll_sdk.clock import SystemClock
-from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.ids import fingerprint
-from frappe_enroll_sdk.settings_http import RATE_LIMITS, limits_uri
+from frappe_enroll_sdk.settings_http import RATE_LIMITS
 
 from .errors import RateLimitedError
+from .limitstore import LimitStore
 from .proxies import bucket_of
 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from limits.errors import StorageError
+    from limits.strategies import MovingWindowRateLimiter
 
     from frappe_enroll_sdk import Settings
 
@@ -71,14 +68,13 @@ class Limits:
 
     def __init__(self, settings: Settings) -> None:
         self.quotas = quotas_of(settings.rate_limits)
-        self._uri = limits_uri(settings)
-        self._database = settings.mongodb_database
+        self._store = LimitStore(settings)
         # Deployments may share a Redis.
         self._namespace = ":".join(filter(None, ("frappe-enroll", settings.deployment)))
-        self._lock = threading.Lock()
-        self._pid = -1
-        self._shared: MovingWindowRateLimiter
-        self._own: MovingWindowRateLimiter
+
+    def close(self) -> None:
+        """End the store's client; the next request opens it again."""
+        self._store.close()
 
     def hit_address(self, name: str, address: str) -> Window | None:
         """Count a request of an address; raises `RateLimitedError` past the limit."""
@@ -99,23 +95,9 @@ class Limits:
         if quota is None:
             return None
         item = RateLimitItemPerSecond(quota[0], quota[1], namespace=self._namespace)
-        self._open()
-        try:
-            return _count(self._shared, item, name, kind, who, look=look)
-        except StorageError as error:
-            logger.warning(
-                "requests are counted in memory: the store of the limits fails",
-                extra={"cause": type(error.storage_error).__name__},
-            )
-            return _count(self._own, item, name, kind, who, look=look)
-
-    def _open(self) -> None:
-        with self._lock:
-            if self._pid == os.getpid():
-                return
-            self._own = MovingWindowRateLimiter(MemoryStorage())
-            shared = self._uri and _shared(self._uri, self._database)
-            self._shared, self._pid = shared or self._own, os.getpid()
+        return self._store.run(
+            lambda limiter: _count(limiter, item, name, kind, who, look=look), _tell
+        )
 
 
 def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
@@ -133,28 +115,25 @@ def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
     return quotas
 
 
-def _shared(uri: str, database: str) -> MovingWindowRateLimiter:
-    options: dict[str, str] = {}
-    if uri.startswith("mongodb"):
-        # The library's own would be one database for all deployments of a server.
-        options = {
-            "database_name": urlsplit(uri).path.strip("/") or database,
-            "counter_collection_name": "rate_limit_counters",
-            "window_collection_name": "rate_limit_windows",
-        }
-    try:
-        store = storage_from_string(uri, wrap_exceptions=True, **options)
-        return MovingWindowRateLimiter(store)
-    except (
-        LimitsConfigurationError,
-        NotImplementedError,
-        ImportError,
-        ValueError,
-    ) as error:
-        raise SettingsError(
-            "FRAPPE_ENROLL_RATE_LIMIT_STORAGE: can't count there "
-            f"({type(error).__name__}); redis:// and mongodb:// can"
-        ) from error
+def _tell(error: StorageError) -> None:
+    logger.warning(
+        "requests are counted in memory: the store of the limits fails",
+        extra={"cause": type(error.storage_error).__name__},
+    )
+
+
+def _hit(
+    limiter: MovingWindowRateLimiter,
+    item: RateLimitItemPerSecond,
+    *caller: str,
+    look: bool,
+) -> tuple[bool, int, int]:
+    """Return whether it is allowed, how many are left, and when one comes back."""
+    allowed = (limiter.test if look else limiter.hit)(item, *caller)
+    reset_at, left = limiter.get_window_stats(item, *caller)
+    # The library stamps its entries by the wall clock.
+    reset_s = math.ceil(reset_at - SystemClock().now().timestamp())
+    return allowed, left, reset_s
 
 
 def _count(
@@ -166,11 +145,11 @@ def _count(
     *,
     look: bool,
 ) -> Window:
-    count = limiter.test if look else limiter.hit
-    allowed = count(item, name, kind, who)
-    reset_at, left = limiter.get_window_stats(item, name, kind, who)
-    # The library stamps its entries by the wall clock.
-    reset_s = math.ceil(reset_at - SystemClock().now().timestamp())
+    allowed, left, reset_s = _hit(limiter, item, name, kind, who, look=look)
+    if not allowed and reset_s > item.get_expiry() + SKEW.total_seconds():
+        # Counted while the clock ran ahead: no window is that long.
+        limiter.clear(item, name, kind, who)
+        allowed, left, reset_s = _hit(limiter, item, name, kind, who, look=look)
     if not allowed:
         raise RateLimitedError(retry_after_s=max(reset_s, 1))
     return Window(

@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from frappe_enroll_sdk import EnrollSDK
 
 #: Seconds for which an answer is reused.
 _KEPT_S = 5.0
+#: Seconds that the provider and the LMS have to answer.
+_PING_S = 2.0
 #: Seconds that a backend has to answer in, until its last answer says nothing more.
 _PATIENCE_S = 5.0
 #: Seconds after which whoever asks is taken for dead (a fork takes no threads along).
@@ -32,10 +31,7 @@ class Readiness:
     """
 
     def __init__(self, sdk: EnrollSDK) -> None:
-        self._asked = {
-            name: _Asked(lambda name=name: sdk.ping(name)[name])  # type: ignore[misc]
-            for name in _BACKENDS
-        }
+        self._asked = {name: _Asked(sdk, name) for name in _BACKENDS}
 
     def checks(self) -> dict[str, str]:
         """Return "ok", "down" (the store), "degraded" or "unknown" by backend."""
@@ -51,8 +47,8 @@ def _told(name: str, state: str) -> str:
 class _Asked:
     """One backend."""
 
-    def __init__(self, ask: Callable[[], str]) -> None:
-        self._ask = ask
+    def __init__(self, sdk: EnrollSDK, name: str) -> None:
+        self._sdk, self._name = sdk, name
         self._lock = threading.Lock()
         self._state, self._at = UNKNOWN, float("-inf")
         self._since: float | None = None
@@ -60,7 +56,7 @@ class _Asked:
     def state(self) -> str:
         """Return what the backend said last; ask it, unless somebody does."""
         with self._lock:
-            now = time.monotonic()
+            now = self._sdk.ambient.monotonic()
             asked_s = None if self._since is None else now - self._since
             if asked_s is not None and asked_s < _LOST_S:
                 return self._state if asked_s < _PATIENCE_S else UNKNOWN
@@ -69,9 +65,9 @@ class _Asked:
             self._since = now
         state = UNKNOWN
         try:
-            state = self._ask()
+            state = self._sdk.ping(self._name, timeout_s=_PING_S)[self._name]
         finally:
             with self._lock:
-                self._state, self._at = state, time.monotonic()
+                self._state, self._at = state, self._sdk.ambient.monotonic()
                 self._since = None
         return state

@@ -9,9 +9,9 @@ forgets both after a day, which is as long as a session may last.
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any
 
+from frappe_enroll_sdk.bounds import SKEW
 from frappe_enroll_sdk.queue import REQUEST_KIND
 
 from . import cookies
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Share of the idle time after which a session is written down as seen again.
 _OFTEN = 0.1
+_SKEW_S = int(SKEW.total_seconds())
 
 
 class Sessions:
@@ -35,7 +36,7 @@ class Sessions:
         settings = self._sdk.settings
         told = cookies.Signed(
             digest=digest,
-            session=secrets.token_hex(16),
+            session=self._sdk.ambient.token_hex(16),
             until_s=int(self._now_s() + settings.sign_in_s),
         )
         self._write(_seen(told))
@@ -43,17 +44,19 @@ class Sessions:
 
     def read(self, value: str | None) -> cookies.Signed | None:
         """Return the session of a cookie while it lasts, and see it."""
-        key = self._sdk.settings.secret_key.value
-        told = cookies.read(value, key, int(self._now_s()))
+        settings, now_s = self._sdk.settings, self._now_s()
+        latest_s = int(now_s + settings.sign_in_s) + _SKEW_S
+        told = cookies.read(value, settings.secret_key.value, int(now_s), latest_s)
         if told is None:
             return None
         events = self._sdk.storage.events
         record = events.find(_seen(told))
         if record is None or events.find(_ended(told)) is not None:
             return None
-        idle_s = self._now_s() - float((record.payload or {}).get("at", 0))
-        longest_s = self._sdk.settings.sign_in_idle_s
-        if idle_s >= longest_s:
+        idle_s = now_s - float((record.payload or {}).get("at", 0))
+        longest_s = settings.sign_in_idle_s
+        # Seen in what is to come: by a clock that ran ahead, so nobody knows when.
+        if not -_SKEW_S <= idle_s < longest_s:
             return None
         if idle_s >= longest_s * _OFTEN:
             self._write(_seen(told))

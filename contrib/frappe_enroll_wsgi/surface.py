@@ -51,6 +51,7 @@ class Surface:
         self.sdk = sdk
         self.proxies = Proxies.from_settings(sdk.settings)
         self.limits = Limits(sdk.settings)
+        sdk.at_close(self.limits.close)
         self.gate = Gatekeeper(sdk, Guesses(self.limits, self.proxies))
         self.readiness = Readiness(sdk)
         self._idempotency = Idempotency(sdk)
@@ -65,6 +66,12 @@ class Surface:
             EnrollError: A refusal or failure.
             HTTPException: One that Werkzeug has (405, 411, 413).
         """
+        with self.sdk.serving():
+            return self._answer(resource, request, arguments)
+
+    def _answer(
+        self, resource: Resource, request: Request, arguments: Mapping[str, str]
+    ) -> Response:
         self.proxies.look(request.environ)
         if request.method == "OPTIONS" and resource.area is Area.LEARNER:
             preflight = cors.preflight(

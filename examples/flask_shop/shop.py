@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from frappe_enroll_flask import FrappeEnroll, current_enroll
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
+from frappe_enroll_sdk.links import course_link
 
 
 #: Words for what a learner may run into; everything else has a public message.
@@ -33,8 +34,8 @@ def create_app(sdk: EnrollSDK | None = None, **config: Any) -> Flask:
     app.config |= {"SESSION_COOKIE_SAMESITE": "Lax"} | config
     FrappeEnroll(app, sdk=sdk)
     app.add_url_rule("/", "home", home)
-    app.add_url_rule("/courses/<course_id>", "course", course)
-    app.add_url_rule("/courses/<course_id>/buy", "buy", buy, methods=["POST"])
+    app.add_url_rule("/courses/<path:course_id>", "course", course)
+    app.add_url_rule("/courses/<path:course_id>/buy", "buy", buy, methods=["POST"])
     app.add_url_rule("/thanks", "thanks", thanks)
     app.add_url_rule("/given-up", "given_up", given_up)
     app.register_error_handler(EnrollError, sorry)
@@ -85,8 +86,7 @@ def thanks() -> str:
         row = current_enroll.confirm_return(session_id)
     else:
         row = current_enroll.enrollments.get_with_token(*_mine())
-    base = current_enroll.settings.frappe_lms_url.rstrip("/")
-    link = f"{base}/lms/courses/{row.course_id}" if base else None
+    link = course_link(current_enroll.settings.frappe_lms_url, row.course_id)
     return render_template("thanks.html", row=row, link=link)
 
 

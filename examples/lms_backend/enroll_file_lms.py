@@ -37,9 +37,13 @@ CREATE TABLE IF NOT EXISTS courses (
 CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, full_name TEXT);
 CREATE TABLE IF NOT EXISTS enrollments (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE,
-    learner TEXT COLLATE NOCASE, course TEXT COLLATE NOCASE, progress REAL
+    learner TEXT COLLATE NOCASE, course TEXT COLLATE NOCASE, progress REAL,
+    made_at TEXT DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')), made_by TEXT
 );
 """
+_COLUMNS = "name, learner, course, progress, made_at, made_by"
+#: Who we are on the platform.
+_USER = "shop"
 
 
 @hookimpl
@@ -97,6 +101,11 @@ class FileLMS:
         """See `LMS.ping`."""
         self.find_enrollments("", "", timeout_s=timeout_s)
 
+    def whoami(self, *, timeout_s: float | None = None) -> str:
+        """See `LMS.whoami`: the platform has one user for us."""
+        self.ping(timeout_s=timeout_s)
+        return _USER
+
     def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """See `LMS.get_course`."""
         with self._open(timeout_s) as connection:
@@ -151,7 +160,7 @@ class FileLMS:
         """See `LMS.find_enrollments`."""
         with self._open(timeout_s) as connection:
             rows = connection.execute(
-                "SELECT name, learner, course, number, progress FROM enrollments "
+                f"SELECT {_COLUMNS} FROM enrollments "  # noqa: S608  own names
                 "WHERE learner = ? AND course = ? ORDER BY number",
                 (learner, course_id),
             ).fetchall()
@@ -163,7 +172,7 @@ class FileLMS:
         """See `LMS.list_enrollments`."""
         with self._open(None) as connection:
             rows = connection.execute(
-                "SELECT name, learner, course, number, progress FROM enrollments "
+                f"SELECT {_COLUMNS} FROM enrollments "  # noqa: S608  own names
                 "WHERE name > ? ORDER BY name LIMIT ?",
                 (cursor or "", limit + 1),
             ).fetchall()
@@ -188,13 +197,12 @@ class FileLMS:
             if course is None:
                 raise BackendRejectedError(f"there is no course {course_id}")
             row = (secrets.token_hex(5), learner.lower(), course[0], progress or 0.0)
-            number = connection.execute(
-                "INSERT INTO enrollments (name, learner, course, progress) "
-                "VALUES (?, ?, ?, ?)",
-                row,
-            ).lastrowid
-        name, member, course_name, done = row
-        return _enrollment((name, member, course_name, number, done))
+            made = connection.execute(
+                "INSERT INTO enrollments (name, learner, course, progress, made_by) "  # noqa: S608  own names
+                f"VALUES (?, ?, ?, ?, ?) RETURNING {_COLUMNS}",
+                (*row, _USER),
+            ).fetchone()
+        return _enrollment(made)
 
     def delete_enrollment(self, name: str, *, timeout_s: float | None = None) -> bool:
         """See `LMS.delete_enrollment`."""
@@ -213,11 +221,13 @@ def _course(row: tuple[Any, ...]) -> Course:
 
 
 def _enrollment(row: tuple[Any, ...]) -> LMSEnrollment:
-    name, learner, course, number, progress = row
+    name, learner, course, progress, made_at, made_by = row
     return LMSEnrollment(
         name=name,
         learner=learner,
         course_id=course,
-        creation=f"{number:012d}",
+        creation=made_at,
+        modified=made_at,
+        modified_by=made_by,
         progress=progress,
     )

@@ -107,6 +107,14 @@ class EnrollmentStore(Protocol):
         """
         ...
 
+    def bound_due(self, latest: datetime, limit: int) -> int:
+        """
+        Let up to `limit` rows that are owed a look later than that be owed it then.
+
+        No policy puts a look off for so long: a clock ran ahead. Returns how many.
+        """
+        ...
+
     def list(
         self,
         *,

@@ -28,6 +28,9 @@ class JobStore(Protocol):
     is claimed like a due one, its lost try is written to `errors` (code
     ``lease_lapsed``) and counts. Every finish is fenced by the claim's token.
 
+    What a job knows (`data`: sets of words by name) only grows: it outlives every end,
+    every `enqueue` and `prune`, and only `empty` takes it out.
+
     A verb with ``_many`` is as many conditional writes as it has items: each is fenced
     by itself, none depends on another, and a store sends them at once where it can. It
     is not all or nothing: after an error any of them may have been written.
@@ -42,11 +45,13 @@ class JobStore(Protocol):
         *,
         now: datetime,
         once: bool = False,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> Job:
         """
         Write a new job; on a known key `seq` grows and the payload is replaced.
 
-        A finished job is revived (due at `due_at`, tries 0, errors and data kept); a
+        `data` is united with what is known, never replaced. A finished job is revived
+        (due at `due_at`, tries 0, errors kept); a
         due one becomes due at the earlier of the two times; a running one goes on.
         With `once`, a known key is left as it is.
         """
@@ -88,10 +93,10 @@ class JobStore(Protocol):
         now: datetime,
         lease_s: float,
         *,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> bool:
         """
-        Extend the lease and, if given, replace `data`; False = the claim is lost.
+        Extend the lease and unite `data` with what is known; False = claim lost.
 
         The lease ends at the later of its end and `now` + `lease_s`: a heartbeat never
         takes back what a longer one gave.
@@ -112,12 +117,13 @@ class JobStore(Protocol):
         *,
         state: JobState = JobState.DONE,
         outcome: str | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> JobState | None:
         """
         End the job, or put it back as due (tries 0) when `seq` has grown meanwhile.
 
-        Either way `data` becomes empty: the work that it was kept for is done. Returns
-        the state that now stands; None = the claim is lost.
+        Either way `data` is united with what is known. Returns the state that now
+        stands; None = the claim is lost.
         """
         ...
 
@@ -167,6 +173,15 @@ class JobStore(Protocol):
         """End a job that waits as dead, by an operator's word; False = it does not."""
         ...
 
+    def bound(self, key: str, now: datetime) -> bool:
+        """
+        Let a job that a clock which ran ahead has written wait from now (`bounded`).
+
+        A running one keeps its claim: its lease ends as one taken now. False = it was
+        not written ahead of `now`, has ended, or is unknown.
+        """
+        ...
+
     def empty(self, key: str) -> bool:
         """
         Empty payload and data of a job that is done, cancelled or ignored.
@@ -202,6 +217,7 @@ class JobStore(Protocol):
         """
         Drop up to `limit` jobs that were done or cancelled before; count.
 
+        Of one that knows something (`data`) the row stays, without its payload.
         An event store keeps the row (key, outcome) and, of the payload of events that
         are done or ignored, only ``type`` and ``object_id``.
         """

@@ -63,6 +63,14 @@ class LMS(Protocol):
         """Make an authorised read of enrolments; raise what is wrong."""
         ...
 
+    def whoami(self, *, timeout_s: float | None = None) -> str:
+        """
+        Return the user whose key we have, as rows name it in `modified_by`.
+
+        It is asked rarely; a backend may keep the answer.
+        """
+        ...
+
     def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """Return the course under the LMS's own spelling."""
         ...

@@ -43,7 +43,12 @@ class GateStore(Protocol):
     def hold(
         self, name: str, holder: str, k: int, now: datetime, until: datetime
     ) -> bool:
-        """Take one of `k` permits until `until`; True if the holder has one."""
+        """
+        Take one of `k` permits until `until`; True if the holder has one.
+
+        All permits of a name last equally long: none lasts beyond `until`, whatever a
+        clock that ran ahead has written.
+        """
         ...
 
     def drop(self, name: str, holder: str) -> None:

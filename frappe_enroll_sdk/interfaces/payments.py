@@ -24,7 +24,8 @@ class PaymentGateway(Protocol):
     """
     A payment provider with hosted checkout sessions.
 
-    Errors: `BackendRejectedError` (this call is refused for good),
+    Errors: `BackendRejectedError` (this call is refused for good), its child
+    `BackendGoneError` (what the call is about is not known to this account and mode),
     `BackendRefusedError` (credentials), `ConflictError` (the idempotency key is in use
     this moment), `ThrottledError`, `PaymentsUnavailableError` (with `unclear` when the
     call may have taken effect).
@@ -33,6 +34,15 @@ class PaymentGateway(Protocol):
     @property
     def livemode(self) -> bool:
         """Whether the credentials move real money."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """
+        A mark of the account that the credentials belong to; "" = unknown. No I/O.
+
+        The same for every key of the account and nothing secret.
+        """
         ...
 
     def ping(self) -> None:
@@ -52,12 +62,13 @@ class PaymentGateway(Protocol):
         """
         Send a prepared request; the same request gives the same session.
 
-        The same bytes and the same idempotency key go out each time.
+        The same bytes and the same idempotency key go out each time. The session tells
+        the order's enrollment and try.
         """
         ...
 
     def retrieve_session(self, session_id: str) -> CheckoutSession:
-        """Return the session; `BackendRejectedError` when there is none."""
+        """Return the session; `BackendGoneError` when there is none."""
         ...
 
     def find_session(self, payment_id: str) -> CheckoutSession | None:
@@ -65,15 +76,27 @@ class PaymentGateway(Protocol):
         ...
 
     def expire_session(self, session_id: str) -> ExpireOutcome:
-        """Expire an open session: expired (now or from before), or not open (paid)."""
+        """
+        Expire an open session: expired (now or from before), or not open (paid).
+
+        `BackendGoneError` when there is none.
+        """
         ...
 
     def list_refunds(self, payment_id: str) -> tuple[Refund, ...]:
-        """Return all refunds of a payment, in any status, over all pages."""
+        """
+        Return all refunds of a payment, in any status, over all pages.
+
+        `BackendGoneError` when there is no such payment.
+        """
         ...
 
     def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
-        """Return all disputes of a payment, inquiries too, over all pages."""
+        """
+        Return all disputes of a payment, inquiries too, over all pages.
+
+        `BackendGoneError` when there is no such payment.
+        """
         ...
 
     def list_sessions(
@@ -98,7 +121,7 @@ class PaymentGateway(Protocol):
         """
         Return an event as the provider keeps it (Stripe: for 30 days).
 
-        `BackendRejectedError` when there is none (any more).
+        `BackendGoneError` when there is none (any more).
         """
         ...
 

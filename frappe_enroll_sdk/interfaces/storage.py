@@ -75,11 +75,21 @@ class Storage(Protocol):
         ...
 
     def setup(self) -> None:
-        """Create or upgrade the schema; idempotent, safe to run from many hosts."""
+        """
+        Create or upgrade the schema; idempotent, safe to run from many hosts.
+
+        Raises:
+            SchemaError: It is newer than this code (see ``schema.py``).
+        """
         ...
 
     def check_schema(self) -> None:
-        """Raise `SchemaError` when the schema is missing or older than this code."""
+        """
+        Raise `SchemaError` when the schema is missing, older or newer than this code.
+
+        Verbs look by themselves, too, at least now and then: another host may upgrade
+        it at any time.
+        """
         ...
 
     def list_drift(self) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from .enrollments import (
 from .jobs import Job, JobEnd, JobOrder, JobState, JobStats, Recorded, TryError
 from .lms import Course, Learner, LMSEnrollment, Sale
 from .operations import Admission, AuditEntry, GatePolicy, WorkerSeen
-from .pages import Page
+from .pages import Page, Trail
 from .payments import (
     CheckoutSession,
     Dispute,
@@ -43,6 +43,7 @@ from .payments import (
     RefundStatus,
     SessionOrder,
     SessionStatus,
+    SessionTerms,
 )
 
 
@@ -87,7 +88,9 @@ __all__ = (
     "SeatState",
     "SessionOrder",
     "SessionStatus",
+    "SessionTerms",
     "Status",
+    "Trail",
     "TryError",
     "WebhookResult",
     "WorkerSeen",

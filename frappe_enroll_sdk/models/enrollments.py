@@ -85,7 +85,8 @@ class Enrollment:
     One attempt of one learner at one course.
 
     Attributes:
-        id: ``enr_…``; also the coupon's holder and the provider's idempotency key.
+        id: ``enr_…``; also the coupon's holder, and what the provider's idempotency
+            keys are made of.
         email: Normalised (trimmed, lower-case) address of the learner.
         learner: The LMS's name of the learner.
         course_id: The LMS's name of the course.
@@ -107,15 +108,22 @@ class Enrollment:
         idempotency_key: The caller's key, or None.
         terms: Fingerprint of what was asked for (course, coupon, amount, URLs).
         session_request: The complete create request as sent to the provider, or None.
+        session_try: Which request that is, from 1; an unclear one is abandoned.
         session_id: The checkout session, once known.
         payment_url: Where to pay, once known.
-        session_expires_at: When the session lapses, once requested.
+        session_expires_at: When the session lapses, once known.
+        session_account: Mark of the provider's account that it was made under ("" =
+            unknown), once known.
+        session_livemode: Whether it was made in live mode, once known.
+        gone_at: Since when the provider does not know the session, or the payment, any
+            more; None = it does.
+        seat_lapsed: Whether the coupon's seat was given back while the provider did not
+            tell of the session.
         payment_id: The provider's payment, once paid.
         lms_status: How far the LMS follows.
         lms_enrollment_id: The LMS's row, once known.
         lms_row_ours: Whether we inserted that row (only such a row may be removed).
         lms_progress: Progress kept when the row was removed, restored later.
-        lms_verified: Whether checkout could ask the LMS for an existing enrolment.
         override: An operator's word, or None.
         reason: Why it is on hold, failed or revoked; a short stable word, or None.
         held_for: Why an operator has to decide (accept or dismiss), or None. Kept until
@@ -156,15 +164,19 @@ class Enrollment:
     idempotency_key: str | None = attrs.field(default=None, repr=False)
     terms: str = ""
     session_request: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    session_try: int = 1
     session_id: str | None = None
     payment_url: str | None = attrs.field(default=None, repr=False)
     session_expires_at: datetime | None = None
+    session_account: str | None = None
+    session_livemode: bool | None = None
+    gone_at: datetime | None = None
+    seat_lapsed: bool = False
     payment_id: str | None = None
     lms_status: LMSStatus = LMSStatus.PENDING
     lms_enrollment_id: str | None = None
     lms_row_ours: bool = False
     lms_progress: float | None = None
-    lms_verified: bool = True
     override: Override | None = None
     reason: str | None = None
     held_for: str | None = None

@@ -57,7 +57,7 @@ class Job:
         key: Unique name.
         kind: Which handler runs it.
         payload: What the handler gets; None once pruned.
-        data: What the handler keeps between tries.
+        data: What is known for good: sets of words by name, united with each write.
         state: See `JobState`.
         seq: Grows with each `enqueue`; a completion with a stale one is not an end.
         due_at: When it may be claimed; the lease's end while it runs.
@@ -103,12 +103,14 @@ class JobOrder:
         kind: Which handler runs it.
         payload: What the handler gets.
         due_at: When it may be claimed.
+        data: What is known besides.
     """
 
     key: str
     kind: str
     payload: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     due_at: datetime
+    data: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -121,12 +123,14 @@ class JobEnd:
         seq: The job's `seq` as claimed.
         state: What it ends as.
         outcome: A short word about the end, or None.
+        data: What is known besides.
     """
 
     token: str
     seq: int
     state: JobState = JobState.DONE
     outcome: str | None = None
+    data: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen(kw_only=True)

@@ -55,7 +55,10 @@ class LMSEnrollment:
         name: The row's name in the LMS.
         learner: The row's `member`.
         course_id: The row's `course`.
-        creation: The LMS's own time stamp as text: good for ordering only.
+        creation: When the row was made: the LMS's own stamp as text, naive in the
+            site's time zone (Frappe) or with an offset. Rows are ordered by it.
+        modified: When it was last written, in the same way; "" = not known.
+        modified_by: The user who wrote it last; "" = not known.
         progress: Percent of the course that the learner has done.
         member_type: "Student", "Mentor" or "Staff".
         batch: Batch that made the row, or None.
@@ -66,10 +69,17 @@ class LMSEnrollment:
     learner: str
     course_id: str
     creation: str = ""
+    modified: str = ""
+    modified_by: str = ""
     progress: float = 0.0
     member_type: str = "Student"
     batch: str | None = None
     certificate: str | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nobody has written the row since it was made."""
+        return bool(self.creation) and self.modified == self.creation
 
     @property
     def removable(self) -> bool:

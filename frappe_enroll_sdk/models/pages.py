@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""One page of a list."""
+"""One page of a list, and the way through all of them."""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
 import attrs
+
+from ..errors import TransientError
 
 
 T = TypeVar("T")
@@ -23,3 +25,28 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next_cursor: str | None = None
+
+
+#: Pages of a list that is somebody else's; of a hundred rows, these are ten millions.
+_MOST_PAGES = 100_000
+
+
+class Trail:
+    """The cursors of one walk through a list that is somebody else's."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def follow(self, cursor: str | None) -> str | None:
+        """
+        Return the cursor if it leads on.
+
+        Raises:
+            TransientError: It was there before, or there are too many: whoever goes on
+                would never come to an end, and what was listed is not all.
+        """
+        if cursor is not None:
+            if cursor in self._seen or len(self._seen) >= _MOST_PAGES:
+                raise TransientError("a backend's list repeats itself: it has no end")
+            self._seen.add(cursor)
+        return cursor

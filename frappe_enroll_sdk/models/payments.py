@@ -82,14 +82,38 @@ class RefundStatus(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
+class SessionTerms:
+    """
+    What a session keeps of its enrollment, besides what it is paid with.
+
+    Where a store was restored from a backup that is older than the enrollment, this
+    opens it anew: with the amount and the address, which a session has anyway.
+
+    Attributes:
+        course_id: The LMS's name of the course.
+        discount_minor: What the coupon took off, in minor units.
+        coupon_code: The code whose seat it has, or None.
+        affiliate: Who referred the learner, or None.
+        tax_behavior: Whether the amount holds the taxes: "inclusive" or "exclusive".
+    """
+
+    course_id: str
+    discount_minor: int = 0
+    coupon_code: str | None = attrs.field(default=None, repr=False)
+    affiliate: str | None = attrs.field(default=None, repr=False)
+    tax_behavior: str = "inclusive"
+
+
+@attrs.frozen(kw_only=True)
 class SessionOrder:
     """
     What a checkout session is to be made of.
 
     Attributes:
-        enrollment_id: Ours; also the idempotency key.
+        enrollment_id: Ours.
+        try_number: Which create request of the enrollment it is, from 1.
         amount: What is to be paid.
-        course_id: For the metadata.
+        terms: What the metadata keeps of the enrollment.
         course_title: The line that the learner reads.
         email: Prefilled on the payment page.
         success_url: With ``{CHECKOUT_SESSION_ID}`` where the id goes.
@@ -97,12 +121,12 @@ class SessionOrder:
         expires_at: When the session is to lapse.
         metadata: More metadata, from plugins.
         parameters: Allow-listed session parameters, from plugins.
-        tax_behavior: "inclusive" or "exclusive": whether `amount` holds the taxes.
     """
 
     enrollment_id: str
+    try_number: int = 1
     amount: Money
-    course_id: str
+    terms: SessionTerms
     course_title: str
     email: str = attrs.field(repr=False)
     success_url: str
@@ -110,7 +134,13 @@ class SessionOrder:
     expires_at: datetime
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
-    tax_behavior: str = "inclusive"
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key of the create call: each try has its own."""
+        if self.try_number == 1:
+            return self.enrollment_id
+        return f"{self.enrollment_id}:{self.try_number}"
 
 
 @attrs.frozen(kw_only=True)
@@ -130,8 +160,12 @@ class CheckoutSession:
         livemode: Whether real money moves.
         payment_id: ``pi_…``, once there is one.
         enrollment_id: Our id in its metadata, or None. A hint only.
+        try_number: Which try of the enrollment made it. A hint only.
         ours: Whether its metadata carries our application's mark. A hint only.
         expires_at: When it lapses.
+        created_at: When it was made.
+        email: The address that it was made for, or None.
+        terms: What its metadata keeps of the enrollment, or None. A hint only.
     """
 
     id: str
@@ -144,8 +178,12 @@ class CheckoutSession:
     livemode: bool
     payment_id: str | None = None
     enrollment_id: str | None = None
+    try_number: int = 1
     ours: bool = False
     expires_at: datetime | None = None
+    created_at: datetime | None = None
+    email: str | None = attrs.field(default=None, repr=False)
+    terms: SessionTerms | None = None
 
     @property
     def paid(self) -> bool:

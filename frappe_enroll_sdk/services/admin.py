@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import secrets
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from . import validate
 from .health import Stats, take_stats
 from .jobs import JobOrders
 from .lookup import Lookup, Timeline
+from .orders import order
 
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Admin(JobOrders):
         """Write an operator's action into the audit trail."""
         who, why = validate.words(actor, reason)
         entry = AuditEntry(
-            id=secrets.token_hex(12),
+            id=self._context.ambient.token_hex(12),
             at=self._context.now(),
             actor=who,
             action=action,
@@ -132,6 +133,12 @@ class Admin(JobOrders):
             detail=detail,
         )
         self._context.storage.audit.append(entry)
+
+    def order(
+        self, actor: str, action: str, subject: str, reason: str, **detail: Any
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """Say a long order first, and close it in every ending; see ``orders.py``."""
+        return order(self._context, actor, action, subject, reason, **detail)
 
     def quarantine(
         self, *, limit: int = 50, cursor: str | None = None
@@ -248,15 +255,10 @@ class Admin(JobOrders):
     ) -> int:
         validate.whole(limit, "limit", most=1_000_000)
         actor, reason = said
-        if actor:
-            # A word that the trail would refuse changes nothing.
-            validate.words(actor, reason)
-        before = self._context.now() - older_than
-        count = store.prune(before, limit)
-        if actor:
-            days = older_than.days
-            self.note(actor, action, "store", reason, count=count, days=days)
-        return count
+        days = older_than.days
+        with order(self._context, actor, action, "store", reason, days=days) as told:
+            told["count"] = store.prune(self._context.now() - older_than, limit)
+        return int(told["count"])
 
 
 def _check_spans(**spans: timedelta) -> None:

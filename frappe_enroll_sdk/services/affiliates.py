@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import re
-import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -74,7 +73,9 @@ class Affiliates(Commissions):
             CodeTakenError: The code is another one's.
         """
         address = validate.email(email)
-        name = new_coupon_code("", 2).lower() if code is None else code
+        name = code
+        if name is None:
+            name = new_coupon_code("", 2, ambient=self._context.ambient).lower()
         if not _CODE.fullmatch(validate.text(name, "code")):
             raise ValidationError("code: small letters, digits, dashes", field="code")
         share = self._context.settings.commission_percent
@@ -234,7 +235,8 @@ class Affiliates(Commissions):
         if amount_minor is not None:
             most = validate.MOST_WHOLE
             validate.whole(amount_minor, "amount_minor", least=-most, most=most)
-        key = validate.text(payout_id or f"pay_{secrets.token_hex(12)}", "payout_id")
+        given = payout_id or f"pay_{self._context.ambient.token_hex(12)}"
+        key = validate.text(given, "payout_id")
         store = self._context.storage.affiliates
         known = [r for r in store.rows_of(code, key) if r.kind is RowKind.PAYOUT]
         if known:
@@ -313,7 +315,7 @@ class Affiliates(Commissions):
     def _audit(self, actor: str, action: str, subject: str, reason: str) -> None:
         self._context.storage.audit.append(
             AuditEntry(
-                id=secrets.token_hex(12),
+                id=self._context.ambient.token_hex(12),
                 at=self._context.now(),
                 actor=actor,
                 action=action,

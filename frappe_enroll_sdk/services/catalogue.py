@@ -51,12 +51,13 @@ class Catalogue:
         with self._lock:
             entry = self._entries.get(key)
         age = (now - entry[0]).total_seconds() if entry else None
-        if entry and age is not None and age <= settings.course_ttl_s:
+        # Below 0: the clock has been set back, nobody knows how old it is.
+        if entry and age is not None and 0 <= age <= settings.course_ttl_s:
             return entry[1]
         try:
             course = self._fetch(course_id, timeout_s)
         except (TransientError, ConfigurationError):
-            if entry and age is not None and age <= settings.course_stale_s:
+            if entry and age is not None and 0 <= age <= settings.course_stale_s:
                 return entry[1]
             raise
         self._remember(key, now, course)
@@ -77,12 +78,12 @@ class Catalogue:
         with self._lock:
             known = self._pages.get(key)
         age_s = (now - known[0]).total_seconds() if known else None
-        if known and age_s is not None and age_s <= settings.course_ttl_s:
+        if known and age_s is not None and 0 <= age_s <= settings.course_ttl_s:
             return known[1]
         try:
             page = self._context.lms.list_courses(limit=limit, cursor=cursor)
         except (TransientError, ConfigurationError):
-            if known and age_s is not None and age_s <= settings.course_stale_s:
+            if known and age_s is not None and 0 <= age_s <= settings.course_stale_s:
                 return known[1]
             raise
         with self._lock:

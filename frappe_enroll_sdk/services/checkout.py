@@ -26,6 +26,7 @@ from ..errors import (
     TransitionError,
 )
 from ..ids import fingerprint, hash_token, new_enrollment_id, new_token
+from ..links import course_link
 from ..models import (
     Checkout,
     Course,
@@ -142,10 +143,9 @@ class CheckoutService:
         store = self._context.storage.enrollments
         standing = store.find_live(request.email, course.id)
         if standing is None:
-            learner, verified = self._look_at_lms(request.email, course.id)
-            token = new_token()
-            row = self._new_row(request, course, price, learner, token)
-            opened = store.open(attrs.evolve(row, lms_verified=verified))
+            learner = self._look_at_lms(request.email, course.id)
+            token = new_token(self._context.ambient)
+            opened = store.open(self._new_row(request, course, price, learner, token))
             if opened.opened:
                 return self._go(opened.enrollment, token)
             standing = opened.enrollment
@@ -163,26 +163,29 @@ class CheckoutService:
     def _resume(self, row: Enrollment) -> Checkout | None:
         """Go on with an attempt; None when that has just ended."""
         if row.status in UNPAID:
+            # They may have been let in by hand since: nothing more is charged.
+            self._look_at_lms(row.email, row.course_id)
             row = self._settle(row.id, wish=Wish.ADVANCE)
         return None if row.status in EXITS else self._answer(row, resumed=True)
 
-    def _look_at_lms(self, email: str, course_id: str) -> tuple[str, bool]:
+    def _look_at_lms(self, email: str, course_id: str) -> str:
         """
-        Return the LMS's name of the learner, and whether the LMS could be asked.
+        Return the LMS's name of the learner, whom it must not have enrolled.
 
         While it is down, a checkout with a cached price goes on under the address
-        itself (Frappe names a user by it); a row that turns up later is alerted.
+        itself (Frappe names a user by it). A row that turns up by the time it is paid
+        is alerted by the sync.
         """
         lms = self._context.lms
         try:
             user = lms.find_user(email)
             if user is None:
-                return email, True
+                return email
             if lms.find_enrollments(user.name, course_id):
                 raise AlreadyEnrolledError(field="email")
         except (TransientError, ConfigurationError):
-            return email, False
-        return user.name, True
+            return email
+        return user.name
 
     def _new_row(
         self,
@@ -201,7 +204,7 @@ class CheckoutService:
             op_id=self._context.new_op_id(),
         )
         return Enrollment(
-            id=new_enrollment_id(),
+            id=new_enrollment_id(self._context.ambient),
             email=request.email,
             learner=learner,
             course_id=course.id,
@@ -240,6 +243,11 @@ class CheckoutService:
         if row.status is Status.CONFIRMED:
             row = self._inline.sync(row)
         awaiting = row.status is Status.AWAITING_PAYMENT
+        if awaiting and row.gone_at is not None:
+            # What is paid there would not be seen here.
+            raise PaymentsUnavailableError(
+                "the payment provider does not know the session", code="session_gone"
+            )
         return Checkout(
             enrollment_id=row.id,
             token=token,
@@ -254,9 +262,9 @@ class CheckoutService:
         )
 
     def _course_url(self, row: Enrollment) -> str | None:
-        base = self._context.settings.frappe_lms_url.rstrip("/")
-        if base:
-            return f"{base}/lms/courses/{row.course_id}"
+        page = course_link(self._context.settings.frappe_lms_url, row.course_id)
+        if page:
+            return page
         # Nobody was sent to pay: a URL that waits for a session's id leads nowhere.
         waits = "{CHECKOUT_SESSION_ID}" in (row.success_url or "")
         return None if waits else row.success_url

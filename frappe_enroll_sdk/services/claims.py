@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LeaseLostError
+from ..queue import united
 
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ class Claim:
     Attributes:
         job: The job as claimed.
         store: Where it lives (jobs or events).
-        data: What the handler keeps between tries.
+        data: What is known: what the job said, and what this try has learned.
         wrote: Whether a call that writes has begun in this try.
-        made: Names of what this try has made in the backend.
     """
 
     def __init__(
@@ -48,9 +47,9 @@ class Claim:
         self.job, self.store = job, store
         self.data: Mapping[str, Any] = job.data
         self.wrote = False
-        self.made: list[str] = []
+        self._written = self.data
         self._context = context
-        self._ends = None if budget_s is None else time.monotonic() + budget_s
+        self._ends = None if budget_s is None else context.monotonic() + budget_s
 
     @property
     def token(self) -> str:
@@ -66,35 +65,51 @@ class Claim:
         """Return how long one call may take: `most`, or what the budget leaves."""
         if self._ends is None:
             return most
-        return max(min(most, self._ends - time.monotonic()), 0.05)
+        return max(min(most, self._ends - self._context.monotonic()), 0.05)
 
-    def begin_write(self, call_s: float, data: Mapping[str, Any]) -> None:
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self._context.ambient.sleep(seconds)
+
+    def learn(self, data: Mapping[str, Any]) -> None:
+        """Know more; it is written with the claim's next write, or its end."""
+        self.data = united(self.data, data)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something was learned that is not written yet."""
+        return self.data != self._written
+
+    def begin_write(self, call_s: float, data: Mapping[str, Any] | None = None) -> None:
         """
-        Make the lease outlast a call that writes, and keep `data` before it begins.
+        Make the lease outlast a call that writes, and write what is known before it.
+
+        `data` is what is known once the call has begun: where it must not begin, that
+        is not so.
 
         Raises:
             LeaseLostError: The claim is somebody else's now: do not call.
             BudgetSpentError: Inline work has too little time left for it.
         """
-        if self._ends is not None and self._ends - time.monotonic() < self._least_s():
+        left_s = None if self._ends is None else self._ends - self._context.monotonic()
+        if left_s is not None and left_s < self._least_s():
             raise BudgetSpentError
         lease_s = max(self._context.settings.lease_s, call_s * 2)
+        if not self._beat(lease_s, united(self.data, data or {})):
+            raise LeaseLostError(f"{self.job.key}: the lease was lost")
+        self.wrote = True
+
+    def keep(self) -> bool:
+        """Write what was learned; False = the claim is somebody else's now."""
+        lease_s = self._context.settings.lease_s
+        return not self.has_news or self._beat(lease_s, self.data)
+
+    def _beat(self, lease_s: float, data: Mapping[str, Any]) -> bool:
         now = self._context.now()
         if not self.store.heartbeat(self.token, now, lease_s, data=data):
-            raise LeaseLostError(f"{self.job.key}: the lease was lost")
-        self.data, self.wrote = data, True
-
-    def keep(self, data: Mapping[str, Any]) -> None:
-        """
-        Keep `data` for the next try.
-
-        Raises:
-            LeaseLostError: The claim is somebody else's now.
-        """
-        now, lease_s = self._context.now(), self._context.settings.lease_s
-        if not self.store.heartbeat(self.token, now, lease_s, data=data):
-            raise LeaseLostError(f"{self.job.key}: the lease was lost")
-        self.data = data
+            return False
+        self.data = self._written = data
+        return True
 
     def _least_s(self) -> float:
         return min(_LEAST_WRITE_S, self._context.settings.inline_s / 2)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import threading
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..clock import Clock
+from ..clock import Ambient
 from ..metrics import Metrics, NoMetrics
 
 
@@ -42,7 +41,7 @@ class Context:
         payments: The payment gateway.
         lms: The LMS.
         plugins: Hooks and job handlers.
-        clock: The one clock.
+        ambient: The one clock, and monotonic time, sleep and randomness.
         settle_policy: What `decide` follows.
         retry_policy: When a failed job runs again.
         gate_policy: How the backends' gates work.
@@ -54,7 +53,7 @@ class Context:
     payments: PaymentGateway
     lms: LMS
     plugins: Plugins
-    clock: Clock
+    ambient: Ambient
     settle_policy: SettlePolicy
     retry_policy: RetryPolicy
     gate_policy: GatePolicy
@@ -62,14 +61,17 @@ class Context:
 
     def now(self) -> datetime:
         """Return the store's time."""
-        return self.clock.now()
+        return self.ambient.now()
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return self.ambient.monotonic()
 
     @property
     def grace(self) -> timedelta:
         """How long a fresh write may be worked on before others look at it."""
         return timedelta(seconds=self.settle_policy.grace_s)
 
-    @staticmethod
-    def new_op_id() -> str:
+    def new_op_id(self) -> str:
         """Return an id that stamps one write."""
-        return secrets.token_hex(8)
+        return self.ambient.token_hex(8)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from . import validate
 
 
 if TYPE_CHECKING:
+    from ..clock import Ambient
     from ..interfaces import CouponStore
 
 #: Coupons that one call makes at the most.
@@ -77,19 +77,21 @@ class Usage:
 
 class Codes:
     """
-    Random codes of one form, from the operating system's source.
+    Random codes of one form.
 
     Args:
         count: How many will be made.
         prefix: What they begin with; may be empty.
         pattern: Each ``#`` is a random letter or digit that nobody confuses.
+        ambient: Where randomness comes from.
 
     Raises:
         ValidationError: The form is not a code's, or has so few codes that somebody who
             guesses would find one.
     """
 
-    def __init__(self, count: int, prefix: str, pattern: str) -> None:
+    def __init__(self, count: int, prefix: str, pattern: str, ambient: Ambient) -> None:
+        self._ambient = ambient
         begin = validate.text(prefix, "prefix", most=40).upper() if prefix else ""
         form = validate.text(pattern, "pattern", most=64).upper()
         self._form = "-".join(part for part in (begin, form) if part)
@@ -106,7 +108,7 @@ class Codes:
     def new(self) -> str:
         """Return a new code."""
         letters = (
-            secrets.choice(CODE_ALPHABET) if letter == BLANK else letter
+            self._ambient.choice(CODE_ALPHABET) if letter == BLANK else letter
             for letter in self._form
         )
         return "".join(letters)

@@ -83,7 +83,7 @@ class BulkCoupons(CouponTerms):
     ) -> Iterator[Coupon]:
         """Do `create_many`, yielding each coupon as soon as it is written."""
         validate.whole(count, "count", most=batches.MOST)
-        codes = batches.Codes(count, prefix, pattern)
+        codes = batches.Codes(count, prefix, pattern, self._context.ambient)
         made = self.terms(
             code=codes.new(), percent_off=percent_off, course_id=course_id, **terms
         )
@@ -125,6 +125,7 @@ class BulkCoupons(CouponTerms):
         all_or_nothing: bool = False,
         on_problem: Callable[[files.Problem], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
+        report: files.Imported | None = None,
     ) -> files.Imported:
         """
         Create the coupons of a CSV file, read row by row; return what became of it.
@@ -139,6 +140,8 @@ class BulkCoupons(CouponTerms):
                 if any row is bad or any code is taken by then.
             on_problem: Called with each bad row, as it is found.
             on_progress: Called now and then with how many rows are behind.
+            report: Filled in as the work goes on, so that it tells what was done
+                whatever ends it.
 
         Raises:
             ValidationError: The header is not one.
@@ -147,7 +150,9 @@ class BulkCoupons(CouponTerms):
         work = files.Import(
             self._context.storage.coupons,
             partial(self._terms_of_row, known),
+            self.new_code,
             on_problem or _ignore,
+            files.Imported() if report is None else report,
         )
         if all_or_nothing:
             begin = source.tell()

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .. import cells as written
+from .. import wall
 from ..codec import dump
 from ..errors import EnrollError, ValidationError
-from ..ids import new_coupon_code
 from ..models import Coupon
 from . import validate
 from .coupon_batches import BATCH
@@ -39,6 +40,8 @@ COUNTED = ("disabled", "created_at", "reserved", "redeemed")
 #: Problems that a report keeps; all of them are counted and told as they are found.
 MOST_PROBLEMS = 1000
 _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0", ""})
+#: What separates cells where a comma is a decimal point, or in a text of tabs.
+_OTHER_SEPARATOR = re.compile(r"[;\t|]")
 
 
 @attrs.frozen(kw_only=True)
@@ -74,6 +77,11 @@ class Imported:
     bad: int = 0
     problems: list[Problem] = attrs.field(factory=list)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers alone."""
+        return {"created": self.created, "known": self.known, "bad": self.bad}
+
 
 @attrs.frozen(kw_only=True)
 class Row:
@@ -94,14 +102,22 @@ class Import:
     Args:
         store: Where to.
         terms: Makes a coupon of a row's fields, or raises `ValidationError`.
+        new_code: Makes a code for a row that brings none.
         tell: Called with each problem, as it is found.
+        report: Filled in as the work goes on.
     """
 
     def __init__(
-        self, store: CouponStore, terms: Terms, tell: Callable[[Problem], None]
+        self,
+        store: CouponStore,
+        terms: Terms,
+        new_code: Callable[[], str],
+        tell: Callable[[Problem], None],
+        report: Imported,
     ) -> None:
         self._store, self._terms, self._tell = store, terms, tell
-        self.report = Imported()
+        self._new_code = new_code
+        self.report = report
 
     def check(self, lines: Iterable[str]) -> bool:
         """Look at the whole file without writing; tell whether every row is good."""
@@ -133,7 +149,7 @@ class Import:
     def _meet(self, row: Row) -> None:
         """Say what a row whose code is taken is: there already, or a problem."""
         if not row.chosen:
-            again = attrs.evolve(row.coupon, code=new_coupon_code())
+            again = attrs.evolve(row.coupon, code=self._new_code())
             if self._store.create(again):
                 self.report.created += 1
                 return
@@ -144,36 +160,40 @@ class Import:
             self._complain(row.line, "code", "is taken")
 
     def _rows(self, lines: Iterable[str]) -> Iterator[Row]:
-        reader = csv.DictReader(lines, strict=True)
+        reader = csv.reader(_texts(lines), strict=True)
         columns = _columns(reader)
-        if unknown := sorted(columns - {*FIELDS, *COUNTED}):
-            raise ValidationError(
-                f"header: there is no column {unknown[0][:40]!r}", field="header"
-            )
-        if "percent_off" not in columns:
-            raise ValidationError("header: has no percent_off", field="header")
         while True:
             try:
                 cells = next(reader)
             except StopIteration:
                 return
-            except UnicodeDecodeError as error:
-                raise ValidationError("file: is not UTF-8", field="file") from error
+            except UnicodeDecodeError:
+                words = "is not UTF-8 from here on, and was not read any further"
+                self._complain(reader.line_num + 1, "file", words)
+                return
             except csv.Error:
-                self._complain(reader.reader.line_num, "row", "is not CSV")
+                self._complain(reader.line_num, "row", "is not CSV")
                 continue
-            row = self._row(cells, reader.line_num)
+            row = self._row(columns, cells, reader.line_num)
             if row is not None:
                 yield row
 
-    def _row(self, cells: dict[Any, Any], line: int) -> Row | None:
-        if None in cells or None in cells.values():
+    def _row(self, columns: list[str], cells: list[str], line: int) -> Row | None:
+        # What a spreadsheet adds at the end and at the right holds nothing.
+        if not any(map(str.strip, cells)):
+            return None
+        if len(cells) < len(columns) or any(map(str.strip, cells[len(columns) :])):
             self._complain(line, "row", "has another number of cells than the header")
             return None
+        pairs = list(zip(columns, cells, strict=False))
+        if any(cell.strip() for name, cell in pairs if not name):
+            self._complain(line, "row", "has a cell in a column without a name")
+            return None
+        named = {name: cell for name, cell in pairs if name}
         try:
-            fields = fields_of(cells)
+            fields = fields_of(named)
             chosen = "code" in fields
-            coupon = self._terms(**{"code": new_coupon_code(), **fields})
+            coupon = self._terms(**{"code": self._new_code(), **fields})
         except EnrollError as error:
             if error.retryable:
                 raise
@@ -190,17 +210,44 @@ class Import:
         self._tell(problem)
 
 
-def _columns(reader: csv.DictReader[str]) -> set[str]:
+def _texts(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a file as spreadsheets begin it: with a mark, with a hint."""
+    for number, line in enumerate(lines):
+        text = line.removeprefix("\ufeff") if number == 0 else line
+        # A line stays one, so that those after it keep their numbers.
+        is_hint = number == 0 and text.strip().lower() == "sep=,"
+        yield "\n" if is_hint else text
+
+
+def _columns(reader: Any) -> list[str]:
+    """
+    Return the names of the columns; "" for those that have none.
+
+    Raises:
+        ValidationError: It is no header of ours.
+    """
     try:
-        names = [
-            (name or "").strip().lstrip("\ufeff") for name in reader.fieldnames or ()
-        ]
+        names = [name.strip() for name in next((r for r in reader if any(r)), ())]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise ValidationError("header: is not CSV", field="header") from error
-    if len(set(names)) != len(names):
-        raise ValidationError("header: names a column twice", field="header")
-    reader.fieldnames = names
-    return set(names)
+        raise _no_header("is not CSV in UTF-8") from error
+    while names and not names[-1]:
+        names.pop()
+    given = [name for name in names if name]
+    if len(names) == 1 and (found := _OTHER_SEPARATOR.search(names[0])):
+        raise _no_header(f"is separated by {found[0]!r}: save the file with commas")
+    if not all(map(wall.is_storable, given)):
+        raise _no_header("is not text in UTF-8: save the file as UTF-8")
+    if len(set(given)) != len(given):
+        raise _no_header("names a column twice")
+    if unknown := sorted({*given} - {*FIELDS, *COUNTED}):
+        raise _no_header(f"there is no column {unknown[0][:40]!r}")
+    if "percent_off" not in given:
+        raise _no_header("has no percent_off")
+    return names
+
+
+def _no_header(words: str) -> ValidationError:
+    return ValidationError(f"header: {words}", field="header")
 
 
 def is_same(there: Coupon, wanted: Coupon) -> bool:
@@ -221,6 +268,9 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
         for name, text in cells.items()
         if name in FIELDS and text.strip()
     }
+    for name, text in said.items():
+        if not wall.is_storable(text):
+            raise ValidationError(f"{name}: is not text in UTF-8", field=name)
     fields: dict[str, Any] = dict(said)
     for name in ("max_redemptions", "per_learner"):
         if name in said:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ..errors import ValidationError
+from ..ids import new_coupon_code
 from ..models import Coupon
 from ..money import share
 from . import validate
@@ -26,6 +27,10 @@ class CouponTerms:
     def __init__(self, context: Context, catalogue: Catalogue) -> None:
         self._context = context
         self._catalogue = catalogue
+
+    def new_code(self) -> str:
+        """Return a new code; nothing is written."""
+        return new_coupon_code(ambient=self._context.ambient)
 
     def terms(
         self,

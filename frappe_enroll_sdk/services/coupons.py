@@ -9,7 +9,6 @@ from decimal import Decimal
 import attrs
 
 from ..errors import CodeTakenError, CouponExhaustedError, NotFoundError
-from ..ids import new_coupon_code
 from ..models import Coupon, Course, Page
 from . import validate
 from .coupon_bulk import BulkCoupons
@@ -55,7 +54,7 @@ class Coupons(BulkCoupons):
             CodeTakenError: The code is another one's.
         """
         terms = self.terms(
-            code=new_coupon_code() if code is None else code,
+            code=self.new_code() if code is None else code,
             percent_off=percent_off,
             course_id=course_id,
             email=email,
@@ -73,7 +72,7 @@ class Coupons(BulkCoupons):
                 return coupon
             if chosen:
                 break
-            coupon = attrs.evolve(coupon, code=new_coupon_code())
+            coupon = attrs.evolve(coupon, code=self.new_code())
         raise CodeTakenError("code: is taken", field="code")
 
     def get(self, code: str) -> Coupon:

@@ -33,20 +33,32 @@ from ..models import (
     Fact,
     LMSStatus,
     Override,
+    PaymentEvent,
     ReleaseOutcome,
     ReserveOutcome,
     SeatState,
     SessionStatus,
     Status,
 )
-from ..states import ENTITLED, EXITS
-from .decide_money import decide_money, is_held, mismatch, payment_changes
+from ..states import ENTITLED, EXITS, UNPAID
+from . import lost
+from .decide_money import (
+    REBUILT,
+    decide_money,
+    is_held,
+    mismatch,
+    next_look,
+    payment_changes,
+)
+from .decide_slot import TAKEN, decide_slot, hold, rivals_of
 from .facts import (
     Decision,
     Facts,
     Keep,
     LMSReport,
+    Lost,
     Need,
+    Order,
     Refuse,
     SettlePolicy,
     Step,
@@ -55,8 +67,14 @@ from .facts import (
 )
 
 
+#: Wishes that end what is not paid.
+_ENDINGS = frozenset({Wish.CANCEL, Wish.EXPIRE, Wish.END})
+
+
 def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     """Answer what to do next with this row, given what is known."""
+    if facts.created is not None and not lost.can_store(row, facts.created):
+        return Need(Step.DISCARD)
     told = _decide_attached(row, facts) or _decide_order(row, facts)
     if told is not None:
         return told
@@ -66,7 +84,12 @@ def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
         return _decide_awaiting(row, facts, policy)
     if row.status in EXITS:
         return _decide_exit(row, facts, policy)
-    return decide_money(row, facts, policy) or _decide_lms(row, facts)
+    decision = (
+        decide_money(row, facts, policy)
+        or decide_slot(row, facts)
+        or _decide_lms(row, facts)
+    )
+    return Keep(next_look(row, facts, policy)) if decision == Keep() else decision
 
 
 def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
@@ -74,7 +97,11 @@ def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
     attached = facts.attached
     if attached is None:
         return None
-    fresh = row.status is Status.PENDING and row.session_request is None
+    if row.moved_to is not None:
+        # The right is another row's: its money would be followed there.
+        return None
+    forgot = attached.session_id is not None and row.session_id is None
+    fresh = row.status is Status.PENDING and (forgot or row.session_request is None)
     other = row.status is Status.REVOKED and row.payment_id != attached.payment_id
     if not (fresh or other or row.status in EXITS):
         return None
@@ -85,7 +112,17 @@ def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
         "held_for": attached.reason,
         "reason": attached.reason,
     }
-    return Write(to=Status.ON_HOLD, fact="payment_attached", changes=changes)
+    if not forgot:
+        return Write(to=Status.ON_HOLD, fact="payment_attached", changes=changes)
+    changes["session_id"] = attached.session_id
+    rebuilt = attached.reason == REBUILT
+    if rebuilt:
+        # It waits for its money, not for an operator.
+        changes["held_for"] = None
+    fact = "rebuilt" if rebuilt else "payment_attached"
+    # A step on the way: what it leads to is told.
+    detail = {"quiet": rebuilt}
+    return Write(to=Status.ON_HOLD, fact=fact, changes=changes, detail=detail)
 
 
 _TO = {
@@ -115,11 +152,19 @@ def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
     order = facts.order
     if order is None:
         return None
+    if order.override is Override.REVOKED and row.status in UNPAID:
+        # There is no right to take away: the attempt is ended, its session first.
+        return None
     if not _may_be(row, order.override):
         if row.override is order.override:
             return None
         return Refuse(f"an enrollment that is {row.status} can't be {order.override}")
     to = _TO[order.override]
+    rivals = rivals_of(row, facts) if to in ENTITLED else ()
+    if isinstance(rivals, Need):
+        return rivals
+    if rivals:
+        return _decide_taken(row, facts, order, rivals)
     changes: dict[str, object] = {
         "override": order.override,
         "reason": None if to in ENTITLED else "operator",
@@ -134,9 +179,22 @@ def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
     return Write(to=to, fact=fact, changes=changes, detail=detail)
 
 
+def _decide_taken(
+    row: Enrollment, facts: Facts, order: Order, rivals: tuple[Enrollment, ...]
+) -> Decision | None:
+    """Refuse a word that would entitle the learner twice; hold money that is here."""
+    if facts.attached is None:
+        other = rivals[0]
+        return Refuse(
+            f"can't be {order.override}: the learner has {other.id}, "
+            f"which is {other.status}"
+        )
+    return None if row.held_for in TAKEN else hold(row, rivals)
+
+
 def _decide_pending(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     if row.session_request is not None:
-        return _decide_requested(row, facts)
+        return _decide_requested(row, facts, policy)
     if facts.wish is Wish.LOOK:
         return Keep(row.due_at)
     if facts.wish is not Wish.ADVANCE:
@@ -197,19 +255,55 @@ def _request_session(facts: Facts, policy: SettlePolicy) -> Decision:
     )
 
 
-def _decide_requested(row: Enrollment, facts: Facts) -> Decision:
-    """Settle a row whose create request may have been sent: send it (again)."""
+def _decide_requested(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
+    """
+    Settle a row whose create request may have been sent.
+
+    Only for a learner who waits is it sent (again). In all other cases the row ends:
+    whatever session there is, nobody was given its URL.
+    """
+    if facts.session is not None:
+        return _store_session(facts.session, policy)
+    if facts.wish is Wish.LOOK:
+        return Keep(row.due_at)
+    if facts.wish is not Wish.ADVANCE:
+        return _leave(row, facts)
     if facts.create_refused is not None:
         return _fail(row, facts, facts.create_refused, cause=facts.create_cause)
-    if facts.session is None:
-        return Need(Step.CREATE)
+    if facts.create_unclear:
+        return _abandon(row, facts, policy)
+    return Need(Step.CREATE)
+
+
+def _abandon(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
+    """Begin anew under a new key: the old one may answer the same for a day."""
+    tired = facts.create_waited_s >= policy.create_patience_s
+    if tired or row.session_try >= policy.create_keys:
+        return _fail(row, facts, "payments_unavailable", cause=facts.create_cause)
+    if facts.request is None:
+        return Need(Step.PREPARE)
+    return Write(
+        to=Status.PENDING,
+        fact="create_abandoned",
+        changes={
+            "session_request": facts.request,
+            "session_try": row.session_try + 1,
+            "tax_behavior": policy.tax_behavior,
+        },
+        detail={"cause": facts.create_cause},
+    )
+
+
+def _store_session(session: CheckoutSession, policy: SettlePolicy) -> Write:
     return Write(
         to=Status.AWAITING_PAYMENT,
         fact="session_created",
         changes={
-            "session_id": facts.session.id,
-            "payment_url": facts.session.url,
-            "session_expires_at": facts.session.expires_at,
+            "session_id": session.id,
+            "payment_url": session.url,
+            "session_expires_at": session.expires_at,
+            "session_account": policy.account,
+            "session_livemode": session.livemode,
         },
     )
 
@@ -217,7 +311,9 @@ def _decide_requested(row: Enrollment, facts: Facts) -> Decision:
 def _decide_awaiting(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     session = _signed_session(row, facts) or facts.session
     if session is None:
-        return Need(Step.RETRIEVE)
+        return _decide_lost(row, facts, policy) if facts.lost else Need(Step.RETRIEVE)
+    if facts.session is not None and row.gone_at is not None:
+        return Write(to=row.status, fact="session_found", changes={"gone_at": None})
     if session.paid:
         return _paid(row, facts, session, policy)
     if session.status is SessionStatus.OPEN:
@@ -226,23 +322,48 @@ def _decide_awaiting(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Dec
         return _leave(row, facts)
     if session.payment_failed:
         return _fail(row, facts, "payment_failed")
-    if row.reason != "processing":
+    if facts.wish is Wish.END:
+        return _leave(row, facts)
+    if row.reason != lost.PROCESSING:
         return Write(
-            to=row.status, fact="payment_processing", changes={"reason": "processing"}
+            to=row.status,
+            fact="payment_processing",
+            changes={"reason": lost.PROCESSING},
         )
     return Keep(_later(facts, policy.processing_look_s))
+
+
+def _decide_lost(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
+    """Settle a row whose session the provider does not tell of."""
+    event = facts.event
+    if event is not None and event.session is not None and _is_about(row, event):
+        # Both are final, and signed.
+        if event.fact is Fact.EXPIRED:
+            return _leave(row, facts)
+        if event.fact is Fact.FAILED:
+            return _fail(row, facts, "payment_failed")
+    if lost.may_end(row, facts, policy):
+        return _leave(row, facts)
+    if facts.lost is Lost.GONE and row.gone_at is None:
+        gone = {"gone_at": facts.now}
+        return Write(to=row.status, fact="session_gone", changes=gone)
+    seated = row.coupon_code is not None and not row.seat_lapsed
+    if seated and lost.is_given_up(row, facts, policy):
+        return Write(to=row.status, fact="seat_lapsed", changes={"seat_lapsed": True})
+    return Keep(_later(facts, policy.gone_look_s))
 
 
 def _decide_open_session(
     row: Enrollment, facts: Facts, session: CheckoutSession, policy: SettlePolicy
 ) -> Decision:
-    if facts.wish in {Wish.CANCEL, Wish.EXPIRE}:
+    if facts.wish in _ENDINGS:
         if facts.expire is None:
             return Need(Step.EXPIRE)
-        if facts.expire is ExpireOutcome.EXPIRED:
+        if facts.expire is ExpireOutcome.EXPIRED or facts.wish is Wish.END:
             return _leave(row, facts)
-        # Not open any more: the session that we hold is old news.
-        return Need(Step.RETRIEVE)
+        # Refused, and looked at again since: it is open all the same. Once is enough.
+    if lost.is_past(row, facts.now, policy.silent_s):
+        return _leave(row, facts)
     margin = policy.session_margin_s
     ends_at = session.expires_at or row.session_expires_at or facts.now
     return Keep(max(ends_at + timedelta(seconds=margin), _later(facts, margin)))
@@ -251,9 +372,13 @@ def _decide_open_session(
 def _signed_session(row: Enrollment, facts: Facts) -> CheckoutSession | None:
     """Return the session of a signed event that is itself the payment fact."""
     event = facts.event
-    if event is None or event.session is None or event.fact is not Fact.PAID:
+    if event is None or event.fact is not Fact.PAID or not _is_about(row, event):
         return None
-    return event.session if event.session.id == row.session_id else None
+    return event.session
+
+
+def _is_about(row: Enrollment, event: PaymentEvent) -> bool:
+    return event.session is not None and event.session.id == row.session_id
 
 
 def _paid(
@@ -263,6 +388,8 @@ def _paid(
     wrong = mismatch(row, session, policy)
     if wrong is not None:
         return _hold(facts, "paid_mismatch", changes, wrong)
+    if row.seat_lapsed:
+        return _hold(facts, "paid_late", changes, "late_payment")
     detail = _event_of(facts)
     return Write(to=Status.CONFIRMED, fact="paid", changes=changes, detail=detail)
 
@@ -283,19 +410,24 @@ def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decisio
     """Look at a row that has ended: only a payment that came late revives it."""
     if row.override is Override.DISMISSED:
         return Keep()
-    someone_acts = facts.wish in {Wish.ADVANCE, Wish.CANCEL, Wish.EXPIRE}
+    someone_acts = facts.wish in _ENDINGS or facts.wish is Wish.ADVANCE
     full_grant = row.coupon_code is not None and row.amount.amount_minor == 0
     asks = someone_acts or (full_grant and row.effects_owed)
     if asks and row.coupon_code is not None and facts.released is None:
         # A checkout that lost to this exit may have left a seat behind.
         return Need(Step.RELEASE)
     if full_grant and facts.released is ReleaseOutcome.REDEEMED:
+        rivals = rivals_of(row, facts)
+        if isinstance(rivals, Need):
+            return rivals
+        if rivals:
+            return hold(row, rivals)
         return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
     if row.session_id is None or someone_acts or facts.wish is Wish.DUE:
         return Keep()
     session = _signed_session(row, facts) or facts.session
     if session is None:
-        return Need(Step.RETRIEVE)
+        return Keep() if facts.lost else Need(Step.RETRIEVE)
     if not session.paid:
         return Keep()
     reason = mismatch(row, session, policy) or "late_payment"
@@ -343,6 +475,11 @@ def _lms_trouble(row: Enrollment, report: LMSReport) -> Decision:
 
 def _leave(row: Enrollment, facts: Facts) -> Decision:
     """End a row that was never paid."""
+    order = facts.order
+    if order is not None:
+        said = {"actor": order.actor, "reason": order.reason}
+        fact = f"{order.override}_by_operator"
+        return _exit(row, facts, Status.CANCELLED, "operator", said, fact=fact)
     to = Status.CANCELLED if facts.wish is Wish.CANCEL else Status.EXPIRED
     return _exit(row, facts, to, str(to), {})
 
@@ -352,14 +489,20 @@ def _fail(row: Enrollment, facts: Facts, reason: str, **detail: str) -> Decision
 
 
 def _exit(
-    row: Enrollment, facts: Facts, to: Status, reason: str, detail: dict[str, str]
+    row: Enrollment,
+    facts: Facts,
+    to: Status,
+    reason: str,
+    detail: dict[str, str],
+    *,
+    fact: str | None = None,
 ) -> Decision:
     if row.coupon_code is not None and row.amount.amount_minor == 0:
         if facts.released is None:
             return Need(Step.RELEASE)
         if facts.released is ReleaseOutcome.REDEEMED:
             return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
-    return Write(to=to, fact=reason, changes={"reason": reason}, detail=detail)
+    return Write(to=to, fact=fact or reason, changes={"reason": reason}, detail=detail)
 
 
 def _later(facts: Facts, seconds: float) -> datetime:

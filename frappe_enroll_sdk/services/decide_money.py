@@ -11,6 +11,7 @@ every permutation of one life story ends in the same state.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import attrs
@@ -27,11 +28,14 @@ from ..models import (
     Status,
 )
 from ..states import ENTITLED, EXITS, UNPAID
-from .facts import Decision, Facts, Need, SettlePolicy, Step, Write
+from .decide_slot import others, rivals_of, taken_by
+from .facts import Decision, Facts, Need, SettlePolicy, Step, Wish, Write
 
 
+#: Reason of a row that was opened anew: it waits until its money was looked at.
+REBUILT = "rebuilt"
 #: Reasons of the money's own; it gives back what it took away, and nothing else.
-MONEY_REASONS = frozenset({"refunded", "disputed", "dispute_lost"})
+MONEY_REASONS = frozenset({"refunded", "disputed", "dispute_lost", REBUILT})
 
 _GRAVITY = {"keep": 0, "suspend": 1, "revoke": 2}
 #: The gravest first.
@@ -86,15 +90,40 @@ def decide_money(
     if row.status in UNPAID | EXITS:
         return None
     told: dict[str, Any] = {}
-    if facts.check_money and row.payment_id is not None:
+    looks = row.gone_at is not None and facts.wish is Wish.DUE
+    asked = facts.check_money or looks or row.reason == REBUILT
+    if facts.payment_gone:
+        # What is known of it stands: another account's silence is no sum.
+        if row.gone_at is None:
+            gone = {"gone_at": facts.now}
+            return Write(to=row.status, fact="payment_gone", changes=gone)
+    elif asked and row.payment_id is not None:
         if facts.refunds is None:
             return Need(Step.REFUNDS)
         if facts.disputes is None:
             return Need(Step.DISPUTES)
         told = sums_of(facts.refunds, facts.disputes, row.amount.currency)
+        told["gone_at"] = None
     if _is_flagged(row, facts, policy):
         told["held_for"] = "fraud_warning"
-    return _write(row, told, policy)
+    return _write(row, told, facts, policy)
+
+
+def next_look(row: Enrollment, facts: Facts, policy: SettlePolicy) -> datetime | None:
+    """
+    Return when a payment that the provider did not know is asked for again.
+
+    There was news of it, and a key that is put right brings none again. The looks grow
+    rarer and end after a day: reconcile looks at any time.
+    """
+    if row.gone_at is None or row.payment_id is None:
+        return None
+    gone_s = (facts.now - row.gone_at).total_seconds()
+    left_s = policy.gone_looks_s - gone_s
+    if left_s <= 0:
+        return None
+    wait_s = min(max(policy.gone_look_s, gone_s / 2), left_s)
+    return facts.now + timedelta(seconds=wait_s)
 
 
 def sums_of(
@@ -119,8 +148,6 @@ def standing_of(row: Enrollment, policy: SettlePolicy) -> tuple[Status, str | No
     """
     if row.override is Override.REVOKED:
         return Status.REVOKED, row.reason
-    if row.override is Override.REINSTATED:
-        return row.status, row.reason
     if row.held_for is not None:
         if _all_back(row):
             return Status.REVOKED, "refunded"
@@ -129,6 +156,8 @@ def standing_of(row: Enrollment, policy: SettlePolicy) -> tuple[Status, str | No
             if row.dispute is DisputeStatus.LOST
             else (Status.ON_HOLD, row.held_for)
         )
+    if row.override is Override.REINSTATED:
+        return row.status, row.reason
     action, reason = _action_of(row, policy)
     if action == "keep":
         taken = row.status not in ENTITLED and row.reason in MONEY_REASONS
@@ -169,10 +198,18 @@ def _is_flagged(row: Enrollment, facts: Facts, policy: SettlePolicy) -> bool:
 
 
 def _write(
-    row: Enrollment, told: Mapping[str, Any], policy: SettlePolicy
-) -> Write | None:
+    row: Enrollment, told: Mapping[str, Any], facts: Facts, policy: SettlePolicy
+) -> Decision | None:
     new = attrs.evolve(row, **told)
     to, reason = standing_of(new, policy)
+    rivals = rivals_of(row, facts) if to in ENTITLED - {row.status} else ()
+    if isinstance(rivals, Need):
+        return rivals
+    if rivals:
+        # What the money gives back somebody else has taken meanwhile.
+        told = {**told, **taken_by(row)}
+        to, reason = Status.ON_HOLD, str(told["reason"])
+        new = attrs.evolve(row, **told)
     changes = {k: v for k, v in told.items() if getattr(row, k) != v}
     if to is not row.status:
         changes |= {"lms_status": LMSStatus.PENDING, "reason": reason}
@@ -180,7 +217,7 @@ def _write(
         changes["reason"] = reason
     if not changes:
         return None
-    detail: dict[str, Any] = {}
+    detail: dict[str, Any] = dict(others(rivals)) if rivals else {}
     if new.refunded_minor or row.refunded_minor:
         detail["refunded_minor"] = new.refunded_minor
     if new.dispute is not None:
@@ -196,4 +233,6 @@ def _fact_of(row: Enrollment, new: Enrollment) -> str:
         )
     if new.dispute is not row.dispute:
         return f"dispute_{new.dispute}" if new.dispute else "dispute_gone"
+    if new.gone_at != row.gone_at:
+        return "payment_found"
     return new.held_for if new.held_for != row.held_for and new.held_for else "money"

@@ -8,11 +8,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from .. import urls
+from ..bounds import is_ahead
 from ..checks import Check, Diagnosable
+from ..connections import opener
+from ..deadline import within
 from ..errors import ConfigurationError, EnrollError
+from ..models import Status
 from ..settings_http import limits_uri
 
 
@@ -45,10 +50,11 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     states = sdk.ping()
     for name, state in states.items():
         bad = state != "ok"
+        said = _said_of_store(sdk) if bad and name == "storage" else ""
         yield Check(
             name=name,
             state=state,
-            cause=f"its ping fails: {state}" if bad else "",
+            cause=said or f"its ping fails: {state}" if bad else "",
             mend=_MENDS.get(name, "") if bad else "",
         )
     if states.get("lms") == "ok":
@@ -56,7 +62,9 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     if states.get("storage") == "ok":
         yield _schema(sdk)
         yield _workers(sdk)
+        yield from _losses(sdk)
         yield from _modes(sdk)
+        yield from _gone(sdk)
     if states.get("payments") == "ok":
         yield _secrets(sdk)
         yield from _diagnosis(sdk)
@@ -66,6 +74,15 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
         yield from _front(url)
         yield _door(url, "webhooks/stripe", {400})
         yield _door(url, "cron/run", {401})
+
+
+def _said_of_store(sdk: EnrollSDK) -> str:
+    """Return the store's own words: a file that was replaced, a schema that is new."""
+    try:
+        sdk.storage.ping()
+    except EnrollError as error:
+        return str(error)
+    return "its ping failed, and works again"
 
 
 def _sight(sdk: EnrollSDK) -> Check:
@@ -110,7 +127,8 @@ def _workers(sdk: EnrollSDK) -> Check:
             mend=mend,
         )
     lately = stats.at - timedelta(seconds=sdk.settings.workers_absent_s)
-    if any(sign.seen_at > lately for sign in stats.workers):
+    seen = [s.seen_at for s in stats.workers if not is_ahead(s.seen_at, stats.at)]
+    if any(seen_at > lately for seen_at in seen):
         return Check(name="workers")
     return Check(
         name="workers",
@@ -130,6 +148,22 @@ def _modes(sdk: EnrollSDK) -> Iterator[Check]:
             state="mode_mismatch",
             cause=f"the key is of {mode} mode, and payments of the other one came in",
             mend="set key and signing secret of one mode; `frappe-enroll quarantine`",
+        )
+
+
+def _gone(sdk: EnrollSDK) -> Iterator[Check]:
+    """Whether the key is another account's than that of the attempts under way."""
+    waiting = sdk.enrollments.list(
+        status=Status.AWAITING_PAYMENT, limit=_MOST_WAITING
+    ).items
+    gone = sum(row.gone_at is not None for row in waiting)
+    if gone:
+        yield Check(
+            name="payments sessions",
+            state="session_gone",
+            cause=f"the provider does not know the sessions of {gone} enrollments",
+            mend="STRIPE_SECRET_KEY: is it of another account or mode? Put the old one "
+            "back, or let them end (`frappe-enroll enrollments revoke` ends one now)",
         )
 
 
@@ -158,6 +192,17 @@ def _diagnosis(sdk: EnrollSDK) -> Iterator[Check]:
             state=error.code,
             cause=str(error),
             mend=_MENDS["payments"],
+        )
+
+
+def _losses(sdk: EnrollSDK) -> Iterator[Check]:
+    """What observers have lost, here and in the workers that were seen."""
+    for name, count in sdk.admin.stats().lost.items():
+        yield Check(
+            name=f"plugin {name}",
+            state="loses",
+            cause=f"{count} calls of its observers failed: they are told once only",
+            mend="the log has the tracebacks; what must happen is a job",
         )
 
 
@@ -198,7 +243,7 @@ def _front(url: str) -> Iterator[Check]:
     _, _, body = answer
     try:
         told = json.loads(body)["checks"]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return
     if isinstance(told, dict) and told.get("proxy") == "untrusted":
         yield Check(
@@ -210,13 +255,6 @@ def _front(url: str) -> Iterator[Check]:
         )
     else:
         yield Check(name="url proxy")
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer of somebody else's: it is told, not followed."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
 
 
 def _base(url: str) -> str:
@@ -232,19 +270,24 @@ def _knock(
     """Return status, content type and body of an answer, or why there is none."""
     request = urllib.request.Request(where, body)  # noqa: S310  checked by `_base`
     request.add_header("Content-Type", "application/json")
-    opener = urllib.request.build_opener(_Stay)
     try:
-        with opener.open(request, timeout=_TIMEOUT_S) as answer:
-            kind = answer.headers.get_content_type()
-            return int(answer.status), kind, answer.read(_MOST_READ)
-    except urllib.error.HTTPError as error:
-        with error:
-            kind = error.headers.get_content_type()
-            return error.code, kind, error.read(_MOST_READ)
-    except OSError as error:
+        with within(_TIMEOUT_S):
+            return _answer_to(request)
+    except (OSError, HTTPException) as error:
         return Check(
             name=name, state="unreachable", cause=str(error), mend="DNS, port, firewall"
         )
+
+
+def _answer_to(request: urllib.request.Request) -> tuple[int, str, bytes]:
+    # A redirect is an answer of somebody else's: it is told, not followed.
+    try:
+        answer = opener().open(request)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        kind = answer.headers.get_content_type()
+        return int(answer.status), kind, answer.read(_MOST_READ)
 
 
 def _door(url: str, path: str, wanted: set[int]) -> Check:

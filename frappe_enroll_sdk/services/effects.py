@@ -57,6 +57,7 @@ def effects_of(row: Enrollment) -> tuple[Effect, ...]:
         *_effects_of_word(row),
         *_effects_of_status(row),
         *_effects_of_money(row),
+        *_effects_of_lapse(row),
         *_effects_to_tell(row),
     )
 
@@ -69,8 +70,7 @@ def _effects_of_word(row: Enrollment) -> tuple[Effect, ...]:
 
 
 def _effects_to_tell(row: Enrollment) -> tuple[Effect, ...]:
-    code = alert_of(row, row.history[-1].fact) if row.history else None
-    return () if code is None else (Effect(kind=EffectKind.ALERT, fact=code),)
+    return tuple(Effect(kind=EffectKind.ALERT, fact=code) for code in alerts_of(row))
 
 
 def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:
@@ -78,6 +78,11 @@ def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:
     if row.affiliate is None or not was_entitled(row):
         return ()
     return (Effect(kind=EffectKind.COMMISSION),)
+
+
+def _effects_of_lapse(row: Enrollment) -> tuple[Effect, ...]:
+    fact = row.history[-1].fact if row.history else ""
+    return (Effect(kind=EffectKind.RELEASE),) if fact == "seat_lapsed" else ()
 
 
 def _effects_of_status(row: Enrollment) -> tuple[Effect, ...]:
@@ -115,6 +120,8 @@ def is_quiet(row: Enrollment) -> bool:
     return bool(last.detail.get("quiet"))
 
 
+#: The history's word for the row that has the slot (see ``decide_slot.py``).
+_OTHER = "other"
 #: Facts that an operator has to hear of.
 ALERTS = frozenset(
     {
@@ -122,21 +129,34 @@ ALERTS = frozenset(
         "dispute_under_review",
         "dispute_lost",
         "refund_failed",
+        "session_gone",
+        "payment_gone",
     }
 )
 
 
-def alert_of(row: Enrollment, fact: str) -> str | None:
-    """Return the code of the alert that this write asks for, or None."""
-    if fact in {"paid_mismatch", "paid_late"}:
-        return row.held_for or "on_hold"
-    return fact if fact in ALERTS else None
+def alerts_of(row: Enrollment) -> tuple[str, ...]:
+    """Return the codes of the alerts that the row's last write asks for."""
+    if not row.history:
+        return ()
+    last = row.history[-1]
+    codes = [last.fact] if last.fact in ALERTS else []
+    if last.fact in {"paid_mismatch", "paid_late"} or _OTHER in last.detail:
+        codes.append(row.held_for or "on_hold")
+    return tuple(codes)
+
+
+def detail_of(row: Enrollment, code: str) -> dict[str, str]:
+    """Return what an alert of the row's last write tells beside its code."""
+    other = row.history[-1].detail.get(_OTHER)
+    return {_OTHER: str(other)} if other and code == row.held_for else {}
 
 
 #: Which observers hear of a history fact.
 _HOOKS: Mapping[str, tuple[str, ...]] = {
     "reserved": ("on_coupon_reserved",),
     "coupon_redeemed": ("on_coupon_redeemed",),
+    "seat_lapsed": ("on_coupon_released",),
     "paid": ("on_payment_confirmed",),
     "payment_failed": ("on_payment_failed",),
     "refunded": ("on_payment_refunded",),
@@ -150,7 +170,8 @@ def hooks_of(row: Enrollment, fact: str) -> tuple[str, ...]:
     changed = len(row.history) > 1 and row.history[-2].status is not row.status
     if changed and row.status is Status.REVOKED:
         hooks.append("on_enrollment_revoked")
-    if row.coupon_code is not None and row.status in EXITS and changed:
+    exited = row.status in EXITS and changed
+    if row.coupon_code is not None and exited and not row.seat_lapsed:
         hooks.append("on_coupon_released")
     if row.coupon_code is not None and fact == "paid":
         hooks.append("on_coupon_redeemed")

@@ -3,13 +3,13 @@
 Ending claims: in batches, and through a moment's failure of the store.
 
 Group commit: whoever ends a claim while another batch is being written joins the next
-one. One that is alone waits for nobody. Whoever asks gets the answer to its own end.
+one, and the first of those writes it. No lock is held over a call: one that is
+alone waits for nobody. Whoever asks gets the answer to its own end.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -47,31 +47,53 @@ class _Lane:
 
     def __init__(self) -> None:
         self._waiting: list[_Ticket] = []
-        self._adding, self._writing = threading.Lock(), threading.Lock()
+        self._writing = False
+        self._changed = threading.Condition()
 
     def complete(self, store: JobStore, end: JobEnd, now: datetime) -> JobState | None:
         """Write the end, and those that wait with it; return what now stands."""
         ticket = _Ticket(end=end)
-        with self._adding:
-            self._waiting.append(ticket)
-        with self._writing:
-            if not ticket.written:
-                self._flush(store, now)
+        if batch := self._join(ticket):
+            try:
+                _write(store, batch, now)
+            finally:
+                self._hand_on(batch)
         if ticket.error is not None:
             raise ticket.error
         return ticket.state
 
-    def _flush(self, store: JobStore, now: datetime) -> None:
-        with self._adding:
+    def _join(self, ticket: _Ticket) -> list[_Ticket]:
+        """Wait until the ticket is written, or return the batch that is ours to do."""
+        with self._changed:
+            self._waiting.append(ticket)
+            while self._writing and not ticket.written:
+                self._changed.wait()
+            if ticket.written:
+                return []
             batch, self._waiting = self._waiting, []
-        try:
-            states = store.complete_many([ticket.end for ticket in batch], now)
-        except Exception as error:  # noqa: BLE001  each waiting thread raises it
+            self._writing = True
+            return batch
+
+    def _hand_on(self, batch: list[_Ticket]) -> None:
+        with self._changed:
             for ticket in batch:
-                ticket.written, ticket.error = True, error
-            return
-        for ticket, state in zip(batch, states, strict=True):
-            ticket.written, ticket.state = True, state
+                ticket.written = True
+            self._writing = False
+            self._changed.notify_all()
+
+
+def _write(store: JobStore, batch: list[_Ticket], now: datetime) -> None:
+    # What stands for all of them if this thread is ended in the middle of the call.
+    for ticket in batch:
+        ticket.error = StorageUnavailableError("the writing thread ended", unclear=True)
+    try:
+        states = store.complete_many([ticket.end for ticket in batch], now)
+    except Exception as error:  # noqa: BLE001  each waiting thread raises it
+        for ticket in batch:
+            ticket.error = error
+        return
+    for ticket, state in zip(batch, states, strict=True):
+        ticket.state, ticket.error = state, None
 
 
 class Ender:
@@ -88,7 +110,7 @@ class Ender:
         return lane.complete(store, end, now)
 
 
-def through_flicker(write: Callable[[], T]) -> T:
+def through_flicker(write: Callable[[], T], sleep: Callable[[float], None]) -> T:
     """
     Write an end, again where the store fails for a moment.
 
@@ -99,5 +121,5 @@ def through_flicker(write: Callable[[], T]) -> T:
         try:
             return write()
         except StorageUnavailableError:
-            time.sleep(wait_s)
+            sleep(wait_s)
     return write()

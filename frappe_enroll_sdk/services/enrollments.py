@@ -111,10 +111,13 @@ class Enrollments:
 
     def revoke(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
         """
-        Take the right to the course away.
+        Take the right to the course away, or end an attempt that nobody has paid.
+
+        The session of an attempt is expired first. Where the provider does not know it,
+        or fails past its end, the word is enough; what is paid later is held.
 
         Raises:
-            TransitionError: It is not entitled.
+            TransitionError: It is neither entitled nor unpaid.
         """
         return self._order(enrollment_id, Override.REVOKED, actor, reason)
 
@@ -162,4 +165,4 @@ class Enrollments:
         row = self.get(enrollment_id)
         if override in _ENTITLING and is_erased(row.email):
             raise TransitionError(f"{row.id}: its learner was erased")
-        return self._settle(row.id, order=order)
+        return self._settle(row.id, wish=Wish.END, order=order)

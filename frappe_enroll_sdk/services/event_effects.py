@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EnrollmentNotFoundError, TransitionError
 from ..models import AuditEntry, Enrollment, Fact, Override, PaymentEvent
 from ..outcomes import Done, Outcome
-from ..states import ENTITLED
+from ..states import ENTITLED, UNPAID
 from .decide_money import is_held
+from .decide_slot import PAID_TWICE
 from .facts import Attached, Order, Wish
+from .lost import was_abandoned
 from .notices import raise_alert
 from .privacy import is_erased
+from .succession import FOLLOWING, heir_of
 
 
 if TYPE_CHECKING:
@@ -78,28 +81,33 @@ class EventHandler:
             if event.payment_id is not None and event.payment_id == row.payment_id:
                 # An operator has accepted it, by this event or another copy of it.
                 return Done("duplicate")
+            if event.session is not None and was_abandoned(row, event.session):
+                return self._odd(event, "abandoned_session")
             return self._odd(event, "foreign_session")
+        row = self._follow(event, row)
         if event.fact is Fact.FLAGGED:
             self._note(event, row)
-            self._alert("fraud_warning", row.id, event.id)
+            raise_alert(self._context, "fraud_warning", row.id, event.id)
         row = self._settle(row.id, event=event, quiet=quiet)
         if event.fact is not Fact.PAID:
             return Done("processed")
+        if _pays_again(row, event):
+            return self._odd(event, PAID_TWICE, row.id)
         if _was_brought_before(row, event):
             return Done("duplicate")
         if is_held(row):
             return Done("quarantined", row.held_for or "on_hold")
         return Done("processed")
 
-    def _odd(self, event: PaymentEvent, reason: str) -> Outcome:
+    def _odd(
+        self, event: PaymentEvent, reason: str, other: str | None = None
+    ) -> Outcome:
         """A payment that fits nothing is never silent; other news of it is nothing."""
         if event.fact is not Fact.PAID:
             return Done("ignored")
-        self._alert(reason, event.id, "")
+        detail = {"other": other} if other else None
+        raise_alert(self._context, reason, event.id, "", detail)
         return Done("quarantined", reason)
-
-    def _alert(self, code: str, subject: str, occasion: str) -> None:
-        raise_alert(self._context, code, subject, occasion)
 
     def _note(self, event: PaymentEvent, row: Enrollment | None) -> Outcome:
         """Write it into the audit trail, once; it changes nothing."""
@@ -123,6 +131,9 @@ class EventHandler:
         if name is None:
             return Done("dismissed")
         row = self._settle(str(name), wish=Wish.EXPIRE)
+        if row.status in UNPAID and row.gone_at is not None:
+            # Nobody can be asked whether a payment of its own is under way.
+            row = self._settle(row.id, wish=Wish.END)
         held_for = str(said.get("held_for"))
         if row.status in ENTITLED and row.payment_id == event.payment_id:
             return Done("accepted")
@@ -131,6 +142,10 @@ class EventHandler:
         ):
             # It has a payment of its own: this one is to be given back, by a word.
             return self._odd(event, held_for)
+        live = self._context.storage.enrollments.find_live(row.email, row.course_id)
+        if live is not None and live.id != row.id and live.status not in UNPAID:
+            # The learner has the course already.
+            return self._odd(event, held_for, live.id)
         session = event.session
         attached = Attached(
             reason=held_for,
@@ -154,13 +169,6 @@ class EventHandler:
 
     def find(self, event: PaymentEvent) -> Enrollment | None:
         """Return the enrollment that an event names, by our own rows only."""
-        row = self._find(event)
-        if row is not None and row.moved_to is not None and event.session_id is None:
-            # Its payment has gone over to the one that took its place.
-            return self._context.storage.enrollments.find(row.moved_to)
-        return row
-
-    def _find(self, event: PaymentEvent) -> Enrollment | None:
         store = self._context.storage.enrollments
         session_id = event.session_id
         if session_id is None and event.payment_id is not None:
@@ -173,6 +181,12 @@ class EventHandler:
             return None
         return store.find_by_session(session_id) or self._find_by_mark(event)
 
+    def _follow(self, event: PaymentEvent, row: Enrollment) -> Enrollment:
+        """Return whose news it is: the payment may have gone over to another row."""
+        if event.fact not in FOLLOWING:
+            return row
+        return heir_of(row, self._context.storage.enrollments.find, self._settle)
+
     def find_known(self, event: PaymentEvent) -> Enrollment | None:
         """Return the enrollment that an event names, without asking the provider."""
         store = self._context.storage.enrollments
@@ -183,18 +197,14 @@ class EventHandler:
         ):
             row = find(name) if name is not None else None
             if row is not None:
-                return row
+                return heir_of(row, store.find) if event.fact in FOLLOWING else row
         return None
 
     def _find_by_mark(self, event: PaymentEvent) -> Enrollment | None:
         """Look by the metadata's id: a hint, the stored session must match later."""
         if event.enrollment_id is None:
             return None
-        row = self._context.storage.enrollments.find(event.enrollment_id)
-        if row is not None and row.session_id is None and row.session_request:
-            # The process died between the provider's answer and our write.
-            row = self._settle(row.id)
-        return row
+        return self._context.storage.enrollments.find(event.enrollment_id)
 
     def accept(self, event: PaymentEvent, enrollment_id: str | None) -> str:
         """
@@ -202,7 +212,7 @@ class EventHandler:
 
         Raises:
             EnrollmentNotFoundError: Neither the event nor the operator names one.
-            TransitionError: Its learner was erased.
+            TransitionError: Its learner was erased, or it was reassigned.
         """
         name = enrollment_id or event.enrollment_id
         row = self._context.storage.enrollments.find(name) if name else None
@@ -213,7 +223,16 @@ class EventHandler:
             )
         if is_erased(row.email):
             raise TransitionError(f"{row.id}: its learner was erased")
+        heir = heir_of(row, self._context.storage.enrollments.find)
+        if heir.id != row.id:
+            raise TransitionError(f"{row.id}: was reassigned, name {heir.id} instead")
         return row.id
+
+
+def _pays_again(row: Enrollment, event: PaymentEvent) -> bool:
+    """Tell whether a row's own session was paid while it has another payment."""
+    paid = event.payment_id or (event.session.payment_id if event.session else None)
+    return None not in (paid, row.payment_id) and paid != row.payment_id
 
 
 def _was_brought_before(row: Enrollment, event: PaymentEvent) -> bool:

@@ -14,6 +14,7 @@ import attrs
 from ..models import (
     CheckoutSession,
     Dispute,
+    Enrollment,
     ExpireOutcome,
     LMSStatus,
     Override,
@@ -39,6 +40,17 @@ class Wish(StrEnum):
     CANCEL = auto()
     #: Somebody else waits for the coupon, or the learner began anew with other terms.
     EXPIRE = auto()
+    #: An operator ends an attempt that nobody has paid, whatever the provider says.
+    END = auto()
+
+
+class Lost(StrEnum):
+    """Why the provider does not tell of a session that it has made for us."""
+
+    #: It does not know it: another account or mode.
+    GONE = auto()
+    #: It has failed, or refused us, for longer than anybody waits.
+    UNREADABLE = auto()
 
 
 class Step(StrEnum):
@@ -50,10 +62,13 @@ class Step(StrEnum):
     RELEASE = auto()
     PREPARE = auto()
     CREATE = auto()
+    DISCARD = auto()
     RETRIEVE = auto()
     EXPIRE = auto()
     REFUNDS = auto()
     DISPUTES = auto()
+    RIVALS = auto()
+    END_RIVALS = auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -99,12 +114,14 @@ class Attached:
 
     Attributes:
         reason: Why it had to be said; what the row is held for.
+        session_id: The session that the row has forgotten, or None.
         payment_id: The payment, or None (nothing was paid).
         paid: What was charged, or None.
         tax_minor: Minor units of it that were taxes.
     """
 
     reason: str
+    session_id: str | None = None
     payment_id: str | None = None
     paid: Money | None = None
     tax_minor: int = 0
@@ -133,12 +150,20 @@ class Facts:
         released: Answer of release.
         request: The prepared create request.
         session: The session as the provider tells it now.
+        lost: Why it does not tell of it, or None.
+        created: The session that this run's create was answered with.
         create_refused: "payment_refused" (for good) or "payments_unavailable" (the
-            very first sending never left this host), or None.
-        create_cause: The same in words.
-        expire: Answer of expire.
+            call never left this host), or None.
+        create_unclear: Whether a session may exist although the create failed.
+        create_cause: Either in words.
+        create_waited_s: Seconds since the run began when the create failed.
+        expire: Answer of expire; the session that was known then is forgotten with it
+            unless it has expired.
         refunds: All refunds of the payment.
         disputes: All disputes of the payment.
+        rivals: Other rows that hold the slot of the learner and course.
+        rivals_ended: Whether those that nobody has paid were asked to end.
+        payment_gone: Whether the provider does not know the payment.
     """
 
     now: datetime
@@ -156,11 +181,18 @@ class Facts:
     released: ReleaseOutcome | None = None
     request: Mapping[str, Any] | None = None
     session: CheckoutSession | None = None
+    lost: Lost | None = None
+    created: CheckoutSession | None = None
     create_refused: str | None = None
+    create_unclear: bool = False
     create_cause: str = ""
+    create_waited_s: float = 0.0
     expire: ExpireOutcome | None = None
     refunds: tuple[Refund, ...] | None = None
     disputes: tuple[Dispute, ...] | None = None
+    rivals: tuple[Enrollment, ...] | None = None
+    rivals_ended: bool = False
+    payment_gone: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -170,6 +202,7 @@ class SettlePolicy:
 
     Attributes:
         livemode: Whether the provider's credentials move real money.
+        account: Mark of the account that they belong to; "" = unknown.
         refund_policy: "keep", "suspend" or "revoke" after a full refund.
         refund_threshold_percent: Share given back from which a refund counts as full.
         partial_refund_policy: The same after a smaller one.
@@ -181,9 +214,21 @@ class SettlePolicy:
         grace_s: Seconds after which a row that nobody advances is rolled back.
         session_margin_s: Seconds past a session's end before it is looked at.
         processing_look_s: Seconds between looks at a delayed payment.
+        create_keys: Idempotency keys that one attempt may use up.
+        create_patience_s: Seconds after which an unclear create is not tried again for
+            a learner who waits.
+        gone_margin_s: Seconds for which the provider has to go on not knowing a
+            session, past the session's end and since that was first seen.
+        gone_look_s: Seconds between looks at one that it does not tell of.
+        gone_looks_s: Seconds after which a payment that it does not know is not looked
+            for any more.
+        silent_s: Seconds past a session's end after which whatever fails is as good as
+            an answer: no webhook of it comes any more either.
+        silent_tries: Looks that have to fail before that.
     """
 
     livemode: bool = False
+    account: str = ""
     refund_policy: str = "revoke"
     refund_threshold_percent: Decimal = Decimal(100)
     partial_refund_policy: str = "keep"
@@ -194,6 +239,13 @@ class SettlePolicy:
     grace_s: float = 120.0
     session_margin_s: float = 60.0
     processing_look_s: float = 3600.0
+    create_keys: int = 3
+    create_patience_s: float = 10.0
+    gone_margin_s: float = 3600.0
+    gone_look_s: float = 600.0
+    gone_looks_s: float = 86_400.0
+    silent_s: float = 3 * 86_400.0
+    silent_tries: int = 5
 
 
 @attrs.frozen

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -72,7 +71,7 @@ class Grants:
         now = self._context.now()
         return self._context.storage.grants.open(
             Grant(
-                id=f"grt_{secrets.token_hex(16)}",
+                id=f"grt_{self._context.ambient.token_hex(16)}",
                 email=address,
                 full_name=validate.optional_text(full_name, "full_name"),
                 course_id=course.id,
@@ -156,7 +155,7 @@ class Grants:
             actor,
             reason,
             status=GrantStatus.APPROVED,
-            code=new_coupon_code(),
+            code=new_coupon_code(ambient=self._context.ambient),
             percent_off=percent_off_of(percent_off),
             expires_at=until,
         )

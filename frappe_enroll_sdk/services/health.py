@@ -47,6 +47,8 @@ class Stats:
         done_last_hour: Jobs and events that were done within the last hour.
         workers: The last signs of life, newest first.
         absent_s: For how long work is due and nobody was seen, where that is too long.
+        lost: By plugin, calls of its observers and metrics that failed, in this process
+            and in the workers that were seen: nobody is told a second time.
         at: When this was counted.
     """
 
@@ -60,6 +62,7 @@ class Stats:
     done_last_hour: int
     workers: tuple[WorkerSeen, ...]
     absent_s: float | None
+    lost: dict[str, int]
     at: datetime
 
 
@@ -77,6 +80,7 @@ def take_stats(context: Context, presence: Presence, quarantine: Quarantine) -> 
     enrollments = store.enrollments.stats(now)
     owed_at, absent_s = enrollments.oldest_owed_at, presence.absent_s()
     due = jobs.due_now + events.due_now
+    workers = store.workers.list(limit=_MOST_WORKERS)
     return Stats(
         health=health_of(due, context.settings, absent=absent_s is not None),
         jobs=jobs,
@@ -86,7 +90,8 @@ def take_stats(context: Context, presence: Presence, quarantine: Quarantine) -> 
         gates={name: store.gates.is_open(name) for name in GATES},
         oldest_owed_s=(now - owed_at).total_seconds() if owed_at else None,
         done_last_hour=jobs.done_last_hour + events.done_last_hour,
-        workers=store.workers.list(limit=_MOST_WORKERS),
+        workers=workers,
         absent_s=absent_s,
+        lost=presence.lost(workers),
         at=now,
     )

@@ -7,7 +7,6 @@ Only an optimisation: whatever does not fit is done by the next worker or cron p
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from ..errors import EnrollError, StorageUnavailableError
@@ -49,7 +48,7 @@ class Inline:
 
     def event(self, event: Job) -> str:
         """Run a stored event, and the sync that it owes; return its outcome."""
-        began = time.monotonic()
+        began = self._context.monotonic()
         settings = self._context.settings
         if settings.inline_s <= 0:
             return "queued"
@@ -63,7 +62,7 @@ class Inline:
         if action != "done":
             return "queued"
         if code == "processed":
-            self._sync_of(job, time.monotonic() - began)
+            self._sync_of(job, self._context.monotonic() - began)
         return code
 
     def _sync_of(self, event: Job, spent_s: float) -> None:

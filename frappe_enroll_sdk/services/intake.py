@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ..gate import longest_wait
 from .context import worker_name
 from .runner import LMS_GATE, SYNC_KIND
 
@@ -109,13 +110,15 @@ class Intake:
         return self._works(store, store.claim(*self._claim(), n, not_kinds={SYNC_KIND}))
 
     def _syncs(self, n: int) -> list[Work]:
+        policy = self._context.gate_policy
         now, store = self._context.now(), self._context.storage.jobs
-        if self._syncs_at is not None and now < self._syncs_at:
-            return []
+        if self._syncs_at is not None:
+            self._syncs_at = min(self._syncs_at, now + longest_wait(policy))
+            if now < self._syncs_at:
+                return []
         jobs = store.claim(*self._claim(), min(n, self._most), kinds={SYNC_KIND})
         if not jobs:
             return []
-        policy = self._context.gate_policy
         answer = self._context.storage.gates.admit(LMS_GATE, len(jobs), now, policy)
         self._adapt(len(jobs), answer, now)
         later = [

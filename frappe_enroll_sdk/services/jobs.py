@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from ..errors import NotFoundError, ValidationError
 from ..models import AuditEntry, Job, JobState, TryError
 from . import validate
 from .effects import sync_key
+from .orders import order
 
 
 if TYPE_CHECKING:
@@ -107,16 +107,18 @@ class JobOrders:
                 f"per_s: must be from {_LEAST_PER_S} to {_MOST}", field="per_s"
             )
         began, done = self._context.now(), 0
-        for store, job in self._dead(kind, code):
-            if done >= limit:
-                break
-            now = self._context.now()
-            wait = timedelta(seconds=done / per_s if per_s else 0)
-            if store.retry(job.key, now, due_at=max(began + wait, now)):
-                done += 1
-                tell(done)
-        if done:
-            self._audit("requeue_jobs", kind or code or "all", actor, reason, done)
+        subject = kind or code or "all"
+        with order(self._context, actor, "requeue_jobs", subject, reason) as told:
+            told["count"] = 0
+            for store, job in self._dead(kind, code):
+                if done >= limit:
+                    break
+                now = self._context.now()
+                wait = timedelta(seconds=done / per_s if per_s else 0)
+                if store.retry(job.key, now, due_at=max(began + wait, now)):
+                    done += 1
+                    told["count"] = done
+                    tell(done)
         return done
 
     def count_dead(self, *, kind: str | None = None, code: str | None = None) -> int:
@@ -154,7 +156,7 @@ class JobOrders:
             return
         self._context.storage.audit.append(
             AuditEntry(
-                id=f"aud_{secrets.token_hex(12)}",
+                id=f"aud_{self._context.ambient.token_hex(12)}",
                 at=self._context.now(),
                 actor=actor,
                 action=action,

@@ -23,6 +23,7 @@ from ..errors import (
     TransientError,
 )
 from ..outcomes import Dead, Done, Outcome, Snooze
+from ..wall import text
 
 
 #: Seconds until a conflict is looked at again.
@@ -43,8 +44,9 @@ class Verdict:
 
     action: str
     wait_s: float = 0.0
-    code: str = ""
-    cause: str = ""
+    # Of foreign code, maybe: whatever it says, the end has to be written.
+    code: str = attrs.field(default="", converter=text)
+    cause: str = attrs.field(default="", converter=text)
 
 
 def needs_ping(error: Exception) -> bool:
@@ -61,6 +63,7 @@ def judge_error(
     backend_down: bool,
     policy: RetryPolicy,
     gate_closed_s: float,
+    chance: float | None = None,
 ) -> Verdict:
     """Return what becomes of a try that raised."""
     code = error.code if isinstance(error, EnrollError) else type(error).__name__
@@ -75,10 +78,16 @@ def judge_error(
     waits = isinstance(error, ConfigurationError) and not needs_ping(error)
     if backend_down or waits:
         return Verdict(action="snooze", wait_s=gate_closed_s, code=code, cause=cause)
-    return _on_schedule(tries, policy, code, cause)
+    return _on_schedule(tries, policy, code, cause, chance)
 
 
-def judge_outcome(outcome: Outcome, *, tries: int, policy: RetryPolicy) -> Verdict:
+def judge_outcome(
+    outcome: Outcome,
+    *,
+    tries: int,
+    policy: RetryPolicy,
+    chance: float | None = None,
+) -> Verdict:
     """Return what becomes of a try whose handler answered."""
     if isinstance(outcome, Done):
         return Verdict(action="done", code=outcome.outcome, cause=outcome.reason)
@@ -86,7 +95,7 @@ def judge_outcome(outcome: Outcome, *, tries: int, policy: RetryPolicy) -> Verdi
         return Verdict(action="snooze", wait_s=max(outcome.after_s, 0.0))
     if isinstance(outcome, Dead):
         return Verdict(action="dead", code="handler", cause=outcome.cause)
-    verdict = _on_schedule(tries, policy, "handler", outcome.cause)
+    verdict = _on_schedule(tries, policy, "handler", outcome.cause, chance)
     if verdict.action == "retry" and outcome.after_s is not None:
         return attrs.evolve(verdict, wait_s=outcome.after_s)
     return verdict
@@ -105,8 +114,10 @@ def exhausted(tries: int, policy: RetryPolicy) -> bool:
     return tries > policy.max_tries
 
 
-def _on_schedule(tries: int, policy: RetryPolicy, code: str, cause: str) -> Verdict:
-    wait_s = policy.wait_s(tries)
+def _on_schedule(
+    tries: int, policy: RetryPolicy, code: str, cause: str, chance: float | None
+) -> Verdict:
+    wait_s = policy.wait_s(tries, chance=chance)
     if wait_s is None:
         return Verdict(action="dead", code=code, cause=cause)
     return Verdict(action="retry", wait_s=wait_s, code=code, cause=cause)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import attrs
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from .context import Context
 
 logger = logging.getLogger(__name__)
+
+_GRACE_S = 1.0
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -53,7 +54,7 @@ class Leases:
 
     def hold(self, store: JobStore, job: Job) -> None:
         """Extend this claim's lease from now on."""
-        lease = Lease(store=store, job=job, began=time.monotonic())
+        lease = Lease(store=store, job=job, began=self._context.monotonic())
         with self._lock:
             self._held[job.token or ""] = lease
 
@@ -68,8 +69,9 @@ class Leases:
 
         Those are dropped: nothing extends them any more.
         """
-        deadline_s = self._context.settings.job_timeout_s
-        now_s = time.monotonic()
+        # Where a plugin's code hangs, the wall around it speaks first.
+        deadline_s = self._context.settings.job_timeout_s + _GRACE_S
+        now_s = self._context.monotonic()
         with self._lock:
             hung = [x for x in self._held.values() if now_s - x.began > deadline_s]
             for lease in hung:

@@ -14,6 +14,7 @@ from ..models import AuditEntry, Coupon, Enrollment, Job, Page, Seat
 from ..queue import EVENT_KIND
 from . import validate
 from .effects import plugin_job_key, sync_key
+from .succession import heir_of
 
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Timeline:
 
     Attributes:
         enrollment: The row.
+        heir: The row that holds its right after all reassignments, maybe itself.
         moments: What happened, oldest first.
         coupon: The coupon, if it has one.
         seat: Its seat there, while it has one.
@@ -64,6 +66,7 @@ class Timeline:
     """
 
     enrollment: Enrollment
+    heir: Enrollment
     moments: tuple[Moment, ...]
     coupon: Coupon | None
     seat: Seat | None
@@ -105,18 +108,24 @@ class Lookup:
         if text.startswith("cs_"):
             return store.enrollments.find_by_session(text)
         if text.startswith("pi_"):
-            return store.enrollments.find_by_payment(text)
+            return self._of_payment(text)
         if text.startswith("evt_"):
             event = store.events.find(text)
             return self._of_event(event) if event else None
         return store.enrollments.find(text)
+
+    def _of_payment(self, payment_id: str) -> Enrollment | None:
+        """Return who holds what a payment paid for: several rows may have had it."""
+        store = self._context.storage.enrollments
+        row = store.find_by_payment(payment_id)
+        return None if row is None else heir_of(row, store.find)
 
     def _of_event(self, event: Job) -> Enrollment | None:
         told = _told(event)
         store = self._context.storage.enrollments
         for name, find in (
             ("session_id", store.find_by_session),
-            ("payment_id", store.find_by_payment),
+            ("payment_id", self._of_payment),
             ("enrollment_id", store.find),
         ):
             row = find(told[name]) if told.get(name) else None
@@ -150,6 +159,7 @@ class Lookup:
         ]
         return Timeline(
             enrollment=row,
+            heir=heir_of(row, store.enrollments.find),
             moments=tuple(sorted(moments, key=lambda moment: moment.at)),
             coupon=store.coupons.find(code) if code else None,
             seat=store.coupons.find_seat(code, row.id) if code else None,

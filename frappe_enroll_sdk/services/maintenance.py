@@ -9,16 +9,19 @@ for the interval, keeps all others from it.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from .. import wall
+from ..bounds import is_ahead
 from ..errors import EnrollError
-from ..queue import REQUEST_KIND, REQUEST_LIFE
+from ..models import JobState
+from ..queue import REQUEST_KIND, REQUEST_LIFE, bounded
 
 
 if TYPE_CHECKING:
+    from ..interfaces import JobStore
     from .context import Context
 
 logger = logging.getLogger(__name__)
@@ -40,11 +43,14 @@ class Maintenance:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        #: Where the last look at a queue's claimable jobs ended, by queue and state.
+        self._seen: dict[tuple[str, JobState], str | None] = {}
         self.tasks: dict[str, Task] = {
             "jobs": self._jobs,
             "events": self._events,
             "requests": self._requests,
             "workers": self._workers,
+            "moments": self._moments,
         }
         self._every_s = dict.fromkeys(self.tasks, EVERY_S)
 
@@ -63,7 +69,7 @@ class Maintenance:
     def _is_owed(self, name: str) -> bool:
         now = self._context.now()
         until = now + timedelta(seconds=self._every_s[name])
-        gate, holder = f"maintenance.{name}", secrets.token_hex(8)
+        gate, holder = f"maintenance.{name}", self._context.ambient.token_hex(8)
         return self._context.storage.gates.hold(gate, holder, 1, now, until)
 
     def run(self, name: str, has_time: Callable[[], bool] = lambda: True) -> int:
@@ -73,7 +79,7 @@ class Maintenance:
             if not has_time():
                 break
             try:
-                count = self.tasks[name](_SLICE, has_time)
+                count = wall.contained(name, self.tasks[name], _SLICE, has_time)
             except EnrollError as error:
                 # Housekeeping never keeps the work from going on.
                 extra = {"task": name, "error_code": error.code}
@@ -100,4 +106,44 @@ class Maintenance:
         return self._context.storage.events.forget(REQUEST_KIND, before, limit)
 
     def _workers(self, limit: int, _: Callable[[], bool]) -> int:
-        return self._context.storage.workers.prune(self._context.now() - _DAY, limit)
+        store, now = self._context.storage.workers, self._context.now()
+        ahead = [sign for sign in store.list() if is_ahead(sign.seen_at, now)]
+        for sign in ahead:
+            # Whoever lives leaves the next one soon.
+            store.drop(sign.name)
+        return store.prune(now - _DAY, limit) + len(ahead)
+
+    def _moments(self, limit: int, _: Callable[[], bool]) -> int:
+        """Let what a clock that ran ahead has written wait no longer than it may."""
+        context = self._context
+        now, store = context.now(), context.storage
+        latest = now + longest_look(context)
+        return store.enrollments.bound_due(latest, limit) + sum(
+            self._bound(name, queue, state, limit, now)
+            for name, queue in (("jobs", store.jobs), ("events", store.events))
+            for state in (JobState.RUNNING, JobState.DUE)
+        )
+
+    def _bound(
+        self, name: str, store: JobStore, state: JobState, limit: int, now: datetime
+    ) -> int:
+        """Look at the next slice: nothing finds these rows by an index."""
+        cursor = self._seen.get((name, state))
+        page = store.list(state=state, limit=limit, cursor=cursor)
+        self._seen[name, state] = page.next_cursor
+        ahead = [job for job in page.items if bounded(job, now) is not None]
+        return sum(store.bound(job.key, now) for job in ahead)
+
+
+def longest_look(context: Context) -> timedelta:
+    """Return how far ahead the next look at an enrollment may be owed."""
+    settings, policy = context.settings, context.settle_policy
+    return timedelta(
+        seconds=max(
+            settings.session_ttl_s + policy.session_margin_s,
+            policy.processing_look_s,
+            policy.grace_s,
+            settings.lease_s,
+            *context.retry_policy.schedule_s,
+        )
+    )

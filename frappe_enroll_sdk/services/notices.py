@@ -29,7 +29,11 @@ _WRITTEN_S = 2.0
 
 
 def raise_alert(
-    context: Context, code: str, subject: str, occasion: str | int | None = None
+    context: Context,
+    code: str,
+    subject: str,
+    occasion: str | int | None = None,
+    detail: Mapping[str, str] | None = None,
 ) -> None:
     """
     Tell observers and plugins' jobs that an operator has to look.
@@ -40,18 +44,35 @@ def raise_alert(
         subject: Id of an enrollment or event, a job's key, or a backend's name.
         occasion: What tells this alert from another one of its code and subject; the
             same one owes one job. None = each call is an occasion of its own.
+        detail: What else an operator needs to know; nothing personal.
     """
-    owe_alert(context, code, subject, occasion)
-    context.plugins.notify("on_alert", code=code, subject=subject)
+    owe_alert(context, code, subject, occasion, detail)
+    tell_alert(context, code, subject, detail)
+
+
+def tell_alert(
+    context: Context, code: str, subject: str, detail: Mapping[str, str] | None = None
+) -> None:
+    """Tell the observers of an alert, at most once."""
+    context.plugins.notify(
+        "on_alert", code=code, subject=subject, detail=dict(detail or {})
+    )
 
 
 def owe_alert(
-    context: Context, code: str, subject: str, occasion: str | int | None = None
+    context: Context,
+    code: str,
+    subject: str,
+    occasion: str | int | None = None,
+    detail: Mapping[str, str] | None = None,
 ) -> None:
     """Owe the plugins their jobs on an alert: keyed, so harmless when repeated."""
     now = context.now()
     mark = text_of(now) if occasion is None else occasion
-    said = {"fact": ALERT, "code": code, "subject": subject, "at": text_of(now)}
+    said: dict[str, object] = {"fact": ALERT, "code": code, "subject": subject}
+    said["at"] = text_of(now)
+    if detail:
+        said["detail"] = dict(detail)
     _owe(context, ALERT, f"{code}:{subject}:{mark}", said, now)
 
 
@@ -86,6 +107,7 @@ def alert_context(job: Job) -> AlertContext:
         code=str(said.get("code")),
         subject=str(said.get("subject")),
         at=moment_of(str(said.get("at"))),
+        detail=said.get("detail") or {},
     )
 
 

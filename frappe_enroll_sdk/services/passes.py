@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..errors import StorageUnavailableError
 from ..models import JobReport
 from .intake import Intake, Work
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .maintenance import Maintenance
     from .presence import Presence
     from .runner import Runner
+
+logger = logging.getLogger(__name__)
 
 #: Rows claimed at once: few, so that a lease outlasts the batch.
 _BATCH = 5
@@ -70,13 +73,13 @@ class _OnePass:
         self._context = context
         self._intake = Intake(context, runner)
         self._left = limit
-        self._ends = time.monotonic() + time_budget_s
+        self._ends = self._context.monotonic() + time_budget_s
         self._stopping = stopping
         self._actions: Counter[str] = Counter()
 
     def has_time(self) -> bool:
         """Tell whether something may still be started."""
-        return time.monotonic() < self._ends and not self._stopping()
+        return self._context.monotonic() < self._ends and not self._stopping()
 
     def once(self) -> bool:
         """Claim and run one batch; False = nothing due, or no time."""
@@ -92,7 +95,17 @@ class _OnePass:
         if not self.has_time():
             work.release()
         elif self._still_ours(work):
-            self._actions[work.run()] += 1
+            self._actions[self._done(work)] += 1
+
+    def _done(self, work: Work) -> str:
+        try:
+            return work.run()
+        except StorageUnavailableError:
+            raise
+        except Exception:
+            # One that can't even be ended keeps nobody else waiting: its lease lapses.
+            logger.exception("claim lost")
+            return "lost"
 
     def _still_ours(self, work: Work) -> bool:
         """Renew a lease that earlier jobs of the batch have used up by half."""

@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from ..errors import ValidationError
+from .. import wall
+from ..answers import outcome_answer
+from ..errors import PluginFailedError, ValidationError
 from ..models import Job
 from ..outcomes import Dead, FactContext, JobContext, Outcome
-from .notices import ALERT, DEATH, alert_context, death_context
+from .notices import ALERT, DEATH, alert_context, death_context, raise_alert
 
 
 if TYPE_CHECKING:
     from ..business import Affiliate, Grant, LedgerRow
     from ..outcomes import AnyContext
+    from ..plugins import Handler
     from .context import Context
+
+logger = logging.getLogger(__name__)
 
 
 class PluginJobs:
@@ -38,13 +44,21 @@ class PluginJobs:
             return Dead("what the job is about is gone")
         if isinstance(context, Outcome):
             return context
-        outcome = handler(context)
-        if not isinstance(outcome, Outcome):
-            raise ValidationError(
-                f"the handler of {job.kind!r} must answer Done, Retry, Snooze or Dead",
-                field="outcome",
-            )
-        return outcome
+        answer = self._call(job, handler, context)
+        try:
+            return outcome_answer(job.kind, answer)
+        except PluginFailedError as error:
+            raise ValidationError(str(error), field="outcome") from error
+
+    def _call(self, job: Job, handler: Handler, context: AnyContext) -> object:
+        name = f"the handler of {job.kind!r}"
+        try:
+            return wall.call(name, handler, context)
+        except PluginFailedError as error:
+            if error.code == "plugin_hangs":
+                logger.error("handler hangs", extra={"job": job.key})  # noqa: TRY400  no traceback: it has not ended
+                raise_alert(self._context, "job_hangs", job.key, job.token)
+            raise
 
     def _context_of(self, job: Job) -> AnyContext | Outcome | None:
         payload, store = job.payload or {}, self._context.storage

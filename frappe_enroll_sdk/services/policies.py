@@ -11,13 +11,16 @@ from .facts import SettlePolicy
 
 
 if TYPE_CHECKING:
+    from ..interfaces import PaymentGateway
     from ..settings import Settings
+    from ..states import Stay
 
 
-def settle_policy_of(settings: Settings, *, livemode: bool) -> SettlePolicy:
-    """Return what refunds, disputes and warnings do, and in which mode money moves."""
+def settle_policy_of(settings: Settings, payments: PaymentGateway) -> SettlePolicy:
+    """Return what refunds, disputes and warnings do, and whose money moves how."""
     return SettlePolicy(
-        livemode=livemode,
+        livemode=payments.livemode,
+        account=payments.account,
         refund_policy=settings.refund_policy,
         refund_threshold_percent=settings.refund_threshold_percent,
         partial_refund_policy=settings.partial_refund_policy,
@@ -25,6 +28,16 @@ def settle_policy_of(settings: Settings, *, livemode: bool) -> SettlePolicy:
         dispute_lost_policy=settings.dispute_lost_policy,
         fraud_policy=settings.fraud_policy,
         tax_behavior=settings.tax_behavior,
+    )
+
+
+def longest_s(stay: Stay, settings: Settings, policy: SettlePolicy) -> float | None:
+    """Return the longest that a row is in a status, if it leaves by itself."""
+    if not stay.bounds:
+        return None
+    return sum(
+        float(getattr(policy if hasattr(policy, name) else settings, name))
+        for name in stay.bounds
     )
 
 

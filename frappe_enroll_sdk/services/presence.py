@@ -8,16 +8,18 @@ Whoever comes by looks: a pass that begins, a process that takes webhooks, `stat
 
 from __future__ import annotations
 
+import functools
 import logging
-import secrets
 import socket
 import threading
-import time
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ..bounds import is_ahead
 from ..errors import EnrollError
 from ..models import WorkerSeen
 from .notices import raise_alert
@@ -35,6 +37,7 @@ SEEN_EVERY_S = 30.0
 _LOOK_EVERY_S = 60.0
 
 
+@functools.cache
 def package_version() -> str:
     """Return the version of the installed distribution."""
     # Costs a quarter of the package's import, and only a sign of life needs it.
@@ -53,6 +56,7 @@ class Presence:
         self._context = context
         self._lock = threading.Lock()
         self._looked: float | None = None
+        self._names: set[str] = set()
 
     def worker(self, name: str, started_at: datetime, detail: dict[str, Any]) -> None:
         """Leave a worker's sign of life."""
@@ -71,13 +75,26 @@ class Presence:
             kind=kind,
             started_at=started_at,
             seen_at=self._context.now(),
-            detail=detail | {"version": package_version()},
+            detail=detail
+            | {
+                "version": package_version(),
+                "lost": dict(self._context.plugins.observer_errors),
+            },
         )
+        self._names.add(name)
         try:
             self._context.storage.workers.seen(sign)
         except EnrollError as error:
             # A sign is no work: the next one comes soon.
             logger.warning("sign of life failed", extra={"error_code": error.code})
+
+    def lost(self, signs: Iterable[WorkerSeen]) -> dict[str, int]:
+        """Return what observers have lost: here, and in those who left these signs."""
+        lost = Counter(self._context.plugins.observer_errors)
+        for sign in signs:
+            if sign.name not in self._names:
+                lost.update(sign.detail.get("lost") or {})
+        return dict(lost)
 
     def ended(self, name: str) -> None:
         """Forget a worker that stopped as it should."""
@@ -93,7 +110,8 @@ class Presence:
         None also where that is shorter than `workers_absent_s`.
         """
         store, now = self._context.storage, self._context.now()
-        signs = store.workers.list(limit=1)
+        # One from a clock that ran ahead would hide an absence until time is there.
+        signs = [s for s in store.workers.list() if not is_ahead(s.seen_at, now)]
         due = [
             stats.oldest_due_at
             for stats in (store.jobs.stats(now, cap=1), store.events.stats(now, cap=1))
@@ -101,14 +119,14 @@ class Presence:
         ]
         if not due:
             return None
-        since = max([min(due), *(sign.seen_at for sign in signs)])
+        since = max([min(due), *(sign.seen_at for sign in signs[:1])])
         absent_s = (now - since).total_seconds()
         return absent_s if absent_s >= self._context.settings.workers_absent_s else None
 
     def look(self) -> None:
         """Alert if work is due and nobody was seen; at most once a minute."""
         with self._lock:
-            mark = time.monotonic()
+            mark = self._context.monotonic()
             if self._looked is not None and mark - self._looked < _LOOK_EVERY_S:
                 return
             self._looked = mark
@@ -124,7 +142,7 @@ class Presence:
         """One alarm per absence, whoever sees it first."""
         now = self._context.now()
         until = now + timedelta(seconds=self._context.settings.workers_absent_s)
-        gate, holder = "alert.workers_absent", secrets.token_hex(8)
+        gate, holder = "alert.workers_absent", self._context.ambient.token_hex(8)
         if self._context.storage.gates.hold(gate, holder, 1, now, until):
             logger.error("no worker was seen", extra={"absent_s": round(absent_s)})
             raise_alert(self._context, "workers_absent", "workers")

@@ -10,7 +10,6 @@ between finds the rest again and goes on.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +32,7 @@ from ..queue import EVENT_KIND, SPENT
 from ..states import LIVE
 from . import validate
 from .lookup import Lookup
+from .orders import order
 
 
 if TYPE_CHECKING:
@@ -140,17 +140,18 @@ class Privacy:
         held = self._held(address)
         _require_rest(held)
         store = self._context.storage
-        done = Erasure(
-            events=sum(store.events.empty(one.key) for one in held.events),
-            jobs=sum(store.jobs.empty(one.key) for one in held.jobs),
-            coupons=sum(map(self._erase_coupon, held.coupons)),
-            grants=sum(map(self._erase_grant, held.grants)),
-            affiliates=int(self._erase_affiliate(held.affiliate)),
-            enrollments=sum(self._erase_row(row, who) for row in held.enrollments),
-        )
-        for row in held.enrollments:
-            self._audit(row.id, who, why, {})
-        self._audit("privacy", who, why, attrs.asdict(done))
+        with order(self._context, who, "erased", "privacy", why) as told:
+            for row in held.enrollments:
+                self._audit(row.id, who, why, {})
+            done = Erasure(
+                events=sum(store.events.empty(one.key) for one in held.events),
+                jobs=sum(store.jobs.empty(one.key) for one in held.jobs),
+                coupons=sum(map(self._erase_coupon, held.coupons)),
+                grants=sum(map(self._erase_grant, held.grants)),
+                affiliates=int(self._erase_affiliate(held.affiliate)),
+                enrollments=sum(self._erase_row(row, who) for row in held.enrollments),
+            )
+            told.update(attrs.asdict(done))
         return done
 
     # What there is.
@@ -267,7 +268,7 @@ class Privacy:
     ) -> None:
         self._context.storage.audit.append(
             AuditEntry(
-                id=secrets.token_hex(12),
+                id=self._context.ambient.token_hex(12),
                 at=self._context.now(),
                 actor=actor,
                 action="erased",

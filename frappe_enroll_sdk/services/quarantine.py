@@ -9,7 +9,6 @@ mode, another account, a foreign session that carries our mark.
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from ..models import AuditEntry, Enrollment, Job, JobState, Page, Status
 from ..money import Money
 from . import validate
 from .decide_money import is_held
+from .decide_slot import PAID_TWICE
 from .replay import event_of
 
 
@@ -171,7 +171,7 @@ class Quarantine:
         }
         store.audit.append(
             AuditEntry(
-                id=secrets.token_hex(12),
+                id=self._context.ambient.token_hex(12),
                 at=now,
                 actor=who,
                 action=action,
@@ -187,7 +187,10 @@ class Quarantine:
 
 #: Reasons of events that have no enrollment to hold.
 ODD_REASONS = frozenset(
-    {"mode_mismatch", "account_mismatch", "unknown_enrollment", "foreign_session"}
+    {
+        *("mode_mismatch", "account_mismatch", "unknown_enrollment"),
+        *("foreign_session", "abandoned_session", PAID_TWICE),
+    }
 )
 
 

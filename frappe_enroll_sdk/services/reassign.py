@@ -17,7 +17,7 @@ import attrs
 from ..errors import AlreadyEnrolledError, TransitionError
 from ..ids import fingerprint, hash_token, new_token
 from ..models import Enrollment, HistoryEntry, LMSStatus, Override, Status
-from ..states import ENTITLED
+from ..states import ENTITLED, EXITS
 from .facts import Order
 
 
@@ -51,8 +51,11 @@ def reassign(
         return settle(name)
     if row.status not in ENTITLED or email == row.email:
         raise TransitionError(f"an enrollment that is {row.status} can't be reassigned")
-    opened = context.storage.enrollments.open(_successor(context, row, name, email))
-    if opened.enrollment.id != name:
+    store = context.storage.enrollments
+    new = store.open(_successor(context, row, name, email)).enrollment
+    # An earlier try's new row may have lapsed, and gives nobody the slot back.
+    standing = store.find_live(email, row.course_id) if new.status in EXITS else None
+    if new.id != name or standing is not None:
         raise AlreadyEnrolledError(field="email")
     order = Order(override=Override.REVOKED, actor=actor, reason=reason, moved_to=name)
     settle(row.id, order=order)
@@ -80,12 +83,15 @@ def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enro
         version=1,
         # The seat stays redeemed by the first holder.
         coupon_code=None,
-        token_hash=hash_token(new_token()),
+        token_hash=hash_token(new_token(context.ambient)),
         idempotency_key=None,
         terms="",
         session_request=None,
+        session_try=1,
         session_id=None,
         payment_url=None,
+        gone_at=None,
+        seat_lapsed=False,
         payment_id=None,
         paid=None,
         tax_minor=0,
@@ -98,6 +104,7 @@ def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enro
         override=None,
         reason=None,
         held_for=None,
+        holds_slot=True,
         effects_owed=False,
         due_at=now + context.grace,
         tries=0,

@@ -3,9 +3,11 @@
 Three-way reconciliation: provider ↔ enrollments ↔ LMS, in bounded pages.
 
 First all enrollments (each with its session, its money and its LMS rows), then the
-provider's sessions that carry our mark and have no enrollment, then the LMS's rows that
-have none. Dry unless asked to repair; a repair only names an enrollment and calls
-settle, or owes the sync. An LMS row without an enrollment of ours is never removed.
+provider's sessions that carry our mark and that no enrollment stores, then the LMS's
+rows that have none. Dry unless asked to repair; a repair only names an enrollment and
+calls settle, owes the sync, or expires a session that no row can store; an enrollment
+that the store has forgotten is opened anew. An LMS row
+without an enrollment of ours is never removed.
 """
 
 from __future__ import annotations
@@ -15,12 +17,21 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import BackendRejectedError, ValidationError
+from ..errors import (
+    BackendGoneError,
+    BackendRejectedError,
+    TransitionError,
+    ValidationError,
+)
 from ..models import CheckoutSession, Enrollment, LMSEnrollment, Status
-from ..states import ENTITLED
+from ..pair import Pair, must_know_user
+from ..states import ENTITLED, EXITS, UNPAID
 from . import validate
+from .effects import sync_key
 from .facts import Wish
-from .reconciled import Difference, Finding, Repair, Report, Seen, compare
+from .rebuild import Rebuild
+from .reconciled import Difference, Finding, Repair, Report, Seen, compare, orphan
+from .sync import judge_pair, user_of
 
 
 if TYPE_CHECKING:
@@ -38,11 +49,13 @@ class Reconcile:
 
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
+        self._rebuild = Rebuild(context, settle)
 
     def __call__(
         self,
         *,
         repair: bool = False,
+        rebuild: bool = True,
         since: datetime | None = None,
         limit: int = 200,
         cursor: str | None = None,
@@ -52,6 +65,8 @@ class Reconcile:
 
         Args:
             repair: Whether to settle what can be settled.
+            rebuild: Whether a repair opens enrollments anew: an operator's word, since
+                another store may have its sessions at the same provider.
             since: Only what was made since; None = all enrollments and LMS rows, and
                 the sessions of 30 days.
             limit: Rows of the page (each costs up to four calls to the backends).
@@ -75,9 +90,7 @@ class Reconcile:
         report = pages[part](since, limit, rest or None)
         if not repair:
             return report
-        return attrs.evolve(
-            report, findings=tuple(self._repair(one) for one in report.findings)
-        )
+        return self._repaired(report, rebuild=rebuild)
 
     def _rows(self, since: datetime | None, limit: int, cursor: str | None) -> Report:
         page = self._context.storage.enrollments.list(limit=limit, cursor=cursor)
@@ -105,24 +118,53 @@ class Reconcile:
 
     def _see(self, row: Enrollment) -> Seen:
         payments, store = self._context.payments, self._context.storage.enrollments
-        session = payments.retrieve_session(row.session_id) if row.session_id else None
-        refunds = disputes = lms_rows = None
-        if row.payment_id is not None and row.moved_to is None:
-            refunds = payments.list_refunds(row.payment_id)
-            disputes = payments.list_disputes(row.payment_id)
+        session = refunds = disputes = lms_rows = None
+        gone = False
+        try:
+            if row.session_id is not None:
+                session = payments.retrieve_session(row.session_id)
+            if row.payment_id is not None and row.moved_to is None:
+                refunds = payments.list_refunds(row.payment_id)
+                disputes = payments.list_disputes(row.payment_id)
+        except BackendGoneError:
+            gone = session is None and row.session_id is not None
         others = store.list_for_sync(row.email, row.course_id)
-        if row.status in ENTITLED or row.lms_enrollment_id is not None:
+        entitled = any(one.status in ENTITLED for one in others)
+        pair, ours = self._pair_of(row), frozenset[str]()
+        known = row.status in ENTITLED or row.lms_enrollment_id is not None
+        if known or (pair.left and row.status not in UNPAID | EXITS):
             lms_rows = self._context.lms.find_enrollments(row.learner, row.course_id)
+            ours = self._ours(pair, lms_rows, others, wanted=entitled)
         return Seen(
             now=self._context.now(),
             session=session,
+            gone=gone,
             refunds=refunds,
             disputes=disputes,
             lms_rows=None if self._is_fresh(row) else lms_rows,
-            other_entitled=any(
-                one.status in ENTITLED and one.id != row.id for one in others
+            other_entitled=tuple(
+                one.id for one in others if one.status in ENTITLED and one.id != row.id
             ),
+            ours=ours,
         )
+
+    def _pair_of(self, row: Enrollment) -> Pair:
+        job = self._context.storage.jobs.find(sync_key(row.email, row.course_id))
+        return Pair(job.data if job else {})
+
+    def _ours(
+        self,
+        pair: Pair,
+        found: tuple[LMSEnrollment, ...],
+        rows: tuple[Enrollment, ...],
+        *,
+        wanted: bool,
+    ) -> frozenset[str]:
+        """Return the LMS rows that the sync would call ours, by the same evidence."""
+        lms = self._context.lms
+        user = user_of(lms) if must_know_user(pair, found) else ""
+        judged = judge_pair(pair, found, rows, wanted=wanted, user=user)
+        return judged.ours & {one.name for one in found}
 
     def _is_fresh(self, row: Enrollment) -> bool:
         """Tell whether its sync may still be on its way: no difference yet."""
@@ -146,20 +188,10 @@ class Reconcile:
     def _orphan(self, session: CheckoutSession) -> Finding | None:
         """Return what is wrong with a session of ours that no row stores."""
         store = self._context.storage.enrollments
-        if not session.paid or store.find_by_session(session.id) is not None:
+        if store.find_by_session(session.id) is not None:
             return None
         named = store.find(session.enrollment_id) if session.enrollment_id else None
-        lost = named is not None and named.session_id is None
-        cause = "paid, carries our mark, and no enrollment stores it"
-        return Finding(
-            difference=Difference.PAID_NOT_CONFIRMED
-            if lost
-            else Difference.PAID_WITHOUT_ENROLLMENT,
-            subject=session.id,
-            cause=cause,
-            enrollment_id=named.id if named else None,
-            repair=Repair.SETTLE if lost else Repair.NONE,
-        )
+        return orphan(session, named)
 
     def _lms_rows(
         self, _since: datetime | None, limit: int, cursor: str | None
@@ -187,10 +219,38 @@ class Reconcile:
         known = store.find_live(address, row.course_id)
         return known is None and not store.list_for_sync(address, row.course_id)
 
+    def _repaired(self, report: Report, *, rebuild: bool) -> Report:
+        found = []
+        for one in report.findings:
+            if one.repair is not Repair.REBUILD:
+                found.append(self._repair(one))
+            elif rebuild:
+                found.append(self._rebuild_one(one))
+            else:
+                found.append(one)
+        rebuilt = {
+            one.subject for one in found if one.repair is Repair.REBUILD and one.after
+        }
+        if rebuilt:
+            self._rebuild.wake_events(rebuilt)
+        return attrs.evolve(report, findings=tuple(found))
+
+    def _rebuild_one(self, finding: Finding) -> Finding:
+        # As it is now: the page may be long, and a refund takes a moment.
+        session = self._context.payments.retrieve_session(finding.subject)
+        try:
+            row, notes = self._rebuild(session)
+        except TransitionError as error:
+            return attrs.evolve(finding, cause=f"{finding.cause}; {error}")
+        return attrs.evolve(finding, after="; ".join([str(row.status), *notes]))
+
     def _repair(self, finding: Finding) -> Finding:
         name = finding.enrollment_id
         if name is None or finding.repair is Repair.NONE:
             return finding
+        if finding.repair is Repair.DISCARD:
+            outcome = self._context.payments.expire_session(finding.subject)
+            return attrs.evolve(finding, after=str(outcome))
         wish = Wish.EXPIRE if finding.repair is Repair.EXPIRE else Wish.LOOK
         row = self._settle(name, wish=wish, check_money=_needs_money(finding))
         if finding.repair is Repair.SYNC:

@@ -7,7 +7,6 @@ Both may be repeated at will: settle sees to it that nothing doubles.
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ import attrs
 
 from ..codec import load
 from ..errors import NotFoundError, ValidationError
-from ..models import AuditEntry, Job, PaymentEvent
+from ..models import AuditEntry, Job, PaymentEvent, Trail
 from . import validate
 from .events import FINISHED, payload_of
+from .orders import order
 
 
 if TYPE_CHECKING:
@@ -106,17 +106,21 @@ class Replay:
                 "since: must be a moment of the last 30 days", field="since"
             )
         validate.whole(limit, "limit", most=_MOST)
-        self._audit("pull_events", since.isoformat(), actor, reason, notify=notify)
-        missed, known, listed, more = self._missed(since, limit)
-        for event in missed:
-            self._events.receive(event, quiet=not notify)
+        subject = since.isoformat()
+        with order(
+            self._context, actor, "pull_events", subject, reason, notify=notify
+        ) as told:
+            missed, known, listed, more = self._missed(since, limit)
+            for count, event in enumerate(missed, 1):
+                self._events.receive(event, quiet=not notify)
+                told["fed"] = count
         return Pulled(listed=listed, known=known, fed=len(missed), more=more)
 
     def _missed(
         self, since: datetime, limit: int
     ) -> tuple[list[PaymentEvent], int, int, bool]:
         missed: list[PaymentEvent] = []
-        listed, cursor = 0, None
+        listed, cursor, trail = 0, None, Trail()
         # What is known costs a look only: a pull that is repeated gets further.
         while listed < _MOST and len(missed) < limit:
             page = self._context.payments.list_events(
@@ -124,7 +128,7 @@ class Replay:
             )
             listed += len(page.items)
             missed += [event for event in page.items if not self._is_done(event)]
-            cursor = page.next_cursor
+            cursor = trail.follow(page.next_cursor)
             if cursor is None:
                 break
         more = cursor is not None or len(missed) > limit
@@ -139,7 +143,7 @@ class Replay:
     ) -> None:
         self._context.storage.audit.append(
             AuditEntry(
-                id=secrets.token_hex(12),
+                id=self._context.ambient.token_hex(12),
                 at=self._context.now(),
                 actor=actor,
                 action=action,

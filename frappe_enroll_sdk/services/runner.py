@@ -10,10 +10,10 @@ claimed again when its lease lapses.
 from __future__ import annotations
 
 import logging
-import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from .. import wall
 from ..codec import load
 from ..errors import (
     BlindKeyError,
@@ -85,7 +85,8 @@ class Runner:
     def run_due(self, row: Enrollment) -> str:
         """Settle a claimed enrollment; return what became of it."""
         try:
-            self._settle(row.id, wish=Wish.DUE)
+            with wall.bounded(self._context.settings.job_timeout_s):
+                wall.contained("settling", self._settle, row.id, wish=Wish.DUE)
         except StorageUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001  put off, like every failure
@@ -131,13 +132,17 @@ class Runner:
         Returns:
             The action ("done", "retry", "snooze", "dead" or "lost") and its code.
         """
-        began = time.monotonic()
+        began = self._context.monotonic()
         claim = Claim(self._context, store, job, budget_s=budget_s)
-        verdict = self._refuse(job, admitted=admitted) or self._try(claim)
-        action = self._write(claim, verdict)
-        if action == "lost":
-            self._heal(claim)
-        self._measure(job, action, verdict.code, time.monotonic() - began)
+        # Inline, a hook may need the request's own thread: the server has the time-out.
+        limit_s = self._context.settings.job_timeout_s if budget_s is None else None
+        with wall.bounded(limit_s):
+            verdict = self._refuse(job, admitted=admitted) or self._try(claim)
+            action = self._write(claim, verdict)
+            if action == "lost":
+                self._heal(claim)
+        spent_s = self._context.monotonic() - began
+        self._measure(job, action, verdict.code, spent_s)
         return action, verdict.code
 
     def _measure(self, job: Job, action: str, code: str, spent_s: float) -> None:
@@ -192,7 +197,7 @@ class Runner:
         """Ping a backend and report to its gate; True = it works."""
         gateway = self._context.lms if backend == LMS_GATE else self._context.payments
         try:
-            gateway.ping()
+            wall.contained(f"{backend}'s ping", gateway.ping)
         except Exception as error:  # noqa: BLE001  whatever it is: not well
             self._report(backend, ok=False, code=_code(error))
             return False
@@ -210,7 +215,7 @@ class Runner:
 
     def _try(self, claim: Claim) -> Verdict:
         try:
-            outcome = self._handle(claim)
+            outcome = wall.contained(claim.job.kind, self._handle, claim)
         except BudgetSpentError:
             return Verdict(action="snooze", code="budget")
         except (LeaseLostError, StorageUnavailableError) as error:
@@ -218,7 +223,9 @@ class Runner:
         except Exception as error:  # noqa: BLE001  judged below
             return self._judge(claim.job, error)
         policy = self._context.retry_policy
-        verdict = judge_outcome(outcome, tries=claim.job.tries, policy=policy)
+        verdict = judge_outcome(
+            outcome, tries=claim.job.tries, policy=policy, chance=self._chance()
+        )
         # A handler that names its time has decided.
         if isinstance(outcome, Retry) and outcome.after_s is None:
             return self._ask_host(claim.job, verdict)
@@ -251,10 +258,14 @@ class Runner:
             backend_down=down,
             policy=self._context.retry_policy,
             gate_closed_s=self._context.gate_policy.closed_s,
+            chance=self._chance(),
         )
         if isinstance(error, RejectedError) or verdict.action == "snooze":
             return verdict
         return self._ask_host(job, verdict)
+
+    def _chance(self) -> float:
+        return self._context.ambient.uniform(0, 1)
 
     def _ask_host(self, job: Job, verdict: Verdict) -> Verdict:
         wait_s = self._context.plugins.decide_retry(job, verdict.code, job.tries)
@@ -266,9 +277,13 @@ class Runner:
             return True
         if not needs_ping(error):
             return False
-        # Where somebody else has found it down, one ping less is better.
-        shut = not self._context.storage.gates.is_open(backend)
-        return shut or not self.probe(backend)
+        # Where somebody else has found it down, one ping less is better. Only a ping
+        # opens a gate: whoever comes once its time is over sends one.
+        now, policy = self._context.now(), self._context.gate_policy
+        answer = self._context.storage.gates.admit(backend, 0, now, policy)
+        if answer.retry_at is not None and not answer.probe:
+            return True
+        return not self.probe(backend)
 
     def _write(self, claim: Claim, verdict: Verdict) -> str:
         """Write the end, if the claim still stands; return what became of it."""
@@ -289,10 +304,19 @@ class Runner:
         store, job, token = claim.store, claim.job, claim.token
         due_at = now + timedelta(seconds=verdict.wait_s)
         if verdict.action == "done":
-            state = _END_STATES.get(verdict.code, JobState.DONE)
+            states = _END_STATES if job.kind == EVENT_KIND else {}
+            state = states.get(verdict.code, JobState.DONE)
             word = verdict.cause or verdict.code
-            end = JobEnd(token=token, seq=job.seq, state=state, outcome=word)
+            end = JobEnd(
+                token=token,
+                seq=job.seq,
+                state=state,
+                outcome=word,
+                data=claim.data if claim.has_news else {},
+            )
             return self._ender.complete(store, job, end, now) is not None
+        if not claim.keep():
+            return False
         if verdict.action == "snooze":
             return store.reschedule(token, due_at, now, counts=False)
         error = TryError(
@@ -309,12 +333,17 @@ class Runner:
 
     def _heal(self, claim: Claim) -> None:
         """The claim is somebody else's: whatever we did in the LMS is looked at."""
-        if claim.job.kind != SYNC_KIND or not claim.wrote:
+        if claim.job.kind != SYNC_KIND or not (claim.wrote or claim.has_news):
             return
-        try:
+
+        def owe() -> bool:
             self._sync.owe_again(claim)
+            return True
+
+        try:
+            _written(owe, claim)
         except EnrollError as error:
-            # What the job's data says suffices: it was kept before each call.
+            # An insert was written down before it began: looks at it stay owed.
             extra = {"job": claim.job.key, "error_code": error.code}
             logger.warning("healing not ordered", extra=extra)
 
@@ -346,4 +375,4 @@ def _code(error: Exception) -> str:
 def _written(write: Callable[[], bool], claim: Claim) -> bool:
     if claim.is_inline:
         return write()
-    return through_flicker(write)
+    return through_flicker(write, claim.sleep)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ..models import Trail
 from .notices import raise_alert
 
 
@@ -36,15 +37,17 @@ class ScheduledReconcile:
         span = timedelta(seconds=settings.reconcile_every_s * _LOOK_BACK)
         since, cursor = self._context.now() - span, None
         found: Counter[str] = Counter()
+        trail = Trail()
         while has_time():
             report = self._reconcile(
                 repair=settings.reconcile_repair,
+                rebuild=False,
                 since=since,
                 limit=_PAGE,
                 cursor=cursor,
             )
             found.update(str(finding.difference) for finding in report.findings)
-            cursor = report.next_cursor
+            cursor = trail.follow(report.next_cursor)
             if cursor is None:
                 break
         self._tell(found)

@@ -19,6 +19,7 @@ import attrs
 from ..errors import (
     ConfigurationError,
     ConflictError,
+    EnrollError,
     EnrollmentNotFoundError,
     TransientError,
     TransitionError,
@@ -28,8 +29,10 @@ from ..states import EXITS, is_allowed
 from .affiliates import Affiliates
 from .decide import decide
 from .effects import (
+    BY_OPERATOR,
     EffectKind,
-    alert_of,
+    alerts_of,
+    detail_of,
     effects_of,
     hooks_of,
     is_quiet,
@@ -47,8 +50,9 @@ from .facts import (
     Wish,
     Write,
 )
-from .notices import owe_alert, raise_alert
+from .notices import owe_alert, raise_alert, tell_alert
 from .steps import Steps
+from .succession import has_succeeded
 
 
 if TYPE_CHECKING:
@@ -71,7 +75,7 @@ class Settle:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._affiliates = Affiliates(context)
-        self._get = Steps(context, self._settle_holder)
+        self._get = Steps(context, self._settle_holder, self._end)
 
     def __call__(
         self,
@@ -127,7 +131,8 @@ class Settle:
                 written = self._write(row, decision, quiet=quiet)
                 if written is None:
                     row = self._read(enrollment_id)
-                    facts = attrs.evolve(start, now=self._context.now())
+                    now, created = self._context.now(), facts.created
+                    facts = attrs.evolve(start, now=now, created=created)
                 else:
                     row, facts = written, _after_write(decision, facts)
             elif isinstance(decision, Refuse):
@@ -192,7 +197,8 @@ class Settle:
             elif effect.kind is EffectKind.COMMISSION:
                 self._affiliates.follow(row)
             elif effect.kind is EffectKind.ALERT:
-                owe_alert(self._context, effect.fact, row.id, row.version)
+                detail = detail_of(row, effect.fact)
+                owe_alert(self._context, effect.fact, row.id, row.version, detail)
             elif row.coupon_code is not None:
                 if effect.kind is EffectKind.REDEEM:
                     self._redeem_paid(row, row.coupon_code)
@@ -234,6 +240,11 @@ class Settle:
             actor=str(said.get("actor")),
             reason=str(said.get("reason")),
         )
+        heir = self._context.storage.enrollments.find(row.moved_to or "")
+        if heir is not None and has_succeeded(heir):
+            # What became of it since is its own: it may have moved on.
+            self(heir.id)
+            return
         self(row.moved_to or "", attached=attached, order=order, check_money=True)
 
     def owe_sync(self, row: Enrollment) -> None:
@@ -271,10 +282,9 @@ class Settle:
         """Tell the plugins, at most once: only the writer of a version gets here."""
         for hook in () if is_quiet(row) else hooks_of(row, write.fact):
             self._context.plugins.notify(hook, enrollment=row)
-        code = alert_of(row, write.fact)
-        if code is not None:
+        for code in alerts_of(row):
             # The plugins' jobs are owed with the other effects.
-            self._context.plugins.notify("on_alert", code=code, subject=row.id)
+            tell_alert(self._context, code, row.id, detail_of(row, code))
 
     def _alert(self, code: str, row: Enrollment) -> None:
         raise_alert(self._context, code, row.id, row.version)
@@ -291,12 +301,29 @@ class Settle:
                 extra={"enrollment_id": blocker.holder, "error_code": error.code},
             )
 
+    def _end(self, enrollment_id: str) -> None:
+        """Ask that an attempt ends; whatever is unclear keeps its slot."""
+        try:
+            self(enrollment_id, wish=Wish.EXPIRE)
+        except EnrollError as error:
+            logger.warning(
+                "end of another attempt unclear: it keeps its slot",
+                extra={"enrollment_id": enrollment_id, "error_code": error.code},
+            )
+
 
 def _after_write(write: Write, facts: Facts) -> Facts:
     """Keep what is known; from our own write after a reserve on, the seat is fenced."""
     return attrs.evolve(
         facts,
         fenced=facts.fenced or write.fact == "reserved",
+        # What was said of the request before this one.
+        create_unclear=False,
+        # A word that ended an unpaid attempt has taken effect.
+        order=None if write.fact.endswith(BY_OPERATOR) else facts.order,
         # What was released before an exit says nothing of a seat reserved meanwhile.
         released=None if write.to in EXITS else facts.released,
+        # Nor what stood in the way before a write of the row that it may give back.
+        rivals=None,
+        rivals_ended=False,
     )

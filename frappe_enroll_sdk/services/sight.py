@@ -10,7 +10,6 @@ know to be there.
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from ..models import LMSStatus, Status
 
 
 if TYPE_CHECKING:
-    from ..interfaces import LMS
     from .context import Context
 
 #: Known rows that are looked for: one may have been removed by hand.
@@ -38,7 +36,7 @@ def check_sight(context: Context) -> None:
         LMSUnavailableError: The LMS is down.
     """
     context.lms.list_courses(limit=1)
-    _check_insert(context.lms)
+    _check_insert(context)
     known = context.storage.enrollments.list(
         status=Status.ENROLLED, lms_status=LMSStatus.SYNCED, limit=_MOST_KNOWN
     ).items
@@ -50,8 +48,9 @@ def check_sight(context: Context) -> None:
         )
 
 
-def _check_insert(lms: LMS) -> None:
+def _check_insert(context: Context) -> None:
     """Insert what Frappe refuses after it has looked at our rights, and not before."""
-    nobody, nothing = "nobody@check.invalid", f"no-such-course-{secrets.token_hex(8)}"
+    lms, mark = context.lms, context.ambient.token_hex(8)
+    nobody, nothing = "nobody@check.invalid", f"no-such-course-{mark}"
     with suppress(BackendRejectedError, CourseNotFoundError):
         lms.delete_enrollment(lms.insert_enrollment(nobody, nothing).name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,14 @@ from contextlib import contextmanager
 from typing import Any
 
 
+#: What a shell says of a process that a signal has ended.
+_BY_SIGNAL = 128
+
 STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+def _end(number: int, _frame: Any) -> None:
+    os._exit(_BY_SIGNAL + number)
 
 
 @contextmanager
@@ -28,9 +36,11 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
 
     def first(_number: int, _frame: Any) -> None:
         for name in STOPPING:
-            signal.signal(name, signal.SIG_DFL)
+            signal.signal(name, second)
         stop()
 
+    # The first process of a container ignores what has no handler of its own.
+    second = _end if os.getpid() == 1 else signal.SIG_DFL
     before = {name: signal.signal(name, first) for name in STOPPING}
     try:
         yield

@@ -7,15 +7,25 @@ What the steps mean for an enrollment is decided elsewhere (``decide.py``).
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import BackendRejectedError, PaymentsUnavailableError
+from ..bounds import is_ahead
+from ..errors import (
+    BackendGoneError,
+    BackendRejectedError,
+    ConflictError,
+    EnrollError,
+    PaymentsUnavailableError,
+)
 from ..models import ExpireOutcome, Reservation, ReserveOutcome, SessionOrder
-from .facts import Facts, Step
+from .facts import Facts, Lost, Step
+from .lost import goes_without
 from .per_learner import has_enough
+from .rebuilt import terms_of
 
 
 if TYPE_CHECKING:
@@ -25,11 +35,19 @@ if TYPE_CHECKING:
     from .context import Context
 
 
+logger = logging.getLogger(__name__)
+
+
 class Steps:
     """Gets the facts that `decide` misses. Thread-safe: it keeps nothing."""
 
-    def __init__(self, context: Context, end_holder: Callable[[Seat], None]) -> None:
-        self._context, self._end_holder = context, end_holder
+    def __init__(
+        self,
+        context: Context,
+        end_holder: Callable[[Seat], None],
+        end: Callable[[str], None],
+    ) -> None:
+        self._context, self._end_holder, self._end = context, end_holder, end
         self._steps: Mapping[Step, Callable[[Enrollment, Facts], Facts]] = {
             Step.RESERVE: self._reserve,
             Step.BIND: self._bind,
@@ -37,10 +55,13 @@ class Steps:
             Step.RELEASE: self._release,
             Step.PREPARE: self._prepare,
             Step.CREATE: self._create,
+            Step.DISCARD: self._discard,
             Step.RETRIEVE: self._retrieve,
             Step.EXPIRE: self._expire,
             Step.REFUNDS: self._refunds,
             Step.DISPUTES: self._disputes,
+            Step.RIVALS: self._rivals,
+            Step.END_RIVALS: self._end_rivals,
         }
 
     def __call__(self, step: Step, row: Enrollment, facts: Facts) -> Facts:
@@ -66,7 +87,9 @@ class Steps:
 
     def _may_take_over(self, blocker: Seat, facts: Facts) -> bool:
         age = (facts.now - blocker.reserved_at).total_seconds()
-        return age >= self._context.settings.reservation_s
+        # Reserved by a clock that ran ahead, nobody knows when: its holder is asked.
+        ahead = is_ahead(blocker.reserved_at, facts.now)
+        return ahead or age >= self._context.settings.reservation_s
 
     def _bind(self, row: Enrollment, facts: Facts) -> Facts:
         bound = self._context.storage.coupons.bind(row.coupon_code or "", row.id)
@@ -85,14 +108,14 @@ class Steps:
         extra = context.plugins.enrich_checkout(enrollment=row)
         order = SessionOrder(
             enrollment_id=row.id,
+            try_number=row.session_try + (row.session_request is not None),
             amount=row.amount,
-            course_id=row.course_id,
+            terms=terms_of(row, context.settle_policy.tax_behavior),
             course_title=row.course_title,
             email=row.email,
             success_url=row.success_url or "",
             cancel_url=row.cancel_url or "",
             expires_at=facts.now + timedelta(seconds=context.settings.session_ttl_s),
-            tax_behavior=context.settle_policy.tax_behavior,
             metadata=extra.metadata,
             parameters=extra.parameters,
         )
@@ -100,35 +123,90 @@ class Steps:
         return attrs.evolve(facts, request=request)
 
     def _create(self, row: Enrollment, facts: Facts) -> Facts:
-        # Prepared in this run = never sent before: a call that surely never arrived
-        # (connection refused) leaves nothing behind and is rolled back at once.
-        first = facts.request is not None
+        refused: str | None = None
         try:
             session = self._context.payments.create_session(row.session_request or {})
         except BackendRejectedError as error:
             refused, cause = "payment_refused", str(error)
         except PaymentsUnavailableError as error:
-            if error.unclear or not first:
-                raise
-            refused, cause = "payments_unavailable", str(error)
+            # A call that never left this host says nothing about another key either.
+            refused = None if error.unclear else "payments_unavailable"
+            cause = str(error)
+        except ConflictError as error:
+            # The same key is being worked on: that one's answer is another's to store.
+            cause = str(error)
         else:
-            return attrs.evolve(facts, session=session)
-        return attrs.evolve(facts, create_refused=refused, create_cause=cause)
+            # What it is of, the row knows best.
+            made = attrs.evolve(session, try_number=row.session_try)
+            return attrs.evolve(facts, session=made, created=made)
+        return attrs.evolve(
+            facts,
+            request=None,
+            create_refused=refused,
+            create_unclear=refused is None,
+            create_cause=cause,
+            create_waited_s=(self._context.now() - facts.now).total_seconds(),
+        )
+
+    def _discard(self, row: Enrollment, facts: Facts) -> Facts:
+        """Expire a session that no row can store: nobody was given its URL."""
+        session_id = facts.created.id if facts.created else ""
+        try:
+            self._context.payments.expire_session(session_id)
+        except EnrollError as error:
+            # It lapses by itself, and reconcile finds it before.
+            logger.warning(
+                "abandoned session could not be expired",
+                extra={"enrollment_id": row.id, "error_code": error.code},
+            )
+        return attrs.evolve(facts, created=None)
 
     def _retrieve(self, row: Enrollment, facts: Facts) -> Facts:
-        session = self._context.payments.retrieve_session(row.session_id or "")
-        return attrs.evolve(facts, session=session, expire=None)
+        try:
+            session = self._context.payments.retrieve_session(row.session_id or "")
+        except Exception as error:  # noqa: BLE001  raised again, unless it is a fact
+            return self._lose(row, facts, error)
+        return attrs.evolve(facts, session=session)
 
     def _expire(self, row: Enrollment, facts: Facts) -> Facts:
-        outcome: ExpireOutcome = self._context.payments.expire_session(
-            row.session_id or ""
+        try:
+            outcome = self._context.payments.expire_session(row.session_id or "")
+        except Exception as error:  # noqa: BLE001  raised again, unless it is a fact
+            return self._lose(row, facts, error)
+        # Not open any more: the session that we hold is old news.
+        over = outcome is ExpireOutcome.EXPIRED
+        return attrs.evolve(
+            facts, expire=outcome, session=facts.session if over else None
         )
-        return attrs.evolve(facts, expire=outcome)
+
+    def _lose(self, row: Enrollment, facts: Facts, error: Exception) -> Facts:
+        """Go on without the session; raises unless that is a fact by now."""
+        if isinstance(error, BackendGoneError):
+            return attrs.evolve(facts, session=None, lost=Lost.GONE)
+        if not goes_without(row, facts, self._context.settle_policy):
+            raise error
+        return attrs.evolve(facts, session=None, lost=Lost.UNREADABLE)
 
     def _refunds(self, row: Enrollment, facts: Facts) -> Facts:
-        refunds = self._context.payments.list_refunds(row.payment_id or "")
+        try:
+            refunds = self._context.payments.list_refunds(row.payment_id or "")
+        except BackendGoneError:
+            return attrs.evolve(facts, payment_gone=True)
         return attrs.evolve(facts, refunds=refunds)
 
     def _disputes(self, row: Enrollment, facts: Facts) -> Facts:
-        disputes = self._context.payments.list_disputes(row.payment_id or "")
+        try:
+            disputes = self._context.payments.list_disputes(row.payment_id or "")
+        except BackendGoneError:
+            return attrs.evolve(facts, payment_gone=True)
         return attrs.evolve(facts, disputes=disputes)
+
+    def _rivals(self, row: Enrollment, facts: Facts) -> Facts:
+        live = self._context.storage.enrollments.find_live(row.email, row.course_id)
+        others = () if live is None or live.id == row.id else (live,)
+        return attrs.evolve(facts, rivals=others)
+
+    def _end_rivals(self, row: Enrollment, facts: Facts) -> Facts:
+        for rival in facts.rivals or ():
+            self._end(rival.id)
+        return attrs.evolve(self._rivals(row, facts), rivals_ended=True)

@@ -3,32 +3,35 @@
 Sync: one job per learner and course makes the LMS hold exactly one row, or none.
 
 Frappe has no unique index on (member, course): whoever inserts must serialise (the
-job's key does), look first, read back, and heal to the oldest row. An insert whose
-answer is unclear may appear later, so such a job stays owed until a look-up
-`verify_after_s` later finds exactly one. What is kept in the job's data:
-
-* ``known_before``: rows that existed before our first insert (never removed),
-* ``inserted``: rows that the LMS said we made,
-* ``unclear_at``: when the last insert began whose answer is not known.
+job's key does), look first, read back, and heal. What is known of the pair stands in
+the job's data and outlives the job's end (``pair.py`` says what it means). An insert is
+written down there before it is sent; while nobody accounts for it the LMS is looked at
+again, less and less often, for a day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from ..codec import moment_of, text_of
-from ..errors import BackendRejectedError, BlindKeyError
-from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale
+from ..errors import (
+    BackendRefusedError,
+    BackendRejectedError,
+    BlindKeyError,
+    LMSUnavailableError,
+    ThrottledError,
+)
+from ..models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale, Status
 from ..outcomes import Dead, Done, Outcome, Snooze
+from ..pair import Judgement, Pair, judge_rows, must_know_user
 from ..states import ENTITLED
 from .facts import LMSReport
 from .notices import raise_alert
 
 
 if TYPE_CHECKING:
-    from ..interfaces import SellingLMS
+    from ..interfaces import LMS, SellingLMS
     from .claims import Claim
     from .context import Context
     from .settle import Settle
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 #: Learners that may be created at once: Frappe deadlocks beyond that.
 USER_PERMITS = 2
 _PERMIT_WAIT_S = 2.0
+#: Seconds before a row that came and went is inserted again.
+_GONE_AGAIN_S = 2.0
 _USERS = "lms.users"
 _BLIND = (
     "the LMS accepted an enrolment that our key can't see: "
@@ -59,12 +64,15 @@ class SyncHandler:
         return run.ensure_row() if run.entitled else run.ensure_none()
 
     def owe_again(self, claim: Claim) -> None:
-        """After a lost lease: what we did meanwhile has to be looked at once more."""
+        """
+        After a lost lease: what we did meanwhile is told, and looked at once more.
+
+        No fence keeps this write out, nor has to: what is known only grows.
+        """
         job, now = claim.job, self._context.now()
-        payload = dict(job.payload or {})
-        known = [*payload.get("suspects", ()), *claim.data.get("inserted", ())]
-        payload["suspects"] = _unique([*known, *claim.made])
-        self._context.storage.jobs.enqueue(job.key, job.kind, payload, now, now=now)
+        self._context.storage.jobs.enqueue(
+            job.key, job.kind, job.payload or {}, now, now=now, data=claim.data
+        )
 
     def report(self, job_payload: Mapping[str, Any], status: LMSStatus) -> None:
         """Tell the entitled enrollments that the job waits or is dead."""
@@ -91,25 +99,17 @@ class _Run:
             self._email, self._course
         )
         self.entitled = [row for row in self._rows if row.status in ENTITLED]
-        data = claim.data
-        self._known: list[str] | None = data.get("known_before")
-        self._inserted: list[str] = [
-            *data.get("inserted", ()),
-            *payload.get("suspects", ()),
-        ]
-        # Only what was unclear before this try holds its end back.
-        self._unclear_at = _moment(data.get("unclear_at"))
+        # What the LMS has answered about the pair so far, and what was sent.
+        self._pair = Pair(claim.data)
+        capped = self._pair.cap(context.now())
+        if capped != self._pair:
+            self._learn(capped)
+
+    def _learn(self, pair: Pair) -> None:
+        self._claim.learn(pair.data)
+        self._pair = Pair(self._claim.data)
 
     # What is ours, and what is not.
-
-    def _ours(self) -> set[str]:
-        mine = {r.lms_enrollment_id for r in self._rows if r.lms_row_ours}
-        return {name for name in mine if name} | set(self._inserted)
-
-    def _is_ours(self, row: LMSEnrollment) -> bool:
-        if row.name in self._ours():
-            return True
-        return self._known is not None and row.name not in self._known
 
     def _find(self) -> tuple[LMSEnrollment, ...]:
         timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
@@ -117,54 +117,63 @@ class _Run:
             self._learner, self._course, timeout_s=timeout_s
         )
 
-    def _first_look(self) -> tuple[LMSEnrollment, ...]:
+    def _look(self) -> tuple[LMSEnrollment, ...]:
         found = self._find()
-        if self._known is None:
-            ours = self._ours()
-            self._known = [row.name for row in found if row.name not in ours]
+        if not found and self._pair.is_blind:
+            raise BlindKeyError(_BLIND)
         return found
+
+    def _judge(self, found: Sequence[LMSEnrollment], *, wanted: bool) -> Judgement:
+        user = ""
+        if must_know_user(self._pair, found):
+            user = user_of(self._lms, self._claim.timeout_s(self._lms.call_timeout_s))
+        judged = judge_pair(self._pair, found, self._rows, wanted=wanted, user=user)
+        self._learn(judged.pair)
+        return judged
 
     # Entitled: exactly one.
 
     def ensure_row(self) -> Outcome:
-        found = self._first_look()
-        if not found and self._inserted:
-            raise BlindKeyError(_BLIND)
-        wait_s = self._verify_wait_s()
-        if not found and wait_s > 0:
-            return Snooze(wait_s)
+        found = self._look()
         if not found:
             outcome = self._insert()
             if outcome is not None:
                 return outcome
-            found = self._find()
-            if not found:
-                # Whoever comes next must know that we have inserted.
-                self._claim.keep(self._notes())
-                raise BlindKeyError(_BLIND)
-        keep = self._heal(found)
+            found = self._look()
+        judged = self._judge(found, wanted=True)
+        if judged.keep is None:
+            # The LMS has refused it because of a row that is gone again by now.
+            return Snooze(_GONE_AGAIN_S)
+        self._heal(judged)
         for row in self.entitled:
-            self._tell(row, keep)
-        return Snooze(wait_s) if wait_s > 0 else Done("enrolled")
+            self._tell(row, judged)
+        return self._rest("enrolled")
 
     def _insert(self) -> Outcome | None:
+        call_s, verify_s = self._lms.call_timeout_s, self._verify_s
+        settles_at = self._pair.settles_at(verify_s, call_s)
+        if settles_at is not None and settles_at > self._context.now():
+            # An earlier one may be on its way.
+            return Snooze(self._until(settles_at))
         learner = self._ensure_learner()
         if not isinstance(learner, str):
             return learner
         self._learner = learner
         progress = next((r.lms_progress for r in self.entitled if r.lms_progress), None)
-        self._begin_write(inserting=True)
+        insert = self._context.new_op_id()
+        self._begin_write(self._pair.begin(insert, self._context.now()))
         try:
             row = self._enroll(learner, progress)
         except BackendRejectedError as error:
+            self._learn(self._pair.refuse(insert))
             # Frappe has no error of its own for "already there": look.
-            found = self._find()
-            if self._unclear_at is None and not self._inserted:
-                # We have never inserted: whoever did, these are not ours to remove.
-                self._known = [row.name for row in found]
-            return None if found else Dead(f"course {self._course}: {error}")
-        self._inserted.append(row.name)
-        self._claim.made.append(row.name)
+            return None if self._find() else Dead(f"course {self._course}: {error}")
+        except Exception as error:
+            # How long it took counts: a process may have been suspended meanwhile.
+            ended = self._pair.end(insert, self._context.now())
+            self._learn(self._pair.refuse(insert) if _made_nothing(error) else ended)
+            raise
+        self._learn(self._pair.answer(insert, row.name))
         return None
 
     def _enroll(self, learner: str, progress: float | None) -> LMSEnrollment:
@@ -208,7 +217,7 @@ class _Run:
         if not gates.hold(_USERS, key, USER_PERMITS, now, until):
             return None
         try:
-            self._begin_write(inserting=False)
+            self._begin_write()
             timeout_s = self._claim.timeout_s(most)
             return self._lms.create_user(
                 self._email, self._full_name, timeout_s=timeout_s
@@ -216,71 +225,123 @@ class _Run:
         finally:
             gates.drop(_USERS, key)
 
-    def _begin_write(self, *, inserting: bool) -> None:
-        unclear_at = self._context.now() if inserting else self._unclear_at
-        self._claim.begin_write(self._lms.call_timeout_s, self._notes(unclear_at))
+    def _begin_write(self, pair: Pair | None = None) -> None:
+        known = pair or self._pair
+        self._claim.begin_write(self._lms.call_timeout_s, known.data)
+        self._pair = Pair(self._claim.data)
 
-    def _notes(self, unclear_at: datetime | None = None) -> dict[str, Any]:
-        return {
-            "known_before": self._known or [],
-            "inserted": list(self._inserted),
-            "unclear_at": text_of(unclear_at) if unclear_at else None,
-        }
-
-    def _heal(self, found: tuple[LMSEnrollment, ...]) -> LMSEnrollment:
-        """Keep the oldest row; remove those of ours beside it; alert about others."""
-        keep, *others = found
-        for row in others:
-            if self._is_ours(row) and row.removable:
-                self._delete(row)
+    def _heal(self, judged: Judgement) -> None:
+        """Remove the rows of ours beside the one that stays; tell of all others."""
+        for row in judged.remove:
+            self._delete(row)
+        for row in judged.stay:
+            self._alert("lms_row_not_removable", detail=_names(judged, row))
+        for row in judged.strange:
+            if judged.keep is not None:
+                self._alert("lms_duplicate_not_ours", detail=_names(judged, row))
             else:
-                self._alert("lms_duplicate_not_ours")
-        return keep
+                self._alert("lms_row_unclear", detail=_names(judged, row))
 
     def _delete(self, row: LMSEnrollment) -> None:
-        self._begin_write(inserting=False)
+        self._begin_write()
         timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
         self._lms.delete_enrollment(row.name, timeout_s=timeout_s)
 
-    def _tell(self, row: Enrollment, keep: LMSEnrollment) -> None:
-        ours = self._is_ours(keep)
-        if not ours and row.amount and not row.lms_verified:
-            self._alert("paid_but_already_enrolled", row.id)
+    def _tell(self, row: Enrollment, judged: Judgement) -> None:
+        keep = judged.keep
+        assert keep is not None  # noqa: S101  asked before
+        ours = keep.name in judged.ours
+        if not ours and row.amount and row.status is Status.CONFIRMED:
+            # Once: what the LMS had without us is no news the next time.
+            raise_alert(self._context, "paid_but_already_enrolled", row.id, "")
         report = LMSReport(status=LMSStatus.SYNCED, name=keep.name, ours=ours)
         self._settle(row.id, lms=report)
 
     # Not entitled: none of ours.
 
     def ensure_none(self) -> Outcome:
-        if not self._ours() and self._unclear_at is None:
+        if not (self._pair.made or self._pair.left or owned_by(self._rows)):
             return Done("nothing_to_remove")
-        progress = None
-        for row in self._first_look():
-            if self._is_ours(row) and row.removable:
-                progress = row.progress or progress
-                self._delete(row)
-            elif self._is_ours(row):
-                self._alert("lms_row_not_removable")
+        judged = self._judge(self._look(), wanted=False)
+        self._heal(judged)
+        progress = next((row.progress for row in judged.remove if row.progress), None)
         for enrollment in self._rows:
             report = LMSReport(status=LMSStatus.SYNCED, progress=progress)
             self._settle(enrollment.id, lms=report)
-        wait_s = self._verify_wait_s()
-        return Snooze(wait_s) if wait_s > 0 else Done("removed")
+        return self._rest("removed")
 
-    # Unclear outcomes.
+    # Inserts that nobody accounts for.
 
-    def _verify_wait_s(self) -> float:
-        """Return seconds until a look-up settles what an earlier try left unclear."""
-        if self._unclear_at is None:
-            return 0.0
-        settled_at = self._unclear_at + timedelta(
-            seconds=self._context.settings.verify_after_s
+    def _rest(self, word: str) -> Outcome:
+        """Return the end, or the next look while an insert may still land."""
+        look_at = self._pair.next_look(
+            self._context.now(), self._verify_s, self._lms.call_timeout_s
         )
-        return max((settled_at - self._context.now()).total_seconds(), 0.0)
+        return Done(word) if look_at is None else Snooze(self._until(look_at))
 
-    def _alert(self, code: str, subject: str | None = None) -> None:
-        job = self._claim.job
-        raise_alert(self._context, code, subject or job.key, f"{job.key}:{job.seq}")
+    @property
+    def _verify_s(self) -> float:
+        return self._context.settings.verify_after_s
+
+    def _until(self, moment: datetime) -> float:
+        return max((moment - self._context.now()).total_seconds(), 0.0)
+
+    def _alert(
+        self,
+        code: str,
+        subject: str | None = None,
+        detail: Mapping[str, str] | None = None,
+    ) -> None:
+        job, said = self._claim.job, detail or {}
+        occasion = ":".join([job.key, str(job.seq), *said.values()])
+        raise_alert(self._context, code, subject or job.key, occasion, said)
+
+
+def _names(judged: Judgement, row: LMSEnrollment) -> dict[str, str]:
+    """Return what an alert about a row says: its name, and that of the one kept."""
+    kept = {} if judged.keep is None else {"kept": judged.keep.name}
+    return kept | {"row": row.name}
+
+
+def _made_nothing(error: Exception) -> bool:
+    """Tell whether the LMS has surely not carried out the call that failed so."""
+    if isinstance(error, LMSUnavailableError):
+        return not error.unclear
+    return isinstance(error, BackendRefusedError | ThrottledError)
+
+
+def owned_by(rows: Sequence[Enrollment]) -> frozenset[str]:
+    """Return the LMS rows that our enrollments call ours."""
+    names = {row.lms_enrollment_id for row in rows if row.lms_row_ours}
+    return frozenset(name for name in names if name)
+
+
+def user_of(lms: LMS, timeout_s: float | None = None) -> str:
+    """Return who our key's user is, or "" where the LMS does not tell it."""
+    try:
+        return lms.whoami(timeout_s=timeout_s)
+    except (BackendRejectedError, BackendRefusedError):
+        return ""
+
+
+def judge_pair(
+    pair: Pair,
+    found: Sequence[LMSEnrollment],
+    rows: Sequence[Enrollment],
+    *,
+    wanted: bool,
+    user: str,
+) -> Judgement:
+    """Judge what a look found by what is known and what our enrollments say."""
+    named = {row.lms_enrollment_id for row in rows} - {None}
+    return judge_rows(
+        pair,
+        found,
+        wanted=wanted,
+        user=user,
+        owned=owned_by(rows),
+        named=[name for name in named if name],
+    )
 
 
 def sale_of(row: Enrollment) -> Sale:
@@ -292,11 +353,3 @@ def sale_of(row: Enrollment) -> Sale:
         payment_id=row.payment_id,
         affiliate=row.affiliate,
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return moment_of(text) if text else None
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))

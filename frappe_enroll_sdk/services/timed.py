@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EnrollError
@@ -11,6 +10,7 @@ from ..metrics import LMS_SECONDS
 
 
 if TYPE_CHECKING:
+    from ..clock import Ambient
     from ..metrics import Metrics
 
 _VERBS = frozenset(
@@ -31,8 +31,8 @@ _VERBS = frozenset(
 class TimedLMS:
     """An `LMS` that measures each call of the one that it stands for."""
 
-    def __init__(self, lms: Any, metrics: Metrics) -> None:
-        self._lms, self._metrics = lms, metrics
+    def __init__(self, lms: Any, metrics: Metrics, ambient: Ambient) -> None:
+        self._lms, self._metrics, self._ambient = lms, metrics, ambient
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._lms, name)
@@ -40,14 +40,14 @@ class TimedLMS:
             return value
 
         def call(*arguments: Any, **named: Any) -> Any:
-            began, outcome = time.monotonic(), "ok"
+            began, outcome = self._ambient.monotonic(), "ok"
             try:
                 return value(*arguments, **named)
             except Exception as error:
                 outcome = error.code if isinstance(error, EnrollError) else "unexpected"
                 raise
             finally:
-                spent_s = time.monotonic() - began
+                spent_s = self._ambient.monotonic() - began
                 self._metrics.observe(LMS_SECONDS, spent_s, verb=name, outcome=outcome)
 
         return call

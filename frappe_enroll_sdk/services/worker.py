@@ -2,6 +2,8 @@
 """
 A long-running worker: one thread claims, `concurrency` threads run, one keeps leases.
 
+The steps are those of ``shift.py``; here are the threads that drive them.
+
 It claims no more than it can start at once, wakes up where the store tells it to, and
 polls in any case. Several workers on several hosts need nothing but the store.
 """
@@ -9,10 +11,7 @@ polls in any case. Several workers on several hosts need nothing but the store.
 from __future__ import annotations
 
 import logging
-import random
-import secrets
 import threading
-import time
 from collections import Counter
 from contextlib import nullcontext
 from queue import SimpleQueue
@@ -20,13 +19,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import EnrollError
-from .context import worker_name
-from .intake import Intake, Work
-from .leases import Lease, Leases
+from ..errors import EnrollError, SchemaError
+from .intake import Work
+from .leases import Lease
 from .maintenance import EVERY_S
-from .notices import raise_alert
-from .presence import SEEN_EVERY_S
+from .shift import Shift, log_failure
 from .signals import stop_on_signals
 
 
@@ -35,9 +32,6 @@ if TYPE_CHECKING:
 
     from ..interfaces import Watch
     from .context import Context
-    from .maintenance import Maintenance
-    from .presence import Presence
-    from .runner import Runner
 
 logger = logging.getLogger(__name__)
 
@@ -70,35 +64,31 @@ class Worker:
     given back; a claim whose work has begun never is: it ends, or its lease lapses.
 
     Attributes:
-        name: The name under which it leaves its signs of life.
-        actions: What became of its claims, counted.
+        shift: The steps that its threads drive.
     """
 
-    def __init__(
-        self,
-        context: Context,
-        runner: Runner,
-        maintenance: Maintenance,
-        presence: Presence,
-        *,
-        concurrency: int,
-        poll_s: float,
-        shutdown_timeout_s: float = 30.0,
-    ) -> None:
-        self._context, self._runner = context, runner
-        self._maintenance, self._presence = maintenance, presence
-        self._concurrency, self._poll_s = concurrency, poll_s
+    def __init__(self, shift: Shift, *, shutdown_timeout_s: float = 30.0) -> None:
+        self.shift, self._ambient = shift, shift.context.ambient
+        self._concurrency = shift.concurrency
         self._shutdown_timeout_s = shutdown_timeout_s
-        self.name = f"{worker_name()}:{secrets.token_hex(3)}"
-        self.actions: Counter[str] = Counter()
         self._asked = False
-        self._free = concurrency
+        self._free = shift.concurrency
+        self._schema: SchemaError | None = None
         self._changed = threading.Condition()
         self._todo: SimpleQueue[Work | None] = SimpleQueue()
         self._slots: list[_Slot] = []
-        self._leases = Leases(context)
         self._threads: list[threading.Thread] = []
         self._ended = threading.Event()
+
+    @property
+    def name(self) -> str:
+        """The name under which it leaves its signs of life."""
+        return self.shift.name
+
+    @property
+    def actions(self) -> Counter[str]:
+        """What became of its claims, counted."""
+        return self.shift.actions
 
     def stop(self) -> None:
         """Claim nothing more; takes no lock, so that a signal handler may call it."""
@@ -116,6 +106,10 @@ class Worker:
         Args:
             handle_signals: Stop at SIGTERM and SIGINT (in the main thread only).
             on_stop: Called when it begins to stop.
+
+        Raises:
+            SchemaError: The store's schema is not (or no longer) this code's; it has
+                stopped, since no try can succeed.
         """
         handling = stop_on_signals(self.stop) if handle_signals else nullcontext()
         with handling:
@@ -127,9 +121,13 @@ class Worker:
             # In slices, and by sleeping: a handler runs in this thread, and must not
             # find it holding a lock.
             while not self._asked:
-                time.sleep(_SLICE_S)
-            on_stop()
-            self._finish()
+                self._ambient.sleep(_SLICE_S)
+            try:
+                on_stop()
+            finally:
+                self._finish()
+        if self._schema is not None:
+            raise self._schema
 
     def _start(self) -> None:
         for _ in range(self._concurrency):
@@ -148,43 +146,47 @@ class Worker:
 
     def _finish(self) -> None:
         logger.info("worker stops", extra={"worker": self.name})
-        ends = time.monotonic() + self._shutdown_timeout_s
+        ends = self._ambient.monotonic() + self._shutdown_timeout_s
         # What it was claiming when it was told to stop has to be given back, too.
         self._threads[0].join(max(self._shutdown_timeout_s, _SLICE_S))
         with self._changed:
-            while self._free < self._concurrency and time.monotonic() < ends:
+            while self._free < self._concurrency and self._ambient.monotonic() < ends:
                 self._changed.wait(_SLICE_S)
             left = self._concurrency - self._free
         self._ended.set()
         for _ in self._slots:
             self._todo.put(None)
-        self._presence.ended(self.name)
+        self.shift.end()
         extra = {"worker": self.name, "unfinished": left} | dict(self.actions)
         (logger.warning if left else logger.info)("worker stopped", extra=extra)
 
     # Claiming.
 
     def _take_in(self) -> None:
-        intake = Intake(self._context, self._runner)
-        watch = _Ears(self._context)
+        watch = _Ears(self.shift.context)
         failures = 0
         while not self._asked:
             free = self._wait_for_slot()
             if not free or self._asked:
                 continue
             try:
-                works = intake.take(free)
+                works = self.shift.take(free)
                 failures = 0
+            except SchemaError as error:
+                log_failure("worker gives up", error)
+                self._schema = error
+                self.stop()
+                continue
             except Exception as error:  # noqa: BLE001  logged; the worker goes on
                 failures += 1
-                _log_failure("claim failed", error)
-                self._pause(min(self._poll_s * 2**failures, 30.0))
+                log_failure("claim failed", error)
+                self._pause(min(self.shift.poll_s * 2**failures, 30.0))
                 continue
             watch.learn(found=bool(works))
             for work in works:
                 self._begin(work)
             if not works:
-                self._idle(intake, watch)
+                self._idle(watch)
         watch.close()
 
     def _wait_for_slot(self) -> int:
@@ -196,22 +198,19 @@ class Worker:
     def _begin(self, work: Work) -> None:
         with self._changed:
             self._free -= 1
-        if work.job is not None and work.store is not None:
-            self._leases.hold(work.store, work.job)
         self._todo.put(work)
 
-    def _idle(self, intake: Intake, watch: _Ears) -> None:
-        """Wait for news, at most until the next poll; jitter keeps workers apart."""
-        jitter = random.uniform(0.8, 1.2)  # noqa: S311  not for secrecy
-        ends = time.monotonic() + intake.wait_s(self._poll_s) * jitter
-        while not self._asked and (left_s := ends - time.monotonic()) > 0:
+    def _idle(self, watch: _Ears) -> None:
+        """Wait for news, at most until the next poll."""
+        ends = self._ambient.monotonic() + self.shift.wait_s()
+        while not self._asked and (left_s := ends - self._ambient.monotonic()) > 0:
             if watch.wait(min(left_s, _SLICE_S)):
                 return
 
     def _pause(self, seconds: float) -> None:
-        ends = time.monotonic() + seconds
-        while not self._asked and (left_s := ends - time.monotonic()) > 0:
-            time.sleep(min(left_s, _SLICE_S))
+        ends = self._ambient.monotonic() + seconds
+        while not self._asked and (left_s := ends - self._ambient.monotonic()) > 0:
+            self._ambient.sleep(min(left_s, _SLICE_S))
 
     # Running.
 
@@ -227,53 +226,23 @@ class Worker:
 
     def _run(self, slot: _Slot, work: Work) -> str:
         slot.token = (work.job.token or "") if work.job else ""
-        try:
-            if self._asked:
-                work.release()
-                return "released"
-            return work.run()
-        except Exception as error:  # noqa: BLE001  logged; the lease lapses
-            _log_failure("claim lost", error)
-            return "lost"
-        finally:
-            if work.job is not None:
-                self._leases.drop(work.job)
+        return self.shift.run(work, begin=not self._asked)
 
     # Leases, signs of life, housekeeping.
 
     def _keep_alive(self) -> None:
-        started_at, seen = self._context.now(), None
-        every_s = min(self._context.settings.lease_s / 3, 10.0)
         wait_s = 0.0
         while not self._ended.wait(wait_s):
-            wait_s = every_s
-            try:
-                for lease in self._leases.beat():
-                    self._give_up(lease)
-                if seen is None or time.monotonic() - seen >= SEEN_EVERY_S:
-                    seen = time.monotonic()
-                    self._presence.worker(self.name, started_at, self._detail())
-            except Exception as error:  # noqa: BLE001  logged; the next beat comes
-                _log_failure("heartbeat failed", error)
+            wait_s = self.shift.beat_every_s
+            self.shift.beat(self._replace)
 
     def _tidy(self) -> None:
         """Housekeeping in a thread of its own: it may take long, heartbeats may not."""
-        while not self._ended.wait(random.uniform(0.5, 1.0) * EVERY_S):  # noqa: S311  not for secrecy
-            try:
-                self._maintenance(lambda: not self._asked)
-            except Exception as error:  # noqa: BLE001  logged; the next turn comes
-                _log_failure("maintenance failed", error)
-
-    def _detail(self) -> dict[str, object]:
-        return {"concurrency": self._concurrency, "actions": dict(self.actions)}
-
-    def _give_up(self, lease: Lease) -> None:
-        """A handler hangs past its deadline: its place is taken by another thread."""
-        logger.error("handler hangs", extra={"job": lease.job.key})
-        self._replace(lease)
-        raise_alert(self._context, "job_hangs", lease.job.key, lease.job.token)
+        while not self._ended.wait(self._ambient.uniform(0.5, 1.0) * EVERY_S):
+            self.shift.tidy(lambda: not self._asked)
 
     def _replace(self, lease: Lease) -> None:
+        """A handler hangs past its deadline: its place is taken by another thread."""
         with self._changed:
             for slot in self._slots:
                 if slot.token == lease.job.token:
@@ -295,7 +264,7 @@ class _Ears:
     """
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self._context, self._ambient = context, context.ambient
         self._watch: Watch | None = None
         self._heard = False
         self._deaf_s = 0.0
@@ -307,7 +276,7 @@ class _Ears:
             try:
                 self._watch = self._context.storage.watch()
             except EnrollError as error:
-                _log_failure("watch failed", error)
+                log_failure("watch failed", error)
         return self._watch
 
     def learn(self, *, found: bool) -> None:
@@ -316,22 +285,22 @@ class _Ears:
             self._deaf_s = 0.0
         elif self._heard:
             self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MOST_DEAF_S)
-            self._deaf_until = time.monotonic() + self._deaf_s
+            self._deaf_until = self._ambient.monotonic() + self._deaf_s
         self._heard = False
 
     def wait(self, timeout_s: float) -> bool:
         """See `Watch.wait`."""
-        deaf_s = self._deaf_until - time.monotonic()
+        deaf_s = self._deaf_until - self._ambient.monotonic()
         watch = self._open() if deaf_s <= 0 else None
         if watch is None:
-            time.sleep(min(timeout_s, deaf_s) if deaf_s > 0 else timeout_s)
+            self._ambient.sleep(min(timeout_s, deaf_s) if deaf_s > 0 else timeout_s)
             return False
         try:
             self._heard = watch.wait(timeout_s, now=self._context.now())
         except EnrollError as error:
-            _log_failure("watch failed", error)
+            log_failure("watch failed", error)
             self.close()
-            time.sleep(timeout_s)
+            self._ambient.sleep(timeout_s)
         return self._heard
 
     def close(self) -> None:
@@ -339,10 +308,3 @@ class _Ears:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
-
-
-def _log_failure(message: str, error: Exception) -> None:
-    if isinstance(error, EnrollError):
-        logger.warning(message, extra={"error_code": error.code})
-    else:
-        logger.error(message, exc_info=error)

@@ -9,12 +9,25 @@ survives what stands for the death of the process.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import count
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
+
+import attrs
+
+from ..clock import Clock
+from ..errors import EnrollError, TransientError
+from ..wall import ProcessEnd
 
 
-class Crash(BaseException):
+T = TypeVar("T")
+
+
+class Crash(ProcessEnd):
     """The process dies here."""
 
 
@@ -25,7 +38,8 @@ class Tap:
     Args:
         target: The real backend.
         before: Called with the verb's name before the call; may raise.
-        after: Called with the verb's name after it (its answer is lost if it raises).
+        after: Called with the verb's name after it (its answer, or its error, is lost
+            if this raises).
         name: Prefix of the verbs' names.
     """
 
@@ -56,7 +70,11 @@ class Tap:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self._before(full)
-            answer = value(*args, **kwargs)
+            try:
+                answer = value(*args, **kwargs)
+            except Exception:
+                self._after(full)
+                raise
             self._after(full)
             return answer
 
@@ -101,12 +119,44 @@ class CrashPlan:
         return Tap(target, self.before, self.after, name)
 
 
+@attrs.frozen
+class Slow:
+    """
+    How slow a call is.
+
+    Attributes:
+        answers_after_s: Seconds until the answer; past the caller's patience it is a
+            time-out.
+        acts_after_s: Seconds until the effect of a call that has timed out.
+    """
+
+    answers_after_s: float
+    acts_after_s: float = 0.0
+
+
 class FailNext:
-    """Failures that a fake's verbs raise, in order. Thread-safe."""
+    """What goes wrong with the next calls of a fake's verbs. Thread-safe."""
 
     def __init__(self) -> None:
         self._plans: list[tuple[str, BaseException, bool]] = []
+        self._slow: list[tuple[str, Slow]] = []
         self._lock = Lock()
+
+    def slow(self, verb: str, slow: Slow, *, times: int = 1) -> None:
+        """Let the next `times` calls of a verb take their time."""
+        with self._lock:
+            self._slow += [(verb, slow)] * times
+
+    def take_slow(self, verb: str) -> Slow | None:
+        """Return how slow this call of a verb is; None = it answers at once."""
+        if not self._slow:
+            return None
+        with self._lock:
+            for plan in self._slow:
+                if plan[0] in (verb, "*"):
+                    self._slow.remove(plan)
+                    return plan[1]
+        return None
 
     def add(
         self, verb: str, error: BaseException, *, after: bool = False, times: int = 1
@@ -117,6 +167,8 @@ class FailNext:
 
     def check(self, verb: str, *, after: bool = False) -> None:
         """Raise what is planned for this verb at this moment."""
+        if not self._plans:
+            return
         with self._lock:
             for plan in self._plans:
                 if plan[0] in (verb, "*") and plan[2] is after:
@@ -127,3 +179,41 @@ class FailNext:
         """Forget all plans."""
         with self._lock:
             self._plans.clear()
+            self._slow.clear()
+
+
+class Deadlines:
+    """
+    The callers' patience with a fake, and the effects that come after it. Thread-safe.
+
+    Args:
+        clock: What time it is.
+        plans: How slow which call is.
+        error: What a time-out is.
+    """
+
+    def __init__(
+        self, clock: Clock, plans: FailNext, error: type[TransientError]
+    ) -> None:
+        self._clock, self._plans, self._error = clock, plans, error
+        self._late: list[tuple[datetime, int, Callable[[], object]]] = []
+        self._numbers = count()
+        self._lock = Lock()
+
+    def call(self, verb: str, timeout_s: float, effect: Callable[[], T]) -> T:
+        """Carry out a call now, or later than its caller waits."""
+        slow = self._plans.take_slow(verb)
+        if slow is None or slow.answers_after_s <= timeout_s:
+            return effect()
+        at = self._clock.now() + timedelta(seconds=slow.acts_after_s)
+        with self._lock:
+            heapq.heappush(self._late, (at, next(self._numbers), effect))
+        raise self._error(f"{verb}: no answer in time", unclear=True)
+
+    def catch_up(self) -> None:
+        """Carry out what has its time by now; nobody hears of its answer."""
+        while self._late and self._late[0][0] <= self._clock.now():
+            with self._lock:
+                effect = heapq.heappop(self._late)[2]
+            with suppress(EnrollError):
+                effect()

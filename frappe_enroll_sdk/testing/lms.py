@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import RLock
+from typing import Any, TypeVar
 
+from ..clock import Clock, SystemClock
 from ..errors import (
     BackendRejectedError,
     CourseNotFoundError,
@@ -13,8 +15,11 @@ from ..errors import (
 )
 from ..models import Course, Learner, LMSEnrollment, Page
 from ..money import Money
-from .faults import FailNext
+from .faults import Deadlines, FailNext
 from .memory_pages import page_of
+
+
+T = TypeVar("T")
 
 
 class FakeLMS:
@@ -25,16 +30,23 @@ class FakeLMS:
         call_timeout_s: As the interface says.
         duplicates: "accepted" (Frappe 15: a second row) or "refused".
         faults: Plan failures of verbs here; "after" = the call took effect.
+        deadlines: Carries out what a slow call does after its caller has given up.
         is_down: Whether every verb fails.
         blind: Whether look-ups answer nothing (a key without the right to see).
         before_insert: Called before each insert, if set (to stage a race).
+        user: Who the key's user is.
     """
 
     call_timeout_s = 15.0
 
-    def __init__(self, *, duplicates: str = "accepted") -> None:
+    def __init__(
+        self, *, duplicates: str = "accepted", clock: Clock | None = None
+    ) -> None:
+        self.user = "api@example.com"
         self.duplicates = duplicates
         self.faults = FailNext()
+        self._clock = clock or SystemClock()
+        self.deadlines = Deadlines(self._clock, self.faults, LMSUnavailableError)
         self.is_down = False
         self.blind = False
         self.before_insert: Callable[[], None] | None = None
@@ -57,12 +69,17 @@ class FakeLMS:
         """Put a row there that is not ours."""
         with self._lock:
             self._count += 1
+            stamp = f"{self._clock.now():%Y-%m-%d %H:%M:%S}.{self._count:06d}"
+            fields: dict[str, Any] = {
+                "creation": stamp,
+                "modified": stamp,
+                "modified_by": "admin@example.com",
+            }
             row = LMSEnrollment(
                 name=f"row{self._count:07d}",
                 learner=learner,
                 course_id=course_id,
-                creation=f"2026-01-01 00:00:00.{self._count:06d}",
-                **more,  # type: ignore[arg-type]  # the record checks its own fields
+                **fields | more,
             )
             self.rows[row.name] = row
             return row
@@ -79,6 +96,7 @@ class FakeLMS:
         return tuple(sorted(found, key=lambda row: (row.creation, row.name)))
 
     def _enter(self, verb: str) -> None:
+        self.deadlines.catch_up()
         if self.is_down:
             raise LMSUnavailableError("the LMS is down", unclear=True)
         self.faults.check(verb)
@@ -86,6 +104,11 @@ class FakeLMS:
     def ping(self, *, timeout_s: float | None = None) -> None:
         """See `LMS.ping`."""
         self._enter("ping")
+
+    def whoami(self, *, timeout_s: float | None = None) -> str:
+        """See `LMS.whoami`."""
+        self._enter("whoami")
+        return self.user
 
     def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """See `LMS.get_course`."""
@@ -116,12 +139,18 @@ class FakeLMS:
         """See `LMS.create_user`."""
         self._enter("create_user")
         name = email.strip().lower()
-        with self._lock:
-            user = self.users.setdefault(
-                name, Learner(name=name, email=name, full_name=full_name)
-            )
+
+        def create() -> Learner:
+            with self._lock:
+                user = Learner(name=name, email=name, full_name=full_name)
+                return self.users.setdefault(name, user)
+
+        user = self._call("create_user", timeout_s, create)
         self.faults.check("create_user", after=True)
         return user
+
+    def _call(self, verb: str, timeout_s: float | None, effect: Callable[[], T]) -> T:
+        return self.deadlines.call(verb, timeout_s or self.call_timeout_s, effect)
 
     def find_enrollments(
         self, learner: str, course_id: str, *, timeout_s: float | None = None
@@ -151,6 +180,15 @@ class FakeLMS:
         self._enter("insert_enrollment")
         if self.before_insert is not None:
             self.before_insert()
+
+        def insert() -> LMSEnrollment:
+            return self._insert(learner, course_id, progress or 0.0)
+
+        row = self._call("insert_enrollment", timeout_s, insert)
+        self.faults.check("insert_enrollment", after=True)
+        return row
+
+    def _insert(self, learner: str, course_id: str, progress: float) -> LMSEnrollment:
         course = self.courses.get(course_id.lower())
         if course is None:
             raise BackendRejectedError(f"course {course_id} is not in the LMS")
@@ -158,15 +196,19 @@ class FakeLMS:
             if self.duplicates == "refused" and self.rows_of(learner, course_id):
                 raise BackendRejectedError("Student is already enrolled")
             self.inserts += 1
-            row = self.add_row(learner.lower(), course.id, progress=progress or 0.0)
-        self.faults.check("insert_enrollment", after=True)
-        return row
+            return self.add_row(
+                learner.lower(), course.id, progress=progress, modified_by=self.user
+            )
 
     def delete_enrollment(self, name: str, *, timeout_s: float | None = None) -> bool:
         """See `LMS.delete_enrollment`."""
         self._enter("delete_enrollment")
-        with self._lock:
-            gone = self.rows.pop(name, None) is not None
+
+        def delete() -> bool:
+            with self._lock:
+                return self.rows.pop(name, None) is not None
+
+        gone = self._call("delete_enrollment", timeout_s, delete)
         self.faults.check("delete_enrollment", after=True)
         return gone
 

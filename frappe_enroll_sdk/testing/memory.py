@@ -7,7 +7,7 @@ from datetime import datetime
 from threading import RLock
 
 from .. import gate as gates
-from ..clock import Clock, SystemClock
+from ..clock import Ambient, Clock, SystemClock
 from ..codec import require_text
 from ..gate import Gate
 from ..interfaces import Watch
@@ -128,12 +128,12 @@ class MemoryStorage:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        lock, news = RLock(), News()
+        lock, news, ambient = RLock(), News(), Ambient(self._clock)
         self._news = news
         self.coupons = MemoryCoupons(lock)
         self.enrollments = MemoryEnrollments(lock)
-        self.events = MemoryEvents(lock, news)
-        self.jobs = MemoryJobs(lock, news)
+        self.events = MemoryEvents(lock, news, ambient)
+        self.jobs = MemoryJobs(lock, news, ambient)
         self.gates = MemoryGates(lock)
         self.audit = MemoryAudit(lock)
         self.workers = MemoryWorkers(lock)

@@ -159,6 +159,14 @@ class MemoryEnrollments:
             self._rows[row.id] = attrs.evolve(row, due_at=due_at, **changes)
             return True
 
+    def bound_due(self, latest: datetime, limit: int) -> int:
+        """See `EnrollmentStore.bound_due`."""
+        with self._lock:
+            far = [r for r in self._rows.values() if r.due_at and r.due_at > latest]
+            for row in far[:limit]:
+                self._rows[row.id] = attrs.evolve(row, due_at=latest)
+            return len(far[:limit])
+
     def list(
         self,
         *,

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
 from .. import queue
+from ..clock import SYSTEM, Ambient
 from ..codec import require_text
 from ..ids import new_claim_token
 from ..models import (
@@ -33,8 +33,8 @@ _ENDS_OF_JOBS = frozenset({JobState.DONE, JobState.CANCELLED})
 class MemoryJobs:
     """`JobStore` in memory."""
 
-    def __init__(self, lock: RLock, news: News) -> None:
-        self._lock, self._news = lock, news
+    def __init__(self, lock: RLock, news: News, ambient: Ambient = SYSTEM) -> None:
+        self._lock, self._news, self._ambient = lock, news, ambient
         self._rows: dict[str, Job] = {}
         self._tokens: dict[str, str] = {}
 
@@ -47,15 +47,16 @@ class MemoryJobs:
         *,
         now: datetime,
         once: bool = False,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> Job:
         """See `JobStore.enqueue`."""
         require_text(key=key, kind=kind)
         with self._lock:
             job = self._rows.get(key)
             if job is None:
-                job = queue.new_job(key, kind, payload, due_at, now)
+                job = queue.new_job(key, kind, payload, due_at, now, data)
             elif not once:
-                job = queue.enqueued(job, payload, due_at, now)
+                job = queue.enqueued(job, payload, due_at, now, data)
             return self._put(job, now)
 
     def _put(self, job: Job, now: datetime) -> Job:
@@ -83,6 +84,7 @@ class MemoryJobs:
                     order.due_at,
                     now=now,
                     once=once,
+                    data=order.data,
                 )
             return len(self._rows) - before
 
@@ -98,17 +100,22 @@ class MemoryJobs:
     ) -> tuple[Job, ...]:
         """See `JobStore.claim`."""
         with self._lock:
-            due = (
+            due = [
                 job
                 for job in self._rows.values()
                 if queue.may_claim(job, now)
                 and (kinds is None or job.kind in kinds)
                 and job.kind not in not_kinds
-            )
+            ]
+            if not due:
+                return ()
             first = heapq.nsmallest(limit, due, key=lambda job: (job.due_at, job.key))
             return tuple(
                 self._put(
-                    queue.claimed(job, owner, new_claim_token(), now, lease_s), now
+                    queue.claimed(
+                        job, owner, new_claim_token(self._ambient), now, lease_s
+                    ),
+                    now,
                 )
                 for job in first
             )
@@ -122,7 +129,7 @@ class MemoryJobs:
             job = self._rows.get(key)
             if job is None or not queue.may_claim(job, now):
                 return None
-            token = new_claim_token()
+            token = new_claim_token(self._ambient)
             return self._put(queue.claimed(job, owner, token, now, lease_s), now)
 
     def _running(self, token: str) -> Job | None:
@@ -136,7 +143,7 @@ class MemoryJobs:
         now: datetime,
         lease_s: float,
         *,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> bool:
         """See `JobStore.heartbeat`."""
         with self._lock:
@@ -157,23 +164,26 @@ class MemoryJobs:
         *,
         state: JobState = JobState.DONE,
         outcome: str | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> JobState | None:
         """See `JobStore.complete`."""
+        end = JobEnd(
+            token=token, seq=seq, state=state, outcome=outcome, data=data or {}
+        )
+        return self._complete(end, now)
+
+    def _complete(self, end: JobEnd, now: datetime) -> JobState | None:
         with self._lock:
-            job = self._running(token)
+            job = self._running(end.token)
             if job is None:
                 return None
-            ended = queue.completed(job, seq, now, state, outcome)
-            return self._put(ended, now).state
+            return self._put(queue.completed(job, end, now), now).state
 
     def complete_many(
         self, ends: Sequence[JobEnd], now: datetime
     ) -> tuple[JobState | None, ...]:
         """See `JobStore.complete_many`."""
-        return tuple(
-            self.complete(end.token, end.seq, now, state=end.state, outcome=end.outcome)
-            for end in ends
-        )
+        return tuple(self._complete(end, now) for end in ends)
 
     def reschedule(
         self,
@@ -217,6 +227,14 @@ class MemoryJobs:
             job = self._rows.get(key)
             dead = job and queue.given_up(job, now, error)
             return bool(dead and self._put(dead, now))
+
+    def bound(self, key: str, now: datetime) -> bool:
+        """See `JobStore.bound`."""
+        require_text(key=key)
+        with self._lock:
+            job = self._rows.get(key)
+            sooner = job and queue.bounded(job, now)
+            return bool(sooner and self._put(sooner, now))
 
     def empty(self, key: str) -> bool:
         """See `JobStore.empty`."""
@@ -273,13 +291,15 @@ class MemoryJobs:
         with self._lock:
             rows = list(self._rows.values())
         due = [job.due_at for job in rows if queue.may_claim(job, now)]
-        counts = Counter(job.state for job in rows)
+        counts = dict.fromkeys(JobState, 0)
+        for job in rows:
+            counts[job.state] += 1
         hour_ago = now - timedelta(hours=1)
         done = sum(
             job.state is JobState.DONE and job.updated_at > hour_ago for job in rows
         )
         return JobStats(
-            counts={state: min(counts[state], cap) for state in JobState},
+            counts={state: min(count, cap) for state, count in counts.items()},
             due_now=min(len(due), cap),
             oldest_due_at=min(due, default=None),
             done_last_hour=min(done, cap),
@@ -290,12 +310,17 @@ class MemoryJobs:
         """See `JobStore.prune`."""
         with self._lock:
             old = [
-                key
-                for key, job in self._rows.items()
-                if job.state in _ENDS_OF_JOBS and job.updated_at < before
+                job
+                for job in self._rows.values()
+                if job.state in _ENDS_OF_JOBS
+                and job.updated_at < before
+                and not queue.is_pruned(job)
             ]
-            for key in old[:limit]:
-                del self._rows[key]
+            for job in old[:limit]:
+                if job.data:
+                    self._rows[job.key] = queue.pruned(job)
+                else:
+                    del self._rows[job.key]
             return len(old[:limit])
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from ..clock import Clock, SystemClock
 from ..codec import dump, load
 from ..errors import (
+    BackendGoneError,
     BackendRejectedError,
     PayloadError,
     PaymentsUnavailableError,
@@ -34,13 +35,14 @@ from ..models import (
     SessionStatus,
 )
 from ..money import Money
-from .faults import FailNext
+from .faults import Deadlines, FailNext
 from .payments_customers import FakeCustomers
 
 
 HEADER = "Fake-Signature"
 _TOLERANCE_S = 300
 _LEAST_LIFE = timedelta(minutes=30)
+_KEY_LIFE = timedelta(hours=24)
 
 
 class FakePayments(FakeCustomers):
@@ -49,11 +51,17 @@ class FakePayments(FakeCustomers):
 
     Attributes:
         livemode: As the interface says; False.
+        call_timeout_s: Seconds that a caller waits.
+        account: As the interface says. Its gateway knows what was made under the same
+            account and mode; the customers go on with what they have.
         faults: Plan failures of verbs here.
+        deadlines: Carries out what a slow call does after its caller has given up.
         url: Where its payment pages would be.
     """
 
     livemode = False
+    call_timeout_s = 10.0
+    account = "fake"
     url = "http://127.0.0.1:9/pay"
 
     def __init__(
@@ -62,17 +70,23 @@ class FakePayments(FakeCustomers):
         self.clock = clock or SystemClock()
         self.secrets = secrets
         self.faults = FailNext()
+        self.deadlines = Deadlines(self.clock, self.faults, PaymentsUnavailableError)
         self.is_down = False
         self.sessions: dict[str, CheckoutSession] = {}
         self.refunds: dict[str, Refund] = {}
         self.disputes: dict[str, Dispute] = {}
         self.events: list[PaymentEvent] = []
         self._made_at: dict[str, datetime] = {}
+        self._made_under: dict[str, tuple[str, bool]] = {}
         self._answers: dict[str, tuple[Mapping[str, Any], str]] = {}
+        #: Since when a key is answered with a 500, as the provider keeps one for a day.
+        self.remembered: dict[str, datetime] = {}
+        self._failing: list[bool] = []
         self._lock = RLock()
         self._count = 0
 
     def _enter(self, verb: str) -> None:
+        self.deadlines.catch_up()
         if self.is_down:
             raise PaymentsUnavailableError("the provider is down")
         self.faults.check(verb)
@@ -89,18 +103,55 @@ class FakePayments(FakeCustomers):
     def create_session(self, request: Mapping[str, Any]) -> CheckoutSession:
         """See `PaymentGateway.create_session`; the rules are Stripe's."""
         self._enter("create_session")
-        order = load(SessionOrder, request)
-        with self._lock:
-            known = self._answers.get(order.enrollment_id)
-            if known is None:
-                session = self._new_session(order)
-                self._answers[order.enrollment_id] = (dict(request), session.id)
-            elif known[0] != dict(request):
-                raise BackendRejectedError("the key was used with other parameters")
-            else:
-                session = self.sessions[known[1]]
+        timeout_s = self.call_timeout_s
+
+        def create() -> CheckoutSession:
+            return self._create(request)
+
+        session = self.deadlines.call("create_session", timeout_s, create)
         self.faults.check("create_session", after=True)
         return session
+
+    def _create(self, request: Mapping[str, Any]) -> CheckoutSession:
+        order = load(SessionOrder, request)
+        key = order.idempotency_key
+        with self._lock:
+            self._check_broken(key, order)
+            known = self._answers.get(key)
+            if known is None:
+                session = self._new_session(order)
+                self._answers[key] = (dict(request), session.id)
+                return session
+            if known[0] != dict(request):
+                raise BackendRejectedError("the key was used with other parameters")
+            return self.sessions[known[1]]
+
+    def fail_creates(self, times: int = 1, *, made: bool = False) -> None:
+        """
+        Answer the next keys of create calls with a 500 that each keeps for a day.
+
+        Args:
+            times: How many keys.
+            made: Whether the session is made all the same.
+        """
+        self._failing += [made] * times
+
+    def _check_broken(self, key: str, order: SessionOrder) -> None:
+        now = self.clock.now()
+        if self._failing and key not in self._answers:
+            if self._failing.pop(0):
+                self._new_session(order)
+            self.remembered.setdefault(key, now)
+        since = self.remembered.get(key)
+        if since is not None and now - since < _KEY_LIFE:
+            raise PaymentsUnavailableError("the provider answered 500", unclear=True)
+
+    def _known(self, session_id: str) -> CheckoutSession:
+        """Return a session that was made under this account and mode."""
+        made = self._made_under.get(session_id, (self.account, self.livemode))
+        if made != (self.account, self.livemode):
+            raise BackendGoneError("no such session")
+        return self._look(session_id)
 
     def _new_session(self, order: SessionOrder) -> CheckoutSession:
         life = order.expires_at - self.clock.now()
@@ -115,47 +166,64 @@ class FakePayments(FakeCustomers):
             amount=order.amount,
             livemode=self.livemode,
             enrollment_id=order.enrollment_id,
+            try_number=order.try_number,
             ours=True,
             expires_at=order.expires_at,
+            created_at=self.clock.now(),
+            email=order.email,
+            terms=order.terms,
         )
         self.sessions[session_id] = session
         self._made_at[session_id] = self.clock.now()
+        self._made_under[session_id] = (self.account, self.livemode)
         return session
 
     def retrieve_session(self, session_id: str) -> CheckoutSession:
         """See `PaymentGateway.retrieve_session`."""
         self._enter("retrieve_session")
-        return self._look(session_id)
+        return self._known(session_id)
 
     def find_session(self, payment_id: str) -> CheckoutSession | None:
         """See `PaymentGateway.find_session`."""
         self._enter("find_session")
         with self._lock:
-            all_sessions = self.sessions.values()
-            return next((s for s in all_sessions if s.payment_id == payment_id), None)
+            try:
+                return self._known(self._session_of(payment_id).id)
+            except BackendGoneError:
+                return None
 
     def expire_session(self, session_id: str) -> ExpireOutcome:
         """See `PaymentGateway.expire_session`."""
         self._enter("expire_session")
+
+        def expire() -> ExpireOutcome:
+            return self._expire(session_id)
+
+        outcome = self.deadlines.call("expire_session", self.call_timeout_s, expire)
+        self.faults.check("expire_session", after=True)
+        return outcome
+
+    def _expire(self, session_id: str) -> ExpireOutcome:
         with self._lock:
-            session = self._look(session_id)
+            session = self._known(session_id)
             if session.status is SessionStatus.OPEN:
                 session = self._put(session, status=SessionStatus.EXPIRED)
                 self._emit("checkout.session.expired", Fact.EXPIRED, session)
             expired = session.status is SessionStatus.EXPIRED
-        self.faults.check("expire_session", after=True)
         return ExpireOutcome.EXPIRED if expired else ExpireOutcome.NOT_OPEN
 
     def list_refunds(self, payment_id: str) -> tuple[Refund, ...]:
         """See `PaymentGateway.list_refunds`."""
         self._enter("list_refunds")
         with self._lock:
+            self._known(self._session_of(payment_id).id)
             return tuple(r for r in self.refunds.values() if r.payment_id == payment_id)
 
     def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
         """See `PaymentGateway.list_disputes`."""
         self._enter("list_disputes")
         with self._lock:
+            self._known(self._session_of(payment_id).id)
             every = self.disputes.values()
             return tuple(d for d in every if d.payment_id == payment_id)
 
@@ -166,8 +234,13 @@ class FakePayments(FakeCustomers):
         self._enter("list_sessions")
         with self._lock:
             sessions = [self._look(name) for name in reversed([*self.sessions])]
-            made = self._made_at
-            found = [s for s in sessions if made.get(s.id, since) >= since]
+            made, here = self._made_at, (self.account, self.livemode)
+            found = [
+                session
+                for session in sessions
+                if made.get(session.id, since) >= since
+                and self._made_under.get(session.id, here) == here
+            ]
         return _page(found, limit, cursor)
 
     def refund(
@@ -192,7 +265,7 @@ class FakePayments(FakeCustomers):
         with self._lock:
             found = next((e for e in self.events if e.id == event_id), None)
         if found is None:
-            raise BackendRejectedError("no such event")
+            raise BackendGoneError("no such event")
         return found
 
     def signed(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import BackendRejectedError
+from ..errors import BackendGoneError, BackendRejectedError
 from ..models import (
     CheckoutSession,
     Dispute,
@@ -46,7 +46,7 @@ class FakeCustomers:
         with self._lock:
             session = self.sessions.get(session_id)
             if session is None:
-                raise BackendRejectedError("no such session")
+                raise BackendGoneError("no such session")
             lapsed = session.expires_at and session.expires_at <= self.clock.now()
             if session.status is SessionStatus.OPEN and lapsed:
                 session = self._put(session, status=SessionStatus.EXPIRED)
@@ -167,7 +167,7 @@ class FakeCustomers:
         for session in self.sessions.values():
             if session.payment_id == payment_id:
                 return session
-        raise BackendRejectedError("no such payment")
+        raise BackendGoneError("no such payment")
 
     def _refundable(self, session: CheckoutSession, amount: Money | None) -> Money:
         """Return the amount, or all that is left; refuse more than that."""

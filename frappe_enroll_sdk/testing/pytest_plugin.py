@@ -36,7 +36,7 @@ def enroll_fakes() -> SimpleNamespace:
         clock=clock,
         storage=MemoryStorage(clock),
         payments=FakePayments(clock),
-        lms=FakeLMS(),
+        lms=FakeLMS(clock=clock),
     )
 
 

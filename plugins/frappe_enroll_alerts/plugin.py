@@ -11,6 +11,8 @@ from frappe_enroll_sdk import hookimpl
 
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from frappe_enroll_sdk import Settings
     from frappe_enroll_sdk.models import Job
 
@@ -18,9 +20,10 @@ logger = logging.getLogger("frappe_enroll_alerts")
 
 
 @hookimpl
-def on_alert(code: str, subject: str) -> None:
+def on_alert(code: str, subject: str, detail: Mapping[str, str]) -> None:
     """Log an alert: told at most once, the webhook and the mails are owed."""
-    logger.error("alert", extra={"code": code, "subject": subject})
+    extra = {"code": code, "subject": subject}
+    logger.error("alert", extra=extra | ({"detail": dict(detail)} if detail else {}))
 
 
 @hookimpl

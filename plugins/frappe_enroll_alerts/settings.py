@@ -37,7 +37,7 @@ class AlertSettings:
     )
     timeout_s: float = option(
         f"{PREFIX}WEBHOOK_TIMEOUT_S",
-        "seconds for each answer of the receiver",
+        "seconds for one post in all",
         10.0,
         convert=in_range(float, 0.1, 120),
     )

@@ -7,10 +7,12 @@ import http.client
 import json
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import Request
 
 import attrs
 
+from frappe_enroll_sdk.connections import opener
+from frappe_enroll_sdk.deadline import within
 from frappe_enroll_sdk.outcomes import (
     AlertContext,
     Dead,
@@ -43,6 +45,7 @@ def document(context: AlertContext | DeathContext) -> dict[str, Any]:
             "at": context.at.isoformat(),
             "code": context.code,
             "subject": context.subject,
+            **({"detail": dict(context.detail)} if context.detail else {}),
         }
     return {
         **said,
@@ -53,11 +56,6 @@ def document(context: AlertContext | DeathContext) -> dict[str, Any]:
         "tries": context.error.try_number,
         "cause": context.error.cause,
     }
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    def redirect_request(self, *_args: Any, **_more: Any) -> None:
-        """Follow none: the secret's owner is who was named."""
 
 
 @attrs.frozen
@@ -82,18 +80,19 @@ class Webhook:
             },
             method="POST",
         )
-        try:
-            with build_opener(_NoRedirects).open(
-                request, timeout=self.settings.timeout_s
-            ):
-                return Done("told")
-        except HTTPError as error:
-            with error:
-                return _of_status(error.code, error.headers.get("Retry-After"))
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            name = type(reason if isinstance(reason, Exception) else error).__name__
-            return Retry(cause=f"the receiver of alerts can't be reached: {name}")
+        with within(self.settings.timeout_s) as call:
+            try:
+                # Only the status counts: the body stays unread.
+                with opener().open(request, timeout=self.settings.timeout_s):
+                    return Done("told")
+            except HTTPError as error:
+                with error:
+                    return _of_status(error.code, error.headers.get("Retry-After"))
+            except (OSError, http.client.HTTPException) as error:
+                reason = getattr(error, "reason", error)
+                known = reason if isinstance(reason, Exception) else error
+                cause = call.cause_of(known)
+                return Retry(cause=f"the receiver of alerts can't be reached: {cause}")
 
 
 def _of_status(status: int, retry_after: str | None) -> Outcome:

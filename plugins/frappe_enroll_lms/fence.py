@@ -10,14 +10,15 @@ replaced by this one, which does all four before the client sees an answer.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_ import create_urllib3_context
 
+from frappe_enroll_sdk.connections import fence
+from frappe_enroll_sdk.deadline import Call, within
 from frappe_enroll_sdk.errors import BackendRejectedError, LMSUnavailableError
 
 from .classify import Meaning, classify, error_of
@@ -25,11 +26,7 @@ from .quiet import keep_quiet
 
 
 _CONNECT_S = 3.05
-#: Seconds that a further call of a verb gets, however long the first one took.
-_LEAST_S = 0.05
 _CHUNK = 16_384
-#: An answer larger than this is not an LMS's.
-_MOST_BYTES = 20_000_000
 
 
 class RefusedStatusError(BackendRejectedError):
@@ -46,52 +43,65 @@ class RefusedStatusError(BackendRejectedError):
         self.status, self.exc_type = status, exc_type
 
 
+class _Adapter(HTTPAdapter):
+    """Connections that keep to the time of the call under way."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        fence(self.poolmanager, create_urllib3_context())
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        if proxy in self.proxy_manager or proxy.lower().startswith("socks"):
+            return super().proxy_manager_for(proxy, **options)
+        manager = super().proxy_manager_for(proxy, **options)
+        fence(manager, create_urllib3_context())
+        return manager
+
+
 class FencedSession(requests.Session):
     """
     A session with a total time per call and typed errors; owned by one thread.
 
     Attributes:
         verb: The verb that is being called (for the classification).
-        ends: When the verb's time is over, on the monotonic clock: all its calls
-            together, connecting, waiting and reading.
+        timeout_s: What one call may take in all: connecting, waiting and reading.
+            Whoever makes several calls for a verb gives them a `within` block.
     """
 
     def __init__(self, site: str) -> None:
         keep_quiet()
         super().__init__()
-        self.verb, self.ends = "", 0.0
+        self.verb, self.timeout_s = "", 15.0
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter())
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Keeps a .netrc from replacing our Authorization header.
         self.auth = _leave_alone
         if site:
             self.headers["Host"] = site
 
-    def begin(self, timeout_s: float) -> None:
-        """Give a verb its time."""
-        self.ends = time.monotonic() + timeout_s
-
     def request(  # type: ignore[override]  # every option passes through
         self, method: str, url: str, **options: Any
     ) -> requests.Response:
         """Make one call within the verb's time; raise what its answer means."""
-        left_s = max(self.ends - time.monotonic(), _LEAST_S)
         options |= {
-            "timeout": (min(_CONNECT_S, left_s), left_s),
+            "timeout": (_CONNECT_S, self.timeout_s),
             "allow_redirects": False,
             "stream": True,
         }
-        ends = time.monotonic() + left_s
         headers = dict(options.pop("headers", None) or {})
         headers["Accept"] = "application/json"
-        try:
-            response = super().request(method, url, headers=headers, **options)
-            _read(response, ends)
-        except requests.exceptions.RequestException as error:
-            sent = not _never_connected(error)
-            _hide_words(error)
-            raise LMSUnavailableError(
-                f"the LMS can't be reached ({type(error).__name__})", unclear=sent
-            ) from error
+        with within(self.timeout_s) as call:
+            try:
+                response = super().request(method, url, headers=headers, **options)
+                _read(response, call)
+            # An OSError: the time ran out, or the answer is too large.
+            except (requests.exceptions.RequestException, OSError) as error:
+                cause = call.cause_of(error)
+                _hide_words(error)
+                raise LMSUnavailableError(
+                    f"the LMS can't be reached: {cause}", unclear=call.may_have_acted
+                ) from error
         self._check(response)
         return response
 
@@ -130,30 +140,12 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _read(response: requests.Response, ends: float) -> None:
-    """Read the body within the time: a server that drips bytes must not hold us."""
-    chunks, size = [], 0
-    for chunk in _arrivals(response):
-        chunks.append(chunk)
-        size += len(chunk)
-        if time.monotonic() > ends or size > _MOST_BYTES:
-            response.close()
-            raise requests.exceptions.ReadTimeout("the answer took too long")
+def _read(response: requests.Response, call: Call) -> None:
+    """Read the body, which is kept for whoever asks the response for it."""
+    with response:
+        body = call.join(response.iter_content(_CHUNK))
     # What `content` and `json()` of the response answer from now on.
-    response._content = b"".join(chunks)  # noqa: SLF001  requests has no other way
-
-
-def _arrivals(response: requests.Response) -> Iterator[bytes]:
-    """Yield what has arrived; `iter_content` would wait for a whole chunk of it."""
-    read1 = getattr(response.raw, "read1", None)
-    if read1 is None:  # urllib3 before 2.1
-        yield from response.iter_content(_CHUNK)
-        return
-    try:
-        while chunk := read1(_CHUNK, decode_content=True):
-            yield chunk
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.exceptions.ConnectionError(error) from error
+    response._content = body  # noqa: SLF001  requests has no other way
 
 
 def _json_of(response: requests.Response) -> dict[str, Any] | None:
@@ -167,12 +159,3 @@ def _json_of(response: requests.Response) -> dict[str, Any] | None:
 def _retry_after(response: requests.Response) -> float | None:
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isdecimal() else None
-
-
-def _never_connected(error: BaseException) -> bool:
-    """Tell whether the connection was refused before anything was sent."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    reason = error.args[0] if error.args else None
-    inner = getattr(reason, "reason", None)
-    return type(inner).__name__ in {"NewConnectionError", "NameResolutionError"}

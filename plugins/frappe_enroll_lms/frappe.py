@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.codec import cursor_of, parts_of
+from frappe_enroll_sdk.deadline import within
 from frappe_enroll_sdk.errors import (
     CourseNotFoundError,
     LMSUnavailableError,
     MissingExtraError,
     SettingsError,
 )
+from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Course, Learner, LMSEnrollment, Page, Sale
 from frappe_enroll_sdk.money import Money, from_major
 
@@ -36,11 +38,10 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.settings import Settings
 
 _ENROLLMENT, _COURSE, _USER = "LMS Enrollment", "LMS Course", "User"
+_WHOAMI = "frappe.auth.get_logged_user"
 _NOT_FOUND, _CONFLICT = 404, 409
 #: Rows of one learner and course that are looked at; a site has one, or a few too many.
 _MOST_ROWS = 500
-#: Seconds that the second half of a call gets, however long the first one took.
-_LEAST_S = 0.05
 _COURSE_FIELDS = [
     "name",
     "title",
@@ -88,6 +89,7 @@ class FrappeLMS:
         self._welcome_mail, self._method = welcome_mail, enroll_method
         self._books = books
         self._local = threading.local()
+        self._user = ""
 
     @classmethod
     def from_settings(cls, settings: Settings, _clock: Clock) -> Self:
@@ -108,17 +110,19 @@ class FrappeLMS:
         """See `SellingLMS.sells`."""
         return bool(self._method) or self._books is not None
 
-    def _client(self, verb: str, timeout_s: float | None) -> Any:
-        """Return this thread's client, ready for one call."""
+    @contextmanager
+    def _client(self, verb: str, timeout_s: float | None) -> Iterator[Any]:
+        """Yield this thread's client; all its calls in the block share one time."""
         client = getattr(self._local, "client", None)
         if client is None or self._local.pid != os.getpid():
             client = FrappeClient(self._url)
             client.session = FencedSession(self._site)
             client.authenticate(self._key, self._secret)
             self._local.client, self._local.pid = client, os.getpid()
-        client.session.verb = verb
-        client.session.begin(timeout_s or self.call_timeout_s)
-        return client
+        session = client.session
+        session.verb, session.timeout_s = verb, timeout_s or self.call_timeout_s
+        with within(session.timeout_s):
+            yield client
 
     def close(self) -> None:
         """Close this thread's connections; the next call opens new ones."""
@@ -129,8 +133,20 @@ class FrappeLMS:
 
     def ping(self, *, timeout_s: float | None = None) -> None:
         """See `LMS.ping`."""
-        client = self._client("ping", timeout_s)
-        _rows(client.get_list(_ENROLLMENT, fields=["name"], limit_page_length=1))
+        with self._client("ping", timeout_s) as client:
+            _rows(client.get_list(_ENROLLMENT, fields=["name"], limit_page_length=1))
+
+    def whoami(self, *, timeout_s: float | None = None) -> str:
+        """See `LMS.whoami`; a key's user does not change, so it is asked once."""
+        if not self._user:
+            with self._client("whoami", timeout_s) as client:
+                # frappe-client's own way adds a slash that not every server takes.
+                url = f"{self._url}/api/method/{_WHOAMI}"
+                user = client.session.get(url).json().get("message")
+            if not isinstance(user, str) or not user:
+                raise LMSUnavailableError("the LMS answered 200 with something else")
+            self._user = user
+        return self._user
 
     def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """See `LMS.get_course`."""
@@ -149,8 +165,8 @@ class FrappeLMS:
         self, doctype: str, name: str, verb: str, timeout_s: float | None
     ) -> Mapping[str, Any]:
         quoted = _quoted(name)
-        client = self._client(verb, timeout_s)
-        found = client.get_doc(quote(doctype), quoted)
+        with self._client(verb, timeout_s) as client:
+            found = client.get_doc(quote(doctype), quoted)
         if not isinstance(found, dict) or "name" not in found:
             raise LMSUnavailableError("the LMS answered 200 with something else")
         return found
@@ -162,7 +178,7 @@ class FrappeLMS:
             title=str(row.get("title") or name),
             price=_price(row),
             published=bool(row.get("published")),
-            url=f"{self._url}/lms/courses/{quote(name)}",
+            url=course_link(self._url, name),
         )
 
     def list_courses(
@@ -173,16 +189,15 @@ class FrappeLMS:
         filters: list[list[Any]] = [["published", "=", 1]]
         if after is not None:
             filters.append(["name", ">", after[0]])
-        client = self._client("list_courses", None)
-        rows = _rows(
-            client.get_list(
+        with self._client("list_courses", None) as client:
+            found = client.get_list(
                 _COURSE,
                 fields=_COURSE_FIELDS,
                 filters=filters,
                 limit_page_length=limit + 1,
                 order_by="name asc",
             )
-        )
+        rows = _page(found, after)
         items = tuple(self._course(row) for row in rows[:limit])
         more = len(rows) > limit
         return Page(items=items, next_cursor=cursor_of(items[-1].id) if more else None)
@@ -202,7 +217,6 @@ class FrappeLMS:
         self, email: str, full_name: str | None, *, timeout_s: float | None = None
     ) -> Learner:
         """See `LMS.create_user`."""
-        ends = time.monotonic() + (timeout_s or self.call_timeout_s)
         address = email.strip().lower()
         # LMS 2.61 loops for ever on a user without first name.
         first, _, last = (full_name or address.split("@", 1)[0]).strip().partition(" ")
@@ -212,33 +226,38 @@ class FrappeLMS:
             "first_name": first or address,
             "last_name": last.strip(),
             # LMS derives a username from the name, which two people may share.
-            "username": f"learner{secrets.token_hex(6)}",
+            "username": f"learner{SYSTEM.token_hex(6)}",
             "send_welcome_email": int(self._welcome_mail),
         }
-        try:
-            client = self._client("create_user", timeout_s)
-            return _learner(_document(client.insert(user)))
-        except RefusedStatusError as error:
-            if error.status != _CONFLICT:
-                raise
-        rest_s = max(ends - time.monotonic(), _LEAST_S)
-        return _learner(self._get(_USER, address, "find_user", rest_s))
+        with within(timeout_s or self.call_timeout_s):
+            try:
+                with self._client("create_user", timeout_s) as client:
+                    return _learner(_document(client.insert(user)))
+            except RefusedStatusError as error:
+                if error.status != _CONFLICT:
+                    raise
+            return _learner(self._get(_USER, address, "find_user", timeout_s))
 
     def find_enrollments(
         self, learner: str, course_id: str, *, timeout_s: float | None = None
     ) -> tuple[LMSEnrollment, ...]:
         """See `LMS.find_enrollments`."""
-        client = self._client("find_enrollments", timeout_s)
-        rows = _rows(
-            client.get_list(
-                _ENROLLMENT,
-                # All fields: their names differ between versions of the LMS.
-                fields=["*"],
-                filters=[["member", "=", learner], ["course", "=", course_id]],
-                limit_page_length=_MOST_ROWS,
-                order_by="creation asc",
+        with self._client("find_enrollments", timeout_s) as client:
+            rows = _rows(
+                client.get_list(
+                    _ENROLLMENT,
+                    # All fields: their names differ between versions of the LMS.
+                    fields=["*"],
+                    filters=[["member", "=", learner], ["course", "=", course_id]],
+                    limit_page_length=_MOST_ROWS + 1,
+                    order_by="creation asc",
+                )
             )
-        )
+        if len(rows) > _MOST_ROWS:
+            # What is cut off could be a row of ours.
+            raise LMSUnavailableError(
+                f"the LMS lists more than {_MOST_ROWS} rows of one learner and course"
+            )
         found = [_enrollment(row) for row in rows]
         return tuple(sorted(found, key=lambda row: (row.creation, row.name)))
 
@@ -247,16 +266,15 @@ class FrappeLMS:
     ) -> Page[LMSEnrollment]:
         """See `LMS.list_enrollments`."""
         after = parts_of(cursor, (str,))
-        client = self._client("list_enrollments", None)
-        rows = _rows(
-            client.get_list(
+        with self._client("list_enrollments", None) as client:
+            found = client.get_list(
                 _ENROLLMENT,
                 fields=["*"],
                 filters=[["name", ">", after[0]]] if after else None,
                 limit_page_length=limit + 1,
                 order_by="name asc",
             )
-        )
+        rows = _page(found, after)
         items = tuple(_enrollment(row) for row in rows[:limit])
         more = len(rows) > limit
         last = cursor_of(items[-1].name) if more else None
@@ -283,19 +301,18 @@ class FrappeLMS:
         timeout_s: float | None = None,
     ) -> LMSEnrollment:
         """See `SellingLMS.enroll`."""
-        ends = time.monotonic() + (timeout_s or self.call_timeout_s)
         if self._method:
-            client = self._client("insert_enrollment", timeout_s)
-            name = call_method(
-                client.session, self._url, self._method, learner, course_id, sale
-            )
+            with self._client("insert_enrollment", timeout_s) as client:
+                name = call_method(
+                    client.session, self._url, self._method, learner, course_id, sale
+                )
             return LMSEnrollment(name=name, learner=learner, course_id=course_id)
         payment = None
-        if self._books is not None and sale.paid:
-            client = self._client("record_payment", timeout_s)
-            payment = self._books.record(client, learner, course_id, sale)
-        rest_s = max(ends - time.monotonic(), _LEAST_S)
-        return self._insert(learner, course_id, progress, rest_s, payment)
+        with within(timeout_s or self.call_timeout_s):
+            if self._books is not None and sale.paid:
+                with self._client("record_payment", timeout_s) as client:
+                    payment = self._books.record(client, learner, course_id, sale)
+            return self._insert(learner, course_id, progress, timeout_s, payment)
 
     def _insert(
         self,
@@ -315,15 +332,15 @@ class FrappeLMS:
             row["progress"] = progress
         if payment is not None:
             row["payment"] = payment
-        client = self._client("insert_enrollment", timeout_s)
-        return _enrollment(_document(client.insert(row)))
+        with self._client("insert_enrollment", timeout_s) as client:
+            return _enrollment(_document(client.insert(row)))
 
     def delete_enrollment(self, name: str, *, timeout_s: float | None = None) -> bool:
         """See `LMS.delete_enrollment`."""
-        client = self._client("delete_enrollment", timeout_s)
         try:
             path = f"{quote(_ENROLLMENT)}/{_quoted(name)}"
-            client.session.delete(f"{self._url}/api/resource/{path}")
+            with self._client("delete_enrollment", timeout_s) as client:
+                client.session.delete(f"{self._url}/api/resource/{path}")
         except RefusedStatusError as error:
             if error.status == _NOT_FOUND:
                 return False
@@ -343,6 +360,14 @@ def _rows(answer: Any) -> list[Mapping[str, Any]]:
     if not isinstance(answer, list) or not all(isinstance(r, dict) for r in answer):
         raise LMSUnavailableError("the LMS answered 200 with something else")
     return answer
+
+
+def _page(answer: Any, after: list[Any] | None) -> list[Mapping[str, Any]]:
+    """Return a page's rows; one that begins where it should end is no next page."""
+    rows = _rows(answer)
+    if after is not None and any(row.get("name") == after[0] for row in rows):
+        raise LMSUnavailableError("the LMS repeats a page: its list has no end")
+    return rows
 
 
 def _document(answer: Any) -> Mapping[str, Any]:
@@ -368,6 +393,8 @@ def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
         learner=str(row.get("member", "")),
         course_id=str(row.get("course", "")),
         creation=str(row.get("creation", "")),
+        modified=str(row.get("modified", "")),
+        modified_by=str(row.get("modified_by", "")),
         progress=float(row.get("progress") or 0.0),
         member_type=str(row.get("member_type") or "Student"),
         batch=row.get("enrollment_from_batch") or row.get("batch_old"),

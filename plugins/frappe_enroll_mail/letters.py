@@ -17,6 +17,7 @@ from urllib.parse import quote
 import attrs
 
 from frappe_enroll_sdk.business import Grant, LedgerRow
+from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Enrollment, Status
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import (
@@ -32,7 +33,10 @@ from .messages import Letter
 
 #: Why a payment is held that does not fit its order.
 _MISFITS = frozenset(
-    {"late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"}
+    {
+        *("late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"),
+        "paid_twice",
+    }
 )
 #: Alerts that are about somebody's money.
 PAYMENT_CODES = frozenset(
@@ -62,11 +66,9 @@ class Desk:
 
     def link(self, course_id: str) -> str:
         """Return the link to a course, or ""."""
-        name = quote(course_id, safe="")
         if self.course_url:
-            return self.course_url.replace("{course_id}", name)
-        base = self.lms_url.rstrip("/")
-        return f"{base}/lms/courses/{name}" if base else ""
+            return self.course_url.replace("{course_id}", quote(course_id, safe=""))
+        return course_link(self.lms_url, course_id)
 
 
 def enrolled(context: JobContext, desk: Desk) -> Letter | None:
@@ -187,7 +189,7 @@ def alert(context: AlertContext, desk: Desk) -> Letter:
         to=desk.operators,
         values={
             "code": context.code,
-            "about": context.subject,
+            "about": " ".join((context.subject, *context.detail.values())),
             "at": f"{context.at:%Y-%m-%d %H:%M:%S} UTC",
         },
         key=context.job.key,

@@ -5,7 +5,7 @@ One mail to one SMTP server, and what its answer means.
 | Answer | Outcome |
 |---|---|
 | 2xx to the end of the data, whatever comes after | sent |
-| 4xx, no connection, no answer in time | retry |
+| 4xx, no connection, not done in time | retry |
 | 5xx about this mail | dead |
 | 530, 534, 535, 538, no TLS, a wrong certificate | configuration: it waits |
 
@@ -18,11 +18,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator
 from email.message import EmailMessage
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from frappe_enroll_sdk.connections import connect, tls
+from frappe_enroll_sdk.deadline import in_time, within
 from frappe_enroll_sdk.errors import ConfigurationError
 from frappe_enroll_sdk.outcomes import Dead, Done, Outcome, Retry
 
@@ -31,6 +34,8 @@ from .settings import PREFIX
 
 
 if TYPE_CHECKING:
+    from frappe_enroll_sdk.deadline import Call
+
     from .settings import MailSettings
 
 logger = logging.getLogger(__name__)
@@ -38,11 +43,28 @@ logger = logging.getLogger(__name__)
 #: RFC 4954 and its kin: the server wants another login, or another encryption.
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
 _PERMANENT = 500
+#: All that a server says in one dialogue; it greets and answers in lines.
+_MOST_BYTES = 1_000_000
+
+
+class _SMTP(smtplib.SMTP):
+    """A dialogue on a connection that keeps to the time of the call under way."""
+
+    def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
+        return connect((host, port), timeout)
+
+
+class _SMTPOverTLS(smtplib.SMTP_SSL):
+    """The same, over TLS from the first byte on."""
+
+    def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
+        link = connect((host, port), timeout)
+        return self.context.wrap_socket(link, server_hostname=host)
 
 
 def send(message: EmailMessage, settings: MailSettings) -> Outcome:
     """
-    Send a mail.
+    Send a mail: the whole dialogue within `timeout_s`.
 
     Returns:
         Done once the server has taken it for at least one recipient, Retry, or Dead
@@ -51,6 +73,11 @@ def send(message: EmailMessage, settings: MailSettings) -> Outcome:
     Raises:
         ConfigurationError: The server and the settings don't fit: all mails wait.
     """
+    with within(settings.timeout_s, _MOST_BYTES) as call:
+        return _send(message, settings, call)
+
+
+def _send(message: EmailMessage, settings: MailSettings, call: Call) -> Outcome:
     try:
         with _connected(settings) as server:
             refused = server.send_message(message)
@@ -68,7 +95,8 @@ def send(message: EmailMessage, settings: MailSettings) -> Outcome:
             field=f"{PREFIX}CA_FILE",
         ) from error
     except (smtplib.SMTPException, OSError) as error:
-        return Retry(cause=f"the mail server can't be reached: {_named(error)}")
+        why = call.cause_of(error) if call.has_ended else _named(error)
+        return Retry(cause=f"the mail server can't be reached: {why}")
     if refused:
         # Who took it has it: sent again they would have it twice.
         logger.warning("mail refused for some", extra={"refused": len(refused)})
@@ -93,16 +121,16 @@ def _connected(settings: MailSettings) -> Iterator[smtplib.SMTP]:
 
 
 def _connect(settings: MailSettings) -> smtplib.SMTP:
-    place = (settings.host, settings.real_port)
+    place, timeout_s = (settings.host, settings.real_port), settings.timeout_s
+    # smtplib would look it up itself, for as long as that takes.
+    name = in_time(socket.getfqdn)
     if settings.security == "tls":
-        return smtplib.SMTP_SSL(
-            *place, timeout=settings.timeout_s, context=_tls(settings)
-        )
-    return smtplib.SMTP(*place, timeout=settings.timeout_s)
+        return _SMTPOverTLS(*place, name, timeout=timeout_s, context=_tls(settings))
+    return _SMTP(*place, name, timeout=timeout_s)
 
 
 def _tls(settings: MailSettings) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=settings.ca_file or None)
+    return tls(ssl.create_default_context(cafile=settings.ca_file or None))
 
 
 def _of_codes(answers: list[tuple[int, bytes]]) -> Outcome:

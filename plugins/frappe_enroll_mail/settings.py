@@ -75,7 +75,7 @@ class MailSettings:
     password: Secret = secret_option(f"{PREFIX}PASSWORD", "that user's password")
     timeout_s: float = option(
         f"{PREFIX}TIMEOUT_S",
-        "seconds for each answer of the server",
+        "seconds for one mail in all, from the look-up of the server's name on",
         20.0,
         convert=in_range(float, 0.1, 120),
     )

@@ -10,9 +10,7 @@ ended, and every few seconds, or when that finds too little, at the front.
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
-import time
 from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import Job, JobState
 
@@ -50,7 +49,7 @@ class _LowWater:
     def bound(self) -> datetime | None:
         """Return where to begin; None = at the front."""
         with self.lock:
-            if time.monotonic() - self.front_at > _FRONT_EVERY_S:
+            if SYSTEM.monotonic() - self.front_at > _FRONT_EVERY_S:
                 return None
             return self.at
 
@@ -59,7 +58,7 @@ class _LowWater:
         with self.lock:
             self.at = at
             if from_front:
-                self.front_at = time.monotonic()
+                self.front_at = SYSTEM.monotonic()
 
     def expect(self, at: datetime) -> None:
         """Go back for a job that falls due earlier."""
@@ -116,7 +115,7 @@ class Claimer:
         if limit <= 0 or (kinds is not None and not kinds):
             return ()
         wanted = _kinds_of(kinds, not_kinds)
-        op, batch = secrets.token_hex(8), new_claim_token()
+        op, batch = SYSTEM.token_hex(8), new_claim_token()
         claims: dict[str, Job] = {}
         writes: list[Write] = []
 

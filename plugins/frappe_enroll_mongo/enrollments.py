@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import attrs
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
 from frappe_enroll_sdk.errors import ConflictError, ValidationError
 from frappe_enroll_sdk.models import (
@@ -91,7 +91,7 @@ class MongoEnrollments:
         if wanted.idempotency_key is not None:
             ways.append({"idempotency_key": wanted.idempotency_key})
         ways.append(_slot(wanted.email, wanted.course_id))
-        stamp = {"$set": {"seen": secrets.token_hex(8)}}
+        stamp = {"$set": {"seen": SYSTEM.token_hex(8)}}
         for way in ways:
             found = self._table.find_one_and_update(
                 way, stamp, return_document=ReturnDocument.AFTER, session=session
@@ -202,7 +202,7 @@ class MongoEnrollments:
     ) -> tuple[Enrollment, ...]:
         """See `EnrollmentStore.claim_due`."""
         until = now + timedelta(seconds=lease_s)
-        claim, table = secrets.token_hex(8), self._table
+        claim, table = SYSTEM.token_hex(8), self._table
         wanted: list[str] = []
         due = {"due_at": {"$lte": now}}
         oldest = [("due_at", 1)]
@@ -247,6 +247,23 @@ class MongoEnrollments:
             lambda run: table.update_one(where, _update_of(fields), session=run.session)
         )
         return done.matched_count == 1
+
+    def bound_due(self, latest: datetime, limit: int) -> int:
+        """See `EnrollmentStore.bound_due`."""
+        far, table = {"due_at": {"$gt": latest}}, self._table
+        if limit <= 0:
+            return 0
+
+        def act(run: Run) -> int:
+            found = table.find(far, {"_id": 1}, limit=limit, session=run.session)
+            names = [one["_id"] for one in found]
+            if names:
+                sooner = {"$set": {"due_at": latest}}
+                where = {"_id": {"$in": names}, **far}
+                table.update_many(where, sooner, session=run.session)
+            return len(names)
+
+        return self._link.write(act)
 
     def list(
         self,

@@ -12,6 +12,8 @@ from frappe_enroll_sdk.models import Job, JobState, TryError
 from .documents import Document, of_document, to_document
 
 
+#: `data` of a job that knows nothing.
+NO_DATA = "{}"
 _SEPARATOR = "."
 _CLAIMABLE = frozenset({JobState.DUE, JobState.RUNNING})
 
@@ -45,8 +47,7 @@ def of_job(job: Job, ends: Collection[JobState]) -> Document:
         document["token"] = job.token.partition(_SEPARATOR)[0]
     if job.state in _CLAIMABLE:
         document["claim_at"] = job.due_at
-    emptied = job.kind == queue.EVENT_KIND and queue.is_pruned(job)
-    if job.state in ends and not emptied:
+    if job.state in ends and not queue.is_pruned(job):
         document["prune_at"] = job.updated_at
     return document
 

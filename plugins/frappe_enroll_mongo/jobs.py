@@ -22,7 +22,7 @@ from frappe_enroll_sdk.models import (
 
 from . import joblists
 from .claiming import Claimer
-from .jobdocs import key_of, show_job, token_of
+from .jobdocs import NO_DATA, key_of, show_job, token_of
 from .queuetable import Change, QueueTable
 
 
@@ -50,9 +50,12 @@ class MongoJobs:
         *,
         now: datetime,
         once: bool = False,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> Job:
         """See `JobStore.enqueue`."""
-        order = JobOrder(key=key, kind=kind, payload=payload, due_at=due_at)
+        order = JobOrder(
+            key=key, kind=kind, payload=payload, due_at=due_at, data=data or {}
+        )
         return self._enqueue([order], now=now, once=once)[0][key]
 
     def enqueue_many(
@@ -74,7 +77,9 @@ class MongoJobs:
         more = {key: _Again(got, now, once=once) for key, got in by_key.items()}
         new = {
             key: _Again(got[1:], now, once=once)(
-                queue.new_job(key, got[0].kind, got[0].payload, got[0].due_at, now)
+                queue.new_job(
+                    key, got[0].kind, got[0].payload, got[0].due_at, now, got[0].data
+                )
             )
             for key, got in by_key.items()
         }
@@ -125,7 +130,7 @@ class MongoJobs:
         now: datetime,
         lease_s: float,
         *,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> bool:
         """See `JobStore.heartbeat`."""
         return bool(self._fenced(token, lambda j: queue.beaten(j, now, lease_s, data)))
@@ -147,9 +152,12 @@ class MongoJobs:
         *,
         state: JobState = JobState.DONE,
         outcome: str | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> JobState | None:
         """See `JobStore.complete`."""
-        end = JobEnd(token=token, seq=seq, state=state, outcome=outcome)
+        end = JobEnd(
+            token=token, seq=seq, state=state, outcome=outcome, data=data or {}
+        )
         return self.complete_many([end], now)[0]
 
     def complete_many(
@@ -198,7 +206,14 @@ class MongoJobs:
 
     def retry(self, key: str, now: datetime, *, due_at: datetime | None = None) -> bool:
         """See `JobStore.retry`."""
-        job = self._of_key(key, lambda job: queue.retried(job, now, due_at))
+        return self._sooner(key, lambda job: queue.retried(job, now, due_at), now)
+
+    def bound(self, key: str, now: datetime) -> bool:
+        """See `JobStore.bound`."""
+        return self._sooner(key, lambda job: queue.bounded(job, now), now)
+
+    def _sooner(self, key: str, change: Change, now: datetime) -> bool:
+        job = self._of_key(key, change)
         if job is None:
             return False
         self._claimer.expect(job.due_at)
@@ -256,13 +271,15 @@ class MongoJobs:
         names, old = joblists.old_keys(self._rows, before, limit)
         if not names:
             return 0
-        # Asked again with the write: one that has been revived stays.
-        where, table = {"_id": {"$in": names}, **old}, self._rows.collection
+        # Asked again with each write: one that has been revived stays as it is.
+        knowing = self._rows.change(dict.fromkeys(names, _Prune(self._ends, before)))
+        where = {"_id": {"$in": names}, **old, "data": NO_DATA}
+        table = self._rows.collection
 
         def act(run: Run) -> int:
             return table.delete_many(where, session=run.session).deleted_count
 
-        return self._link.write(act)
+        return len(knowing) + self._link.write(act)
 
     def _of_key(self, key: str, change: Change) -> Job | None:
         require_text(key=key)
@@ -297,8 +314,21 @@ class _Again:
     def __call__(self, job: Job) -> Job:
         if not self._once:
             for order in self._orders:
-                job = queue.enqueued(job, order.payload, order.due_at, self._now)
+                job = queue.enqueued(
+                    job, order.payload, order.due_at, self._now, order.data
+                )
         return job
+
+
+class _Prune:
+    """What `prune` makes of an old job that knows something."""
+
+    def __init__(self, ends: frozenset[JobState], before: datetime) -> None:
+        self._ends, self._before = ends, before
+
+    def __call__(self, job: Job) -> Job | None:
+        old = job.state in self._ends and job.updated_at < self._before
+        return queue.pruned(job) if old and job.data else None
 
 
 class _Complete:
@@ -308,8 +338,7 @@ class _Complete:
         self._end, self._now = end, now
 
     def __call__(self, job: Job) -> Job:
-        end = self._end
-        return queue.completed(job, end.seq, self._now, end.state, end.outcome)
+        return queue.completed(job, self._end, self._now)
 
 
 class _Fence:

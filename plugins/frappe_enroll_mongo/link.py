@@ -19,11 +19,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
+import pymongo
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.news import News
 
@@ -39,8 +41,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Seconds after which a process looks again whether the schema is its code's: another
+#: host may upgrade it.
+LOOK_EVERY_S = 15.0
 #: Milliseconds that one operation may take in all, unless the URI says otherwise.
 TIMEOUT_MS = 10_000
+#: Seconds that the end of a client may take.
+_CLOSE_S = 2.0
 _OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _DURABLE = WriteConcern("majority", j=True)
 _COMMITTED = ReadConcern("majority")
@@ -68,7 +75,7 @@ class _Process:
         self.lock = threading.Lock()
         self.client: Any = None
         self.collections: dict[str, Collection[Document]] = {}
-        self.is_checked = False
+        self.checked = float("-inf")
         self.news = News()
 
 
@@ -95,7 +102,7 @@ class Link:
         self._seen: Timestamp | None = None
 
     def guard(self, check: Callable[[], None]) -> None:
-        """Run `check` in each process once, before the first collection is used."""
+        """Run `check` in each process before the first collection is used, and on."""
         self._guard = check
 
     # The client.
@@ -164,17 +171,20 @@ class Link:
         here = self._here()
         with here.lock:
             client, here.client = here.client, None
-            here.collections, here.is_checked = {}, False
+            here.collections, here.checked = {}, float("-inf")
         if client is not None:
-            client.close()
+            # It tells the server which sessions have ended, and looks for one that
+            # takes it; a server that is gone must not keep the process.
+            with pymongo.timeout(_CLOSE_S):
+                client.close()
 
     def collection(self, name: str, *, checked: bool = True) -> Collection[Document]:
         """Return a collection with its durability pinned."""
         here = self._here()
-        if checked and not here.is_checked:
+        if checked and SYSTEM.monotonic() - here.checked > LOOK_EVERY_S:
             if self._guard is not None:
                 self._guard()
-            here.is_checked = True
+            here.checked = SYSTEM.monotonic()
         # Taken once: `close` leaves it to those whose client it closes.
         known = here.collections
         found = known.get(name)

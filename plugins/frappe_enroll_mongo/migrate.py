@@ -10,9 +10,13 @@ from pymongo import IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from frappe_enroll_sdk.errors import SchemaError
+from frappe_enroll_sdk.pair import from_earlier
+from frappe_enroll_sdk.schema import require_not_newer, require_schema
 
+from .documents import to_document
 from .failures import our_errors
-from .schema import INDEXES, META, SCHEMA_VERSION, Index, validator_of
+from .jobdocs import NO_DATA, to_job
+from .schema import INDEXES, JOBS, META, SCHEMA_VERSION, Index, validator_of
 
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from .link import Link
 
 _SCHEMA_ID = "schema"
+#: The version since which what a job knows only grows.
+_KNOWING = 3
 _NAMESPACE_EXISTS, _INDEX_NOT_FOUND = 48, 27
 #: Each write is checked, and refused.
 _RULES: Mapping[str, Any] = {"validationLevel": "strict", "validationAction": "error"}
@@ -31,20 +37,46 @@ _ADDED = frozenset({"v", "key", "name", "ns", "background"})
 
 
 def create(link: Link) -> None:
-    """Create or upgrade everything; idempotent, safe to run from many hosts."""
+    """
+    Create or upgrade everything; idempotent, safe to run from many hosts.
+
+    Raises:
+        SchemaError: The schema is newer than this code.
+    """
     version = _version(link)
-    if version is not None and version > SCHEMA_VERSION:
-        # Another host runs newer code: what it has made is left as it is.
-        return
+    require_not_newer(version, SCHEMA_VERSION)
     with our_errors():
         database = link.database()
         for name, indexes in INDEXES.items():
             _create_collection(database, name)
             if indexes:
                 _create_indexes(link.collection(name, checked=False), indexes)
+        if version is not None and version < _KNOWING:
+            _keep_what_is_known(link.collection(JOBS, checked=False))
         meta = link.collection(META, checked=False)
         meta.update_one(
             {"_id": _SCHEMA_ID}, {"$max": {"version": SCHEMA_VERSION}}, upsert=True
+        )
+
+
+def _keep_what_is_known(jobs: Collection[Document]) -> None:
+    """
+    Before version 3 a sync job's data was a record of one try, not sets.
+
+    Each document by itself, and where it still is what was read: a `setup` that died
+    in between begins anew.
+    """
+    known = [{"data": {"$ne": NO_DATA}}, {"payload": {"$regex": '"suspects"'}}]
+    for found in jobs.find({"kind": "sync", "$or": known}):
+        job = to_job(found)
+        if job is None:
+            # A damaged row is kept as it is for whoever repairs it.
+            continue
+        new = to_document(from_earlier(job))
+        words = {name: new[name] for name in ("data", "payload") if name in new}
+        jobs.update_one(
+            {"_id": found["_id"], "rev": found["rev"]},
+            {"$set": words, "$inc": {"rev": 1}},
         )
 
 
@@ -100,22 +132,8 @@ def _version(link: Link) -> int | None:
 
 
 def check(link: Link) -> None:
-    """Raise `SchemaError` when `setup` has to run first."""
-    version = _version(link)
-    if version is None:
-        raise SchemaError(
-            "the database has no collections yet: run `frappe-enroll setup`"
-        )
-    if version > SCHEMA_VERSION:
-        raise SchemaError(
-            f"the schema is version {version}, newer than this code's "
-            f"{SCHEMA_VERSION}: update frappe-enroll-sdk on this host"
-        )
-    if version < SCHEMA_VERSION:
-        raise SchemaError(
-            f"the schema is version {version}, this code needs {SCHEMA_VERSION}: "
-            "run `frappe-enroll setup`"
-        )
+    """Raise `SchemaError` when it is missing, older or newer than this code's."""
+    require_schema(_version(link), SCHEMA_VERSION)
 
 
 def touch(link: Link) -> None:

@@ -9,7 +9,6 @@ finds its own.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ import attrs
 from pymongo import UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import ConflictError
 from frappe_enroll_sdk.models import Job, JobState
 
@@ -127,7 +127,7 @@ class QueueTable:
 
     def change(self, changes: Mapping[str, Change]) -> dict[str, Job]:
         """Write what each change makes of its job; return what was written."""
-        op = secrets.token_hex(8)
+        op = SYSTEM.token_hex(8)
         return self.link.write(lambda run: self._change(changes, op, run))
 
     def _change(
@@ -176,7 +176,7 @@ class QueueTable:
         Returns:
             The jobs that now stand, and the keys that were new.
         """
-        op = secrets.token_hex(8)
+        op = SYSTEM.token_hex(8)
 
         def act(run: Run) -> tuple[dict[str, Job], frozenset[str]]:
             stand, new, left = dict(jobs), set[str](), set(jobs)

@@ -22,7 +22,7 @@ from frappe_enroll_sdk.models import JobState, LMSStatus, Status
 
 
 #: Grows with each change of a collection; `setup` upgrades, another one is refused.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 COUPONS, SEATS, ENROLLMENTS = "coupons", "coupon_seats", "enrollments"
 JOBS, EVENTS, GATES, AUDIT, WORKERS, META = (

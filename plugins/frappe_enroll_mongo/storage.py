@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from frappe_enroll_sdk import gate as gates
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
 from frappe_enroll_sdk.errors import (
     ConflictError,
@@ -109,7 +109,7 @@ class MongoStorage:
         migrate.create(self._link)
 
     def check_schema(self) -> None:
-        """Raise `SchemaError` when `setup` has to run first."""
+        """Raise `SchemaError` when it is missing, older or newer than this code's."""
         migrate.check(self._link)
 
     def list_drift(self) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ class MongoGates:
     def _change(self, name: str, change: Callable[[Gate], tuple[Gate, Any]]) -> Any:
         require_text(name=name)
         # What is answered if the write that makes this revision is ours.
-        op, answers = secrets.token_hex(8), dict[int, Any]()
+        op, answers = SYSTEM.token_hex(8), dict[int, Any]()
 
         def act(run: Run) -> Any:
             for _race in range(_MOST_RACES):

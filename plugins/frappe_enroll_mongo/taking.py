@@ -9,7 +9,6 @@ is the truth. A number whose ticket was lost is found when the tickets have run 
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from pymongo import ReturnDocument, WriteConcern
 from pymongo.errors import DuplicateKeyError
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.models import Seat
 
 from . import seats
@@ -38,7 +38,7 @@ _HINT = WriteConcern(1)
 
 def new_op() -> str:
     """Return a stamp for one write."""
-    return secrets.token_hex(8)
+    return SYSTEM.token_hex(8)
 
 
 class Take:

@@ -2,9 +2,8 @@
 """
 One engine per process, one writer at a time, and errors in our own words.
 
-SQLite: WAL, synchronous FULL, foreign keys. A write is one statement, or it begins with
-``BEGIN IMMEDIATE`` (a deferred transaction that turns into a write can fail with "busy"
-at once).
+SQLite: WAL, synchronous FULL, foreign keys. A write begins with ``BEGIN IMMEDIATE`` (a
+deferred transaction that turns into a write can fail with "busy" at once).
 """
 
 from __future__ import annotations
@@ -25,26 +24,24 @@ from sqlalchemy import (
     Executable,
     Row,
     create_engine,
-    event,
     func,
     select,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
-    DatabaseError,
     SQLAlchemyError,
 )
 
 from frappe_enroll_sdk.errors import (
     EnrollError,
-    SchemaError,
     SettingsError,
     StorageUnavailableError,
 )
 from frappe_enroll_sdk.news import News
 
-from .writer import BUSY_TIMEOUT_S, Writer
+from .file import BUSY_TIMEOUT_S, OpenFile, make
+from .writer import Writer, raw
 
 
 def checked_url(url: str) -> URL:
@@ -64,12 +61,49 @@ def checked_url(url: str) -> URL:
             f"DATABASE_URL: {parsed.get_backend_name()} is not supported; "
             "use sqlite:////absolute/path"
         )
-    if not parsed.database or parsed.database == ":memory:":
+    name = parsed.database or ":memory:"
+    if ":memory:" in name or name.startswith("file:"):
+        # In memory each process has its own: what one has sold, no other knows of.
         raise SettingsError("DATABASE_URL: must name a file (sqlite:////absolute/path)")
+    if "~" in Path(name).parts or name.startswith("~"):
+        raise SettingsError(
+            "DATABASE_URL: nobody expands ~ here; write the folder in full"
+        )
     return parsed
 
 
 T = TypeVar("T")
+
+
+class _Opened:
+    """One file, its engine and its writer: they are replaced together."""
+
+    def __init__(self, url: URL, file: OpenFile) -> None:
+        self.file = file
+        self.engine = create_engine(
+            url,
+            creator=file.connect,
+            pool_size=8,
+            max_overflow=64,
+            pool_timeout=BUSY_TIMEOUT_S,
+            # Its errors are the causes of ours, and parameters are learners' addresses.
+            hide_parameters=True,
+        )
+        self.writer = Writer(self.engine.connect, file)
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Tell errors in our words; of a file that was moved or cut, those first."""
+        try:
+            with our_errors():
+                yield
+        except StorageUnavailableError:
+            self.file.require_same()
+            raise
+
+    def close(self, *, wait: bool = True) -> None:
+        self.writer.close(wait=wait)
+        self.engine.dispose()
 
 
 class Database:
@@ -85,58 +119,83 @@ class Database:
     def __init__(self, url: str) -> None:
         self.news = News()
         self._url = checked_url(url)
+        self._path = Path(str(self._url.database)).absolute()
         self._lock = threading.Lock()
-        self._pid = -1
-        self._engine: Engine | None = None
-        self._writer = self._new_writer()
-        self._parents: Writer | None = None
+        self._pid = os.getpid()
+        self._opened: _Opened | None = None
+        self._parents: _Opened | None = None
+        #: Whether the file was open before: then it is gone, and not new.
+        self._known = False
 
-    def _new_writer(self) -> Writer:
-        return Writer(lambda: self.engine().connect())
+    def _here(self) -> _Opened:
+        """Return what this process has opened, or opens now."""
+        opened = self._opened
+        if self._pid == os.getpid() and opened and not opened.file.is_stale:
+            return opened
+        if self._pid != os.getpid():
+            # A lock that the parent held at the fork stays locked in the child. What
+            # it has opened is kept, so that nothing ends what is going on there.
+            self._lock = threading.Lock()
+            self._parents, self._opened = self._opened, None
+            self._known |= bool(self._parents and self._parents.file.was_open)
+            self.news = News()
+            self._pid = os.getpid()
+        with self._lock:
+            stale = self._opened
+            if stale is not None and not stale.file.is_stale:
+                return stale
+            if stale is not None:
+                # All of them, before another is opened: the last one that is closed
+                # writes a log back that somebody has deleted beside its file.
+                stale.file.require_own_log()
+                stale.close(wait=False)
+                self._known |= stale.file.was_open
+            opened = _Opened(self._url, OpenFile(self._path, known=self._known))
+            self._opened = opened
+            return opened
 
     def engine(self) -> Engine:
         """Return this process's engine."""
-        if self._pid == os.getpid() and self._engine is not None:
-            return self._engine
-        if self._pid != os.getpid():
-            # A lock that the parent held at the fork stays locked in the child. The
-            # parent's writer is kept, so that nothing ends what is going on there.
-            self._lock = threading.Lock()
-            self._parents, self._writer = self._writer, self._new_writer()
-            self.news = News()
-        with self._lock:
-            if self._pid != os.getpid() and self._engine is not None:
-                self._engine.dispose(close=False)
-                self._engine = None
-            if self._engine is None:
-                self._engine = _make_engine(self._url)
-            self._pid = os.getpid()
-            return self._engine
+        return self._here().engine
+
+    @property
+    def _writer(self) -> Writer:
+        return self._here().writer
 
     def close(self) -> None:
         """Close this process's connections."""
-        self.engine()  # a forked child has none of its parent's
-        self._writer.close()
-        if self._engine is not None:
-            self._engine.dispose()
-        self._engine = None
+        if self._opened is None or self._pid != os.getpid():
+            return  # a forked child has none of its parent's
+        opened, self._opened = self._opened, None
+        opened.close()
+
+    @contextmanager
+    def set_up(self) -> Iterator[Connection]:
+        """Run one write transaction whatever the schema, in a file made if need be."""
+        make(self._path)
+        opened = _Opened(self._url, OpenFile(self._path, checked=False))
+        try:
+            with opened.asked(), opened.writer.transaction() as connection:
+                yield connection
+        finally:
+            opened.close()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Run one write transaction: wholly done, or not at all."""
-        self.engine()
-        with our_errors(), self._writer.transaction() as connection:
+        opened = self._here()
+        with opened.asked(), opened.writer.transaction() as connection:
             yield connection
 
     def write_one(self, statement: Executable, values: Mapping[str, Any]) -> int:
         """Run a write of one statement, and return how many rows it has changed."""
-        self.engine()
+        opened = self._here()
 
         def run(connection: Connection) -> int:
             return connection.execute(statement, values).rowcount
 
-        with our_errors():
-            return self._writer.run(run, is_one_statement=True)
+        with opened.asked():
+            return opened.writer.run(run)
 
     def write_short(self, write: Callable[[Connection], T]) -> T:
         """
@@ -144,54 +203,28 @@ class Database:
 
         It may be run again, from its beginning, after all of them were rolled back.
         """
-        self.engine()
-        with our_errors():
-            return self._writer.run(write)
+        opened = self._here()
+        with opened.asked():
+            return opened.writer.run(write)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run one read transaction."""
-        engine = self.engine()
-        with our_errors(), engine.connect() as connection, connection.begin():
+        opened = self._here()
+        with opened.asked(), opened.engine.connect() as connection, connection.begin():
             connection.exec_driver_sql("BEGIN")
+            opened.file.require_schema(raw(connection))
             yield connection
+        opened.file.require_same()
 
     def first(self, query: Executable, values: Mapping[str, Any]) -> Row[Any] | None:
         """Run a query of one statement, and return its first row, or None."""
-        engine = self.engine()
-        with our_errors(), engine.connect() as connection:
-            return connection.execute(query, values).first()
-
-    def ensure_folder(self) -> None:
-        """Make the file's folder, for the owner's eyes only."""
-        try:
-            folder = Path(str(self._url.database)).parent
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StorageUnavailableError(
-                f"DATABASE_URL: the folder can't be made ({type(error).__name__})"
-            ) from error
-
-
-def _make_engine(url: URL) -> Engine:
-    engine = create_engine(
-        url,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
-        pool_size=8,
-        max_overflow=64,
-        pool_timeout=BUSY_TIMEOUT_S,
-        # Its errors are the causes of ours, and parameters are learners' addresses.
-        hide_parameters=True,
-    )
-    event.listen(engine, "connect", _on_connect)
-    return engine
-
-
-def _on_connect(connection: sqlite3.Connection, _: Any) -> None:
-    # We begin our transactions ourselves (SQLAlchemy, "SQLite transactions").
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
+        opened = self._here()
+        with opened.asked(), opened.engine.connect() as connection:
+            opened.file.require_schema(raw(connection))
+            found = connection.execute(query, values).first()
+        opened.file.require_same()
+        return found
 
 
 @contextmanager
@@ -204,10 +237,6 @@ def our_errors() -> Iterator[None]:
     except (SQLAlchemyError, sqlite3.Error) as error:
         cause = getattr(error, "orig", None) or error
         words = str(cause) if isinstance(cause, sqlite3.Error) else type(error).__name__
-        if isinstance(error, DatabaseError) and "no such table" in words:
-            raise SchemaError(
-                "the database has no tables yet: run `frappe-enroll setup`"
-            ) from error
         raise StorageUnavailableError(f"DATABASE_URL: {words}") from error
 
 

@@ -251,6 +251,27 @@ class SQLEnrollments:
                 return True
         return False  # never: it is read again until it answers
 
+    def bound_due(self, latest: datetime, limit: int) -> int:
+        """See `EnrollmentStore.bound_due`."""
+        query = (
+            select(table.c.id, table.c.doc)
+            .where(table.c.due_at.is_not(None), table.c.due_at > to_ms(latest))
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            if not connection.execute(query.limit(1)).all():
+                return 0
+        with self._database.write() as connection:
+            rows = connection.execute(query).all()
+            for name, doc in rows:
+                row = _decode(name, doc)
+                if row is None:
+                    _put_aside(connection, name, latest)
+                else:
+                    after = attrs.evolve(row, due_at=latest)
+                    connection.execute(*_swap(row, doc, after))
+            return len(rows)
+
     def list(
         self,
         *,

@@ -18,7 +18,7 @@ from .times import to_moment, to_ms
 
 
 _CLAIMABLE = frozenset({JobState.DUE, JobState.RUNNING})
-_NO_DATA, _NO_ERRORS = "{}", "[]"
+NO_DATA, _NO_ERRORS = "{}", "[]"
 
 
 def row_of(job: Job) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def row_of(job: Job) -> dict[str, Any]:
         "kind": job.kind,
         "created_at": to_ms(job.created_at),
         **state_of(job),
-        **_documents_of(job),
+        **documents_of(job),
     }
 
 
@@ -50,7 +50,7 @@ def state_of(job: Job) -> dict[str, Any]:
     }
 
 
-def documents_of(job: Job, before: Job | None) -> dict[str, Any] | None:
+def changed_documents(job: Job, before: Job | None) -> dict[str, Any] | None:
     """Return the JSON columns, or None where they stand as they were in `before`."""
     if (
         before is not None
@@ -59,16 +59,17 @@ def documents_of(job: Job, before: Job | None) -> dict[str, Any] | None:
         and job.errors is before.errors
     ):
         return None
-    return _documents_of(job)
+    return documents_of(job)
 
 
-def _documents_of(job: Job) -> dict[str, Any]:
+def documents_of(job: Job) -> dict[str, Any]:
+    """Return the JSON columns."""
     payload = None if job.payload is None else _text(dump(job.payload))
     return {
         "payload": payload,
-        "data": _text(dump(job.data)) if job.data else _NO_DATA,
+        "data": _text(dump(job.data)) if job.data else NO_DATA,
         "errors": _text(dump(job.errors)) if job.errors else _NO_ERRORS,
-        "pruned": int(job.kind == queue.EVENT_KIND and queue.is_pruned(job)),
+        "pruned": int(queue.is_pruned(job)),
     }
 
 
@@ -80,7 +81,7 @@ def decode(row: Row[Any]) -> Job | None:
     """Return the job of a row of the whole table, or None when it is damaged."""
     try:
         payload = None if row.payload is None else _object(row.payload)
-        data = {} if row.data == _NO_DATA else _object(row.data)
+        data = {} if row.data == NO_DATA else _object(row.data)
         errors = () if row.errors == _NO_ERRORS else _errors(row.errors)
     except (ValueError, ValidationError):
         return None

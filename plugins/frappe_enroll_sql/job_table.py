@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from frappe_enroll_sdk.models import Job
 
-from .job_rows import decode, documents_of, row_of, state_of, undecodable
+from .job_rows import changed_documents, decode, row_of, state_of, undecodable
 
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class QueueTable:
         whole: list[dict[str, Any]] = []
         for before, job in changes:
             row = {"of_key": job.key, **state_of(job)}
-            documents = documents_of(job, before)
+            documents = changed_documents(job, before)
             (states if documents is None else whole).append(row | (documents or {}))
         for rows in (states, whole):
             if rows:

@@ -24,7 +24,7 @@ from frappe_enroll_sdk.models import (
 
 from .engine import Database
 from .job_lists import list_jobs, old_keys, stats_of
-from .job_rows import decode, row_of, undecodable
+from .job_rows import NO_DATA, decode, row_of, undecodable
 from .job_table import QueueTable
 from .times import to_ms
 
@@ -48,12 +48,15 @@ class SQLJobs:
         *,
         now: datetime,
         once: bool = False,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> Job:
         """See `JobStore.enqueue`."""
         require_text(key=key, kind=kind)
-        new = queue.new_job(key, kind, payload, due_at, now)
+        new = queue.new_job(key, kind, payload, due_at, now, data)
         if not self._database.write_one(self._rows.insert_new, row_of(new)):
-            order = JobOrder(key=key, kind=kind, payload=payload, due_at=due_at)
+            order = JobOrder(
+                key=key, kind=kind, payload=payload, due_at=due_at, data=data or {}
+            )
             return self._enqueue([order], now=now, once=once)[0][key]
         self._announce([new], now)
         return new
@@ -171,7 +174,7 @@ class SQLJobs:
         now: datetime,
         lease_s: float,
         *,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> bool:
         """See `JobStore.heartbeat`."""
         return bool(
@@ -194,9 +197,12 @@ class SQLJobs:
         *,
         state: JobState = JobState.DONE,
         outcome: str | None = None,
+        data: Mapping[str, Collection[str]] | None = None,
     ) -> JobState | None:
         """See `JobStore.complete`."""
-        end = JobEnd(token=token, seq=seq, state=state, outcome=outcome)
+        end = JobEnd(
+            token=token, seq=seq, state=state, outcome=outcome, data=data or {}
+        )
         return self.complete_many([end], now)[0]
 
     def complete_many(
@@ -206,8 +212,7 @@ class SQLJobs:
         first = {end.token: end for end in reversed(ends)}
 
         def change(job: Job) -> Job:
-            end = first[job.token or ""]
-            return queue.completed(job, end.seq, now, end.state, end.outcome)
+            return queue.completed(job, first[job.token or ""], now)
 
         done = self._fenced(first, change, now)
         return tuple(
@@ -250,6 +255,10 @@ class SQLJobs:
     def bury_due(self, key: str, now: datetime, error: TryError) -> bool:
         """See `JobStore.bury_due`."""
         return bool(self._of_key(key, lambda j: queue.given_up(j, now, error)))
+
+    def bound(self, key: str, now: datetime) -> bool:
+        """See `JobStore.bound`."""
+        return bool(self._of_key(key, lambda j: queue.bounded(j, now), now))
 
     def empty(self, key: str) -> bool:
         """See `JobStore.empty`."""
@@ -300,12 +309,16 @@ class SQLJobs:
 
     def prune(self, before: datetime, limit: int) -> int:
         """See `JobStore.prune`."""
-        keys = old_keys(self._table, self._ends, before, limit)
+        table, knows = self._table, self._table.c.data != NO_DATA
+        # What a job knows outlives it.
+        keep = table.update().values(payload=None, pruned=1)
+        count = 0
         with self._database.write() as connection:
-            done = connection.execute(
-                self._table.delete().where(self._table.c.key.in_(keys))
-            )
-            return done.rowcount
+            for ended, act in ((knows, keep), (~knows, table.delete())):
+                keys = old_keys(table, self._ends, before, limit - count).where(ended)
+                done = connection.execute(act.where(table.c.key.in_(keys)))
+                count += done.rowcount
+        return count
 
 
 def _put(jobs: dict[str, Job], order: JobOrder, now: datetime, *, once: bool) -> None:
@@ -313,7 +326,9 @@ def _put(jobs: dict[str, Job], order: JobOrder, now: datetime, *, once: bool) ->
     known = jobs.get(order.key)
     if known is None:
         jobs[order.key] = queue.new_job(
-            order.key, order.kind, order.payload, order.due_at, now
+            order.key, order.kind, order.payload, order.due_at, now, order.data
         )
     elif not once:
-        jobs[order.key] = queue.enqueued(known, order.payload, order.due_at, now)
+        jobs[order.key] = queue.enqueued(
+            known, order.payload, order.due_at, now, order.data
+        )

@@ -6,22 +6,38 @@ from __future__ import annotations
 from sqlalchemy import Connection, Table, inspect, select, text
 from sqlalchemy.dialects.sqlite import insert
 
+from frappe_enroll_sdk.pair import from_earlier
+from frappe_enroll_sdk.schema import require_not_newer
+
 from . import schema
+from .file import version_of
+from .job_rows import NO_DATA, decode, documents_of
+from .writer import raw
 
 
 #: The version that gave an enrollment's code its column.
 _CODES = 3
+#: The version since which what a job knows only grows.
+_KNOWING = 5
 
 
 def upgrade(connection: Connection) -> None:
-    """Bring the tables to `SCHEMA_VERSION`; a newer schema is left as it is."""
-    found = _version(connection)
+    """
+    Bring the tables to `SCHEMA_VERSION`.
+
+    Raises:
+        SchemaError: The schema is newer than this code.
+    """
+    found = version_of(raw(connection))
+    require_not_newer(found, schema.SCHEMA_VERSION)
     if found == 1:
         for table in (schema.jobs, schema.events):
             _spread_doc(connection, table)
     if found is not None and found < _CODES:
         _add_codes(connection)
     schema.metadata.create_all(connection)
+    if found is not None and found < _KNOWING:
+        _keep_what_is_known(connection)
     if found is None or found < schema.SCHEMA_VERSION:
         row = insert(schema.schema_version).values(id=1, version=schema.SCHEMA_VERSION)
         connection.execute(
@@ -41,12 +57,18 @@ def _add_codes(connection: Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
-def _version(connection: Connection) -> int | None:
-    if not inspect(connection).has_table("schema_version"):
-        return None
-    return connection.execute(
-        select(schema.schema_version.c.version)
-    ).scalar_one_or_none()
+def _keep_what_is_known(connection: Connection) -> None:
+    """Before version 5 a sync job's data was a record of one try, not sets."""
+    table = schema.jobs
+    known = (table.c.data != NO_DATA) | table.c.payload.contains('"suspects"')
+    query = select(table).where(table.c.kind == "sync", known)
+    for row in connection.execute(query).all():
+        job = decode(row)
+        if job is None:
+            # A damaged row is kept as it is for whoever repairs it.
+            continue
+        write = table.update().where(table.c.key == row.key)
+        connection.execute(write.values(documents_of(from_earlier(job))))
 
 
 def _spread_doc(connection: Connection, table: Table) -> None:

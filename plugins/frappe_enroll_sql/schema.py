@@ -27,7 +27,7 @@ from frappe_enroll_sdk.models import JobState, LMSStatus, SeatState, Status
 
 
 #: Grows with each change of a table; `setup` upgrades, older is refused.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = MetaData()
 

@@ -9,13 +9,13 @@ claims' index then tells whether something is due.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import PoolProxiedConnection, select
+from sqlalchemy import Engine, PoolProxiedConnection, select
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import StorageUnavailableError
 
 from . import schema
@@ -37,18 +37,19 @@ class SQLWatch:
         self._database = database
         self._seen = database.news.count
         self._connection: PoolProxiedConnection | None = None
+        self._engine: Engine | None = None
         self._version = self._ask(self._data_version) or 0
 
     def wait(self, timeout_s: float, *, now: datetime) -> bool:
         """See `Watch.wait`."""
-        began = time.monotonic()
+        began = SYSTEM.monotonic()
         while True:
-            left_s = timeout_s - (time.monotonic() - began)
+            left_s = timeout_s - (SYSTEM.monotonic() - began)
             seen = self._database.news.wait(self._seen, max(min(left_s, _LOOK_S), 0.0))
             if seen != self._seen:
                 self._seen = seen
                 return True
-            passed = timedelta(seconds=time.monotonic() - began)
+            passed = timedelta(seconds=SYSTEM.monotonic() - began)
             if self._is_news(to_ms(now + passed)):
                 return True
             if left_s <= 0:
@@ -77,8 +78,13 @@ class SQLWatch:
             return None
 
     def _data_version(self) -> int:
+        engine = self._database.engine()
+        if engine is not self._engine:
+            # The first one, or the path has come to name another file.
+            self.close()
+            self._engine = engine
         if self._connection is None:
-            self._connection = self._database.engine().raw_connection()
+            self._connection = engine.raw_connection()
         # Outside of any transaction: in one, the version stands still.
         cursor = self._connection.cursor()
         try:

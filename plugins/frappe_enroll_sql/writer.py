@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,13 +19,13 @@ import attrs
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import StorageUnavailableError
+
+from .file import BUSY_TIMEOUT_S, OpenFile
 
 
 T = TypeVar("T")
-
-#: Seconds that a writer waits for other processes' writers.
-BUSY_TIMEOUT_S = 30
 
 #: Milliseconds that SQLite waits by itself: two looks, a millisecond apart.
 _FIRST_LOOKS_MS = 2
@@ -40,7 +39,6 @@ class _Asked(Generic[T]):
     """A write that a thread waits for."""
 
     run: Callable[[Connection], T]
-    is_one_statement: bool
     answer: T | None = None
     error: Exception | None = None
     done: bool = False
@@ -54,9 +52,9 @@ class Writer:
         lock: Whose turn it is.
     """
 
-    def __init__(self, connect: Callable[[], Connection]) -> None:
+    def __init__(self, connect: Callable[[], Connection], file: OpenFile) -> None:
         self.lock = threading.Lock()
-        self._connect = connect
+        self._connect, self._file = connect, file
         self._connection: Connection | None = None
         self._waiting: deque[_Asked[Any]] = deque()
 
@@ -64,12 +62,10 @@ class Writer:
     def transaction(self) -> Iterator[Connection]:
         """Run one transaction, alone: wholly done, or not at all."""
         with self.lock, self._begun() as connection:
-            _begin_immediate(connection)
+            self._begin_immediate(connection)
             yield connection
 
-    def run(
-        self, write: Callable[[Connection], T], *, is_one_statement: bool = False
-    ) -> T:
+    def run(self, write: Callable[[Connection], T]) -> T:
         """
         Run a short write, and return its answer.
 
@@ -78,7 +74,7 @@ class Writer:
         the file is synced. Each sees what those before it have written, as if it came
         after them. Where one is refused, none is made, and each runs again, alone.
         """
-        asked = _Asked(write, is_one_statement)
+        asked = _Asked(write)
         self._waiting.append(asked)
         with self.lock:
             while not asked.done:
@@ -87,10 +83,13 @@ class Writer:
             raise asked.error
         return cast("T", asked.answer)
 
-    def close(self) -> None:
-        """Close the connection; the next write opens another."""
-        with self.lock:
-            self._close()
+    def close(self, *, wait: bool = True) -> None:
+        """Close the connection (with `wait`, whoever writes ends before)."""
+        if self.lock.acquire(blocking=wait):
+            try:
+                self._close()
+            finally:
+                self.lock.release()
 
     def _run_some(self) -> None:
         count = min(len(self._waiting), _MOST_TOGETHER)
@@ -112,7 +111,7 @@ class Writer:
         """Make all in one transaction; False when one is refused, and none is made."""
         try:
             with self._begun() as connection:
-                _begin_immediate(connection)
+                self._begin_immediate(connection)
                 for asked in batch:
                     _run_or_refuse(asked, connection)
         except _RefusedError:
@@ -122,12 +121,8 @@ class Writer:
     def _run_alone(self, asked: _Asked[Any]) -> None:
         try:
             with self._begun() as connection:
-                if asked.is_one_statement:
-                    # SQLite takes the lock, writes, syncs and lets go in this call.
-                    asked.answer = _patiently(lambda: asked.run(connection))
-                else:
-                    _begin_immediate(connection)
-                    asked.answer = asked.run(connection)
+                self._begin_immediate(connection)
+                asked.answer = asked.run(connection)
         except Exception as error:  # noqa: BLE001  raised where it was asked for
             _end([asked], error)
 
@@ -139,10 +134,16 @@ class Writer:
         try:
             with self._connection.begin():
                 yield self._connection
+            self._file.require_same()
         except BaseException:
             # Whatever state it is in: the next write has a new one.
             self._close()
             raise
+
+    def _begin_immediate(self, connection: Connection) -> None:
+        _patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        # Now that nobody else can write: what held the lock may have been `setup`.
+        self._file.require_schema(raw(connection))
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -167,8 +168,9 @@ def _run_or_refuse(asked: _Asked[Any], connection: Connection) -> None:
         raise _RefusedError from error
 
 
-def _begin_immediate(connection: Connection) -> None:
-    _patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+def raw(connection: Connection) -> sqlite3.Connection:
+    """Return the driver's connection: for what is asked with each statement."""
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
 def _let_us_wait(connection: Connection) -> None:
@@ -191,12 +193,12 @@ def _patiently(run: Callable[[], T]) -> T:
     SQLite's own busy handler comes to sleep a tenth of a second between two looks, so
     that one of two busy processes waits for seconds.
     """
-    ends = time.monotonic() + BUSY_TIMEOUT_S
+    ends = SYSTEM.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
             return run()
         except OperationalError as error:
             code = getattr(error.orig, "sqlite_errorcode", 0)
             # The extended codes of "busy" end in the plain one.
-            if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+            if code & 0xFF != sqlite3.SQLITE_BUSY or SYSTEM.monotonic() > ends:
                 raise

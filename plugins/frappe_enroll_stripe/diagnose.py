@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from frappe_enroll_sdk.checks import Check
 from frappe_enroll_sdk.errors import BackendRefusedError
 
-from .failures import our_errors
+from .failures import a_call
 from .records import NEEDED_EVENTS
 
 
@@ -30,10 +30,11 @@ def diagnose(
     api_version: str,
     now: datetime,
     public_url: str,
+    timeout_s: float,
 ) -> Iterator[Check]:
     """Yield what was found; a restricted key may not read the endpoints."""
     try:
-        with our_errors():
+        with a_call(timeout_s):
             found = client.v1.webhook_endpoints.list({"limit": 100})
     except BackendRefusedError:
         yield Check(

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 import stripe
 
+from frappe_enroll_sdk.deadline import Call, within
 from frappe_enroll_sdk.errors import (
+    BackendGoneError,
     BackendRefusedError,
     BackendRejectedError,
     ConflictError,
@@ -20,8 +22,18 @@ from frappe_enroll_sdk.errors import (
 
 
 @contextmanager
-def our_errors() -> Iterator[None]:
-    """Turn stripe-python's errors into ours; texts name Stripe's cause, no request."""
+def a_call(timeout_s: float) -> Iterator[None]:
+    """
+    Give all requests of a block one time, and turn stripe-python's errors into ours.
+
+    The texts name Stripe's cause, no request.
+    """
+    with within(timeout_s) as call, _our_errors(call):
+        yield
+
+
+@contextmanager
+def _our_errors(call: Call) -> Iterator[None]:
     try:
         yield
     except PayloadError as error:
@@ -31,19 +43,25 @@ def our_errors() -> Iterator[None]:
     except EnrollError:
         raise
     except stripe.StripeError as error:
-        raise _error_of(error) from error
+        raise _error_of(error, call) from error
     except Exception as error:  # e.g. a body that is not JSON
         raise PaymentsUnavailableError(
             f"Stripe's answer can't be read ({type(error).__name__})", unclear=True
         ) from error
 
 
-def _error_of(error: stripe.StripeError) -> EnrollError:
+def _error_of(error: stripe.StripeError, call: Call) -> EnrollError:
     status, words = error.http_status, error.user_message or type(error).__name__
     if isinstance(error, stripe.APIConnectionError):
-        # Only a refused connection is sure to have carried nothing.
-        unclear = not _never_connected(error)
-        return PaymentsUnavailableError("Stripe can't be reached", unclear=unclear)
+        # Only what was never sent is sure to have had no effect.
+        return PaymentsUnavailableError(
+            f"Stripe can't be reached: {words}", unclear=call.may_have_acted
+        )
+    if status is not None and 300 <= status < 400:  # noqa: PLR2004
+        return BackendRefusedError(
+            f"STRIPE_API_BASE: it redirects ({status}): set it to where that leads",
+            field="STRIPE_API_BASE",
+        )
     if status in {401, 403}:
         return BackendRefusedError(
             f"STRIPE_SECRET_KEY: Stripe refuses it ({status})",
@@ -54,25 +72,12 @@ def _error_of(error: stripe.StripeError) -> EnrollError:
     if status == 429:  # noqa: PLR2004
         retry_after = _retry_after(error)
         return ThrottledError("Stripe asks to slow down", retry_after_s=retry_after)
+    if error.code == "resource_missing":
+        # 404 for an object's id, 400 where it is a parameter.
+        return BackendGoneError(f"Stripe refused: {words}", field=_param(error))
     if status is not None and 400 <= status < 500:  # noqa: PLR2004
         return BackendRejectedError(f"Stripe refused: {words}", field=_param(error))
     return PaymentsUnavailableError(f"Stripe failed ({status})", unclear=True)
-
-
-def _never_connected(error: BaseException) -> bool:
-    """Tell whether the connection was refused before anything was sent."""
-    seen: BaseException | None = error
-    while seen is not None:
-        name = type(seen).__name__
-        if name in {"NewConnectionError", "ConnectTimeout", "ConnectTimeoutError"}:
-            return True
-        if isinstance(seen, ConnectionRefusedError):
-            return True
-        reason = getattr(seen, "reason", None)
-        inner = seen.args[0] if seen.args else None
-        following = reason if isinstance(reason, BaseException) else inner
-        seen = following if isinstance(following, BaseException) else seen.__cause__
-    return False
 
 
 def _retry_after(error: stripe.StripeError) -> float | None:

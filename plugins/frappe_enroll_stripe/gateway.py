@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from frappe_enroll_sdk.checks import Check
+from frappe_enroll_sdk.deadline import within
 from frappe_enroll_sdk.errors import (
+    BackendGoneError,
     BackendRejectedError,
     MissingExtraError,
+    PaymentsUnavailableError,
     SettingsError,
 )
 from frappe_enroll_sdk.models import (
@@ -35,12 +39,19 @@ try:
 except ImportError as error:  # the text is the command that mends it
     raise MissingExtraError("stripe", "stripe") from error
 
+from .accounts import account_of
 from .diagnose import diagnose
-from .failures import our_errors
+from .failures import a_call
+from .transport import Transport
 
 
 if TYPE_CHECKING:
-    from stripe.params import EventListParams, RefundCreateParams
+    from stripe.params import (
+        DisputeListParams,
+        EventListParams,
+        RefundCreateParams,
+        RefundListParams,
+    )
     from stripe.params.checkout import SessionCreateParams, SessionListParams
 
     from frappe_enroll_sdk.clock import Clock
@@ -48,8 +59,9 @@ if TYPE_CHECKING:
 
 #: The API version that requests and this code's reading are pinned to.
 API_VERSION = "2026-10-28.endive"
-_CONNECT_S = 5.0
 _A_PAGE = 100
+#: Pages of one payment's refunds or disputes; there are a few at the most.
+_MOST_PAGES = 100
 
 
 class StripePayments:
@@ -82,11 +94,11 @@ class StripePayments:
             stripe_version=API_VERSION,
             base_addresses={"api": api_base},
             max_network_retries=0,
-            http_client=stripe.RequestsClient(
-                timeout=(min(_CONNECT_S, timeout_s), timeout_s)
-            ),
+            http_client=Transport(timeout_s),
         )
+        self._timeout_s = timeout_s
         self._livemode = "_live_" in secret_key[:8]
+        self._account = account_of(secret_key)
 
     @classmethod
     def from_settings(cls, settings: Settings, _clock: Clock) -> Self:
@@ -104,21 +116,26 @@ class StripePayments:
         """See `PaymentGateway.livemode`."""
         return self._livemode
 
+    @property
+    def account(self) -> str:
+        """See `PaymentGateway.account`."""
+        return self._account
+
     def ping(self) -> None:
         """See `PaymentGateway.ping`: one session is listed, the right that we need."""
-        with our_errors():
+        with self._call():
             self._client.v1.checkout.sessions.list({"limit": 1})
 
     def prepare_session(self, order: SessionOrder) -> Mapping[str, Any]:
         """See `PaymentGateway.prepare_session`."""
         return {
             "params": create_params(order, self._deployment),
-            "idempotency_key": order.enrollment_id,
+            "idempotency_key": order.idempotency_key,
         }
 
     def create_session(self, request: Mapping[str, Any]) -> CheckoutSession:
         """See `PaymentGateway.create_session`."""
-        with our_errors():
+        with self._call():
             params: SessionCreateParams = request["params"]
             session = self._client.v1.checkout.sessions.create(
                 params, {"idempotency_key": request["idempotency_key"]}
@@ -127,7 +144,7 @@ class StripePayments:
 
     def retrieve_session(self, session_id: str) -> CheckoutSession:
         """See `PaymentGateway.retrieve_session`."""
-        with our_errors():
+        with self._call():
             session = self._client.v1.checkout.sessions.retrieve(
                 session_id, {"expand": ["payment_intent"]}
             )
@@ -136,45 +153,54 @@ class StripePayments:
     def find_session(self, payment_id: str) -> CheckoutSession | None:
         """See `PaymentGateway.find_session`."""
         try:
-            with our_errors():
+            with self._call():
                 found = self._client.v1.checkout.sessions.list(
                     {"payment_intent": payment_id, "limit": 1}
                 )
                 sessions = [self._session(session) for session in found.data]
-        except BackendRejectedError as error:
+        except BackendGoneError:
             # Stripe answers a filter by an unknown id with an error, not with nothing.
-            if getattr(error.__cause__, "code", None) == "resource_missing":
-                return None
-            raise
+            return None
         return sessions[0] if sessions else None
 
     def expire_session(self, session_id: str) -> ExpireOutcome:
         """See `PaymentGateway.expire_session`."""
-        try:
-            with our_errors():
-                self._client.v1.checkout.sessions.expire(session_id)
-        except BackendRejectedError:
-            # Stripe refuses with one error whether it is paid, complete or expired:
-            # only a look tells these apart.
-            status = self.retrieve_session(session_id).status
-            return ExpireOutcome.EXPIRED if status == "expired" else _NOT_OPEN
+        with within(self._timeout_s):
+            try:
+                with self._call():
+                    self._client.v1.checkout.sessions.expire(session_id)
+            except BackendGoneError:
+                raise
+            except BackendRejectedError:
+                # Stripe refuses with one error whether it is paid, complete or expired:
+                # only a look tells these apart.
+                status = self.retrieve_session(session_id).status
+                return ExpireOutcome.EXPIRED if status == "expired" else _NOT_OPEN
         return ExpireOutcome.EXPIRED
 
     def list_refunds(self, payment_id: str) -> tuple[Refund, ...]:
         """See `PaymentGateway.list_refunds`."""
-        with our_errors():
-            first = self._client.v1.refunds.list(
-                {"payment_intent": payment_id, "limit": _A_PAGE}
-            )
-            return tuple(refund_of(r.to_dict()) for r in first.auto_paging_iter())
+
+        def page(after: str | None) -> Any:
+            params: RefundListParams = {"payment_intent": payment_id, "limit": _A_PAGE}
+            if after is not None:
+                params["starting_after"] = after
+            return self._client.v1.refunds.list(params)
+
+        with self._call():
+            return tuple(refund_of(row.to_dict()) for row in _all(page))
 
     def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
         """See `PaymentGateway.list_disputes`."""
-        with our_errors():
-            first = self._client.v1.disputes.list(
-                {"payment_intent": payment_id, "limit": _A_PAGE}
-            )
-            return tuple(dispute_of(d.to_dict()) for d in first.auto_paging_iter())
+
+        def page(after: str | None) -> Any:
+            params: DisputeListParams = {"payment_intent": payment_id, "limit": _A_PAGE}
+            if after is not None:
+                params["starting_after"] = after
+            return self._client.v1.disputes.list(params)
+
+        with self._call():
+            return tuple(dispute_of(row.to_dict()) for row in _all(page))
 
     def list_sessions(
         self, *, since: datetime, limit: int = 100, cursor: str | None = None
@@ -186,14 +212,14 @@ class StripePayments:
         }
         if cursor is not None:
             params["starting_after"] = cursor
-        with our_errors():
+        with self._call():
             found = self._client.v1.checkout.sessions.list(params)
             # Other products sell subscriptions: these have no amount of ours to read.
             sessions = tuple(
                 self._session(s) for s in found.data if s.mode == "payment"
             )
-            last = found.data[-1].id if found.data else None
-        return Page(items=sessions, next_cursor=last if found.has_more else None)
+            last = _last(found, cursor)
+        return Page(items=sessions, next_cursor=last)
 
     def refund(
         self, payment_id: str, *, amount: Money | None, idempotency_key: str
@@ -202,7 +228,7 @@ class StripePayments:
         params: RefundCreateParams = {"payment_intent": payment_id}
         if amount is not None:
             params["amount"] = amount.amount_minor
-        with our_errors():
+        with self._call():
             refund = self._client.v1.refunds.create(
                 params, {"idempotency_key": idempotency_key}
             )
@@ -218,11 +244,11 @@ class StripePayments:
         }
         if cursor is not None:
             params["starting_after"] = cursor
-        with our_errors():
+        with self._call():
             found = self._client.v1.events.list(params)
-            ids = [event.id for event in found.data]
+            last = _last(found, cursor)
             events = tuple(self._event(event) for event in found.data)
-        return Page(items=events, next_cursor=ids[-1] if found.has_more else None)
+        return Page(items=events, next_cursor=last)
 
     def parse_event(
         self, body: bytes, headers: Mapping[str, str], *, now: datetime
@@ -234,7 +260,7 @@ class StripePayments:
 
     def retrieve_event(self, event_id: str) -> PaymentEvent:
         """See `PaymentGateway.retrieve_event`."""
-        with our_errors():
+        with self._call():
             return self._event(self._client.v1.events.retrieve(event_id))
 
     def diagnose(self, *, now: datetime, public_url: str) -> tuple[Check, ...]:
@@ -246,14 +272,54 @@ class StripePayments:
                 api_version=API_VERSION,
                 now=now,
                 public_url=public_url,
+                timeout_s=self._timeout_s,
             )
         )
+
+    def _call(self) -> AbstractContextManager[None]:
+        return a_call(self._timeout_s)
 
     def _session(self, session: stripe.checkout.Session) -> CheckoutSession:
         return session_of(session.to_dict(), self._deployment)
 
     def _event(self, event: stripe.Event) -> PaymentEvent:
         return event_of(event.to_dict(), self._deployment)
+
+
+def _all(fetch: Callable[[str | None], Any]) -> list[Any]:
+    """
+    Return all pages of a list: a part of it would be a wrong sum.
+
+    Raises:
+        PaymentsUnavailableError: A row comes twice, or the list does not end.
+    """
+    rows: dict[str, Any] = {}
+    after = None
+    for _ in range(_MOST_PAGES):
+        page = fetch(after)
+        known = len(rows)
+        rows |= {row.id: row for row in page.data}
+        if len(rows) < known + len(page.data):
+            raise PaymentsUnavailableError("Stripe lists a row twice: no list to trust")
+        after = _last(page, after)
+        if after is None:
+            return list(rows.values())
+    raise PaymentsUnavailableError(
+        f"Stripe's list has no end: more than {_MOST_PAGES} pages for one payment"
+    )
+
+
+def _last(page: Any, after: str | None) -> str | None:
+    """
+    Return the row that the next page begins after, or None at the end.
+
+    Raises:
+        PaymentsUnavailableError: There is said to be more, and no way to it.
+    """
+    ids: list[str] = [row.id for row in page.data]
+    if after in ids or (page.has_more and not ids):
+        raise PaymentsUnavailableError("Stripe repeats a page: its list has no end")
+    return ids[-1] if page.has_more else None
 
 
 _NOT_OPEN = ExpireOutcome.NOT_OPEN

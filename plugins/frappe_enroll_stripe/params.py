@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from frappe_enroll_sdk.errors import ConfigurationError
 
-from .records import APP_KEY, APP_VALUE, DEPLOYMENT_KEY, ID_KEY
+from .records import APP_KEY, APP_VALUE, DEPLOYMENT_KEY, ID_KEY, TRY_KEY, metadata_of
 
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def create_params(order: SessionOrder, deployment: str) -> SessionCreateParams:
     mark = {ID_KEY: order.enrollment_id, APP_KEY: APP_VALUE}
     if deployment:
         mark[DEPLOYMENT_KEY] = deployment
+    title = order.course_title or order.terms.course_id
     params: SessionCreateParams = {
         "mode": "payment",
         "line_items": [
@@ -35,8 +36,8 @@ def create_params(order: SessionOrder, deployment: str) -> SessionCreateParams:
                 "price_data": {
                     "currency": order.amount.currency,
                     "unit_amount": order.amount.amount_minor,
-                    "product_data": {"name": order.course_title or order.course_id},
-                    "tax_behavior": order.tax_behavior,
+                    "product_data": {"name": title},
+                    "tax_behavior": order.terms.tax_behavior,
                 },
             }
         ],
@@ -48,7 +49,8 @@ def create_params(order: SessionOrder, deployment: str) -> SessionCreateParams:
         "metadata": {
             **order.metadata,
             **mark,
-            "frappe_enroll_course": order.course_id[:500],
+            TRY_KEY: str(order.try_number),
+            **metadata_of(order.terms),
         },
         "payment_intent_data": {"metadata": mark},
     }

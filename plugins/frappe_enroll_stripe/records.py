@@ -23,6 +23,7 @@ from frappe_enroll_sdk.models import (
     Refund,
     RefundStatus,
     SessionStatus,
+    SessionTerms,
 )
 from frappe_enroll_sdk.money import Money
 
@@ -30,8 +31,16 @@ from frappe_enroll_sdk.money import Money
 #: Our mark in a session's metadata, and the key of our id.
 APP_KEY, APP_VALUE = "frappe_enroll_app", "frappe-enroll-sdk"
 ID_KEY = "frappe_enroll_enrollment"
+#: Which of the enrollment's create requests made the session.
+TRY_KEY = "frappe_enroll_try"
 #: Which of the deployments that share the account made the session.
 DEPLOYMENT_KEY = "frappe_enroll_deployment"
+#: What is kept of the enrollment: each field of its terms by its own key.
+_COURSE_KEY, _DISCOUNT_KEY = "frappe_enroll_course", "frappe_enroll_discount"
+_COUPON_KEY, _AFFILIATE_KEY = "frappe_enroll_coupon", "frappe_enroll_affiliate"
+_TAX_KEY = "frappe_enroll_tax"
+#: Stripe takes no longer value, and no more digits are a price.
+_MOST_VALUE, _MOST_DIGITS = 500, 15
 
 _SESSION_FACTS = {
     "checkout.session.completed": Fact.PAID,
@@ -89,10 +98,49 @@ def session_of(data: Mapping[str, Any], deployment: str = "") -> CheckoutSession
         livemode=data.get("livemode") is True,
         payment_id=_id_of(payment),
         enrollment_id=_clean(metadata.get(ID_KEY)),
+        try_number=_try_of(metadata),
         ours=metadata.get(APP_KEY) == APP_VALUE
         and metadata.get(DEPLOYMENT_KEY, "") == deployment,
         expires_at=_moment(data.get("expires_at")),
+        created_at=_moment(data.get("created")),
+        email=_clean(data.get("customer_email")),
+        terms=_terms_of(metadata),
     )
+
+
+def metadata_of(terms: SessionTerms) -> dict[str, str]:
+    """Return what a session's metadata keeps of its enrollment."""
+    kept = {
+        _COURSE_KEY: terms.course_id,
+        _DISCOUNT_KEY: str(terms.discount_minor),
+        _COUPON_KEY: terms.coupon_code,
+        _AFFILIATE_KEY: terms.affiliate,
+        _TAX_KEY: terms.tax_behavior,
+    }
+    return {key: value[:_MOST_VALUE] for key, value in kept.items() if value}
+
+
+def _terms_of(metadata: Mapping[str, Any]) -> SessionTerms | None:
+    """Return what the metadata keeps, or None where a part is missing or no such."""
+    course = _clean(metadata.get(_COURSE_KEY), _MOST_VALUE)
+    discount = _clean(metadata.get(_DISCOUNT_KEY), _MOST_DIGITS)
+    tax = metadata.get(_TAX_KEY)
+    if course is None or discount is None or tax not in {"inclusive", "exclusive"}:
+        return None
+    if not (discount.isascii() and discount.isdecimal()):
+        return None
+    return SessionTerms(
+        course_id=course,
+        discount_minor=int(discount),
+        coupon_code=_clean(metadata.get(_COUPON_KEY), _MOST_VALUE),
+        affiliate=_clean(metadata.get(_AFFILIATE_KEY), _MOST_VALUE),
+        tax_behavior=tax,
+    )
+
+
+def _try_of(metadata: Mapping[str, Any]) -> int:
+    told = _clean(metadata.get(TRY_KEY), 3) or ""
+    return int(told) if told.isascii() and told.isdecimal() else 1
 
 
 def _charged(data: Mapping[str, Any]) -> tuple[Money | None, int]:

@@ -182,9 +182,9 @@ def call(lms, exchange):
     verb = verbs.get(kind_of(exchange))
     if verb is not None:
         return verb()
-    session = lms._client("other", None).session
     method, path = exchange["request"]["method"], exchange["request"]["path"]
-    return session.request(method, f"{URL}{path}")
+    with lms._client("other", None) as client:
+        return client.session.request(method, f"{URL}{path}")
 
 
 def class_of(lms, exchange):
@@ -267,8 +267,25 @@ class TestVerbs:
             learner="student01@example.com",
             course_id="free-python-course",
             creation="2026-11-23 23:03:03.608318",
+            modified="2026-11-23 23:03:03.608318",
+            modified_by="api-moderator@example.com",
         )
         assert wanted == row
+        assert row.untouched
+
+    def test_whoami_is_what_rows_of_ours_name(self, exchanges, lms, mocked):
+        """The user that the new row says wrote it; asked once, at the recorded path."""
+        exchange = exchanges["whoami-token-api-moderator"]
+        answer_with(mocked, exchange)
+        assert [lms.whoami(), lms.whoami()] == ["api-moderator@example.com"] * 2
+        (call,) = mocked.calls
+        assert exchange["request"]["path"] == urlsplit(call.request.url).path
+
+    def test_key_whose_user_is_not_told_is_refused(self, exchanges, lms, mocked):
+        """A site may block the method: nothing is proved by the user then."""
+        answer_with(mocked, exchanges["notb-guest-whoami"])
+        with pytest.raises(BackendRefusedError):
+            lms.whoami()
 
     def test_insert_goes_to_the_recorded_path(self, exchanges, lms, mocked):
         """The recording's path and fields; asking for JSON, with the key."""

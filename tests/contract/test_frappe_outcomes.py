@@ -83,8 +83,8 @@ def send(method, path, body=None):
     """Send what no verb of ours sends, through the same fenced session."""
 
     def call(lms):
-        session = lms._client("other", None).session
-        return session.request(method, f"{lms._url}{path}", data=body)
+        with lms._client("other", None) as client:
+            return client.session.request(method, f"{lms._url}{path}", data=body)
 
     return call
 

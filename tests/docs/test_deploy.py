@@ -97,7 +97,7 @@ def test_unit_stops_the_worker_as_it_wants_to_be_stopped(unit):
     own_s = float(words[words.index("--shutdown-timeout") + 1])
     assert float(service["TimeoutStopSec"]) > own_s
     assert service["KillSignal"] == "SIGTERM"
-    assert service["RestartPreventExitStatus"] == "78"
+    assert service["RestartPreventExitStatus"] == "2 78"
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
@@ -114,6 +114,103 @@ def test_unit_names_credentials_that_are_settings(unit):
     }
     assert loaded == given
     assert unit["Service"]["Type"] == "exec"
+
+
+def test_unit_is_started_again_for_as_long_as_it_takes(unit):
+    """A database that comes back after an hour finds systemd still trying."""
+    assert float(unit["Unit"]["StartLimitIntervalSec"]) == 0
+    assert unit["Service"]["Restart"] == "always"
+
+
+#: An environment file as systemd's manual describes it.
+FILE = r"""
+# a comment
+; another
+MONGODB_URI=mongodb://db1,db2/?replicaSet=rs0&tls=true
+  FRAPPE_ENROLL_PAYMENT_ADDRESS=Main Street 1, Berlin, Germany@@
+SINGLE='x  `y` \n "z"'
+DOUBLE="double \"q\" \\ \n it's; & |"
+PLAIN=back\slash\\two
+APOSTROPHE=it\'s
+SIGNS=a=b&c;d|e>f(g)*?
+WORD=über
+HASH=#no comment
+QUOTED=a='b'
+""".replace("@@", "  \t")
+GENERATOR = Path(
+    "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator"
+)
+
+
+def of_cron(file, tmp_path):
+    """Return what the cron line's command would see of an environment file."""
+    (line,) = [x for x in CRON.read_text().splitlines() if x.startswith("*")]
+    command = line.split(maxsplit=6)[-1]
+    command = command.replace("/etc/frappe-enroll/environment", str(file))
+    command = command.replace("/run/lock/frappe-enroll", str(tmp_path / "lock"))
+    begin, _, _ = command.partition(INSTALLED)
+    printed = (
+        f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", begin + printed],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout or "{}")
+
+
+def test_environment_file_is_read_by_cron_as_by_the_unit(tmp_path):
+    """One file serves both, whatever its values hold."""
+    file = tmp_path / "environment"
+    file.write_text(FILE, encoding="utf-8")
+    _, seen = of_cron(file, tmp_path)
+    assert seen["MONGODB_URI"] == "mongodb://db1,db2/?replicaSet=rs0&tls=true"
+    assert seen["FRAPPE_ENROLL_PAYMENT_ADDRESS"] == "Main Street 1, Berlin, Germany"
+    assert seen["DOUBLE"] == 'double "q" \\ \\n it\'s; & |'
+    assert (seen["PLAIN"], seen["APOSTROPHE"]) == ("backslash\\two", "it's")
+    assert (seen["SIGNS"], seen["QUOTED"]) == ("a=b&c;d|e>f(g)*?", "a='b'")
+
+
+def test_environment_file_is_read_by_cron_as_systemd_reads_it(tmp_path):
+    """By systemd's own parser, where it is."""
+    if not GENERATOR.exists():
+        pytest.skip("systemd is not here")
+    # Of quotes within a value the two parsers differ, as the cron file says.
+    text = FILE.replace("QUOTED=a='b'\n", "")
+    (tmp_path / "environment.d").mkdir()
+    file = tmp_path / "environment.d" / "10.conf"
+    file.write_text(text, encoding="utf-8")
+    told = subprocess.run(
+        [GENERATOR],
+        env={"XDG_CONFIG_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # It escapes backticks too, which shlex leaves as they are.
+    words = shlex.split(told.stdout.replace("\\`", "`"))
+    wanted = dict(word.split("=", 1) for word in words)
+    names = [
+        line.strip().partition("=")[0] for line in text.splitlines() if "=" in line
+    ]
+    _, seen = of_cron(file, tmp_path)
+    assert {name: seen.get(name) for name in names} == {
+        name: wanted.get(name) for name in names
+    }
+
+
+def test_cron_line_without_its_environment_does_no_pass(tmp_path):
+    """It would work through a default database, and say that all is well."""
+    code, seen = of_cron(tmp_path / "nowhere", tmp_path)
+    assert (code != 0, seen) == (True, {})
+
+
+def test_cron_line_is_one_that_cron_takes():
+    """Vixie cron cuts a command at 999 characters."""
+    assert max(len(line) for line in CRON.read_text().splitlines()) < 900
 
 
 @with_the_first_python

@@ -20,10 +20,13 @@ from frappe_enroll_mail.templates import PARTS, Templates
 from frappe_enroll_sdk import errors, states
 from frappe_enroll_sdk.hookspecs import OBSERVERS, HookSpecs
 from frappe_enroll_sdk.metrics import MEASURES
-from frappe_enroll_sdk.models import JobState, LMSStatus, Status
+from frappe_enroll_sdk.models import JobState, LMSStatus, Override, Status
 from frappe_enroll_sdk.outcomes import Outcome
 from frappe_enroll_sdk.plugins import ALLOWED_PARAMETERS
+from frappe_enroll_sdk.services.decide_slot import TAKEN
 from frappe_enroll_sdk.services.effects import ALERTS
+from frappe_enroll_sdk.services.facts import SettlePolicy
+from frappe_enroll_sdk.services.policies import longest_s
 from frappe_enroll_sdk.settings import Settings
 from frappe_enroll_wsgi.errors import UnsupportedError
 from frappe_enroll_wsgi.openapi import codes_of, status_of
@@ -45,6 +48,15 @@ OTHER_VARIABLES = {
     "WORKER_POLL",
     "WORKER_SHUTDOWN_TIMEOUT",
     "ENROLL_ACTOR",
+}
+
+
+#: The operators' verbs by what they say.
+WORDS = {
+    Override.REVOKED: "revoke",
+    Override.REINSTATED: "reinstate",
+    Override.ACCEPTED: "accept",
+    Override.DISMISSED: "dismiss",
 }
 
 
@@ -204,15 +216,15 @@ def alert_codes():
     """Return the literal codes of alerts."""
     for call in calls():
         literals = [a.value for a in call.args if isinstance(a, ast.Constant)]
-        if name_of(call) in {"_alert", "_odd"}:
-            yield from (a for a in literals if a)
-        elif name_of(call) == "raise_alert":
-            yield from literals[:1]
+        if name_of(call) in {"_alert", "_odd", "raise_alert"}:
+            # An occasion may be empty.
+            yield from [a for a in literals if a][:1]
 
 
 def test_alerts_are_documented():
     """Each alert's code says what to do; held payments alert by their reason."""
     held = {"late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"}
+    held |= TAKEN
     rows = table(page("operations.md"), "Code")
     assert {*alert_codes(), *held, *ALERTS} == {
         c for row in rows for c in quoted(row[0])
@@ -238,7 +250,32 @@ def test_statuses_are_documented():
     }
     found = {
         (quoted(status)[0], group, frozenset(quoted(after)))
-        for status, _, group, after in table(page("states.md"), "Status")
+        for status, _, group, after in next(
+            rows[1:] for rows in tables(page("states.md")) if "Group" in rows[0]
+        )
+    }
+    assert wanted == found
+
+
+def test_stays_are_documented():
+    """Each case has its longest time under the defaults, and its words."""
+    chosen, policy = Settings(), SettlePolicy()
+    wanted = set()
+    for stay in states.STAYS:
+        seconds = longest_s(stay, chosen, policy)
+        by_itself = "–"
+        if seconds is not None:
+            by_itself = f"{seconds / 3600:g} h" if seconds >= 3600 else "2 min"
+            assert seconds >= 3600 or seconds == 120
+        words = frozenset(WORDS[word] for word in stay.words)
+        wanted.add((str(stay.status), stay.case, by_itself, words))
+    found = {
+        (quoted(status)[0], case, by_itself, frozenset(quoted(words)))
+        for status, case, by_itself, words in next(
+            rows[1:]
+            for rows in tables(page("states.md"))
+            if rows[0] == ("Status", "Case", "By itself after", "Word that leads out")
+        )
     }
     assert wanted == found
 

@@ -206,7 +206,7 @@ def test_dead_jobs_are_retried_and_requeued(site):
     assert site.order("/jobs/none/retry").status_code == 404
     assert site.order("/jobs/requeue", limit=5.0).json == {"requeued": 1}
     actions = [entry.action for entry in site.sdk.admin.audit().items]
-    assert sorted(actions) == ["requeue_jobs", "retry_job"]
+    assert sorted(actions) == ["requeue_jobs", "requeue_jobs", "retry_job"]
     site.sdk.run_jobs()
     assert site.admin("GET", "/jobs", query={"state": "dead"}).json["items"] == []
 
@@ -274,9 +274,8 @@ def test_every_change_is_audited_with_actor_and_reason(paid):
         answer = site.order(path, reason=f"reason {number}", **fields)
         assert answer.status_code < 300, answer.text
     audit = site.admin("GET", "/audit", VIEWER).json["items"]
-    assert [entry["reason"] for entry in reversed(audit)] == [
-        f"reason {number}" for number in range(len(orders))
-    ]
+    done = [e["reason"] for e in audit if e["detail"].get("phase") != "begun"]
+    assert done[::-1] == [f"reason {number}" for number in range(len(orders))]
     assert {entry["actor"] for entry in audit} == {"olga"}
     mine = site.admin("GET", "/audit", query={"subject": row.id}).json["items"]
     assert [entry["action"] for entry in mine] == ["reinstated", "revoked"]

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,10 +17,13 @@ import urllib.request
 import pytest
 from support.size import with_the_first_python
 from support.world import COURSE
+from werkzeug.test import Client
 
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.models import Status
+from frappe_enroll_sdk.services.doctor import examine
+from frappe_enroll_wsgi import create_app
 
 
 COMMAND = [sys.executable, "-m", "frappe_enroll_cli"]
@@ -46,6 +50,7 @@ def service(db_folder, monkeypatch, lms):
             "FRAPPE_LMS_API_KEY": lms.api_key,
             "FRAPPE_LMS_API_SECRET": lms.api_secret,
             "FRAPPE_ENROLL_INLINE_S": "0",
+            "FRAPPE_ENROLL_CRON_SECRET": "cron-secret-of-no-worth",
         }.items():
             monkeypatch.setenv(name, value)
         with EnrollSDK.from_env() as sdk:
@@ -160,3 +165,49 @@ def test_process_exit_codes_and_streams(service):
     assert "Traceback" not in bad.stderr
     usage = run("worker", "--nope")
     assert (usage.returncode, usage.stdout) == (2, "")
+
+
+def test_schema_that_newer_code_has_made_ends_every_process(service, start, db_folder):
+    """A worker that runs stops, whatever starts does not: 78, and what to do."""
+    worker = start("worker")
+    wait(service.storage.workers.list, "the worker runs")
+    with sqlite3.connect(db_folder / "cli.sqlite3") as connection:
+        connection.execute("UPDATE schema_version SET version = version + 1")
+    connection.close()
+    _, err = worker.communicate(timeout=30)
+    said = [(worker.returncode, err)]
+    for arguments in (["setup"], ["worker", "--once"], ["worker"], ["serve"]):
+        process = start(*arguments)
+        said.append((process.wait(timeout=30), process.stderr.read()))
+    assert [code for code, _ in said] == [78] * 5
+    assert all("update frappe-enroll-sdk on this host" in err for _, err in said)
+    client = Client(create_app(service))
+    assert client.get("/readyz").status_code == 503
+    answer = client.post(
+        "/cron/run", headers={"Authorization": "Bearer cron-secret-of-no-worth"}
+    )
+    assert answer.status_code == 503
+    check = next(one for one in examine(service) if one.name == "storage")
+    assert "newer than this code" in check.cause
+
+
+def test_file_that_is_gone_is_told_by_readyz_and_check(service, db_folder):
+    """Both say so; and the process is ready again once a backup is in its place."""
+    path = db_folder / "cli.sqlite3"
+    copy = db_folder / "copy.sqlite3"
+    with sqlite3.connect(path) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    source.close()
+    target.close()
+
+    service.storage.ping()
+    for ending in ("", "-wal", "-shm"):
+        (db_folder / f"cli.sqlite3{ending}").unlink()
+    client = Client(create_app(service))
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json["checks"]["storage"]) == (503, "down")
+    check = next(one for one in examine(service) if one.name == "storage")
+    assert "there is no database file any more" in check.cause
+    copy.rename(path)
+    assert Client(create_app(service)).get("/readyz").status_code == 200
+    assert next(one for one in examine(service) if one.name == "storage").state == "ok"

@@ -20,7 +20,7 @@ from frappe_enroll_sdk.errors import (
 from frappe_enroll_sdk.ids import CODE_ALPHABET
 from frappe_enroll_sdk.models import ReserveOutcome
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services import coupon_batches
+from frappe_enroll_sdk.services import coupon_batches, coupon_files
 
 
 @pytest.fixture
@@ -278,7 +278,19 @@ def test_file_is_imported_whole_or_not_at_all(world):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "code\n", "percent_off,percent_off\n", "percent_off,colour\n"]
+    "text",
+    [
+        "",
+        ",,\n",
+        "code\n",
+        "percent_off,percent_off\n",
+        "percent_off,colour\n",
+        "code;percent_off;any_course\nA-1;50;yes\n",
+        "code\tpercent_off\nA-1\t50\n",
+        "percent_off,any_course\n".encode("utf-16").decode("utf-8", "surrogateescape"),
+        "percent_off,any_course\n".encode("utf-16-le").decode(),
+        "sep=;\ncode;percent_off\n",
+    ],
 )
 def test_file_without_a_header_is_refused(world, text):
     """Nothing is guessed about columns."""
@@ -329,3 +341,114 @@ def test_export_and_usage_follow_a_prefix(world, monkeypatch):
     assert (usage.unused, usage.used_up) == (3, 0)
     assert sdk.coupons.usage().coupons == 8
     assert sdk.coupons.usage(course_id="rust-101").coupons == 0
+
+
+HEADER = "code,percent_off,any_course"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"\ufeff{HEADER}\r\nA-01,50,yes\r\n",
+        '\ufeff"code","percent_off","any_course"\r\n"A-01","50","yes"\r\n',
+        f"{HEADER}\rA-01,50,yes\r",
+        f"{HEADER},,\r\nA-01,50,yes,,\r\n,,,,\r\n,,,,\r\n",
+        f"{HEADER}\r\nA-01,50,yes,,,\r\n , ,\r\n\r\n",
+        f"sep=,\r\n{HEADER}\r\nA-01,50,TRUE\r\n",
+        f"\r\n{HEADER}\r\n\u00a0A-01 ,50\u00a0, yes\r\n",
+        "code,,percent_off,,any_course\nA-01,,50,,yes\n",
+        f"{HEADER}\nA-01,050,1",
+    ],
+    ids=[
+        *("mark", "mark_and_quotes", "old_mac", "empty_columns", "empty_rows"),
+        *("hint", "blanks", "columns_between", "no_last_end"),
+    ],
+)
+@pytest.mark.parametrize("all_or_nothing", [False, True])
+def test_file_of_a_spreadsheet_is_read_as_it_was_meant(world, text, all_or_nothing):
+    """What it adds at the begin, the end and the right says nothing."""
+    source = io.StringIO(text, newline="")
+    report = world.sdk().coupons.import_csv(source, all_or_nothing=all_or_nothing)
+    assert (report.created, report.bad) == (1, 0)
+    found = world.sdk().coupons.get("A-01")
+    assert (str(found.percent_off), found.course_id) == ("50", None)
+
+
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ("1.23E+12,50,yes", "code"),
+        ("A-01,50%,yes", "percent_off"),
+        ('A-01,"12,5",yes', "percent_off"),
+        ("A-01,50,yes,more", "row"),
+        ("A-01,50", "row"),
+        ("A\udce9-01,50,yes", "code"),
+        ("A-01,50,\udce9", "any_course"),
+        ("A-01\0,50,yes", "code"),
+        ("A-\u200b01,50,yes", "code"),
+    ],
+)
+def test_cell_that_a_spreadsheet_has_changed_is_told(world, row, field):
+    """By its line and column; the rows around it are good."""
+    text = f"{HEADER}\nB-01,50,yes\n{row}\nB-02,50,yes\n"
+    report = world.sdk().coupons.import_csv(io.StringIO(text, newline=""))
+    assert [(p.line, p.field) for p in report.problems] == [(3, field)]
+    assert codes_of(world) == ["B-01", "B-02"]
+
+
+def test_file_of_another_encoding_is_read_up_to_there(world):
+    """Where a host has opened it strictly: what was read is made, and told."""
+    raw = f"{HEADER}\n".encode() + b"".join(b"A-%05d,50,yes\n" % n for n in range(3000))
+    source = io.TextIOWrapper(io.BytesIO(raw + b"CAF\xc9,50,yes\n"), "utf-8")
+    report = world.sdk().coupons.import_csv(source)
+    (problem,) = report.problems
+    assert (problem.field, report.bad) == ("file", 1)
+    assert report.created == len(codes_of(world)) == problem.line - 2
+
+
+def test_export_reads_back_with_the_same_meaning(world):
+    """Whatever the terms hold: a formula's begin, quotes, commas, other letters."""
+    odd = [
+        '=1+1, "x"',
+        "-minus",
+        "Ünïcode 課程",
+        "O'Reilly",
+        "'=quoted",
+        "+plus",
+        "@at",
+    ]
+    for number, name in enumerate(odd):
+        world.lms.add_course(name, Money(4900, "usd"))
+        world.sdk().coupons.create(50, name, code=f"00{number}-E5")
+    out = io.StringIO(newline="")
+    world.sdk().coupons.export_csv(out)
+    other = World()
+    for name in odd:
+        other.lms.add_course(name, Money(4900, "usd"))
+    again = f"\ufeff{out.getvalue()}"
+    report = other.sdk().coupons.import_csv(io.StringIO(again, newline=""))
+    assert (report.created, report.bad) == (len(odd), 0)
+    terms = [
+        [(c.code, c.percent_off, c.course_id) for c in one.storage.coupons.list().items]
+        for one in (world, other)
+    ]
+    assert terms[0] == terms[1]
+
+
+def test_import_reports_what_it_did_whatever_ends_it(world, monkeypatch):
+    """The caller's own report is filled in as the work goes on."""
+    monkeypatch.setattr("frappe_enroll_sdk.services.coupon_files.BATCH", 2)
+    text = HEADER + "\n" + "".join(f"A-{n:02},50,yes\n" for n in range(9))
+    report = coupon_files.Imported()
+
+    def stop(behind):
+        if behind == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.sdk().coupons.import_csv(
+            io.StringIO(text), on_progress=stop, report=report
+        )
+    assert report.created == len(codes_of(world)) == 4
+    again = read(world, text)
+    assert (again.created, again.known) == (5, 4)

@@ -28,7 +28,7 @@ class Stage:
 
     def __init__(self, open_storage, **plugins) -> None:
         self.clock = FakeClock()
-        self.lms = FakeLMS()
+        self.lms = FakeLMS(clock=self.clock)
         self.lms.add_course(COURSE, Money(4900, "usd"))
         storage = open_storage(self.clock)
         storage.setup()
@@ -126,6 +126,47 @@ def test_worker_that_stalls_while_it_is_revoked_leaves_no_row(stage):
     job = stage.rest()
     assert (job.state, stage.lms.rows) == (JobState.DONE, {})
     assert stage.first.enrollments.get(row_id).status is Status.REVOKED
+
+
+def test_late_answer_is_told_where_the_row_proves_nothing(stage):
+    """The LMS does not tell who our key is: only the name that was answered counts."""
+    stage.lms.user = ""
+    row_id = stage.enroll()
+
+    def meanwhile():
+        for _ in range(2):
+            stage.clock.advance(STALL_S)
+            stage.second.run_jobs()
+        assert len(stage.lms.rows) == 1
+        stage.second.enrollments.revoke(row_id, "ada", "a mistake")
+        stage.second.run_jobs()
+        assert stage.lms.rows == {}
+
+    stage.stall(meanwhile)
+    stage.first.run_jobs()
+    assert stage.lms.inserts == 2
+    assert stage.rest().state is JobState.DONE
+    assert stage.lms.rows == {}
+
+
+def test_late_insert_without_an_answer_is_looked_for_from_its_end(stage):
+    """Ten hours after it began looks are rare; it may land minutes after its end."""
+    stage.enroll()
+
+    def meanwhile():
+        for seconds in (STALL_S, STALL_S, 36_000):
+            stage.clock.advance(seconds)
+            stage.second.run_jobs()
+        raise LMSUnavailableError("no answer", unclear=True)
+
+    stage.stall(meanwhile)
+    stage.first.run_jobs()
+    stage.lms.add_row(ADA, COURSE, modified_by=stage.lms.user)
+    assert len(stage.lms.rows) == 2
+    stage.clock.advance(stage.first.settings.verify_after_s)
+    stage.second.run_jobs()
+    assert len(stage.lms.rows) == 1
+    assert stage.rest().state is JobState.DONE
 
 
 def test_worker_that_stalls_writes_no_result(stage):

@@ -271,3 +271,43 @@ def test_flask_command_has_the_group(tmp_path):
             check=False,
         )
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field"),
+    [
+        ("FRAPPE_LMS_API_KEY", "123456789012345", "frappe_lms_api_key"),
+        ("FRAPPE_LMS_API_KEY", "12345678901e345", "frappe_lms_api_key"),
+        ("FRAPPE_LMS_API_KEY", "1e5", "frappe_lms_api_key"),
+        ("FRAPPE_LMS_API_SECRET", "1.50", "frappe_lms_api_secret"),
+        ("CRON_SECRET", "1234567890123e45", "cron_secret"),
+        ("FRAPPE_LMS_API_SECRET", "true", "frappe_lms_api_secret"),
+        ("FRAPPE_LMS_API_SECRET", "-0", "frappe_lms_api_secret"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["FLASK", "SHOP"])
+def test_prefixed_environment_is_read_as_it_is_written(
+    monkeypatch, name, text, field, prefix
+):
+    """Flask reads it as JSON; a key stays the text that it is."""
+    monkeypatch.setenv(f"{prefix}_{name}", text)
+    app = Flask("host")
+    app.config.from_mapping(CONFIG)
+    app.config.from_prefixed_env(prefix)
+    FrappeEnroll(app)
+    settings = app.extensions["frappe_enroll"].settings
+    assert getattr(settings, field).value == text
+
+
+@pytest.mark.parametrize(("text", "waits"), [("60", (60.0,)), ("1.5", (1.5,))])
+def test_prefixed_environment_may_be_one_number_of_a_list(monkeypatch, text, waits):
+    """A schedule of one wait is a schedule."""
+    monkeypatch.setenv("FLASK_FRAPPE_ENROLL_RETRY_SCHEDULE_S", text)
+    monkeypatch.setenv("FLASK_FRAPPE_ENROLL_PLUGINS", '["sql", "stripe", "lms"]')
+    app = Flask("host")
+    app.config.from_mapping(CONFIG)
+    app.config.from_prefixed_env()
+    FrappeEnroll(app)
+    settings = app.extensions["frappe_enroll"].settings
+    assert settings.retry_schedule_s == waits
+    assert settings.plugins == ("sql", "stripe", "lms")

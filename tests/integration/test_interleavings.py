@@ -6,14 +6,12 @@ from __future__ import annotations
 import attrs
 import pytest
 from support.size import step_of, times, with_the_first_python
-from support.turns import Actor
+from support.turns import Actor, sdk_of
 from support.world import COURSE, World
 
-from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
 from frappe_enroll_sdk.models import Status
 from frappe_enroll_sdk.states import ENTITLED
-from frappe_enroll_sdk.testing.faults import Tap
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -27,28 +25,13 @@ class Scene:
     opened: bool = True
     paid: bool = False
     percent: int = 50
+    #: What goes before instead; returns what the actors get, and opens what they need.
+    before: object = None
 
 
 def probed_world() -> World:
     """Return a world in memory whose plugin jobs are counted."""
     return World(probed=True)
-
-
-def sdk_of(world, actor) -> EnrollSDK:
-    """Return an SDK whose every call waits for the actor's turn."""
-
-    def tap(target, name):
-        return Tap(target, actor.step, lambda _verb: None, name)
-
-    return EnrollSDK(
-        world.settings,
-        storage=tap(world.storage, ""),
-        payments=tap(world.payments, "payments"),
-        lms=tap(world.lms, "lms"),
-        clock=world.clock,
-        plugins=world.plugins,
-        discover=False,
-    )
 
 
 # What an actor does; each gets (actor, world, sdk, checkout).
@@ -121,6 +104,67 @@ def give_up_waiting(actor, world, sdk, answer):
     sdk.checkout(course_id=COURSE, email="bob@example.com", coupon_code=coupon.code)
 
 
+def reinstate(actor, world, sdk, answer):
+    """Reinstate the first attempt as an operator."""
+    sdk.enrollments.reinstate(first_of(world), "operator", "test")
+
+
+def fail_refund(actor, world, sdk, answer):
+    """Let the refund of the first attempt fail; its webhook is delivered."""
+    actor.step("fail the refund")
+    (refund,) = world.payments.refunds.values()
+    world.deliver(sdk, world.payments.fail_refund(refund))
+
+
+def open_anew_and_pay(actor, world, sdk, answer):
+    """Begin once more, and pay."""
+    answer = sdk.checkout(course_id=COURSE, email="ada@example.com")
+    if answer.payment_url is not None:
+        pay_and_webhook(actor, world, sdk, answer)
+
+
+def first_of(world):
+    """Return the id of the oldest attempt."""
+    return world.rows()[-1].id
+
+
+def bought(world):
+    """Let the learner be enrolled."""
+    sdk = world.sdk()
+    answer = sdk.checkout(course_id=COURSE, email="ada@example.com")
+    world.deliver(sdk, world.pay(answer.enrollment_id))
+    sdk.run_jobs()
+    world.clock.advance(1)
+    return sdk, answer
+
+
+def after_a_revoke(world):
+    """Buy, and be revoked by an operator."""
+    sdk, answer = bought(world)
+    sdk.enrollments.revoke(answer.enrollment_id, "operator", "test")
+    sdk.run_jobs()
+    return answer
+
+
+def after_a_refund(world):
+    """Buy, and get the money back."""
+    sdk, answer = bought(world)
+    row = world.storage.enrollments.find(answer.enrollment_id)
+    world.deliver(sdk, world.payments.play_refund(row.payment_id)[1])
+    sdk.run_jobs()
+    return answer
+
+
+def open_again(before):
+    """Return the same with another page open, which the actors get."""
+
+    def prepare(world):
+        before(world)
+        return world.sdk().checkout(course_id=COURSE, email="ada@example.com")
+
+    return prepare
+
+
 SCENES = [
     Scene("webhook × return", webhook, come_back, paid=True),
     Scene("webhook × the same webhook", webhook, webhook, paid=True),
@@ -151,15 +195,33 @@ SCENES = [
         opened=False,
         percent=100,
     ),
+    # Two payments of one learner and course: one entitles, no other is silent.
+    Scene("reinstate × open", reinstate, open_anew_and_pay, before=after_a_revoke),
+    Scene(
+        "failed refund × open", fail_refund, open_anew_and_pay, before=after_a_refund
+    ),
+    Scene(
+        "reinstate × payment",
+        reinstate,
+        pay_and_webhook,
+        before=open_again(after_a_revoke),
+    ),
+    Scene(
+        "failed refund × payment",
+        fail_refund,
+        pay_and_webhook,
+        before=open_again(after_a_refund),
+    ),
 ]
 
 
 def start(scene, new_world):
     """Return a world before the scene, and its two actors."""
     world = new_world()
-    code = world.coupon(scene.percent)
-    answer = None
-    if scene.opened:
+    if scene.before is None:
+        code = world.coupon(scene.percent)
+    answer = None if scene.before is None else scene.before(world)
+    if scene.opened and scene.before is None:
         answer = world.sdk().checkout(
             course_id=COURSE, email="ada@example.com", coupon_code=code
         )

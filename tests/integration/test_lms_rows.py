@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.lms_side import ADA, COURSE, new_lms, rows
+from support.lms_side import ADA, COURSE, INSERT, new_lms, rows
 from support.size import LEAST, PROGRAM_DIFFERS
 
 from frappe_enroll_sandbox import LMSSandbox
@@ -27,6 +27,7 @@ class Shop:
 
     def __init__(self, sandbox) -> None:
         self.site, self.clock, self.alerts = sandbox.site, sandbox.clock, []
+        self.details = []
         self.sdk = EnrollSDK(
             Settings(public_url="http://127.0.0.1:5000", inline_s=0, lms_rate_per_s=0),
             storage=MemoryStorage(self.clock),
@@ -38,9 +39,10 @@ class Shop:
         )
 
     @hookimpl
-    def on_alert(self, code):
+    def on_alert(self, code, detail):
         """Note one."""
         self.alerts.append(code)
+        self.details.append(detail)
 
     def enroll(self, email=ADA):
         """Let a learner redeem a grant; return the enrollment's id."""
@@ -50,16 +52,28 @@ class Shop:
 
     def work(self, seconds=600):
         """Run cron for a while; nothing is owed in the end."""
-        for _ in range(0, seconds, 60):
-            self.sdk.run_jobs()
+        # Minute by minute at first.
+        for second in range(0, seconds, 60):
+            if second < 1200 or second % 3600 == 0:
+                self.sdk.run_jobs()
             self.clock.advance(60)
+        self.sdk.run_jobs()
         assert {job.state for job in self.sdk.storage.jobs.list().items} == {"done"}
 
-    def insert(self, **fields):
+    def insert(self, *, by="admin@example.com", **fields):
         """Let somebody else enroll the learner, as a batch or a Mentor, say."""
-        return self.site.insert(
+        row = self.site.insert(
             "LMS Enrollment", {"member": ADA, "course": COURSE} | fields
         )
+        row["modified_by"] = by
+        return row
+
+    def lose_an_insert(self, sandbox):
+        """Let the learner redeem a grant whose insert is never heard of again."""
+        sandbox.fail_next(INSERT, "html", status=502)
+        row_id = self.enroll()
+        self.sdk.run_jobs()
+        return row_id
 
 
 @pytest.fixture
@@ -142,6 +156,71 @@ def test_row_of_somebody_else_beside_ours_is_told(shop, sandbox, fields):
     shop.work()
     assert [row["name"] for row in rows(sandbox)] == [ours["name"], theirs["name"]]
     assert shop.alerts == ["lms_duplicate_not_ours"]
+    assert shop.details == [{"kept": ours["name"], "row": theirs["name"]}]
+
+
+@pytest.mark.parametrize("entitled", [False, True])
+def test_row_made_by_hand_after_an_unclear_insert_is_not_ours(shop, sandbox, entitled):
+    """An administrator enrolls the learner who waits: a refund leaves that row."""
+    row_id = shop.lose_an_insert(sandbox)
+    theirs = shop.insert()
+    if entitled:
+        shop.work(90_000)
+        row = shop.sdk.enrollments.get(row_id)
+        assert (row.lms_enrollment_id, row.lms_row_ours) == (theirs["name"], False)
+    shop.sdk.enrollments.revoke(row_id, "op", "a refund")
+    shop.work(90_000)
+    assert [row["name"] for row in rows(sandbox)] == [theirs["name"]]
+    assert shop.alerts == []
+
+
+def test_row_that_the_learner_has_touched_before_any_look_is_told(shop, sandbox):
+    """It proves nothing any more: after a refund an operator decides, by its name."""
+    sandbox.fail_next(INSERT, "commit_then_500")
+    row_id = shop.enroll()
+    shop.sdk.run_jobs()
+    (late,) = rows(sandbox)
+    late.update(modified="2026-12-31 00:00:00.000000", modified_by=ADA, progress=5.0)
+    shop.clock.advance(200)
+    shop.sdk.run_jobs()
+    assert shop.sdk.enrollments.get(row_id).status is Status.ENROLLED
+    shop.sdk.enrollments.revoke(row_id, "op", "a refund")
+    shop.work(90_000)
+    assert rows(sandbox) == [late]
+    assert set(shop.alerts) == {"lms_row_unclear"}
+    assert {"row": late["name"]} in shop.details
+
+
+def test_two_rows_by_our_key_and_one_insert_are_both_left(shop, sandbox):
+    """Somebody works with our key, too: nobody can say which of the two is ours."""
+    row_id = shop.lose_an_insert(sandbox)
+    made = {shop.insert(by=shop.site.user)["name"] for _ in range(2)}
+    shop.sdk.enrollments.revoke(row_id, "op", "a refund")
+    shop.work(90_000)
+    assert {row["name"] for row in rows(sandbox)} == made
+    assert set(shop.alerts) == {"lms_row_unclear"}
+
+
+@pytest.mark.parametrize("entitled", [True, False])
+def test_reconcile_heals_what_came_when_nobody_looked_any_more(shop, sandbox, entitled):
+    """Days later: the record says that the row is ours, and the report says so."""
+    row_id = shop.lose_an_insert(sandbox)
+    shop.work(90_000)
+    (known,) = rows(sandbox)
+    if not entitled:
+        shop.sdk.enrollments.revoke(row_id, "op", "a refund")
+        shop.work()
+    late = shop.insert(by=shop.site.user)
+    shop.work()
+    assert late in rows(sandbox)
+    (found,) = shop.sdk.admin.reconcile(repair=True).findings
+    wanted = "lms_duplicates" if entitled else "refunded_still_enrolled"
+    assert (found.difference, found.enrollment_id) == (wanted, row_id)
+    assert late["name"] in found.cause
+    shop.work()
+    assert rows(sandbox) == ([known] if entitled else [])
+    assert shop.sdk.admin.reconcile().findings == ()
+    assert shop.alerts == []
 
 
 def test_progress_comes_back_with_a_reinstatement(shop, sandbox):

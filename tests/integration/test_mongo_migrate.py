@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
+import json
+import os
 import secrets
+import subprocess
+import sys
 
 import pytest
 from support.size import LEAST, SERVER_DIFFERS
 
+from frappe_enroll_mongo import link
 from frappe_enroll_mongo.schema import SCHEMA_VERSION
 from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_sdk.codec import text_of
 from frappe_enroll_sdk.errors import SchemaError
-from frappe_enroll_sdk.testing.conformance.records import coupon
+from frappe_enroll_sdk.pair import Pair
+from frappe_enroll_sdk.testing.conformance.records import NOW, coupon
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
@@ -51,6 +58,31 @@ def test_setup_makes_an_index_of_another_version_anew(database):
     assert storage.coupons.find("GRANT-1") is not None
 
 
+def test_setup_makes_sets_of_what_the_previous_version_knew(database):
+    """A try of version 2 that was cut off: its insert is looked for all the same."""
+    storage, raw = database
+    for key in ("unclear", "suspected", "idle", "damaged"):
+        storage.jobs.enqueue(key, "sync", {"n": 1}, NOW, now=NOW)
+    unclear = {"known_before": ["r0"], "inserted": [], "unclear_at": text_of(NOW)}
+    for field, value, key in (
+        ("data", json.dumps(unclear), "unclear"),
+        ("payload", json.dumps({"n": 1, "suspects": ["r1"]}), "suspected"),
+        ("data", "[]", "damaged"),
+    ):
+        raw.jobs.update_one({"_id": key}, {"$set": {field: value}})
+    set_version(raw, 2)
+    for _ in range(2):
+        storage.setup()
+        known = {key: storage.jobs.find(key) for key in ("unclear", "suspected")}
+        pair = Pair(known["unclear"].data)
+        assert (pair.left, pair.began(), pair.before) == (1, NOW, {"r0"})
+        assert Pair(known["suspected"].data).made == {"r1"}
+        assert [job.payload for job in known.values()] == [{"n": 1}, {"n": 1}]
+        assert storage.jobs.find("idle").data == {}
+        assert raw.jobs.find_one({"_id": "damaged"})["data"] == "[]"
+        set_version(raw, 2)
+
+
 def test_setup_never_drops_a_unique_index(database):
     """While it was gone a promise would be: that is an operator's decision."""
     storage, raw = database
@@ -66,10 +98,27 @@ def test_newer_schema_is_left_as_it_is_and_told(database):
     storage, raw = database
     set_version(raw, SCHEMA_VERSION + 1)
     raw.coupons.drop_index("by_course")
-    storage.setup()
+    for refused in (storage.setup, storage.check_schema, storage.ping):
+        with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
+            refused()
     assert storage.list_drift() == ("index by_course of coupons is missing",)
-    with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
-        storage.check_schema()
+
+
+def test_schema_that_is_upgraded_under_a_process_stops_it(database, monkeypatch):
+    """It looks again before long, and neither writes nor reads from then on."""
+    storage, raw = database
+    storage.jobs.enqueue("job-1", "sync", {}, NOW, now=NOW)
+    set_version(raw, SCHEMA_VERSION + 1)
+    assert storage.jobs.find("job-1") is not None
+    monkeypatch.setattr(link, "LOOK_EVERY_S", 0.0)
+    for _ in range(2):
+        with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
+            storage.jobs.enqueue("job-2", "sync", {}, NOW, now=NOW)
+        with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
+            storage.jobs.find("job-1")
+    assert raw.jobs.count_documents({}) == 1
+    set_version(raw, SCHEMA_VERSION)
+    assert storage.jobs.find("job-1") is not None
 
 
 @pytest.mark.parametrize(
@@ -82,3 +131,28 @@ def test_rule_that_is_not_enforced_is_drift(database, rule):
     assert storage.list_drift() == ("the validator of jobs differs",)
     storage.setup()
     assert storage.list_drift() == ()
+
+
+def test_schema_that_newer_code_has_made_ends_every_process(database, mongod):
+    """Setup, a pass and a worker: 78, and what to do."""
+    _, raw = database
+    set_version(raw, SCHEMA_VERSION + 1)
+    env = os.environ | {
+        "MONGODB_URI": mongod.uri,
+        "MONGODB_DATABASE": raw.name,
+        "STRIPE_SECRET_KEY": "sk_test_of_no_worth",
+        "FRAPPE_LMS_URL": "http://127.0.0.1:9",
+        "FRAPPE_LMS_API_KEY": "key",
+        "FRAPPE_LMS_API_SECRET": "secret",
+    }
+    for arguments in (["setup"], ["worker", "--once"], ["worker"], ["stats"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "frappe_enroll_cli", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=env,
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout) == (78, "")
+        assert "update frappe-enroll-sdk on this host" in done.stderr

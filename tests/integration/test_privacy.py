@@ -14,7 +14,7 @@ from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.errors import EnrollError
-from frappe_enroll_sdk.models import SessionOrder
+from frappe_enroll_sdk.models import SessionOrder, SessionTerms
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.testing.conformance.records import enrollment
 from frappe_enroll_sql.storage import SQLStorage
@@ -74,7 +74,7 @@ def order() -> SessionOrder:
     return SessionOrder(
         enrollment_id="enr_1",
         amount=Money(4900, "usd"),
-        course_id="python-101",
+        terms=SessionTerms(course_id="python-101"),
         course_title="Python 101",
         email=EMAIL,
         success_url="http://127.0.0.1/",

@@ -209,6 +209,20 @@ class TestIdempotency:
                 opened(gateway, clock)
             assert caught.value.unclear
 
+    @pytest.mark.parametrize("kind", ["status", "commit_then_500"])
+    def test_server_error_is_kept_for_a_day(self, sandbox, gateway, clock, kind):
+        """The same key answers it again, whatever has been mended; then it is free."""
+        sandbox.fail_next(f"POST {SESSIONS}$", kind)
+        request = gateway.prepare_session(order_of(clock))
+        for seconds in (0, 60, 23 * 3600):
+            clock.advance(seconds)
+            with pytest.raises(PaymentsUnavailableError):
+                gateway.create_session(request)
+        assert opened(gateway, clock, try_number=2).url
+        clock.advance(3600)
+        # Other parameters under the same key: it is a new one.
+        assert opened(gateway, clock).url
+
     def test_refusal_leaves_the_key_free(self, gateway, clock):
         """What was refused before it ran may be sent right under the same key."""
         with pytest.raises(BackendRejectedError):
@@ -245,7 +259,9 @@ class TestFaults:
         assert time.monotonic() - began < 5
         assert getattr(caught.value, "unclear", None) is unclear
         sandbox.heal()
-        assert opened(gateway, clock).url
+        # A 500 is kept under its key for a day.
+        kept = more.get("status") == 500
+        assert opened(gateway, clock, try_number=2 if kept else 1).url
 
     def test_retry_after_is_told(self, sandbox, gateway):
         """429 with Retry-After."""

@@ -89,6 +89,31 @@ def test_session_ends_after_its_time(site):
     assert not is_in(browser)
 
 
+@pytest.mark.parametrize("ahead_s", [90, 86_400])
+def test_session_of_a_clock_that_ran_ahead_is_over(ahead_s):
+    """Neither signed in nor seen in what is to come: nobody knows how long it idled."""
+    site = Site(**ADMIN)
+    site.world.clock.advance(ahead_s)
+    early = Browser(site)
+    site.world.clock.advance(-ahead_s)
+    assert not is_in(early)
+    right = Browser(site)
+    assert is_in(right)
+    site.world.clock.advance(1_000)
+    assert is_in(right)
+    site.world.clock.advance(-930)
+    assert not is_in(right)
+
+
+def test_session_of_clocks_that_differ_a_little_lasts():
+    """Clocks that are right may differ by a minute."""
+    site = Site(**ADMIN)
+    site.world.clock.advance(60)
+    browser = Browser(site)
+    site.world.clock.advance(-60)
+    assert is_in(browser)
+
+
 def test_times_are_settings():
     """Within bounds: maintenance forgets sessions after a day."""
     site = Site(**ADMIN, sign_in_s=120, sign_in_idle_s=60)

@@ -92,6 +92,10 @@ def test_two_live_rows_of_a_slot_are_refused_by_the_index(sql_storage, sql_path)
         "mysql+pymysql://host/db",
         "sqlite://",
         "sqlite:///:memory:",
+        "sqlite:///file::memory:?cache=shared&uri=true",
+        "sqlite:///file:/srv/e.db?uri=true",
+        "sqlite:///~/e.db",
+        "sqlite:///~ada/e.db",
         "nonsense",
     ],
 )
@@ -111,14 +115,16 @@ def test_missing_schema_names_the_command(sql_path):
     sql_storage.close()
 
 
-@pytest.mark.parametrize("version", [0, 99])
-def test_other_schema_version_names_the_command(sql_storage, sql_path, version):
+@pytest.mark.parametrize(
+    ("version", "words"), [(0, "frappe-enroll setup"), (99, "frappe-enroll-sdk on")]
+)
+def test_other_schema_version_names_the_remedy(sql_storage, sql_path, version, words):
     """An older (or newer) schema is refused before anything is written."""
     connection = sqlite3.connect(sql_path)
     connection.execute("UPDATE schema_version SET version = ?", (version,))
     connection.commit()
     connection.close()
-    with pytest.raises(SchemaError, match="frappe-enroll setup"):
+    with pytest.raises(SchemaError, match=words):
         sql_storage.check_schema()
 
 
@@ -157,10 +163,10 @@ def test_file_that_is_no_database_is_a_typed_error(sql_path):
 
 
 def test_folder_that_can_not_be_made_is_a_typed_error(tmp_path):
-    """A file where the folder should be."""
+    """A file where the folder should be: no second try mends it."""
     (tmp_path / "file").write_text("")
     sql_storage = SQLStorage(f"sqlite:///{tmp_path}/file/store.sqlite3")
-    with pytest.raises(StorageUnavailableError, match=r"^DATABASE_URL: "):
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL: "):
         sql_storage.setup()
 
 

@@ -7,11 +7,13 @@ import json
 import re
 import sqlite3
 
+import attrs
 import pytest
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import dump, text_of
 from frappe_enroll_sdk.errors import SchemaError
 from frappe_enroll_sdk.models import Job, JobState
+from frappe_enroll_sdk.pair import Pair
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,
@@ -47,8 +49,12 @@ JOBS = [
     Job(
         key="running",
         kind="sync",
-        payload={"n": [1]},
-        data={"inserted": ["r1"]},
+        payload={"n": [1], "suspects": ["r2"]},
+        data={
+            "inserted": ["r1"],
+            "known_before": ["r0"],
+            "unclear_at": "2026-01-01T11:00:00.000Z",
+        },
         state=JobState.RUNNING,
         seq=3,
         due_at=after(60),
@@ -135,10 +141,47 @@ def test_setup_keeps_every_job_of_an_older_file(old):
     storage = SQLStorage(f"sqlite:///{old}")
     storage.setup()
     storage.check_schema()
-    for store in (storage.jobs, storage.events):
-        assert [store.find(job.key) for job in JOBS] == JOBS
+    assert [storage.events.find(job.key) for job in JOBS] == JOBS
+    known = {
+        "answered": ["earlier-r1 r1", "earlier-r2 r2"],
+        "before": ["r0"],
+        "begun": ["earlier 2026-01-01T11:00:00.000Z"],
+    }
+    jobs = [JOBS[0], attrs.evolve(JOBS[1], payload={"n": [1]}, data=known), JOBS[2]]
+    assert [storage.jobs.find(job.key) for job in JOBS] == jobs
     assert storage.jobs.complete("t" * 32, 3, after(2)) is JobState.DONE
     assert storage.workers.list() == ()
+    storage.close()
+
+
+def test_setup_makes_sets_of_what_the_previous_version_knew(tmp_path):
+    """A try of version 4 that was cut off: its insert is looked for all the same."""
+    path = tmp_path / "store.sqlite3"
+    storage = SQLStorage(f"sqlite:///{path}")
+    storage.setup()
+    for key in ("unclear", "suspected", "idle"):
+        storage.jobs.enqueue(key, "sync", {"n": 1}, NOW, now=NOW)
+    connection = sqlite3.connect(path)
+    unclear = {"known_before": [], "inserted": [], "unclear_at": text_of(NOW)}
+    for column, value, key in (
+        ("data", unclear, "unclear"),
+        ("payload", {"n": 1, "suspects": ["r1"]}, "suspected"),
+    ):
+        statement = f"UPDATE jobs SET {column} = ? WHERE key = ?"  # noqa: S608  ours
+        connection.execute(statement, (json.dumps(value), key))
+    connection.execute("UPDATE schema_version SET version = 4")
+    connection.commit()
+    connection.close()
+    with pytest.raises(SchemaError, match="frappe-enroll setup"):
+        storage.check_schema()
+    for _ in range(2):
+        storage.setup()
+        known = {key: storage.jobs.find(key) for key in ("unclear", "suspected")}
+        assert Pair(known["unclear"].data).left == 1
+        assert Pair(known["unclear"].data).began() == NOW
+        assert Pair(known["suspected"].data).made == {"r1"}
+        assert [job.payload for job in known.values()] == [{"n": 1}, {"n": 1}]
+        assert storage.jobs.find("idle").data == {}
     storage.close()
 
 

@@ -17,7 +17,7 @@ from support.size import with_the_first_python
 
 from frappe_enroll_sdk.errors import StorageUnavailableError
 from frappe_enroll_sdk.models import Coupon, ReserveOutcome
-from frappe_enroll_sql import writer
+from frappe_enroll_sql import file, writer
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -207,7 +207,7 @@ def test_lock_that_stays_is_an_error_in_our_words(sql_storage, sql_path, monkeyp
     assert enqueue(sql_storage, "job-1").key == "job-1"
 
 
-def test_without_a_write_ahead_log_sqlite_waits(sql_path):
+def test_without_a_write_ahead_log_sqlite_waits(sql_path, monkeypatch):
     """Where WAL is not to be had, a commit waits for readers."""
     sql_storage = SQLStorage(f"sqlite:///{sql_path}")
     sql_storage.setup()
@@ -216,12 +216,7 @@ def test_without_a_write_ahead_log_sqlite_waits(sql_path):
     assert wait_ms == writer._FIRST_LOOKS_MS
     sql_storage.close()
 
-    engine = sql_storage._database.engine()
-
-    @event.listens_for(engine, "connect")
-    def no_wal(connection, _):
-        connection.execute("PRAGMA journal_mode=DELETE").close()
-
+    monkeypatch.setattr(file, "_PRAGMAS", ["journal_mode=DELETE"])
     with sql_storage._database.write() as connection:
         wait_ms = connection.execute(text("PRAGMA busy_timeout")).scalar()
     assert wait_ms == writer.BUSY_TIMEOUT_S * 1000

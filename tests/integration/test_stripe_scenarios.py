@@ -193,7 +193,8 @@ def test_refund_during_the_backoff_of_the_enrolment(shop):
     shop.lms.heal()
     inserts = []
     shop.lms.site.insert = lambda *told: inserts.append(told)
-    shop.rest(130, 1000, 8000)
+    # Past the day for which the LMS is looked at after an insert without an answer.
+    shop.rest(130, 1000, 8000, 90_000)
     shop.check_end(row, Status.REVOKED)
     assert inserts == []
     assert shop.ears.enrolled == []

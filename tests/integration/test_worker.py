@@ -11,10 +11,9 @@ from support.lms_side import wait_for
 
 from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
 from frappe_enroll_sdk.clock import SystemClock
-from frappe_enroll_sdk.errors import StorageUnavailableError
+from frappe_enroll_sdk.errors import SchemaError, StorageUnavailableError
 from frappe_enroll_sdk.models import JobState
 from frappe_enroll_sdk.outcomes import Done
-from frappe_enroll_sdk.services.intake import Intake
 from frappe_enroll_sdk.services.worker import _Slot
 from frappe_enroll_sdk.testing.conformance.records import enrollment
 from frappe_enroll_sdk.testing.faults import Tap
@@ -217,7 +216,7 @@ def test_claim_that_was_not_begun_is_given_back(stage):
     worker = one.sdk.worker(1)
     worker.stop()
     one.add("job-1")
-    (work,) = Intake(worker._context, worker._runner).take(1)
+    (work,) = worker.shift.take(1)
     assert one.state("job-1") is JobState.RUNNING
     assert worker._run(_Slot(), work) == "released"
     job = one.storage.jobs.find("job-1")
@@ -265,8 +264,8 @@ def test_heartbeats_keep_a_long_job(stage):
 
 
 def test_hung_handler_loses_its_claim_and_its_place(stage):
-    """Past the deadline its lease lapses; the rest never waits for it."""
-    one = stage(lease_s=1, job_timeout_s=1)
+    """Past the deadline its try has failed; the rest never waits for it."""
+    one = stage(lease_s=1, job_timeout_s=1, retry_schedule_s=(1.0,))
     one.handler.hang_on = "poison"
     one.handler.go_on.clear()
     one.add("poison")
@@ -279,7 +278,8 @@ def test_hung_handler_loses_its_claim_and_its_place(stage):
     one.handler.go_on.set()
     wait_for(lambda: one.state("poison") is JobState.DONE)
     (lost,) = one.storage.jobs.find("poison").errors
-    assert lost.code == "lease_lapsed"
+    assert lost.code == "plugin_hangs"
+    assert "has not answered within 1 s" in lost.cause
 
 
 def test_end_is_written_through_a_flicker(stage):
@@ -348,3 +348,49 @@ def test_ends_are_written_in_batches(stage):
     wait_for(lambda: sum(batches) == 64)
     assert max(batches) > 4
     assert len(batches) < 40
+
+
+def test_shift_is_driven_by_one_thread(stage):
+    """Claim, beat, run and tidy are steps: a lone thread takes them in turn."""
+    one = stage(lease_s=60)
+    one.add("job-1", "job-2", "job-3")
+    shift = one.sdk.worker(2).shift
+    works = shift.take(2)
+    assert [one.state(key) for key in ("job-1", "job-2")] == [JobState.RUNNING] * 2
+    due_at = one.storage.jobs.find("job-2").due_at
+    time.sleep(0.002)
+    shift.beat(lambda lease: pytest.fail("nothing hangs"))
+    assert one.storage.jobs.find("job-2").due_at > due_at
+    assert shift.run(works[0]) == "done"
+    assert shift.run(works[1], begin=False) == "released"
+    assert one.handler.ended == [works[0].job.key]
+    shift.tidy()
+    assert [sign.name for sign in one.storage.workers.list()] == [shift.name]
+    shift.end()
+    assert one.storage.workers.list() == ()
+
+
+def test_worker_stops_where_the_schema_is_not_its_codes(stage):
+    """No try can succeed any more: it ends, what runs is finished, and it says why."""
+    one = stage()
+    one.add("mail-1")
+    worker = one.sdk.worker(2, poll_s=0.05)
+    raised = []
+
+    def run():
+        try:
+            worker.run()
+        except SchemaError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_for(lambda: one.state("mail-1") is JobState.DONE)
+
+    def refuse(*_, **__):
+        raise SchemaError("the schema is newer")
+
+    one.storage.jobs.claim = refuse
+    thread.join(20)
+    assert not thread.is_alive()
+    assert [str(error) for error in raised] == ["the schema is newer"]

@@ -11,6 +11,7 @@ from unit.rows import (
     NOTHING,
     NOW,
     PRICE,
+    later,
     make_event,
     make_refund,
     make_row,
@@ -37,6 +38,7 @@ from frappe_enroll_sdk.services.decide import decide, mismatch
 from frappe_enroll_sdk.services.facts import (
     Facts,
     LMSReport,
+    Lost,
     Order,
     SettlePolicy,
     Step,
@@ -71,6 +73,12 @@ rows = st.builds(
     coupon_code=st.sampled_from([None, CODE]),
     session_request=st.sampled_from([None, {"amount": 4900}]),
     session_id=st.sampled_from([None, "cs_1"]),
+    session_try=st.integers(1, 3),
+    session_livemode=st.sampled_from([None, False, True]),
+    session_expires_at=st.sampled_from([None, later(-300_000), later(-4000), NOW]),
+    gone_at=st.sampled_from([None, later(-4000), NOW]),
+    seat_lapsed=st.booleans(),
+    tries=st.sampled_from([0, 6]),
     payment_id=st.sampled_from([None, "pi_1"]),
     override=st.none() | st.sampled_from(Override),
     reason=st.sampled_from([None, "refunded", "operator", "processing"]),
@@ -105,7 +113,11 @@ facts = st.builds(
     released=st.none() | st.sampled_from(ReleaseOutcome),
     request=st.sampled_from([None, {"amount": 4900}]),
     session=st.none() | sessions,
+    lost=st.none() | st.sampled_from(Lost),
+    created=st.none() | sessions,
     create_refused=st.sampled_from([None, "payment_refused"]),
+    create_unclear=st.booleans(),
+    create_waited_s=st.sampled_from([0.0, 20.0]),
     expire=st.none() | st.sampled_from(ExpireOutcome),
     refunds=st.none()
     | st.lists(
@@ -196,8 +208,17 @@ def test_no_seat_is_freed_while_a_payment_may_come(row, facts, policy):
         event = facts.event
         if event and event.session and event.fact is Fact.PAID:
             session = event.session if event.session.id == row.session_id else session
-        over = session.status is SessionStatus.EXPIRED or session.payment_failed
-        assert over or facts.expire is ExpireOutcome.EXPIRED
+        if session is None:
+            assert facts.lost is not None
+            ended_by = facts.wish is Wish.END or (row.reason != "processing")
+            told = event and event.fact in {Fact.EXPIRED, Fact.FAILED}
+            assert told or ended_by
+            return
         assert not session.paid
+        over = session.status is SessionStatus.EXPIRED or session.payment_failed
+        over = over or facts.expire is ExpireOutcome.EXPIRED
+        assert over or facts.wish is Wish.END
     elif row.status is Status.PENDING and row.session_request is not None:
-        assert facts.create_refused is not None
+        # Nobody was given a URL: whoever does not wait for one ends it.
+        waits = facts.wish is Wish.ADVANCE
+        assert not waits or facts.create_refused or facts.create_unclear

@@ -33,7 +33,8 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.states import ENTITLED, EXITS, UNPAID
+from frappe_enroll_sdk.services.decide_slot import TAKEN
+from frappe_enroll_sdk.states import ENTITLED, EXITS, LIVE, UNPAID
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -278,9 +279,15 @@ class Payments(RuleBasedStateMachine):
             and not session.payment_failed
         )
         assert row.status not in UNPAID or waiting, row.history
-        # No attempt ends as long as somebody may still pay for it.
-        assert row.held_for is None, row.history
-        if paid and row.override is not Override.DISMISSED:
+        # No attempt ends as long as somebody may still pay for it, but by a word.
+        by_word = any(
+            (entry.fact, entry.status) == ("revoked_by_operator", Status.CANCELLED)
+            for entry in row.history
+        )
+        assert row.held_for is None or by_word or self.is_second(row), row.history
+        if row.held_for is not None:
+            assert row.status in {Status.ON_HOLD, Status.REVOKED}, row.history
+        elif paid and row.override is not Override.DISMISSED:
             assert row.status not in EXITS, row.history
             back = session.amount.amount_minor - self.left(session)
             statuses = {
@@ -303,6 +310,19 @@ class Payments(RuleBasedStateMachine):
         entitled = sum(r.status in ENTITLED for r in pair)
         there = len(self.world.lms.rows_of(row.learner, row.course_id))
         assert there == min(entitled, 1), [r.history for r in pair]
+
+    def is_second(self, row):
+        """Tell whether the row is held because another of its pair has the course."""
+        other = next(
+            (e.detail["other"] for e in row.history[::-1] if "other" in e.detail), None
+        )
+        if row.held_for not in TAKEN or other is None:
+            return False
+        rival = self.world.storage.enrollments.find(other)
+        pair = (row.email, row.course_id)
+        # Paid, or with a payment under way that nobody could end.
+        stood = any(e.status in LIVE - {Status.PENDING} for e in rival.history)
+        return (rival.email, rival.course_id) == pair and stood
 
 
 #: Examples on each store: of a few, and of all.

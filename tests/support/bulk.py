@@ -23,7 +23,7 @@ from frappe_enroll_mongo.schema import (
 )
 from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.business import GrantStatus
-from frappe_enroll_sdk.models import AuditEntry, JobState, LMSStatus, Status, WorkerSeen
+from frappe_enroll_sdk.models import AuditEntry, JobEnd, LMSStatus, Status, WorkerSeen
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,
@@ -126,7 +126,7 @@ def _queue(count, ends):
         if part > 2:
             job = queue.claimed(job, "w", f"batch.{job.key}", at, 10**6)
         if part in (3, 4, 5, 6):
-            job = queue.completed(job, 1, at, JobState.DONE, None)
+            job = queue.completed(job, JobEnd(token="", seq=1), at)
         if part in (7, 8):
             job = queue.buried(job, 1, at, try_error())
         templates.append(of_job(job, ends) | {"rev": 1, "op": "op"})

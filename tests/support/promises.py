@@ -26,6 +26,7 @@ def check(world) -> None:
     _check_coupons(world, rows)
     _check_payments(world, rows)
     _check_foreign(world, rows)
+    _check_twice(world, rows)
     _check_words(world, rows)
     _check_lms(world, rows)
     _check_jobs(world, rows)
@@ -64,7 +65,7 @@ def _check_payments(world, rows) -> None:
     """P2 and P5: all money has its effect, and nobody is in without it."""
     by_session = {row.session_id: row for row in rows if row.session_id}
     refunded = Counter()
-    for refund in world.payments.refunds.values():
+    for refund in (r for r in world.payments.refunds.values() if r.counts):
         refunded[refund.payment_id] += refund.amount.amount_minor
     for session in world.payments.sessions.values():
         row = by_session.get(session.id)
@@ -74,9 +75,14 @@ def _check_payments(world, rows) -> None:
             words, gone = {Status.ENROLLED}, {Status.REVOKED}
             # Nothing is on hold: no attempt ends while somebody may still pay for it.
             allowed = gone if back else words | (gone if row.override else set())
-            if row.moved_to is not None:
+            while row.moved_to is not None:
                 row = world.storage.enrollments.find(row.moved_to)
                 allowed = gone if back else words
+            if row.held_for == "paid_twice" and _others_entitled(row, rows):
+                allowed = gone if back else {Status.ON_HOLD}
+            if any(entry.fact == "session_gone" for entry in row.history):
+                # By a word, or by time, it may have ended before somebody paid.
+                allowed |= {Status.ON_HOLD}
             assert row.status in allowed, (row.status, row.history)
     for row in rows:
         if row.status in ENTITLED and row.amount:
@@ -87,6 +93,27 @@ def _check_payments(world, rows) -> None:
             assert [r for r in users if r.status in ENTITLED] == [row]
         elif row.status in ENTITLED:
             assert row.coupon_code is not None, "in without payment or coupon"
+
+
+def _others_entitled(row, rows) -> list:
+    """Return the other rows that entitle the learner to the same course."""
+    pair = row.email, row.course_id
+    others = [r for r in rows if r.id != row.id and r.status in ENTITLED]
+    return [r for r in others if (r.email, r.course_id) == pair]
+
+
+def _check_twice(world, rows) -> None:
+    """No second payment is silent: held, and alerted once with both ids."""
+    if world.probe is None:
+        return
+    owed = [
+        (row.held_for or "paid_twice", row.id, entry.detail["other"])
+        for row in rows
+        for entry in row.history
+        if "other" in entry.detail
+    ]
+    told = [told for told in world.probe.alerts.values() if told[2] is not None]
+    assert sorted(told) == sorted(owed)
 
 
 def _check_foreign(world, rows) -> None:

@@ -9,7 +9,7 @@ import urllib.request
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from frappe_enroll_sdk.models import SessionOrder
+from frappe_enroll_sdk.models import SessionOrder, SessionTerms
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_stripe.gateway import StripePayments
 
@@ -31,7 +31,7 @@ def order_of(clock, number=1, life_s=7200, **changes):
     fields = {
         "enrollment_id": f"enr_{number:04d}",
         "amount": Money(4900, "usd"),
-        "course_id": COURSE,
+        "terms": SessionTerms(course_id=COURSE),
         "course_title": "Python 101",
         "email": ADA,
         "success_url": "http://127.0.0.1:9/done?session={CHECKOUT_SESSION_ID}",

@@ -5,11 +5,29 @@ from __future__ import annotations
 
 import threading
 
+from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
-from frappe_enroll_sdk.testing.faults import Crash
+from frappe_enroll_sdk.testing.faults import Crash, Tap
 
 
 _LONG_S = 60
+
+
+def sdk_of(world, actor) -> EnrollSDK:
+    """Return an SDK over a world whose every call waits for the actor's turn."""
+
+    def tap(target, name):
+        return Tap(target, actor.step, lambda _verb: None, name)
+
+    return EnrollSDK(
+        world.settings,
+        storage=tap(world.storage, ""),
+        payments=tap(world.payments, "payments"),
+        lms=tap(world.lms, "lms"),
+        clock=world.clock,
+        plugins=world.plugins,
+        discover=False,
+    )
 
 
 class Actor:

@@ -96,7 +96,9 @@ def _queue_verbs(name):
         ),
         f"{name}.claim_key": verb(lambda s: s.claim_key("due", "w", NOW, 60)),
         f"{name}.heartbeat": verb(
-            lambda s: s.heartbeat(s.find("running").token, after(1), 60, data={"a": 1})
+            lambda s: s.heartbeat(
+                s.find("running").token, after(1), 60, data={"a": ["1"]}
+            )
         ),
         f"{name}.heartbeat_many": verb(
             lambda s: s.heartbeat_many(
@@ -116,6 +118,7 @@ def _queue_verbs(name):
         f"{name}.release": verb(lambda s: s.release(s.find("running").token, after(1))),
         f"{name}.retry": verb(lambda s: s.retry("dead", after(1))),
         f"{name}.bury_due": verb(lambda s: s.bury_due("due", after(1), try_error())),
+        f"{name}.bound": verb(lambda s: s.bound("due", after(-100))),
         f"{name}.empty": verb(lambda s: s.empty("done")),
         f"{name}.requeue": verb(lambda s: s.requeue(10, after(1))),
         f"{name}.find": verb(lambda s: s.find("due")),
@@ -183,6 +186,7 @@ def _enrollment_verbs():
         ),
         f"{store}.claim_due": lambda s: s.enrollments.claim_due(after(200), 60, 10),
         f"{store}.clear_due": lambda s: s.enrollments.clear_due(row.id, 1),
+        f"{store}.bound_due": lambda s: s.enrollments.bound_due(after(-1), 10),
         f"{store}.list": lambda s: s.enrollments.list(),
         f"{store}.list_email": lambda s: s.enrollments.list(email=row.email),
         f"{store}.list_course": lambda s: s.enrollments.list(course_id="python-101"),

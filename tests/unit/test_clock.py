@@ -9,7 +9,13 @@ import pytest
 from unit.rows import NOW, later
 
 from frappe_enroll_sdk import clock as clocks
-from frappe_enroll_sdk.clock import FakeClock, OffsetClock, StoreClock, SystemClock
+from frappe_enroll_sdk.clock import (
+    Ambient,
+    FakeClock,
+    OffsetClock,
+    StoreClock,
+    SystemClock,
+)
 
 
 class Monotonic:
@@ -136,3 +142,50 @@ def test_system_clock_is_aware_and_cut():
     now = SystemClock().now()
     assert before <= now <= datetime.now(UTC)
     assert (now.tzinfo, now.microsecond % 1000) == (UTC, 0)
+
+
+class Given:
+    """A clock that brings all that an `Ambient` has."""
+
+    def __init__(self):
+        self.slept, self.bytes = [], iter(b"\xff" * 7 + b"\xff\x00\x1d" + b"\x01\x02")
+
+    def now(self):
+        """Return the time."""
+        return NOW
+
+    def monotonic(self):
+        """Return seconds."""
+        return 7
+
+    def sleep(self, seconds):
+        """Note them."""
+        self.slept.append(seconds)
+
+    def random_bytes(self, n):
+        """Return the next ones."""
+        return bytes(next(self.bytes) for _ in range(n))
+
+
+def test_ambient_takes_from_the_clock_what_it_brings():
+    """Whoever gives time and dice replays a history: nothing else is asked."""
+    given = Given()
+    ambient = Ambient(given)
+    assert (ambient.now(), ambient.monotonic(), ambient.clock) == (NOW, 7.0, given)
+    ambient.sleep(3)
+    assert given.slept == [3]
+    assert 0.999 < ambient.uniform(0, 1) < 1
+    # 255 lies beyond the last whole round of 30.
+    assert [ambient.choice(range(30)), ambient.choice(range(30))] == [0, 29]
+    assert ambient.token_hex(2) == "0102"
+
+
+def test_ambient_of_a_bare_clock_has_the_systems_rest():
+    """A clock that tells the time alone is a clock."""
+    ambient = Ambient(FakeClock(NOW))
+    assert ambient.now() == NOW
+    assert 0 <= ambient.monotonic() <= ambient.monotonic()
+    assert len({ambient.token_urlsafe(32) for _ in range(9)}) == 9
+    assert len(ambient.token_urlsafe(32)) == 43
+    assert {ambient.choice("ab") for _ in range(99)} == {"a", "b"}
+    assert all(2 <= ambient.uniform(2, 3) < 3 for _ in range(99))

@@ -230,10 +230,53 @@ PENDING_CASES = [
     ),
 ]
 ASKED = pending(session_request=REQUEST)
+UNCLEAR = ADVANCE | {"create_unclear": True, "create_cause": "500"}
+NO_SESSION = ended(Status.FAILED, "payments_unavailable", cause="500")
 REQUESTED_CASES = [
+    case("advance sends the request", ASKED, ADVANCE, Need(Step.CREATE)),
+    case("a look sends nothing", ASKED, {}, Keep(later(120))),
     *(
-        case(f"{wish} sends the request", ASKED, {"wish": wish}, Need(Step.CREATE))
-        for wish in Wish
+        case(
+            f"{wish}: nobody waits, and nobody was given the session's URL",
+            ASKED,
+            {"wish": wish},
+            ended(Status.EXPIRED, "expired"),
+        )
+        for wish in (Wish.DUE, Wish.EXPIRE, Wish.END)
+    ),
+    case(
+        "given up",
+        ASKED,
+        {"wish": Wish.CANCEL},
+        ended(Status.CANCELLED, "cancelled"),
+    ),
+    case("an unclear create asks for another", ASKED, UNCLEAR, Need(Step.PREPARE)),
+    case(
+        "an unclear create is abandoned by one write",
+        ASKED,
+        UNCLEAR | {"request": {"amount": 4901}},
+        Write(
+            to=Status.PENDING,
+            fact="create_abandoned",
+            changes={
+                "session_request": {"amount": 4901},
+                "session_try": 2,
+                "tax_behavior": "inclusive",
+            },
+            detail={"cause": "500"},
+        ),
+    ),
+    case(
+        "the third key is the last",
+        pending(session_request=REQUEST, session_try=3),
+        UNCLEAR,
+        NO_SESSION,
+    ),
+    case(
+        "nobody waits for three time-outs",
+        ASKED,
+        UNCLEAR | {"create_waited_s": 10.0},
+        NO_SESSION,
     ),
     case(
         "created",
@@ -246,19 +289,52 @@ REQUESTED_CASES = [
                 "session_id": "cs_1",
                 "payment_url": "http://pay",
                 "session_expires_at": later(7200),
+                "session_account": "",
+                "session_livemode": False,
             },
         ),
     ),
     case(
+        "created for a row that has gone on to another try",
+        pending(session_request=REQUEST, session_try=2),
+        ADVANCE | {"created": make_session()},
+        Need(Step.DISCARD),
+    ),
+    case(
+        "created for a row that has ended",
+        make_row(Status.EXPIRED, session_request=REQUEST),
+        ADVANCE | {"created": make_session()},
+        Need(Step.DISCARD),
+    ),
+    case(
+        "created for a row that has stored another one",
+        awaiting(session_id="cs_2", session_try=2),
+        ADVANCE | {"created": make_session(), "session": OPEN},
+        Need(Step.DISCARD),
+    ),
+    case(
+        "created for a row that another run has stored the same one in",
+        awaiting(),
+        ADVANCE | {"created": make_session(), "session": OPEN},
+        OPEN_LOOK,
+    ),
+    case(
+        "created for a row that may still store it",
+        ASKED,
+        ADVANCE | {"created": make_session()},
+        Need(Step.CREATE),
+    ),
+    case(
         "refused by the provider",
         ASKED,
-        {"create_refused": "payment_refused", "create_cause": "no such currency"},
+        ADVANCE
+        | {"create_refused": "payment_refused", "create_cause": "no such currency"},
         ended(Status.FAILED, "payment_refused", cause="no such currency"),
     ),
     case(
         "refused, with a seat",
         granted(PRICE, session_request=REQUEST),
-        {"create_refused": "payments_unavailable"},
+        ADVANCE | {"create_refused": "payments_unavailable"},
         ended(Status.FAILED, "payments_unavailable", cause=""),
     ),
 ]
@@ -356,16 +432,43 @@ AWAITING_CASES = [
             {"wish": wish, "session": OPEN},
             Need(Step.EXPIRE),
         )
-        for wish in (Wish.CANCEL, Wish.EXPIRE)
+        for wish in (Wish.CANCEL, Wish.EXPIRE, Wish.END)
     ),
     *(
         case(
             f"not open any more: {wish} looks again",
             awaiting(),
-            {"wish": wish, "session": OPEN, "expire": ExpireOutcome.NOT_OPEN},
+            {"wish": wish, "expire": ExpireOutcome.NOT_OPEN},
             Need(Step.RETRIEVE),
         )
+        for wish in (Wish.CANCEL, Wish.EXPIRE, Wish.END)
+    ),
+    *(
+        case(
+            f"refused and open all the same: {wish} asks once",
+            awaiting(),
+            {"wish": wish, "session": OPEN, "expire": ExpireOutcome.NOT_OPEN},
+            OPEN_LOOK,
+        )
         for wish in (Wish.CANCEL, Wish.EXPIRE)
+    ),
+    case(
+        "refused and open all the same: an operator's word ends it",
+        awaiting(),
+        {"wish": Wish.END, "session": OPEN, "expire": ExpireOutcome.NOT_OPEN},
+        ended(Status.EXPIRED, "expired"),
+    ),
+    case(
+        "open for days past its end is over",
+        awaiting(session_expires_at=later(-3 * 86_400)),
+        {"session": OPEN},
+        ended(Status.EXPIRED, "expired"),
+    ),
+    case(
+        "an operator's word ends a delayed payment",
+        awaiting(reason="processing"),
+        {"session": UNPAID, "wish": Wish.END},
+        ended(Status.EXPIRED, "expired"),
     ),
     case(
         "expired for the learner",

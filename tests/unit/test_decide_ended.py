@@ -25,7 +25,9 @@ from frappe_enroll_sdk.models import (
 )
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.services.decide import decide
+from frappe_enroll_sdk.services.decide_money import REBUILT
 from frappe_enroll_sdk.services.facts import (
+    Attached,
     Facts,
     Keep,
     LMSReport,
@@ -37,7 +39,7 @@ from frappe_enroll_sdk.services.facts import (
     Wish,
     Write,
 )
-from frappe_enroll_sdk.states import EXITS
+from frappe_enroll_sdk.states import EXITS, UNPAID
 
 
 PAID = make_session(SessionStatus.COMPLETE, PaymentStatus.PAID, payment_id="pi_1")
@@ -215,6 +217,10 @@ def test_order_is_obeyed_where_it_may_be_said(override, status):
     order = Order(override=override, actor="op", reason="why")
     answer = ask(paid_row(status), order=order)
     to = ALLOWED[override].get(status)
+    if override is Override.REVOKED and status in UNPAID:
+        # There is no right to take away: the attempt is ended, its session first.
+        assert not isinstance(answer, Refuse)
+        return
     if to is None:
         assert answer == Refuse(f"an enrollment that is {status} can't be {override}")
         return
@@ -236,3 +242,29 @@ def test_order_that_was_obeyed_is_not_written_twice():
     row = paid_row(Status.REVOKED, override=Override.REVOKED)
     order = Order(override=Override.REVOKED, actor="op", reason="why")
     assert ask(row, order=order) == Keep()
+
+
+@pytest.mark.parametrize("requested", [None, {"params": {}}])
+@pytest.mark.parametrize("status", [Status.PENDING, *sorted(EXITS)], ids=str)
+def test_forgotten_session_is_written_down_before_its_money_is_looked_at(
+    status, requested
+):
+    """Asked for again it might be another one: what is paid and ours is taken over."""
+    row = make_row(status, session_request=requested)
+    attached = Attached(reason=REBUILT, session_id="cs_1", payment_id="pi_1")
+    write = ask(row, attached=attached, check_money=True)
+    assert (write.to, write.fact) == (Status.ON_HOLD, "rebuilt")
+    written = attrs.evolve(row, status=write.to, **write.changes)
+    assert (written.session_id, written.held_for) == ("cs_1", None)
+    # Whoever looks next, for whatever reason, asks for the money first.
+    assert ask(written) == Need(Step.REFUNDS)
+    assert ask(written, refunds=()) == Need(Step.DISPUTES)
+    assert ask(written, refunds=(), disputes=()).to is Status.CONFIRMED
+
+
+def test_forgotten_session_never_replaces_a_known_one():
+    """A row that stores a session has forgotten none."""
+    row = make_row(Status.PENDING, session_id="cs_2", session_request={"params": {}})
+    attached = Attached(reason=REBUILT, session_id="cs_1", payment_id="pi_1")
+    decision = ask(row, attached=attached)
+    assert not isinstance(decision, Write) or decision.to is not Status.ON_HOLD

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import attrs
+import pytest
 from unit.rows import NOW, later
 
-from frappe_enroll_sdk.gate import Gate, admit, drop, hold, report
+from frappe_enroll_sdk.gate import Gate, admit, drop, hold, longest_wait, report
 from frappe_enroll_sdk.models import Admission, GatePolicy
 
 
@@ -38,6 +41,41 @@ def test_closed_gate_admits_nothing_and_says_when():
     gate, answer = admit(closed(), 5, later(29.999), POLICY)
     assert answer == Admission(admitted=0, probe=False, retry_at=later(30))
     assert gate == closed()
+
+
+def test_gate_that_a_clock_ahead_has_shut_is_probed_in_its_time():
+    """A day ahead, then right: it is shut for as long as by a fault now."""
+    gate, answer = admit(closed(later(86_400)), 5, NOW, POLICY)
+    assert answer == Admission(admitted=0, retry_at=later(30))
+    gate, answer = admit(gate, 5, later(29), POLICY)
+    assert answer == Admission(admitted=0, retry_at=later(30))
+    assert admit(gate, 5, later(30), POLICY)[1].probe
+
+
+def test_bucket_that_a_clock_ahead_has_filled_fills_from_now_on():
+    """One draw later it is as any other."""
+    gate, _ = admit(OPEN, 4, later(86_400), DRAIN)
+    gate, answer = admit(gate, 4, NOW, DRAIN)
+    assert (answer.admitted, answer.retry_at) == (0, later(0.5))
+    assert admit(gate, 4, later(1), DRAIN)[1].admitted == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "most_s"),
+    [(POLICY, 30), (DRAIN, 30), (GatePolicy(closed_s=30, rate_per_s=0.01), 100)],
+)
+def test_longest_wait_is_that_of_a_fault_or_of_one_job(policy, most_s):
+    """Nothing that the gate says lies further ahead."""
+    assert longest_wait(policy) == timedelta(seconds=most_s)
+
+
+def test_permit_that_a_clock_ahead_has_given_lapses_in_its_time():
+    """It is cut to what is asked for now, once, and kept so."""
+    gate, _ = hold(OPEN, "a", 1, later(86_400), later(86_430))
+    gate, got = hold(gate, "b", 1, NOW, later(30))
+    assert not got
+    assert hold(gate, "b", 1, later(29), later(59))[1] is False
+    assert hold(gate, "b", 1, later(30), later(60))[1]
 
 
 def test_half_open_gate_lets_one_caller_probe():
@@ -92,14 +130,14 @@ def test_clock_that_goes_back_fills_nothing():
 def test_permits_are_bounded_and_lapse():
     """Two permits: the third waits until one lapses or is dropped."""
     gate, first = hold(OPEN, "a", 2, NOW, later(60))
-    gate, second = hold(gate, "b", 2, NOW, later(90))
-    gate, third = hold(gate, "c", 2, NOW, later(90))
+    gate, second = hold(gate, "b", 2, later(30), later(90))
+    gate, third = hold(gate, "c", 2, later(30), later(90))
     assert (first, second, third) == (True, True, False)
-    assert hold(gate, "c", 2, later(59), later(99))[1] is False
-    lapsed, ok = hold(gate, "c", 2, later(60), later(99))
+    assert hold(gate, "c", 2, later(59), later(119))[1] is False
+    lapsed, ok = hold(gate, "c", 2, later(60), later(120))
     assert ok is True
-    assert dict(lapsed.permits) == {"b": later(90), "c": later(99)}
-    assert hold(drop(gate, "a"), "c", 2, NOW, later(99))[1] is True
+    assert dict(lapsed.permits) == {"b": later(90), "c": later(120)}
+    assert hold(drop(gate, "a"), "c", 2, later(30), later(90))[1] is True
 
 
 def test_permit_is_renewed_by_its_holder():

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from types import ModuleType
+import threading
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from support.world import COURSE, World
@@ -15,6 +16,7 @@ from frappe_enroll_sdk.errors import (
     DuplicateBackendError,
     PluginUnavailableError,
     UnknownBackendError,
+    VetoedError,
 )
 from frappe_enroll_sdk.plugins import Plugins
 
@@ -158,8 +160,9 @@ def test_broken_plugin_is_reported_and_harms_nobody(install, caplog, code, cause
     assert "good" in plugins.registry.names("lms")
     assert "half" not in plugins.registry.names("lms")
     assert plugins.manager.get_plugin("bad") is None
-    (record,) = [r for r in caplog.records if r.message == "plugin unavailable"]
+    (record,) = [r for r in caplog.records if "unavailable" in r.message]
     assert (record.plugin, record.cause) == ("bad", info.error)
+    assert record.message == f"plugin bad unavailable: {info.error}"
 
 
 def test_two_distributions_with_one_name_are_both_reported(install):
@@ -239,7 +242,7 @@ def test_checkout_refuses_while_a_required_plugin_is_missing():
     with pytest.raises(PluginUnavailableError):
         world.sdk().checkout(course_id=COURSE, email="ada@example.com")
     assert world.rows() == ()
-    sdk = world.sdk(plugins=[made("crm")])
+    sdk = world.sdk(plugins=[made("crm", on_alert=lambda: None)])
     answer = sdk.checkout(course_id=COURSE, email="ada@example.com")
     assert answer.status == "awaiting_payment"
 
@@ -252,6 +255,124 @@ def test_job_kind_is_taken_once():
     assert [i.status for i in plugins.infos] == ["loaded", "broken"]
     assert plugins.handler("mail") is print
     assert plugins.job_kinds("enrolled") == ()
+
+
+class Exports:
+    """A plugin of which a host may want two: one job and one veto each."""
+
+    def __init__(self, name, *, vetoes=False, backend=None):
+        self.name, self._vetoes, self._backend = name, vetoes, backend
+
+    def __eq__(self, other):
+        return isinstance(other, Exports)
+
+    __hash__ = None
+
+    @hookimpl
+    def register_jobs(self, register):
+        """Bring a job of its own."""
+        register(f"export.{self.name}", print, on=("enrolled",))
+
+    @hookimpl
+    def register_backends(self, register):
+        """Bring a backend of its own."""
+        register("lms", self.name, "nowhere:Backend")
+
+    @hookimpl
+    def check_checkout(self):
+        """Veto."""
+        if self._vetoes:
+            raise VetoedError(self.name)
+
+
+@pytest.mark.parametrize("second", ["other", "same", "named"])
+def test_second_object_of_a_class_takes_nothing_from_the_first(second):
+    """Its jobs, its backend and its vetoes stay in force, and the second is told of."""
+    first = Exports("crm", vetoes=True)
+    others = {"other": Exports("erp"), "same": first, "named": Exports("erp")}
+    if second == "named":
+        others[second].__name__ = "Erp"
+    plugins = Plugins(extra=[first, others[second]], discover=False)
+    assert plugins.job_kinds("enrolled") == ("export.crm",)
+    assert plugins.registry.names("lms") == ("crm",)
+    with pytest.raises(VetoedError):
+        plugins.check("check_checkout", course=None, email="", coupon_code=None)
+    statuses = [info.status for info in plugins.infos]
+    assert statuses == ["loaded"] + ["broken"] * (second != "same")
+
+
+@pytest.mark.parametrize("good_first", [True, False])
+def test_object_and_entry_point_of_one_name_harm_each_other_never(install, good_first):
+    """The good one is in force, whichever of the two it is."""
+    fails = IMPORTS + "@hookimpl\ndef register_jobs(register):\n    raise OSError"
+    install("twin", brings("twin") if good_first else fails)
+    bad = made("twin", register_jobs=lambda register: register("sync", print))
+    good = made("twin", register_backends=lambda register: register("lms", "twin", "x"))
+    plugins = Plugins(allow=["twin"], extra=[bad if good_first else good])
+    assert "twin" in plugins.registry.names("lms")
+    assert plugins.missing_required == ()
+    assert sorted(info.status for info in plugins.infos if info.name == "twin") == [
+        "broken",
+        "loaded",
+    ]
+
+
+def test_required_plugin_that_was_taken_out_is_missing():
+    """What counts are the hooks that are in force, not what was told at start-up."""
+    plugin = made("veto", check_checkout=lambda: None)
+    plugins = Plugins(allow=["veto"], extra=[plugin], discover=False)
+    assert plugins.missing_required == ()
+    plugins.manager.unregister(plugin)
+    assert plugins.missing_required == ("veto",)
+    with pytest.raises(PluginUnavailableError):
+        plugins.require_ready()
+
+
+def plain(enrollment):
+    """Do nothing: a hook without its mark."""
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [ModuleType("veto"), SimpleNamespace(__name__="veto", on_enrolled=plain), Exports],
+    ids=["empty", "unmarked", "class"],
+)
+def test_plugin_without_a_hook_in_force_is_reported_and_missing(plugin, caplog):
+    """Its functions have no mark, or it is a class: required, it shuts the checkout."""
+    name = plugin.__name__
+    plugins = Plugins(allow=[name], extra=[plugin], discover=False)
+    (info,) = plugins.infos
+    assert info.status == "broken"
+    assert plugins.missing_required == (name,)
+    assert f"plugin {name} unavailable: {info.error}" in caplog.messages
+
+
+def test_class_whose_hooks_need_no_object_is_a_plugin():
+    """Static methods are called as they are."""
+
+    class Static:
+        @staticmethod
+        @hookimpl
+        def get_course(course_id):
+            """Know nothing."""
+
+    (info,) = Plugins(extra=[Static], discover=False).infos
+    assert (info.status, info.hooks) == ("loaded", ("get_course",))
+
+
+@pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt()"])
+def test_plugin_that_ends_the_process_when_imported_is_broken(install, error):
+    """The host goes on; Ctrl-C in the main thread alone is a real one."""
+    install("bad", f"raise {error}")
+    told = []
+
+    def load():
+        told.extend(info_of(Plugins(), "bad").error.split(":")[:1])
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    thread.join(60)
+    assert told == ["PluginFailedError"]
 
 
 def test_sdks_share_no_plugins():

@@ -8,7 +8,7 @@ import pytest
 from unit.rows import NOW, later, make_job
 
 from frappe_enroll_sdk import queue
-from frappe_enroll_sdk.models import JobState, TryError
+from frappe_enroll_sdk.models import JobEnd, JobState, TryError
 from frappe_enroll_sdk.states import FINISHED
 
 
@@ -92,25 +92,33 @@ def test_errors_keep_the_first_and_the_last():
     assert queue.with_error(errors, None) == errors
 
 
-def test_heartbeat_extends_the_lease_and_keeps_data():
-    """Data is replaced only where it is given."""
-    job = running(data={"a": 1})
-    assert queue.beaten(job, later(30), 60, None).data == {"a": 1}
-    job = queue.beaten(job, later(30), 60, {"b": 2})
-    assert (job.due_at, job.data, job.token) == (later(90), {"b": 2}, "t1")
+def end_of(seq, outcome, **data):
+    """Return an end of the running job's claim."""
+    return JobEnd(token="t1", seq=seq, outcome=outcome, data=data)
+
+
+def test_heartbeat_extends_the_lease_and_unites_data():
+    """What is known stays known."""
+    job = running(data={"a": ["1"]})
+    assert queue.beaten(job, later(30), 60, None).data == {"a": ["1"]}
+    job = queue.beaten(job, later(30), 60, {"a": ["0"], "b": ["2"]})
+    assert job.data == {"a": ["0", "1"], "b": ["2"]}
+    assert (job.due_at, job.token) == (later(90), "t1")
 
 
 def test_completion_ends_the_job_and_its_claim():
-    """Outcome and state as told; no token, no data."""
-    job = queue.completed(running(data={"a": 1}), 1, NOW, JobState.DONE, "mailed")
-    assert (job.state, job.outcome, job.token, job.data) == ("done", "mailed", None, {})
+    """Outcome and state as told; no token; what is known stays."""
+    job = queue.completed(running(data={"a": ["1"]}), end_of(1, "mailed"), NOW)
+    assert (job.state, job.outcome, job.token) == ("done", "mailed", None)
+    assert job.data == {"a": ["1"]}
 
 
 def test_completion_with_a_stale_sequence_is_due_again():
     """News that came while it ran: nothing is lost, tries begin anew."""
-    job = queue.completed(running(seq=2, tries=4), 1, later(5), JobState.DONE, "x")
+    end = end_of(1, "x", a=["1"])
+    job = queue.completed(running(seq=2, tries=4), end, later(5))
     assert (job.state, job.due_at, job.tries) == ("due", later(5), 0)
-    assert (job.token, job.outcome, job.data) == (None, None, {})
+    assert (job.token, job.outcome, job.data) == (None, None, {"a": ["1"]})
 
 
 @pytest.mark.parametrize(("counts", "tries"), [(True, 1), (False, 0)])
@@ -184,10 +192,68 @@ def test_delivery_again_revives_a_dead_event():
 def test_pruning_keeps_type_and_object():
     """Everything that a person could be found by goes."""
     full = {"type": "t", "object_id": "cs_1", "event": {}, "body": "ada@example.com"}
-    event = make_job(payload=full, state=JobState.DONE, outcome="processed")
+    event = make_job(
+        kind="payment_event", payload=full, state=JobState.DONE, outcome="processed"
+    )
     kept = queue.pruned(event)
     assert kept.payload == {"type": "t", "object_id": "cs_1"}
     assert (kept.key, kept.state, kept.outcome) == (event.key, "done", "processed")
     assert [queue.is_pruned(j) for j in (event, kept)] == [False, True]
-    assert queue.is_pruned(make_job(payload=None))
-    assert queue.pruned(make_job(payload=None)).payload == {}
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("job", "due"),
+    [
+        (make_job(updated_at=later(DAY), due_at=later(DAY + 9)), 9),
+        (make_job(updated_at=later(DAY), due_at=later(DAY)), 0),
+        (make_job(updated_at=later(DAY), due_at=later(-5)), -5),
+        (running(updated_at=later(DAY), due_at=later(DAY + 60)), 60),
+    ],
+    ids=["scheduled", "due", "due before", "leased"],
+)
+def test_job_of_a_clock_ahead_waits_from_now(job, due):
+    """As long as it was to wait, reckoned from now; its claim stands."""
+    after = queue.bounded(job, NOW)
+    assert after == attrs.evolve(job, due_at=later(due), updated_at=NOW)
+    assert queue.bounded(after, NOW) is None
+
+
+@pytest.mark.parametrize("seconds", [-DAY, 0, 60])
+def test_job_of_a_clock_that_is_right_is_left(seconds):
+    """However far ahead it is due: clocks may differ by a minute."""
+    job = make_job(updated_at=later(seconds), due_at=later(30 * DAY))
+    assert queue.bounded(job, NOW) is None
+
+
+@pytest.mark.parametrize("state", sorted(FINISHED), ids=str)
+def test_ended_job_of_a_clock_ahead_is_left(state):
+    """It waits for nothing."""
+    assert queue.bounded(ended(state, updated_at=later(DAY)), NOW) is None
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        lambda job: queue.enqueued(job, {}, NOW, NOW),
+        lambda job: queue.beaten(job, NOW, 60, None),
+        lambda job: queue.delivered(job, {}, NOW),
+    ],
+    ids=["enqueued", "beaten", "delivered"],
+)
+def test_verb_that_stamps_a_job_anew_bounds_it_first(stamp):
+    """Else nobody could tell any more that its lease was taken by a clock ahead."""
+    job = running(updated_at=later(DAY), due_at=later(DAY + 60))
+    assert stamp(job).due_at == later(60)
+    assert queue.is_pruned(make_job(payload=None, kind="payment_event"))
+
+
+def test_pruning_keeps_what_a_job_knows():
+    """Its payload goes; a row that knows nothing goes as a whole."""
+    job = make_job(kind="sync", payload={"email": "a@b.example"}, data={"a": ["1"]})
+    kept = queue.pruned(job)
+    assert (kept.payload, kept.data) == (None, {"a": ["1"]})
+    assert [queue.is_pruned(j) for j in (job, kept)] == [False, True]
+    assert not queue.is_pruned(attrs.evolve(kept, data={}))

@@ -184,12 +184,12 @@ def test_money_that_came_back_is_told():
 @pytest.mark.parametrize(
     ("changes", "lms", "other", "differs"),
     [
-        ({}, (OURS,), False, True),
-        ({}, (OURS, OTHER), False, True),
-        ({}, (), False, False),
-        ({}, (OTHER,), False, False),
-        ({"lms_row_ours": False}, (OURS,), False, False),
-        ({}, (OURS,), True, False),
+        ({}, (OURS,), (), True),
+        ({}, (OURS, OTHER), (), True),
+        ({}, (), (), False),
+        ({}, (OTHER,), (), False),
+        ({"lms_row_ours": False}, (OURS,), (), False),
+        ({}, (OURS,), ("enr_2",), False),
     ],
     ids=["left", "left_among", "gone", "anothers", "was_there_before", "other_right"],
 )
@@ -197,7 +197,10 @@ def test_lms_row_of_a_revoked_enrollment_is_told(changes, lms, other, differs):
     """Only the row that we made, and only where nothing else entitles to it."""
     money = {"refunded_minor": 4900, "reason": "refunded"}
     row = enrolled(status=Status.REVOKED, **money | changes)
-    seen = seen_of(refunds=(make_refund(4900),), lms=lms, other_entitled=other)
+    ours = frozenset({OURS.name} & {one.name for one in lms} if not changes else ())
+    seen = seen_of(
+        refunds=(make_refund(4900),), lms=lms, other_entitled=other, ours=ours
+    )
     wanted = [(Difference.REFUNDED_STILL_ENROLLED, Repair.SYNC)]
     assert found(row, seen) == (wanted if differs else [])
 

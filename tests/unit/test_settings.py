@@ -391,3 +391,54 @@ def test_from_env_reads_the_process_environment(monkeypatch):
     monkeypatch.setenv(NAME, "9")
     assert Settings.from_env().inline_s == 9
     assert Settings().inline_s == 3, "arguments alone read no environment"
+
+
+def links(name):
+    """Return what Kubernetes injects for a Service of this name."""
+    port = f"{name}_PORT_80_TCP"
+    return {
+        f"{name}_SERVICE_HOST": "10.96.14.7",
+        f"{name}_SERVICE_PORT": "80",
+        f"{name}_SERVICE_PORT_HTTP": "80",
+        f"{name}_PORT": "tcp://10.96.14.7:80",
+        port: "tcp://10.96.14.7:80",
+        f"{port}_PROTO": "tcp",
+        f"{port}_PORT": "80",
+        f"{port}_ADDR": "10.96.14.7",
+        f"{name}_PORT_53_UDP": "udp://10.96.14.7:53",
+    }
+
+
+@pytest.mark.parametrize("service", ["", "_WORKER", "_MAIL", "_ALERTS", "_PLUGIN_CRM"])
+def test_service_of_kubernetes_with_our_name_is_no_setting(service):
+    """Its variables are nobody's, a plugin's prefix or not."""
+    settings = Settings.from_env(links(f"FRAPPE_ENROLL{service}"))
+    assert settings.plugin_settings == {}
+    assert "FRAPPE_ENROLL_PORT" not in settings.sources
+
+
+@pytest.mark.parametrize(
+    "name", ["FRAPPE_ENROLL_PORT", "FRAPPE_ENROLL_SERVICE", "FRAPPE_ENROLL_HOST"]
+)
+def test_setting_that_only_looks_like_a_service_is_unknown(name):
+    """A typo is told as before."""
+    assert problems({name: "8080"}) == [f"{name}: unknown setting (environment)"]
+
+
+def test_number_in_a_hosts_config_is_the_text_that_it_was():
+    """Whole ones are themselves; of others nobody knows how they were written."""
+    config = {
+        "CRON_SECRET": 2026112720261127,
+        "FRAPPE_LMS_API_KEY": 123456789012345,
+        "FRAPPE_ENROLL_RETRY_SCHEDULE_S": 60,
+    }
+    settings = Settings.from_env({}, config=config)
+    assert settings.cron_secret.value == "2026112720261127"
+    assert settings.frappe_lms_api_key.value == "123456789012345"
+    assert settings.retry_schedule_s == (60.0,)
+    (problem,) = problems(config={"FRAPPE_LMS_API_KEY": 1e15})
+    assert problem.startswith("FRAPPE_LMS_API_KEY")
+    (problem,) = problems(config={"FRAPPE_LMS_SITE": 5})
+    assert problem.startswith("FRAPPE_LMS_SITE")
+    (problem,) = problems(config={"CRON_SECRET": True})
+    assert "CRON_SECRET" in problem

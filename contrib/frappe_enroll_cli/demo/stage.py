@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sandbox.server import LoopbackServer
 from frappe_enroll_sdk import EnrollSDK, Settings
-from frappe_enroll_sdk.clock import OffsetClock
+from frappe_enroll_sdk.clock import SYSTEM, OffsetClock
 from frappe_enroll_sdk.settings_loader import Secret
 from frappe_enroll_wsgi import create_app
 
@@ -147,11 +146,11 @@ class Stage:
 
     def wait(self, test: Callable[[], bool], seconds: float = 20.0) -> bool:
         """Wait until something holds; False = it never did."""
-        ends = time.monotonic() + seconds
-        while time.monotonic() < ends:
+        ends = SYSTEM.monotonic() + seconds
+        while SYSTEM.monotonic() < ends:
             if test():
                 return True
-            time.sleep(0.02)
+            SYSTEM.sleep(0.02)
         return test()
 
     def wait_status(self, enrollment_id: str, status: str) -> str:

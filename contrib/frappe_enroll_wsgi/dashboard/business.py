@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +99,7 @@ def affiliate(call: Call) -> Response:
         asked=Asked(query),
         money=_money,
         # The form's own: sent twice, it pays once.
-        payout_id=f"pay_{secrets.token_hex(12)}",
+        payout_id=f"pay_{call.sdk.ambient.token_hex(12)}",
     )
 
 

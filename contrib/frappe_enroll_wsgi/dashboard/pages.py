@@ -88,18 +88,20 @@ def enrollment(call: Call) -> Response:
         timeline=found,
         row=row,
         dead=dead,
-        verbs=_verbs(row.status),
+        verbs=_verbs(row),
         lms_url=call.sdk.settings.frappe_lms_url.rstrip("/"),
     )
 
 
-def _verbs(status: Status) -> tuple[str, ...]:
-    """Return the operators' words that fit a status."""
+def _verbs(row: Enrollment) -> tuple[str, ...]:
+    """Return the operators' words that fit where a row stands."""
+    status = row.status
     if status is Status.ON_HOLD:
         return ("accept", "dismiss")
     if status in {Status.CONFIRMED, Status.ENROLLED}:
         return ("revoke",)
-    return ("reinstate",) if status is Status.REVOKED else ()
+    gone = status is not Status.REVOKED or row.moved_to is not None
+    return () if gone else ("reinstate",)
 
 
 def quarantine(call: Call) -> Response:

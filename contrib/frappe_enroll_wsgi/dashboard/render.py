@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Rows of a page's list.
 LIMIT = 50
+#: What a path may hold as it is (RFC 3986, 3.3).
+_PLAIN = "/:@!$&'()*+,;="
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -119,10 +121,15 @@ def page(
 
 
 def url(call: Call, path: str, **query: Any) -> str:
-    """Return the address of a page of ours, under the mount."""
+    """
+    Return the address of a page of ours, under the mount.
+
+    A part of the path may be a name that a plugin chose: what has a meaning in a URL
+    has none there.
+    """
     asked = {name: value for name, value in query.items() if value not in (None, "")}
     tail = f"?{urlencode(asked)}" if asked else ""
-    return f"{call.mount}/admin{path}{tail}"
+    return f"{call.mount}/admin{quote(path, safe=_PLAIN)}{tail}"
 
 
 def go(call: Call, path: str, **query: Any) -> Response:

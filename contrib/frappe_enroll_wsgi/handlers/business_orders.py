@@ -7,8 +7,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
-
 from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
 from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.services.coupon_files import Imported
@@ -25,18 +23,28 @@ class BusinessOrders(Orders):
         for name in ("starts_at", "expires_at"):
             if terms.get(name):
                 terms[name] = validate.moment_of(terms[name], name)
-        made = self._sdk.coupons.create_many(count, **terms)
+        # Asked for first: what is refused is not audited.
+        made = self._sdk.coupons.create_each(count, **terms)
         prefix = str(terms.get("prefix", "GRANT"))
-        self._note("create_coupons", prefix, count=len(made))
-        return [coupon.code for coupon in made]
+        codes: list[str] = []
+        with self._order("create_coupons", prefix, wanted=count) as told:
+            for coupon in made:
+                codes.append(coupon.code)
+                told["count"] = len(codes)
+        return codes
 
     def import_coupons(self, text: str, *, all_or_nothing: bool) -> Imported:
         """Create the coupons of a CSV text."""
-        report = self._sdk.coupons.import_csv(
-            io.StringIO(text, newline=""), all_or_nothing=all_or_nothing
-        )
-        counts = attrs.asdict(report, filter=attrs.filters.exclude("problems"))
-        self._note("import_coupons", "csv", **counts)
+        report = Imported()
+        with self._order("import_coupons", "csv") as told:
+            try:
+                self._sdk.coupons.import_csv(
+                    io.StringIO(text, newline=""),
+                    all_or_nothing=all_or_nothing,
+                    report=report,
+                )
+            finally:
+                told.update(report.counts)
         return report
 
     def approve(

@@ -15,6 +15,7 @@ from frappe_enroll_sdk.errors import (
     TokenError,
     ValidationError,
 )
+from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Checkout, Status
 from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.states import ENTITLED
@@ -95,9 +96,9 @@ def come_back(call: Call) -> Response:
     if not session_id:
         return _page("Payment cancelled", "Nothing was charged.")
     row = call.sdk.confirm_return(session_id)
-    if row.status is Status.ENROLLED and call.sdk.settings.frappe_lms_url:
-        base = call.sdk.settings.frappe_lms_url.rstrip("/")
-        return redirect(f"{base}/lms/courses/{row.course_id}", 303)
+    page = course_link(call.sdk.settings.frappe_lms_url, row.course_id)
+    if row.status is Status.ENROLLED and page:
+        return redirect(page, 303)
     texts = {
         Status.ENROLLED: ("You are enrolled", "Your course is ready."),
         Status.CONFIRMED: ("Payment received", "Your course will be ready shortly."),

@@ -7,6 +7,7 @@ The admin API and the dashboard call these; nothing else changes anything for th
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -105,25 +106,28 @@ class Orders:
 
     def disable_coupon(self, code: str) -> Coupon:
         """Disable a coupon."""
+        # Said first: what is there will be disabled, whoever dies in between.
+        self._note("disable_coupon", self._sdk.coupons.get(code).code)
         self._sdk.coupons.disable(code)
-        self._note("disable_coupon", code.upper())
         return self._sdk.coupons.get(code)
 
     def prune(self, events_days: int, jobs_days: int) -> tuple[int, int]:
         """Null old events' payloads and drop old done jobs; return both counts."""
-        counts = self._sdk.admin.prune(
-            events_older_than=timedelta(days=events_days),
-            jobs_older_than=timedelta(days=jobs_days),
-        )
-        self._note("prune", "store", events=counts[0], jobs=counts[1])
+        with self._order("prune", "store") as told:
+            counts = self._sdk.admin.prune(
+                events_older_than=timedelta(days=events_days),
+                jobs_older_than=timedelta(days=jobs_days),
+            )
+            told.update(events=counts[0], jobs=counts[1])
         return counts
 
     def reconcile(self, *, repair: bool, limit: int, cursor: str | None) -> Report:
         """Compare (and repair) one page of the three sides."""
-        report = self._sdk.admin.reconcile(repair=repair, limit=limit, cursor=cursor)
-        if repair:
-            found = len(report.findings)
-            self._note("reconcile", cursor or "begin", findings=found)
+        if not repair:
+            return self._sdk.admin.reconcile(limit=limit, cursor=cursor)
+        with self._order("reconcile", cursor or "begin") as told:
+            report = self._sdk.admin.reconcile(repair=True, limit=limit, cursor=cursor)
+            told["findings"] = len(report.findings)
         return report
 
     def probe(self, backend: str) -> bool:
@@ -137,6 +141,13 @@ class Orders:
         self._sdk.storage.gates.report(backend, ok=works, now=now, policy=policy)
         self._note("probe_backend", backend, works=works)
         return works
+
+    def _order(
+        self, action: str, subject: str, **detail: Any
+    ) -> AbstractContextManager[dict[str, Any]]:
+        return self._sdk.admin.order(
+            self._actor, action, subject, self._reason, **detail
+        )
 
     def _note(self, action: str, subject: str, **detail: Any) -> None:
         self._sdk.admin.note(self._actor, action, subject, self._reason, **detail)

@@ -182,6 +182,8 @@ class RowChecks(_Base):
         row = lms.insert_enrollment(ADA, COURSE)
         assert (row.learner, row.course_id, row.removable) == (ADA, COURSE, True)
         assert (row,) == lms.find_enrollments(ADA, COURSE)
+        assert row.untouched
+        assert row.modified_by == lms.whoami() == lms.whoami(timeout_s=5)
         assert [row.name] == list(driver.rows(ADA, COURSE))
 
     def test_row_takes_the_lms_spelling(self, driver, lms):
@@ -278,6 +280,7 @@ class RowChecks(_Base):
 
 _CALLS: dict[str, Callable[[LMS, float], object]] = {
     "ping": lambda lms, s: lms.ping(timeout_s=s),
+    "whoami": lambda lms, s: lms.whoami(timeout_s=s),
     "get_course": lambda lms, s: lms.get_course(COURSE, timeout_s=s),
     "find_user": lambda lms, s: lms.find_user(ADA, timeout_s=s),
     "create_user": lambda lms, s: lms.create_user("n@example.com", "N", timeout_s=s),

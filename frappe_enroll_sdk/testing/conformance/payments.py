@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 from ...errors import (
-    BackendRejectedError,
+    BackendGoneError,
     PayloadError,
     PaymentsUnavailableError,
     SignatureError,
@@ -202,7 +202,7 @@ class EventChecks(PaymentsBase):
         paid(driver)
         told = read(driver)
         assert gateway.retrieve_event(told.id) == told
-        with pytest.raises(BackendRejectedError):
+        with pytest.raises(BackendGoneError):
             gateway.retrieve_event("evt_there_is_none")
 
 

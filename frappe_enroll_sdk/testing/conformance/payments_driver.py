@@ -11,7 +11,13 @@ import attrs
 import pytest
 
 from ...interfaces import PaymentGateway
-from ...models import CheckoutSession, DisputeStatus, PaymentEvent, SessionOrder
+from ...models import (
+    CheckoutSession,
+    DisputeStatus,
+    PaymentEvent,
+    SessionOrder,
+    SessionTerms,
+)
 from ...money import Money
 
 
@@ -99,7 +105,12 @@ def order_of(driver: PaymentsDriver, number: int = 1, **changes: Any) -> Session
     order = SessionOrder(
         enrollment_id=f"enr_conformance{number:04d}",
         amount=Money(4900, "usd"),
-        course_id="python-101",
+        terms=SessionTerms(
+            course_id="python-101",
+            discount_minor=100,
+            coupon_code="GRANT-7K2Q",
+            affiliate="carol",
+        ),
         course_title="Python 101 – für Anfänger",
         email="ada@example.com",
         success_url="http://127.0.0.1:5000/return?session={CHECKOUT_SESSION_ID}",

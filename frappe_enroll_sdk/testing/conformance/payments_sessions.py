@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from ...errors import BackendRejectedError
+from ...errors import BackendGoneError, BackendRejectedError
 from ...models import ExpireOutcome, PaymentStatus, SessionStatus
 from ...money import Money
 from .payments_driver import PaymentsBase, opened, order_of, paid, payment_of
@@ -21,6 +21,7 @@ class SessionChecks(PaymentsBase):
         """Right credentials and a provider that works: nothing is raised."""
         gateway.ping()
         assert gateway.livemode in (True, False)
+        assert isinstance(gateway.account, str)
 
     def test_prepared_request_is_plain_json(self, driver, gateway):
         """It is stored before it is sent: JSON holds it whole."""
@@ -53,6 +54,21 @@ class SessionChecks(PaymentsBase):
         assert abs(session.expires_at - order.expires_at) < timedelta(seconds=1)
         assert session == gateway.retrieve_session(session.id)
 
+    def test_session_keeps_what_opens_its_enrollment_anew(self, driver, gateway):
+        """Course, discount, code and affiliate; the address it was made for; when."""
+        order, now = order_of(driver), driver.now()
+        session = gateway.create_session(gateway.prepare_session(order))
+        assert (session.terms, session.email) == (order.terms, order.email)
+        assert session.created_at is not None
+        assert abs(session.created_at - now) < timedelta(seconds=5)
+        paid_one = paid(driver, 2)
+        (listed,) = (
+            one
+            for one in gateway.list_sessions(since=now - timedelta(minutes=1)).items
+            if one.id == paid_one.id
+        )
+        assert (listed.terms, listed.email) == (order.terms, order.email)
+
     def test_same_request_gives_the_same_session(self, driver, gateway):
         """A replay after a crash, out of JSON and much later, makes no second one."""
         request = gateway.prepare_session(order_of(driver))
@@ -71,12 +87,27 @@ class SessionChecks(PaymentsBase):
         """Another id, another session."""
         assert opened(driver, 1).id != opened(driver, 2).id
 
-    def test_unknown_session_is_refused(self, gateway):
-        """What does not exist is no transient trouble."""
-        with pytest.raises(BackendRejectedError):
+    def test_tries_of_one_enrollment_are_told_apart(self, driver, gateway):
+        """Another try is another key, and each session tells whose it is."""
+        first, second = opened(driver), opened(driver, try_number=2)
+        assert first.id != second.id
+        assert first.enrollment_id == second.enrollment_id
+        assert [s.try_number for s in (first, second)] == [1, 2]
+        assert gateway.retrieve_session(second.id).try_number == 2
+
+    def test_unknown_session_is_gone(self, gateway):
+        """What this account does not know is told apart from every other refusal."""
+        with pytest.raises(BackendGoneError):
             gateway.retrieve_session("cs_test_unknown")
-        with pytest.raises(BackendRejectedError):
+        with pytest.raises(BackendGoneError):
             gateway.expire_session("cs_test_unknown")
+
+    def test_refusal_is_not_taken_for_gone(self, driver, gateway):
+        """Other parameters under a known key: the key is known."""
+        opened(driver)
+        with pytest.raises(BackendRejectedError) as caught:
+            opened(driver, amount=Money(4800, "usd"))
+        assert not isinstance(caught.value, BackendGoneError)
 
     def test_paid_session_names_its_payment(self, driver, gateway):
         """Complete, paid, found again by its payment."""
@@ -170,6 +201,13 @@ class RefundChecks(PaymentsBase):
         rest = gateway.refund(payment, amount=None, idempotency_key="b")
         assert [part.amount, rest.amount] == [Money(1000, "usd"), Money(3900, "usd")]
         assert {part.id, rest.id} == {r.id for r in gateway.list_refunds(payment)}
+
+    def test_money_of_an_unknown_payment_is_gone(self, gateway):
+        """It has no refunds and no disputes that anybody could add up."""
+        with pytest.raises(BackendGoneError):
+            gateway.list_refunds("pi_unknown")
+        with pytest.raises(BackendGoneError):
+            gateway.list_disputes("pi_unknown")
 
     def test_same_key_refunds_once(self, driver, gateway):
         """A refund that is asked for again is the same one."""

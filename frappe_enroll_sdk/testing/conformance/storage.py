@@ -81,13 +81,30 @@ class GateChecks:
         """At most k holders; a permit lapses, or is dropped."""
         gates = storage.gates
         assert gates.hold("users", "a", 2, NOW, after(10))
-        assert gates.hold("users", "b", 2, NOW, after(20))
         assert gates.hold("users", "a", 2, NOW, after(10))
-        assert not gates.hold("users", "c", 2, after(9), after(30))
-        assert gates.hold("users", "c", 2, after(10), after(30))
-        assert not gates.hold("users", "a", 2, after(10), after(30))
+        assert gates.hold("users", "b", 2, after(5), after(15))
+        assert not gates.hold("users", "c", 2, after(9), after(19))
+        assert gates.hold("users", "c", 2, after(10), after(20))
+        assert not gates.hold("users", "a", 2, after(10), after(20))
         gates.drop("users", "b")
-        assert gates.hold("users", "a", 2, after(10), after(30))
+        assert gates.hold("users", "a", 2, after(10), after(20))
+
+    def test_gate_shut_by_a_clock_ahead_is_probed_in_its_time(self, storage: Storage):
+        """A day ahead, and right again: shut for `closed_s`, not for a day."""
+        gates, policy = storage.gates, GatePolicy(closed_s=30)
+        gates.report("lms", ok=False, now=after(86_400), policy=policy)
+        shut = gates.admit("lms", 1, after(0), policy)
+        assert (shut.probe, shut.retry_at) == (False, after(30))
+        assert not gates.admit("lms", 1, after(29), policy).probe
+        assert gates.admit("lms", 1, after(30), policy).probe
+
+    def test_permit_of_a_clock_ahead_lapses_in_its_time(self, storage: Storage):
+        """It lasts no longer than one that is asked for now."""
+        gates = storage.gates
+        assert gates.hold("users", "a", 1, after(86_400), after(86_420))
+        assert not gates.hold("users", "b", 1, NOW, after(20))
+        assert not gates.hold("users", "b", 1, after(19), after(39))
+        assert gates.hold("users", "b", 1, after(20), after(40))
 
     def test_race_for_permits_gives_exactly_k(self, storage: Storage, spread):
         """However many ask at once: two get a permit."""

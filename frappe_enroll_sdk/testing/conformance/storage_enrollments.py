@@ -252,6 +252,17 @@ class EnrollmentChecks:
         assert found is not None
         assert (found.due_at, found.tries, found.effects_owed) == (after(99), 1, True)
 
+    def test_look_that_is_owed_too_late_is_owed_by_then(self, storage: Storage):
+        """A clock ran ahead: of those rows some at a time, and no others."""
+        rows = [enrollment(n, due_at=after(due)) for n, due in enumerate((5, 99, 99))]
+        for row in (*rows, enrollment(9, due_at=None)):
+            storage.enrollments.open(row)
+        store = storage.enrollments
+        assert [store.bound_due(after(50), 1) for _ in range(3)] == [1, 1, 0]
+        assert [r.id for r in store.claim_due(after(49), 60, 9)] == [rows[0].id]
+        claimed = store.claim_due(after(50), 60, 9)
+        assert {r.id for r in claimed} == {rows[1].id, rows[2].id}
+
     def test_rows_for_sync_are_the_pairs_own(self, storage: Storage):
         """Entitled rows and those that know an LMS row, oldest first."""
         first = enrollment(1)

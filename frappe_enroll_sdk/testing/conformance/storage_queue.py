@@ -84,6 +84,45 @@ class QueueChecks:
         assert all(job.state is JobState.RUNNING for job in first)
         assert all((job.due_at, job.tries) == (after(90), 1) for job in first)
 
+    def test_job_of_a_clock_ahead_waits_from_now(self, storage: Storage):
+        """Due in ten seconds by a clock that is a day ahead: in ten seconds."""
+        day = 86_400
+        add(storage.jobs, due=day + 10, now=after(day))
+        add(storage.jobs, "later", due=day, now=NOW)
+        assert storage.jobs.bound("job-1", NOW)
+        assert not storage.jobs.bound("job-1", NOW)
+        assert not storage.jobs.bound("later", NOW)
+        assert not storage.jobs.bound("none", NOW)
+        assert found(storage.jobs).due_at == after(10)
+        assert claim(storage.jobs, 10).key == "job-1"
+
+    def test_lease_of_a_clock_ahead_lapses_in_its_time(self, storage: Storage):
+        """Its holder may live, and keeps its claim; if it is dead, others get it."""
+        day = 86_400
+        add(storage.jobs)
+        job = claim(storage.jobs, day)
+        assert storage.jobs.bound(job.key, after(1))
+        kept = found(storage.jobs)
+        assert (kept.state, kept.token, kept.due_at) == (
+            JobState.RUNNING,
+            job.token,
+            after(61),
+        )
+        assert storage.jobs.claim("w", after(60), 60, 10) == ()
+        assert claim(storage.jobs, 61).recovered
+
+    def test_news_of_a_job_of_a_clock_ahead_bounds_it(self, storage: Storage):
+        """Whatever stamps the row anew does not hide that its moments are wrong."""
+        day = 86_400
+        add(storage.jobs)
+        job = claim(storage.jobs, day)
+        assert add(storage.jobs, now=after(1)).due_at == after(61)
+        storage.jobs.release(job.token or "", after(day))
+        assert storage.jobs.bound(job.key, after(2))
+        running = claim(storage.jobs, day)
+        assert storage.jobs.heartbeat(running.token or "", after(3), 60)
+        assert found(storage.jobs).due_at == after(63)
+
     def test_claim_can_be_bound_to_kinds(self, storage: Storage):
         """Only jobs of the asked kinds are taken."""
         add(storage.jobs, "job-1", kind="mail")
@@ -126,7 +165,7 @@ class QueueChecks:
         assert stale.token is not None
         fresh = jobs.claim("w2", after(60), 60, 10)[0]
         before = found(jobs)
-        assert not jobs.heartbeat(stale.token, after(61), 60, data={"x": 1})
+        assert not jobs.heartbeat(stale.token, after(61), 60, data={"x": ["1"]})
         assert jobs.complete(stale.token, stale.seq, after(61)) is None
         assert not jobs.reschedule(stale.token, after(99), after(61))
         assert not jobs.bury(stale.token, stale.seq, after(61), try_error())
@@ -145,6 +184,65 @@ class QueueChecks:
         assert storage.jobs.claim("w2", after(114), 60, 10) == ()
         (again,) = storage.jobs.claim("w2", after(115), 60, 10)
         assert again.data == {"seen": ["r"]}
+
+    def test_what_is_known_outlives_everything(self, storage: Storage):
+        """Ends, enqueues, a new claim, an operator's retry and `prune` add or keep."""
+        jobs = storage.jobs
+        add(jobs, data={"a": ["1"]})
+        job = claim(jobs)
+        assert job.token is not None
+        assert job.data == {"a": ["1"]}
+        assert jobs.heartbeat(job.token, NOW, 60, data={"a": ["3"], "b": ["x"]})
+        add(jobs, payload={"n": 2}, data={"a": ["2"]})
+        jobs.complete(job.token, job.seq, NOW, data={"c": ["y"]})
+        known = {"a": ["1", "2", "3"], "b": ["x"], "c": ["y"]}
+        assert (found(jobs).state, found(jobs).data) == (JobState.DUE, known)
+        job = claim(jobs)
+        assert job.token is not None
+        assert jobs.reschedule(job.token, after(1), NOW, error=try_error())
+        job = claim(jobs, 1)
+        assert job.token is not None
+        assert jobs.bury(job.token, job.seq, after(1), try_error())
+        assert jobs.retry("job-1", after(2))
+        job = claim(jobs, 2)
+        assert job.token is not None
+        jobs.complete(job.token, job.seq, after(3), data={"b": ["w"]})
+        known["b"] = ["w", "x"]
+        assert jobs.prune(after(4), 10) == 1
+        assert jobs.prune(after(4), 10) == 0
+        kept = found(jobs)
+        assert (kept.state, kept.payload, kept.data) == (JobState.DONE, None, known)
+        revived = add(jobs, due=5, payload={"n": 3})
+        assert (revived.data, revived.payload) == (known, {"n": 3})
+        assert revived == found(jobs)
+
+    def test_what_was_known_goes_when_the_job_is_emptied(self, storage: Storage):
+        """An erasure takes it out; the row is pruned then like any other."""
+        jobs = storage.jobs
+        add(jobs, data={"a": ["1"]})
+        job = claim(jobs)
+        assert job.token is not None
+        assert not jobs.empty("job-1")
+        jobs.complete(job.token, job.seq, after(1))
+        assert jobs.empty("job-1")
+        assert found(jobs).data == {}
+        assert not found(jobs).payload
+        assert jobs.prune(after(2), 10) == 1
+        assert jobs.find("job-1") is None
+
+    def test_lost_claim_tells_what_it_knows_by_an_enqueue(self, storage: Storage):
+        """No fence keeps that out: it is united with what others have written."""
+        jobs = storage.jobs
+        add(jobs)
+        stale = claim(jobs)
+        (job,) = jobs.claim("w2", after(60), 60, 10)
+        assert job.token is not None
+        assert stale.token is not None
+        assert not jobs.heartbeat(stale.token, after(61), 60, data={"a": ["late"]})
+        assert jobs.complete(stale.token, 1, after(61), data={"a": ["late"]}) is None
+        add(jobs, now=after(62), data={"a": ["late"]})
+        assert jobs.heartbeat(job.token, after(63), 60, data={"a": ["mine"]})
+        assert found(jobs).data == {"a": ["late", "mine"]}
 
     def test_completed_job_is_done(self, storage: Storage):
         """Done, with its outcome, and no longer claimable."""

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""A server on loopback that finishes what runs when it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+from werkzeug.serving import make_server
+from werkzeug.wsgi import ClosingIterator
+
+from frappe_enroll_sdk.clock import SYSTEM
+
+from .common import port_error
+
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+#: Seconds that requests have left once it is told to stop.
+_FINISH_S = 30.0
+#: Seconds between two looks.
+_SLICE_S = 0.1
+
+
+class Server:
+    """Serves an application in threads; a context manager."""
+
+    def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._running = 0
+        self._asked = False
+        try:
+            # Werkzeug ends the process where the port is taken.
+            self._socket = socket.create_server((host, port), backlog=128)
+        except OSError as error:
+            raise port_error("--port", port, error) from error
+        self._server = make_server(
+            host, port, self._counted, threaded=True, fd=self._socket.fileno()
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.server_close()
+        self._socket.close()
+
+    def stop(self) -> None:
+        """Take no more connections; takes no lock, so that a signal may call it."""
+        self._asked = True
+
+    def run(self) -> None:
+        """Serve until told to stop, and until what runs then has ended."""
+        thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        while not self._asked and thread.is_alive():
+            SYSTEM.sleep(_SLICE_S)
+        self._server.shutdown()
+        for _ in range(int(_FINISH_S / _SLICE_S)):
+            with self._lock:
+                if self._running == 0:
+                    return
+            SYSTEM.sleep(_SLICE_S)
+
+    def _counted(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        with self._lock:
+            self._running += 1
+        try:
+            answer: Any = self._app(environ, start_response)
+        except BaseException:
+            self._ended()
+            raise
+        return ClosingIterator(answer, [self._ended])
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._running -= 1

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: MIT
+"""
+What is known of one learner and course in the LMS, and what one look makes of it: pure.
+
+The knowledge stands in the ``data`` of the pair's sync job, as sets of words that only
+grow and are united with every write (``queue.united``), so that neither a completion,
+nor an enqueue, nor a worker that wakes up late takes anything out of it.
+
+An insert is *begun* (written down before the call), and then accounted for: *refused*
+(the LMS made no row), *answered* (it named the row), or *seen* (a look found a row that
+nobody else can have made). An insert that is none of these may land at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import attrs
+
+from .bounds import is_ahead
+from .codec import moment_of, text_of
+from .models import Job, LMSEnrollment
+from .queue import united
+
+
+#: How long an insert that nobody accounts for is looked for; its record stays.
+LOOKED_FOR = timedelta(days=1)
+#: Each look comes this many times later than the one before.
+_WIDER = 4
+#: The LMS's stamps are in the site's zone, which is 12 hours behind UTC at the most.
+_FURTHEST_ZONE = timedelta(hours=12)
+
+
+@attrs.frozen
+class Pair:
+    """
+    What is known of a pair.
+
+    Attributes:
+        data: The sets, by name: ``begun`` and ``ended`` (an insert's id and a moment),
+            ``refused`` (ids), ``answered`` (an id and the row's name), ``seen`` (names
+            of rows of ours that a look has found), ``before`` (names of rows that were
+            there before our first insert) and ``capped`` (an insert's id, and a moment
+            at which those of its moments lay ahead).
+    """
+
+    data: Mapping[str, Collection[str]] = attrs.field(factory=dict)
+
+    def begin(self, insert: str, at: datetime) -> Pair:
+        """Return what is known once an insert is about to be sent."""
+        return self._with("begun", f"{insert} {text_of(at)}")
+
+    def end(self, insert: str, at: datetime) -> Pair:
+        """Return what is known after its call ended without an answer."""
+        return self._with("ended", f"{insert} {text_of(at)}")
+
+    def refuse(self, insert: str) -> Pair:
+        """Return what is known after the LMS said that it made no row."""
+        return self._with("refused", insert)
+
+    def answer(self, insert: str, name: str) -> Pair:
+        """Return what is known after the LMS named the row."""
+        return self._with("answered", f"{insert} {name}")
+
+    def see(self, names: Iterable[str]) -> Pair:
+        """Return what is known after a look found rows of ours."""
+        return self._with("seen", *names)
+
+    def cap(self, now: datetime) -> Pair:
+        """Return what is known once moments of a clock that ran ahead are told."""
+        late = {
+            one
+            for name in ("begun", "ended")
+            for one, moment in self._moments(name).items()
+            if is_ahead(moment, now)
+        }
+        return self._with("capped", *(f"{one} {text_of(now)}" for one in sorted(late)))
+
+    def _with(self, name: str, *words: str) -> Pair:
+        return Pair(united(self.data, {name: words} if words else {}))
+
+    def _words(self, name: str) -> frozenset[str]:
+        return frozenset(self.data.get(name, ()))
+
+    def _of_inserts(self, name: str) -> dict[str, str]:
+        """Return the word of each insert's id: of several the last, as they sort."""
+        split = (word.partition(" ") for word in sorted(self._words(name)))
+        return {insert: rest for insert, _, rest in split}
+
+    def _moments(self, name: str) -> dict[str, datetime]:
+        """Return a moment of each insert, no later than somebody knows it to be."""
+        capped = self._of_inserts("capped")
+        return {
+            one: moment_of(min(text, capped.get(one, text)))
+            for one, text in self._of_inserts(name).items()
+        }
+
+    @property
+    def before(self) -> frozenset[str]:
+        """Rows that were there before our first insert: never ours."""
+        return self._words("before")
+
+    @property
+    def answered(self) -> frozenset[str]:
+        """Names that the LMS has answered."""
+        words = self._words("answered")
+        return frozenset(word.partition(" ")[2] for word in words)
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Rows that we have made."""
+        return self.answered | self._words("seen")
+
+    @property
+    def open(self) -> frozenset[str]:
+        """Inserts whose own answer nobody knows."""
+        known = self._words("refused") | self._of_inserts("answered").keys()
+        return frozenset(self._of_inserts("begun").keys() - known)
+
+    @property
+    def left(self) -> int:
+        """How many of them no row accounts for."""
+        return max(len(self.open) - len(self._words("seen") - self.answered), 0)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether the LMS has named a row that no look has ever found."""
+        return not self.answered <= self._words("seen")
+
+    def began(self) -> datetime | None:
+        """Return when the first insert began that may still land."""
+        begun = self._moments("begun")
+        return min((begun[one] for one in self.open), default=None)
+
+    def _ends(self, call_s: float) -> list[datetime]:
+        """Return when the call of each such insert ended, as far as anybody knows."""
+        if not self.left:
+            return []
+        begun, ended = self._moments("begun"), self._moments("ended")
+        call = timedelta(seconds=call_s)
+        return [ended[one] if one in ended else begun[one] + call for one in self.open]
+
+    def settles_at(self, verify_s: float, call_s: float) -> datetime | None:
+        """Return from when on a look that finds nothing allows another insert."""
+        ends = self._ends(call_s)
+        return max(ends) + timedelta(seconds=verify_s) if ends else None
+
+    def next_look(
+        self, now: datetime, verify_s: float, call_s: float
+    ) -> datetime | None:
+        """
+        Return when the LMS has to be looked at again, or None.
+
+        `verify_s` after the end of each insert that is not accounted for, then four
+        times as late each time, the last time after a day.
+        """
+        looks = [_after(end, now, verify_s) for end in self._ends(call_s)]
+        return min((look for look in looks if look is not None), default=None)
+
+
+def _after(end: datetime, now: datetime, verify_s: float) -> datetime | None:
+    """Return the first look at an insert that ended then, later than now."""
+    if now >= end + LOOKED_FOR:
+        return None
+    wait = timedelta(seconds=max(verify_s, 1.0))
+    while end + wait <= now:
+        wait *= _WIDER
+    return end + min(wait, LOOKED_FOR)
+
+
+@attrs.frozen(kw_only=True)
+class Judgement:
+    """
+    What a look means.
+
+    Attributes:
+        pair: What is known after it.
+        ours: Names of the rows that evidence makes ours.
+        keep: The row that stays, where one is wanted.
+        remove: Rows of ours that go.
+        stay: Rows of ours that have become more, and stay: an operator decides.
+        strange: Rows that nobody can say to be ours, and stay: an operator decides.
+    """
+
+    pair: Pair
+    ours: frozenset[str]
+    keep: LMSEnrollment | None
+    remove: tuple[LMSEnrollment, ...] = ()
+    stay: tuple[LMSEnrollment, ...] = ()
+    strange: tuple[LMSEnrollment, ...] = ()
+
+
+def must_know_user(pair: Pair, rows: Sequence[LMSEnrollment]) -> bool:
+    """Tell whether it matters which user of the LMS our key is."""
+    return pair.left > 0 and any(row.name not in pair.made for row in rows)
+
+
+def judge_rows(
+    pair: Pair,
+    rows: Sequence[LMSEnrollment],
+    *,
+    wanted: bool,
+    user: str = "",
+    owned: Iterable[str] = (),
+    named: Iterable[str] = (),
+) -> Judgement:
+    """
+    Say which rows are ours, which one is kept and which go.
+
+    Args:
+        pair: What is known.
+        rows: What the look found.
+        wanted: Whether exactly one row is to be there, or none of ours.
+        user: The LMS's name of our key's user, or "" where it is not known.
+        owned: Rows that our enrollments call ours.
+        named: Rows that our enrollments name, ours or not.
+    """
+    owned, named = frozenset(owned), frozenset(named)
+    after = _account(pair, rows, owned, user)
+    ours = (owned | after.made) - (after.before - owned - after.answered)
+    keep = None
+    if wanted and rows:
+        known = after.answered | named
+        # A learner's progress counts most, then the row that somebody was told of.
+        keep = min(
+            rows, key=lambda r: (-r.progress, r.name not in known, r.creation, r.name)
+        )
+    others = [row for row in rows if row is not keep]
+    mine = [row for row in others if row.name in ours]
+    strange = [row for row in others if row.name not in ours]
+    if not wanted:
+        strange = [row for row in strange if after.left and _may_be(row, after, user)]
+    return Judgement(
+        pair=after,
+        ours=ours,
+        keep=keep,
+        remove=tuple(row for row in mine if row.removable),
+        stay=tuple(row for row in mine if not row.removable),
+        strange=tuple(strange),
+    )
+
+
+def _account(
+    pair: Pair, rows: Sequence[LMSEnrollment], owned: frozenset[str], user: str
+) -> Pair:
+    """
+    Set rows against inserts, one for one.
+
+    More rows than inserts prove nothing about any of them: then none is taken, except
+    those that our enrollments call ours.
+    """
+    after = pair.see(row.name for row in rows if row.name in pair.answered)
+    new = [row for row in rows if row.name not in pair.made | pair.before]
+    ours = [row.name for row in new if row.name in owned]
+    after = after.see(ours[: after.left])
+    plain = [
+        row.name for row in new if row.name not in owned and _is_proof(row, after, user)
+    ]
+    return after.see(plain) if len(plain) <= after.left else after
+
+
+def _is_proof(row: LMSEnrollment, pair: Pair, user: str) -> bool:
+    """Tell whether only an insert of ours explains a row, as far as it shows."""
+    by_us = bool(user) and row.untouched and row.modified_by == user
+    return by_us and row.removable and _follows(row, pair)
+
+
+def _may_be(row: LMSEnrollment, pair: Pair, user: str) -> bool:
+    """Tell whether an insert of ours may have made a row that does not prove it."""
+    by_others = bool(user) and row.untouched and row.modified_by != user
+    return not by_others and row.name not in pair.before and _follows(row, pair)
+
+
+def _follows(row: LMSEnrollment, pair: Pair) -> bool:
+    """Tell whether a row may have been made after our insert began."""
+    began = pair.began()
+    try:
+        created = datetime.fromisoformat(row.creation)
+    except ValueError:
+        return False
+    if created.tzinfo is None:
+        created = created.replace(tzinfo=UTC) + _FURTHEST_ZONE
+    return began is not None and created >= began
+
+
+#: What a sync job's `data` was made of before schema 5 (MongoDB: 3).
+_EARLIER = ("known_before", "inserted", "unclear_at")
+
+
+def from_earlier(job: Job) -> Job:
+    """
+    Return a sync job with sets for what its data held before; sets stay as they are.
+
+    The data was cleared with each completion, and knew one unclear insert at a time;
+    what a try had made after it lost its lease stood in the payload.
+    """
+    data, payload = job.data, dict(job.payload or {})
+    sets = {name: words for name, words in data.items() if name not in _EARLIER}
+    inserted = [*(data.get("inserted") or ()), *payload.pop("suspects", ())]
+    unclear_at = data.get("unclear_at")
+    found: dict[str, list[str]] = {
+        "before": list(data.get("known_before") or ()),
+        "answered": [f"earlier-{name} {name}" for name in inserted],
+        "begun": [f"earlier {unclear_at}"] if unclear_at else [],
+    }
+    known = united(sets, {name: words for name, words in found.items() if words})
+    return attrs.evolve(
+        job, data=known, payload=None if job.payload is None else payload
+    )

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""
+The wall between us and foreign code: hooks and handlers of plugins, a host's metrics.
+
+Whatever it raises arrives as an `Exception`, an answer that never ran (a coroutine) is
+no answer, and where `bounded` is in force whoever takes too long is left behind.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import attrs
+
+from .errors import PluginFailedError
+
+
+T = TypeVar("T")
+
+#: The longest wait that anybody may ask for, in seconds.
+MOST_WAIT_S = 366 * 86400.0
+#: Characters of a text of foreign code at the most.
+_MOST_TEXT = 4000
+#: Calls that may hang at once: each of them keeps a thread.
+_MOST_HUNG = 32
+
+_limit_s: ContextVar[float | None] = ContextVar("limit_s", default=None)
+
+
+class ProcessEnd(BaseException):
+    """Stands for the end of the process, in tests: no wall holds it up."""
+
+
+@contextmanager
+def bounded(seconds: float | None) -> Iterator[None]:
+    """Give each foreign call within so many seconds (None: as many as it takes)."""
+    token = _limit_s.set(seconds)
+    try:
+        yield
+    finally:
+        _limit_s.reset(token)
+
+
+def call(name: str, function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
+    """
+    Call foreign code and return its answer.
+
+    Args:
+        name: What is called, for people.
+        function: Whose code it is.
+        *args: Its arguments.
+        **named: Its arguments.
+
+    Raises:
+        PluginFailedError: It raised what is no `Exception` (`SystemExit`, a
+            cancellation), or has not answered in time; then it may still run.
+        Exception: Whatever else it raised.
+    """
+
+    def errand() -> Any:
+        return contained(name, function, *args, **named)
+
+    limit_s = _limit_s.get()
+    return errand() if limit_s is None else _aside(name, errand, limit_s)
+
+
+def contained(name: str, function: Callable[..., T], /, *args: Any, **named: Any) -> T:
+    """
+    Call code whose exceptions are foreign, on this thread and however long it takes.
+
+    Raises:
+        PluginFailedError: It raised what is no `Exception`.
+        Exception: Whatever else it raised.
+    """
+    try:
+        return function(*args, **named)
+    except Exception:
+        raise
+    except BaseException as error:
+        if _is_real(error):
+            raise
+        raise PluginFailedError(f"{name} raised {type(error).__name__}") from error
+
+
+def ran(name: str, answer: T) -> T:
+    """
+    Return an answer that is one.
+
+    Raises:
+        PluginFailedError: It is a coroutine or a generator: nothing of it has run.
+    """
+    if inspect.iscoroutine(answer) or inspect.isgenerator(answer):
+        answer.close()
+    elif not (inspect.isawaitable(answer) or inspect.isasyncgen(answer)):
+        return answer
+    kind = type(answer).__name__
+    raise PluginFailedError(f"{name} answered with a {kind}, which nobody runs")
+
+
+def is_wait(value: object) -> bool:
+    """Tell whether a value is seconds that a moment can be made of."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and value <= MOST_WAIT_S
+
+
+def is_storable(value: str) -> bool:
+    """Tell whether every store can keep a text: no NUL, no half of a surrogate pair."""
+    return "\0" not in value and value == value.encode(errors="ignore").decode()
+
+
+def text(value: object) -> str:
+    """Return foreign text as every store can keep it."""
+    try:
+        plain = str(value)
+    except Exception:  # noqa: BLE001  whose text it is has said enough
+        plain = f"a {type(value).__name__} without a text"
+    kept = plain[:_MOST_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return kept.encode("utf-8", "replace").decode()
+
+
+def _is_real(error: BaseException) -> bool:
+    """Tell whether it is more than foreign code's word: Ctrl-C, or a test's kill."""
+    if isinstance(error, KeyboardInterrupt):
+        return threading.current_thread() is threading.main_thread()
+    return isinstance(error, ProcessEnd)
+
+
+@attrs.define(eq=False)
+class _Errand:
+    """One call that another thread makes."""
+
+    run: Callable[[], Any]
+    ended: threading.Event = attrs.field(factory=threading.Event)
+    answer: Any = None
+    error: BaseException | None = None
+    left_behind: bool = False
+
+
+class _Hands:
+    """Threads that make calls for others, kept for the next one. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[SimpleQueue[_Errand]] = []
+        self._hung = 0
+
+    def give(self, name: str, errand: _Errand, limit_s: float) -> None:
+        """
+        Have an errand run, and wait for its end.
+
+        Raises:
+            PluginFailedError: It has not ended in time, or too many others have not.
+        """
+        with self._lock:
+            if self._hung >= _MOST_HUNG:
+                words = f"{name} was not called: {self._hung} calls of plugins hang"
+                raise PluginFailedError(words, code="plugin_hangs")
+            hand = self._idle.pop() if self._idle else None
+        (hand or self._hire()).put(errand)
+        if errand.ended.wait(limit_s):
+            return
+        with self._lock:
+            if errand.ended.is_set():
+                return
+            errand.left_behind = True
+            self._hung += 1
+        words = f"{name} has not answered within {limit_s:g} s; it may still run"
+        raise PluginFailedError(words, code="plugin_hangs")
+
+    def _hire(self) -> SimpleQueue[_Errand]:
+        todo: SimpleQueue[_Errand] = SimpleQueue()
+        thread = threading.Thread(
+            target=self._work, args=(todo,), name="frappe-enroll-plugin", daemon=True
+        )
+        thread.start()
+        return todo
+
+    def _work(self, todo: SimpleQueue[_Errand]) -> None:
+        while True:
+            errand = todo.get()
+            try:
+                errand.answer = errand.run()
+            except BaseException as error:  # noqa: BLE001  raised where it was asked for
+                errand.error = error
+            with self._lock:
+                self._hung -= errand.left_behind
+                self._idle.append(todo)
+                errand.ended.set()
+            del errand
+
+
+_hands = _Hands()
+
+
+def _forked() -> None:
+    """A forked process has none of its parent's threads."""
+    global _hands  # noqa: PLW0603  the process's threads are the process's
+    _hands = _Hands()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def _aside(name: str, function: Callable[[], Any], limit_s: float) -> Any:
+    """Make a call on another thread, with this one's context."""
+
+    def unbounded() -> Any:
+        _limit_s.set(None)
+        return function()
+
+    context = copy_context()
+    errand = _Errand(run=lambda: context.run(unbounded))
+    _hands.give(name, errand, limit_s)
+    if errand.error is not None:
+        raise errand.error
+    return errand.answer

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""
+Broken promises: each mutant takes one line out of the code, and has to be found.
+
+A mutant that no history finds says that the simulator plays past that promise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import attrs
+from simulation.play import Run, run
+
+from frappe_enroll_sdk import queue
+from frappe_enroll_sdk.models import RefundStatus
+from frappe_enroll_sdk.services import (
+    decide,
+    decide_money,
+    effects,
+    runner,
+    settle,
+    sync,
+)
+from frappe_enroll_sdk.services.effects import EffectKind
+from frappe_enroll_sdk.testing import memory_jobs
+from frappe_enroll_sdk.testing.memory_enrollments import MemoryEnrollments
+
+
+Patch = tuple[Any, str, Any]
+
+
+def _without(kind: EffectKind) -> Patch:
+    """Let one kind of effect be forgotten."""
+
+    def effects_of(row):
+        return tuple(e for e in effects.effects_of(row) if e.kind is not kind)
+
+    return settle, "effects_of", effects_of
+
+
+def _unfenced() -> Patch:
+    """decide: between reserve and redeem the row is not written."""
+    known = decide._advance_with_coupon
+
+    def advance(row, facts, policy):
+        if facts.reservation is not None and facts.reservation.seat is not None:
+            facts = attrs.evolve(facts, fenced=True)
+        return known(row, facts, policy)
+
+    return decide, "_advance_with_coupon", advance
+
+
+def _late_payment_lost() -> Patch:
+    """decide: money that reaches an ended attempt is not looked at."""
+    known = decide._decide_exit
+
+    def at_exit(row, facts, policy):
+        return known(row, attrs.evolve(facts, wish=decide.Wish.DUE), policy)
+
+    return decide, "_decide_exit", at_exit
+
+
+def _refunds_forgotten() -> Patch:
+    """decide: a refund in full takes no right away."""
+    known = decide_money.sums_of
+
+    def sums_of(refunds, disputes, currency):
+        return known((), disputes, currency)
+
+    return decide_money, "sums_of", sums_of
+
+
+def _unbound() -> Patch:
+    """decide: the seat of somebody who is sent to pay is not bound."""
+    known = decide._use_seat
+
+    def use(row, facts, policy):
+        return known(row, attrs.evolve(facts, bound=True), policy)
+
+    return decide, "_use_seat", use
+
+
+def _failed_refund_counts() -> Patch:
+    """decide: a refund that has failed after all counts as given back."""
+    known = decide_money.sums_of
+
+    def sums_of(refunds, disputes, currency):
+        done = [attrs.evolve(r, status=RefundStatus.SUCCEEDED) for r in refunds]
+        return known(done, disputes, currency)
+
+    return decide_money, "sums_of", sums_of
+
+
+def _no_first_look() -> Patch:
+    """sync: a try inserts without looking first."""
+    known = sync._Run._find
+
+    def find(self):
+        return known(self) if self._claim.made else ()
+
+    return sync._Run, "_find", find
+
+
+def _nothing_removed() -> Patch:
+    """sync: a row stays after its right is gone."""
+    return sync._Run, "_delete", lambda self, row: None
+
+
+def _seq_ignored() -> Patch:
+    """queue: news that comes while a job runs is taken for done with it."""
+    known = queue.completed
+
+    def completed(job, end, now):
+        return known(job, attrs.evolve(end, seq=job.seq), now)
+
+    return memory_jobs.queue, "completed", completed
+
+
+def _not_revived() -> Patch:
+    """queue: news of a job that has ended does not make it due again."""
+    known = queue.enqueued
+
+    def enqueued(job, payload, due_at, now):
+        ended = job.state is queue.JobState.DONE
+        return job if ended else known(job, payload, due_at, now)
+
+    return memory_jobs.queue, "enqueued", enqueued
+
+
+def _no_compare() -> Patch:
+    """settle: a write does not compare the version."""
+    known = MemoryEnrollments.transition
+
+    def transition(self, enrollment_id, version, *args):
+        row = self._rows.get(enrollment_id)
+        return known(self, enrollment_id, row.version if row else version, *args)
+
+    return MemoryEnrollments, "transition", transition
+
+
+def _effects_not_redone() -> Patch:
+    """settle: what a dead writer owed is not done by the next reader."""
+
+    def read(self, enrollment_id):
+        return self._context.storage.enrollments.find(enrollment_id)
+
+    return settle.Settle, "_read", read
+
+
+def _lost_try_done() -> Patch:
+    """queue: a try whose store failed is taken for done."""
+    known = runner.Runner._try
+
+    def one_try(self, claim):
+        verdict = known(self, claim)
+        if verdict.action == "retry":
+            return attrs.evolve(verdict, action="done", code="done")
+        return verdict
+
+    return runner.Runner, "_try", one_try
+
+
+#: Name → what it takes out.
+MUTANTS: dict[str, Callable[[], Patch]] = {
+    "decide: no write between reserve and redeem": _unfenced,
+    "decide: late payments unseen": _late_payment_lost,
+    "decide: refunds forgotten": _refunds_forgotten,
+    "decide: seats of payers unbound": _unbound,
+    "decide: failed refunds count": _failed_refund_counts,
+    "sync: no look before the insert": _no_first_look,
+    "sync: nothing is removed": _nothing_removed,
+    "queue: news of a running job lost": _seq_ignored,
+    "queue: a job that ended is not revived": _not_revived,
+    "queue: a failed try is done": _lost_try_done,
+    "settle: no sync is owed": lambda: _without(EffectKind.SYNC),
+    "settle: no seat is released": lambda: _without(EffectKind.RELEASE),
+    "settle: writes compare no version": _no_compare,
+    "settle: owed effects are not done again": _effects_not_redone,
+}
+
+
+@contextmanager
+def broken(name: str) -> Iterator[None]:
+    """Break one promise."""
+    target, attribute, value = MUTANTS[name]()
+    known = target.__dict__[attribute]
+    setattr(target, attribute, value)
+    try:
+        yield
+    finally:
+        setattr(target, attribute, known)
+
+
+def hunt(name: str, *, first: int = 1, seconds: float = 60.0) -> tuple[Run, float]:
+    """
+    Look for a mutant; return what was played, and how many seconds of CPU it took.
+
+    What the whole code breaks, too, says nothing of the mutant.
+    """
+    began, total, seeds = time.process_time(), Run(), count(first)
+    while time.process_time() - began < seconds:
+        with broken(name):
+            part = run(seeds, seconds=seconds, most_found=1)
+        total.histories += part.histories
+        if part.found and not run([part.found[0].seed]).found:
+            total.found = part.found
+            break
+    return total, time.process_time() - began

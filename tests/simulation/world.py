@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""What one history plays in: backends, processes of ours, and the post of events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from simulation.hub import Hub, Process
+from simulation.net import Calm, Line, Net
+
+from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
+from frappe_enroll_sdk.models import Fact, JobState
+from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.outcomes import Done
+from frappe_enroll_sdk.testing.lms import FakeLMS
+from frappe_enroll_sdk.testing.memory import MemoryStorage
+from frappe_enroll_sdk.testing.payments import FakePayments
+
+
+COURSE = "python-101"
+PRICE = Money(4900, "usd")
+PARTNER = "partner"
+_SETTINGS = {
+    "public_url": "http://127.0.0.1:5000",
+    "commission_hold_days": 0,
+    "commission_percent": 10,
+}
+#: By whether requests work inline.
+SETTINGS = {
+    inline: Settings(**_SETTINGS, inline_s=3.0 if inline else 0.0)
+    for inline in (True, False)
+}
+
+
+class Alerts:
+    """A plugin that is owed a job for every alert; what it was told is the world's."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    @hookimpl
+    def register_jobs(self, register) -> None:
+        """Ask for alerts."""
+        register("told", self.run, on=("alert",))
+
+    def run(self, context):
+        """Note one."""
+        self._line.net.told.add((context.code, context.subject))
+        return Done()
+
+
+class Lines:
+    """SDKs of processes that have ended, for those to come: making one takes long."""
+
+    def __init__(self) -> None:
+        self._free: dict[bool, list[EnrollSDK]] = {True: [], False: []}
+
+    def take(self, net: Net | Calm, process: Process, *, inline: bool) -> EnrollSDK:
+        """Return an SDK that knows nothing."""
+        if self._free[inline]:
+            sdk = self._free[inline].pop()
+            sdk.clock.connect(net, process)
+            sdk.clock.skew_s = 0.0
+            # Nothing is left of the process before.
+            sdk._wire()
+            return sdk
+        line = Line()
+        line.connect(net, process)
+        return EnrollSDK(
+            SETTINGS[inline],
+            storage=line.storage,
+            payments=line.payments,
+            lms=line.lms,
+            clock=line,
+            plugins=[Alerts(line)],
+            discover=False,
+        )
+
+    def give_back(self, sdk: EnrollSDK, *, inline: bool) -> None:
+        """Let the next one have it."""
+        self._free[inline].append(sdk)
+
+
+LINES = Lines()
+
+
+class Provider(FakePayments):
+    """A provider whose events are posted to us."""
+
+    def __init__(self, clock, post: Callable[[object], None]) -> None:
+        super().__init__(clock)
+        self._post = post
+
+    def _emit(self, kind, fact, session):
+        event = super()._emit(kind, fact, session)
+        self._post(event)
+        return event
+
+
+class World:
+    """
+    One history's.
+
+    Attributes:
+        on: What is switched on.
+        unanswered: Events that nobody has answered: the provider sends them again.
+        lost: Events that the provider takes for delivered.
+        foreign: Names of the LMS's rows that others have made.
+        acts: What actors did, counted.
+        told: Alerts as the plugin's jobs were told: (code, subject).
+        urls: Sessions whose URL was handed to somebody.
+    """
+
+    def __init__(self, seed: int, on: frozenset[str]) -> None:
+        self.seed, self.on = seed, on
+        self.hub = Hub(seed)
+        self.storage = MemoryStorage(self.hub)
+        self.payments = Provider(self.hub, self._post)
+        duplicates = "refused" if "lms_refuses" in on else "accepted"
+        self.lms = FakeLMS(duplicates=duplicates, clock=self.hub)
+        self.lms.add_course(COURSE, PRICE)
+        self.net = Net(self.hub, self.storage, self.payments, self.lms)
+        self.unanswered: list[object] = []
+        self.lost: list[object] = []
+        self.foreign: set[str] = set()
+        self.acts: Counter[str] = Counter()
+        self.told = self.net.told
+        self.urls: set[str] = set()
+        self.inline = "inline" in on
+        self.active = True
+        self._idle: list[EnrollSDK] = []
+        self._calm: EnrollSDK | None = None
+
+    # Processes.
+
+    def process(
+        self, name: str, work: Callable[[EnrollSDK], object], after_s: float = 0.0
+    ) -> Process:
+        """Start a process of ours that has one thing to do, and an SDK for itself."""
+        process = Process(name)
+
+        def run() -> object:
+            sdk = self._take(process)
+            try:
+                return work(sdk)
+            finally:
+                # What one process has served serves the next one, unless it was killed.
+                if process.dead:
+                    LINES.give_back(sdk, inline=self.inline)
+                else:
+                    self._idle.append(sdk)
+
+        return self.hub.start(process, run, after_s)
+
+    def _take(self, process: Process) -> EnrollSDK:
+        if self._idle:
+            sdk = self._idle.pop()
+            sdk.clock.connect(self.net, process)
+            return sdk
+        sdk = LINES.take(self.net, process, inline=self.inline)
+        if "skew" in self.on:
+            sdk.clock.skew_s = self.hub.dice.choice(
+                (0.0, 0.0, -400.0, -20.0, 20.0, 400.0)
+            )
+        return sdk
+
+    def person(self, name: str, work: Callable[[Process], object]) -> Process:
+        """Start somebody who is no process of ours."""
+        process = Process(name)
+        return self.hub.start(process, lambda: work(process))
+
+    def ask(
+        self, person: Process, what: str, work: Callable[[EnrollSDK], object]
+    ) -> Process:
+        """Let somebody ask us for something, and wait for the answer."""
+        self.acts[what] += 1
+        return self.hub.wait(person, self.process(f"{person.name}:{what}", work))
+
+    def calm(self) -> EnrollSDK:
+        """Return an SDK that nothing happens to."""
+        if self._calm is None:
+            calm = Calm(self.net)
+            self._calm = LINES.take(calm, Process("calm"), inline=False)
+        return self._calm
+
+    def end(self) -> None:
+        """Give back what it was lent."""
+        for sdk in self._idle:
+            LINES.give_back(sdk, inline=self.inline)
+        if self._calm is not None:
+            LINES.give_back(self._calm, inline=False)
+
+    # Events.
+
+    def _post(self, event) -> None:
+        if not self.active or event.fact is None:
+            self.unanswered.append(event)
+            return
+        dice = self.hub.dice
+        if "events_lost" in self.on and dice.random() < 0.25:
+            self.net.tell("provider", f"{event.id} {event.type} is lost")
+            self.lost.append(event)
+            return
+        self._deliver(event, 0.1 + self._delay())
+        if "events_twice" in self.on and dice.random() < 0.3:
+            self._deliver(event, 0.1 + self._delay())
+
+    def _delay(self) -> float:
+        dice = self.hub.dice
+        if "events_late" in self.on:
+            return dice.choice((0.0, 0.5, 5.0, 200.0, 4000.0)) * dice.random()
+        return dice.random()
+
+    def _deliver(self, event, after_s: float, tries: int = 2) -> None:
+        def deliver(sdk):
+            try:
+                sdk.handle_webhook(*self.payments.signed(event))
+            except BaseException:
+                if self.active and tries:
+                    self._deliver(event, 60 + 600 * self.hub.dice.random(), tries - 1)
+                else:
+                    self.unanswered.append(event)
+                raise
+
+        self.process(f"event:{event.id[-3:]}", deliver, after_s)
+
+    # What is owed.
+
+    def next_due_s(self) -> float | None:
+        """Return in how many seconds something falls due, or None."""
+        storage = self.storage
+        moments = [
+            job.due_at
+            for store in (storage.jobs, storage.events)
+            for job in store._rows.values()
+            if job.state in {JobState.DUE, JobState.RUNNING}
+        ]
+        moments += [row.due_at for row in self.rows() if row.due_at is not None]
+        if not moments:
+            return None
+        return (min(moments) - self.hub.now()).total_seconds()
+
+    def rows(self):
+        """Return all enrollments, in the order in which they were opened."""
+        return list(self.storage.enrollments._rows.values())
+
+    def facts_of(self, fact: Fact):
+        """Return the provider's events of a fact."""
+        return [event for event in self.payments.events if event.fact is fact]
