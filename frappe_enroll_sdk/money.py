@@ -22,6 +22,10 @@ import attrs
 from .errors import MissingExtraError, ValidationError
 
 
+#: Places of an amount's first digit, before the point and behind it.
+_MOST_DIGITS, _LEAST_DIGIT = 15, -400
+#: Characters of a share in decimals, and digits behind its point.
+_MOST_TEXT, _MOST_PLACES = 40, 20
 _CURRENCY = re.compile(r"[a-z]{3}")
 
 # Stripe, "Supported currencies": least charge, in the units that Stripe is sent.
@@ -131,12 +135,29 @@ def from_major(amount: Decimal | float | str, currency: str) -> Money:
     """
     try:
         number = Decimal(str(amount))
-    except InvalidOperation as error:
+    except (InvalidOperation, ValueError) as error:
         raise ValidationError("amount: is not a number", field="amount") from error
-    if not number.is_finite() or number < 0:
+    # Beyond what a float holds, decimals raise errors of their own.
+    sane = number.is_finite() and _LEAST_DIGIT <= number.adjusted() <= _MOST_DIGITS
+    if not sane or number < 0:
         raise ValidationError("amount: must be finite and not negative", field="amount")
     minor = number.scaleb(exponent(currency))
     return Money(int(minor.quantize(Decimal(1), ROUND_HALF_UP)), currency)
+
+
+def share(value: Any) -> Decimal | None:
+    """Return a share from 0 to 100 that sums can be made of, or None."""
+    try:
+        text = str(value)
+        number = Decimal(text) if len(text) <= _MOST_TEXT else Decimal("NaN")
+    except (InvalidOperation, ValueError):
+        return None
+    if not number.is_finite() or not 0 <= number <= 100:  # noqa: PLR2004  percent
+        return None
+    places = number.as_tuple().exponent
+    if not isinstance(places, int) or places < -_MOST_PLACES:
+        return None
+    return number if places <= 0 else number.quantize(Decimal(1))
 
 
 def charge_step(currency: str) -> int:

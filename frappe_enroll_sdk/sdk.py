@@ -237,11 +237,12 @@ class EnrollSDK:
         """Create or upgrade the store's schema; idempotent."""
         self.storage.setup()
 
-    def ping(self, *, timeout_s: float = 30.0) -> dict[str, str]:
+    def ping(self, *only: str, timeout_s: float = 30.0) -> dict[str, str]:
         """
-        Ask each backend whether it works: "ok", or the error's code.
+        Ask backends whether they work: "ok", or the error's code.
 
         Args:
+            only: Which (``storage``, ``payments``, ``lms``); all by default.
             timeout_s: Seconds that the provider and the LMS have, each, where its own
                 time-out is not shorter.
         """
@@ -251,10 +252,10 @@ class EnrollSDK:
             "payments": self.payments.ping,
             "lms": self.lms.ping,
         }
-        for name, ping in pings.items():
+        for name in only or pings:
             try:
                 with within(timeout_s):
-                    wall.contained(name, ping)
+                    wall.contained(name, pings[name])
                 health[name] = "ok"
             except Exception as error:  # noqa: BLE001  health is asked, not thrown
                 health[name] = str(getattr(error, "code", type(error).__name__))
@@ -395,6 +396,8 @@ class EnrollSDK:
             shutdown_timeout_s: Seconds that what runs has left once it is stopped.
         """
         validate.whole(concurrency, "concurrency", most=_MOST_THREADS)
+        validate.seconds(poll_s, "poll_s")
+        validate.seconds(shutdown_timeout_s, "shutdown_timeout_s")
         shift = Shift(
             self._context,
             self._runner,

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from . import urls
 from .errors import SettingsError
 from .settings_http import http_contradictions
 from .settings_loader import (
@@ -33,7 +34,13 @@ from .settings_loader import (
 from .settings_money import MoneySettings
 
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_STRIPE = "https://api.stripe.com"
+
+
+def _host_or_none(value: Any) -> str:
+    if value == "":
+        return ""
+    return urls.authority(value.strip() if isinstance(value, str) else value)
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +72,7 @@ class Settings(MoneySettings):
         secret=True,
     )
     stripe_api_base: str = option(
-        "STRIPE_API_BASE", "Stripe's API", "https://api.stripe.com"
+        "STRIPE_API_BASE", "Stripe's API", _STRIPE, convert=urls.base
     )
     stripe_timeout_s: float = option(
         "FRAPPE_ENROLL_STRIPE_TIMEOUT_S",
@@ -73,9 +80,14 @@ class Settings(MoneySettings):
         20.0,
         convert=in_range(float, 0.5, 120),
     )
-    frappe_lms_url: str = option("FRAPPE_LMS_URL", "base URL of the Frappe site", "")
+    frappe_lms_url: str = option(
+        "FRAPPE_LMS_URL", "base URL of the Frappe site", "", convert=urls.optional_base
+    )
     frappe_lms_site: str = option(
-        "FRAPPE_LMS_SITE", "Host header of a multi-site bench", ""
+        "FRAPPE_LMS_SITE",
+        "Host header of a multi-site bench",
+        "",
+        convert=_host_or_none,
     )
     frappe_lms_api_key: Secret = secret_option(
         "FRAPPE_LMS_API_KEY", "API key of a user with the role Moderator"
@@ -350,20 +362,18 @@ def _home() -> Path:
 def _contradictions(settings: Settings) -> list[str]:
     """Return what does not fit together."""
     found = http_contradictions(settings)
-    lms, stripe = settings.frappe_lms_url, settings.stripe_api_base
-    if lms and not _is_url(lms):
-        found.append("FRAPPE_LMS_URL: must be an http:// or https:// URL")
-    elif _plain_and_far(lms) and (settings.live or not settings.allow_insecure_lms):
+    lms = settings.frappe_lms_url
+    insecure = settings.allow_insecure_lms and not settings.live
+    if lms and _is_plain_and_far(urls.parse(lms)) and not insecure:
         found.append(
             "FRAPPE_LMS_URL: http:// is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_INSECURE_LMS allows it, never with a live key)"
         )
-    foreign = urlsplit(stripe).hostname != "api.stripe.com" or _plain_and_far(stripe)
-    if not _is_url(stripe):
-        found.append("STRIPE_API_BASE: must be an http:// or https:// URL")
-    elif settings.live and foreign:
+    stripe = urls.parse(settings.stripe_api_base)
+    foreign = stripe.origin != _STRIPE
+    if settings.live and foreign:
         found.append("STRIPE_API_BASE: a live key goes to https://api.stripe.com only")
-    elif foreign and not _is_near(stripe) and not settings.allow_foreign_stripe:
+    elif foreign and not stripe.is_near and not settings.allow_foreign_stripe:
         found.append(
             "STRIPE_API_BASE: is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE allows it, never with a live key)"
@@ -382,8 +392,8 @@ def _contradictions(settings: Settings) -> list[str]:
             "FRAPPE_ENROLL_PAYMENT_ADDRESS: must be street, city, country (the LMS "
             "wants an address with each payment)"
         )
-    if settings.public_url and not _is_url(settings.public_url):
-        found.append("FRAPPE_ENROLL_PUBLIC_URL: must be an absolute URL")
+    if "@" in urlsplit(settings.database_url).netloc:
+        found.append("DATABASE_URL: must not hold a user or password")
     found += [
         "STRIPE_WEBHOOK_SECRET: each secret must begin with whsec_"
         for secret in settings.stripe_webhook_secret
@@ -392,17 +402,5 @@ def _contradictions(settings: Settings) -> list[str]:
     return found
 
 
-def _is_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname)
-
-
-def _is_near(url: str) -> bool:
-    return urlsplit(url).hostname in LOOPBACK
-
-
-def _plain_and_far(url: str) -> bool:
-    return url.startswith("http://") and not _is_near(url)
+def _is_plain_and_far(url: urls.URL) -> bool:
+    return url.scheme == "http" and not url.is_near

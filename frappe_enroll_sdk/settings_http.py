@@ -6,10 +6,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import attrs
 
+from . import urls
 from .settings_loader import Secret, in_range, option, secret_option, words
 
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-#: Requests per seconds of each limited route, for one address (and one learner).
+#: Requests per seconds of each limited route, for one address (and one learner); of
+#: sign-ins, cron calls and admin tokens those that are wrong.
 RATE_LIMITS = {
     "checkout": (10, 900),
     "preview": (30, 900),
@@ -26,11 +27,14 @@ RATE_LIMITS = {
     "account": (5, 900),
     "grant": (5, 900),
     "sign_in": (5, 900),
+    "cron": (10, 900),
+    "admin": (20, 900),
 }
 #: A line of FRAPPE_ENROLL_ADMIN_TOKENS: role, operator's name, SHA-256 of the token.
 TOKEN_LINE = re.compile(r"(viewer|operator):([A-Za-z0-9._@-]{1,64}):([0-9a-f]{64})")
 _LIMIT = re.compile(r"([a-z_]+)=(?:(\d{1,6})/(\d{1,6})|off)")
-_SHORTEST_KEY = 16
+#: Characters of a secret of ours at the least.
+SHORTEST_SECRET = 16
 
 
 def limit_words(value: Any) -> str:
@@ -54,40 +58,38 @@ def proxy_words(value: Any) -> str:
     return str(value)
 
 
-def origin_words(value: Any) -> str:
-    """Return an origin: scheme, host and port, nothing else."""
-    parts = urlsplit(str(value))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be origins such as https://shop.example.com")
-    if value != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError("must be origins, without a path")
-    return str(value)
-
-
 @attrs.frozen(kw_only=True)
 class HTTPSettings:
     """The part of `Settings` that only the HTTP surface reads."""
 
     public_url: str = option(
-        "FRAPPE_ENROLL_PUBLIC_URL", "where the mount is reached from outside", ""
+        "FRAPPE_ENROLL_PUBLIC_URL",
+        "where the mount is reached from outside",
+        "",
+        convert=urls.optional_base,
     )
     redirect_hosts: tuple[str, ...] = option(
         "FRAPPE_ENROLL_REDIRECT_HOSTS",
         "hosts to which an HTTP caller's success and cancel URLs may point",
         (),
-        convert=words(str),
+        convert=words(urls.authority),
     )
     cors_origins: tuple[str, ...] = option(
         "FRAPPE_ENROLL_CORS_ORIGINS",
         "origins whose pages may call the learners' routes",
         (),
-        convert=words(origin_words),
+        convert=words(urls.origin),
     )
     trusted_proxies: tuple[str, ...] = option(
         "FRAPPE_ENROLL_TRUSTED_PROXIES",
         "addresses or networks whose X-Forwarded headers are believed",
         (),
         convert=words(proxy_words),
+    )
+    proxy_keeps_prefix: bool = option(
+        "FRAPPE_ENROLL_PROXY_KEEPS_PREFIX",
+        "whether the prefix of X-Forwarded-Prefix is still in the path",
+        default=False,
     )
     rate_limits: tuple[str, ...] = option(
         "FRAPPE_ENROLL_RATE_LIMITS",
@@ -127,7 +129,19 @@ class HTTPSettings:
         "FRAPPE_ENROLL_SIGN_IN_S",
         "seconds after which the dashboard's sign-in ends",
         28_800.0,
-        convert=in_range(float, 60, 604_800),
+        convert=in_range(float, 60, 86_400),
+    )
+    sign_in_idle_s: float = option(
+        "FRAPPE_ENROLL_SIGN_IN_IDLE_S",
+        "seconds without a request after which it ends too",
+        3600.0,
+        convert=in_range(float, 60, 86_400),
+    )
+    hsts_s: int = option(
+        "FRAPPE_ENROLL_HSTS_S",
+        "seconds for which browsers keep to HTTPS; 0 = nothing is said",
+        0,
+        convert=in_range(int, 0, 63_072_000),
     )
 
 
@@ -146,8 +160,10 @@ def http_contradictions(settings: HTTPSettings) -> list[str]:
             "FRAPPE_ENROLL_ADMIN_TOKENS: each must be a line that "
             "`frappe-enroll admin-token create` printed (role:name:hash)"
         )
-    if settings.secret_key and len(settings.secret_key.value) < _SHORTEST_KEY:
-        found.append(
-            f"FRAPPE_ENROLL_SECRET_KEY: must have {_SHORTEST_KEY} characters or more"
-        )
+    for variable, secret in (
+        ("FRAPPE_ENROLL_SECRET_KEY", settings.secret_key),
+        ("FRAPPE_ENROLL_CRON_SECRET", settings.cron_secret),
+    ):
+        if secret and len(secret.value) < SHORTEST_SECRET:
+            found.append(f"{variable}: must have {SHORTEST_SECRET} characters or more")
     return found

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -122,9 +121,10 @@ def in_range(kind: type, low: float, high: float) -> Callable[[Any], Any]:
             raise ValueError("must be a number")
         try:
             number = kind(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError("must be a number") from None
-        if not math.isfinite(number) or not low <= number <= high:
+        # NaN is within nothing.
+        if not low <= number <= high:
             raise ValueError(f"must be between {low:g} and {high:g}")
         return number
 

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import attrs
 
+from .money import share
 from .settings_http import HTTPSettings
 from .settings_loader import in_range, one_of, option
 
@@ -19,11 +20,8 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 def percent(value: Any) -> Decimal:
     """Return a share above 0 and at most 100."""
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        raise ValueError("must be a number") from None
-    if not number.is_finite() or not 0 < number <= 100:  # noqa: PLR2004  percent
+    number = share(value)
+    if not number:
         raise ValueError("must be above 0 and at most 100")
     return number
 

@@ -14,6 +14,19 @@ from frappe_enroll_sdk.errors import ConfigurationError, EnrollError, TransientE
 from frappe_enroll_sdk.models import JobState, Page
 
 
+class Finite(click.FloatRange):
+    """A number within bounds; NaN is within none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the number, or fail."""
+        number = super().convert(value, param, ctx)
+        if number != number:  # noqa: PLR0124  NaN's own test
+            self.fail("is not a number", param, ctx)
+        return number
+
+
 ACTOR = click.option(
     "--actor", required=True, envvar="ENROLL_ACTOR", show_envvar=True, help="Who acts."
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import ACTOR, LIMIT, REASON, STATE, print_records
+from .common import ACTOR, LIMIT, REASON, STATE, Finite, print_records
 from .opened import opened_sdk
 from .stopping import Stop, ended
 
@@ -107,7 +107,7 @@ def retry_job(name: str, actor: str, reason: str) -> None:
 @click.option("--code", help="Only those that died of this code.")
 @click.option(
     "--per-second",
-    type=click.FloatRange(0, 1000, min_open=True),
+    type=Finite(0.001, 1000),
     help="How many fall due per second; default: all at once.",
 )
 @_ACTOR

@@ -11,7 +11,7 @@ import click
 
 from frappe_enroll_sdk.settings_loader import is_service_link
 
-from .common import port_error
+from .common import Finite, port_error
 from .opened import opened_sdk
 from .stopping import Stop, say
 
@@ -45,7 +45,7 @@ class _Port(click.IntRange):
 @click.option(
     "--poll",
     "poll_s",
-    type=click.FloatRange(0.05, 60),
+    type=Finite(0.05, 60),
     default=1.0,
     envvar="WORKER_POLL",
     show_envvar=True,
@@ -54,7 +54,7 @@ class _Port(click.IntRange):
 @click.option(
     "--shutdown-timeout",
     "shutdown_timeout_s",
-    type=click.FloatRange(0, 3600),
+    type=Finite(0, 3600),
     default=30.0,
     envvar="WORKER_SHUTDOWN_TIMEOUT",
     show_envvar=True,

@@ -14,6 +14,7 @@ from werkzeug.local import LocalProxy
 
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.errors import ConfigurationError, EnrollError
+from frappe_enroll_sdk.settings_http import SHORTEST_SECRET
 from frappe_enroll_wsgi import Surface, problems
 
 from .blueprints import blueprints_of
@@ -45,7 +46,7 @@ class FrappeEnroll:
         Where the blueprints are mounted; default ``/enroll``.
 
     Without ``FRAPPE_ENROLL_SECRET_KEY``, a key derived from the application's
-    ``SECRET_KEY`` signs the dashboard's cookie.
+    ``SECRET_KEY`` (of 16 characters or more) signs the dashboard's cookie.
     """
 
     def __init__(
@@ -131,8 +132,9 @@ def _is_same(text: str, value: float) -> bool:
 def _settings_of(app: Flask) -> Settings:
     config = {k: _as_written(k, v) for k, v in app.config.items() if k != _PREFIX}
     key = app.secret_key
-    if key and not config.get("FRAPPE_ENROLL_SECRET_KEY"):
-        secret = key.encode() if isinstance(key, str) else key
+    secret = key.encode() if isinstance(key, str) else key or b""
+    # A key that can be guessed stays one, whatever is derived from it.
+    if len(secret) >= SHORTEST_SECRET and not config.get("FRAPPE_ENROLL_SECRET_KEY"):
         label = b"frappe-enroll dashboard cookie"
         derived = hmac.new(secret, label, hashlib.sha256).hexdigest()
         if not Settings.from_env(config=config).secret_key:

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import attrs
 from werkzeug.wrappers import Request
 
-from frappe_enroll_sdk.bounds import SKEW
+from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.ids import hash_token
 from frappe_enroll_sdk.settings_http import TOKEN_LINE
 
 from . import cookies
 from .errors import CrossSiteError, ForbiddenError, UnauthorizedError
+from .guesses import Guesses
 from .routes import Access, Route
+from .sessions import Sessions
 
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ class Operator:
 class Gatekeeper:
     """The access rules of one SDK. Thread-safe."""
 
-    def __init__(self, sdk: EnrollSDK) -> None:
-        self._sdk = sdk
+    def __init__(self, sdk: EnrollSDK, guesses: Guesses) -> None:
+        self._sdk, self._guesses = sdk, guesses
+        self._sessions = Sessions(sdk)
 
     @property
     def is_on(self) -> bool:
@@ -78,6 +80,7 @@ class Gatekeeper:
             UnauthorizedError: No credentials, or wrong ones.
             ForbiddenError: The operator's role does not allow it.
             CrossSiteError: The credentials came along with another site's request.
+            RateLimitedError: Too many wrong ones came from this address.
         """
         if route.access is Access.CRON:
             self._admit_cron(request)
@@ -94,13 +97,16 @@ class Gatekeeper:
         if not secret:
             raise NotFoundError
         given = request.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {secret}".encode()):
+        if not given:
             raise UnauthorizedError
+        with self._guesses.counted("cron", request):
+            if not hmac.compare_digest(given.encode(), f"Bearer {secret}".encode()):
+                raise UnauthorizedError
 
     def _admit_operator(self, route: Route, request: Request) -> Operator:
         if not self.is_on:
             raise NotFoundError
-        operator = self.identify(request)
+        operator = self._identify(request)
         if operator is None:
             raise UnauthorizedError
         if operator.ambient and request.method not in _SAFE:
@@ -109,20 +115,24 @@ class Gatekeeper:
             raise ForbiddenError
         return operator
 
-    def identify(self, request: Request) -> Operator | None:
+    def _identify(self, request: Request) -> Operator | None:
         """Return who sends the request; a wrong bearer token is never overlooked."""
         given = request.headers.get("Authorization", "")
-        if given:
-            if given[: len(_BEARER)].lower() != _BEARER:
-                return None
-            return self.of_token(given[len(_BEARER) :].strip())
-        return self._of_cookie(request) or self._of_host(request)
+        if not given:
+            return self._of_cookie(request) or self._of_host(request)
+        if given[: len(_BEARER)].lower() != _BEARER:
+            return None
+        with self._guesses.counted("admin", request):
+            return self._of_token(given[len(_BEARER) :].strip())
 
-    def of_token(self, token: str) -> Operator | None:
-        """Return the operator of a token, in constant time over all lines."""
-        return self._of_hash(hash_token(token))
+    def _of_token(self, token: str) -> Operator:
+        found = self._of_hash(hash_token(token))
+        if found is None:
+            raise UnauthorizedError
+        return found
 
     def _of_hash(self, digest: str) -> Operator | None:
+        """Return the operator of a token's hash, in constant time over all lines."""
         found = None
         for line in self._sdk.settings.admin_tokens:
             parts = TOKEN_LINE.fullmatch(line.value)
@@ -131,13 +141,19 @@ class Gatekeeper:
         return found
 
     def _of_cookie(self, request: Request) -> Operator | None:
-        """Return the operator of the cookie, while its token stands in the settings."""
-        key = self._sdk.settings.secret_key.value
-        now_s, value = self._now_s(), request.cookies.get(cookies.NAME)
-        latest_s = now_s + int(self._sdk.settings.sign_in_s + SKEW.total_seconds())
-        digest = cookies.read(value, key, now_s, latest_s)
-        found = self._of_hash(digest) if digest else None
+        """Return the operator of the session, while its token is in the settings."""
+        told = self._sessions.read(request.cookies.get(self.cookie_name(request)))
+        found = self._of_hash(told.digest) if told else None
         return found and attrs.evolve(found, ambient=True)
+
+    def is_secure(self, request: Request) -> bool:
+        """Tell whether browsers come by HTTPS."""
+        url = self._sdk.settings.public_url
+        return urls.parse(url).scheme == "https" if url else request.is_secure
+
+    def cookie_name(self, request: Request) -> str:
+        """Return the name of the dashboard's cookie."""
+        return cookies.HOST_NAME if self.is_secure(request) else cookies.NAME
 
     def _of_host(self, request: Request) -> Operator | None:
         told = self._sdk.plugins.authenticate_admin(request.environ)
@@ -146,18 +162,38 @@ class Gatekeeper:
         name, role = told
         return Operator(name=name, role=role, ambient=True)
 
-    def sign_in(self, token: str) -> str:
+    def sign_in(self, token: str, request: Request) -> str:
         """
-        Return the cookie's value for a token.
+        Begin a session for a token, and return the cookie's value; audited.
 
         Raises:
             UnauthorizedError: No such token, or no key to sign a cookie with.
+            RateLimitedError: Too many wrong ones came from this address.
         """
-        key = self._sdk.settings.secret_key.value
-        if not key or self.of_token(token) is None:
+        if not self._sdk.settings.secret_key.value:
             raise UnauthorizedError
-        until_s = self._now_s() + int(self._sdk.settings.sign_in_s)
-        return cookies.write(hash_token(token), until_s, key)
+        with self._guesses.counted("sign_in", request):
+            try:
+                who = self._of_token(token)
+            except UnauthorizedError:
+                self._note("nobody", "sign_in_failed", "the token is not known")
+                raise
+        value = self._sessions.open(hash_token(token))
+        self._note(who.name, "sign_in", "by a token")
+        return value
+
+    def sign_out(self, request: Request) -> None:
+        """End the session of a request, if it has one; audited."""
+        told = self._sessions.read(request.cookies.get(self.cookie_name(request)))
+        if told is None:
+            return
+        self._sessions.close(told)
+        who = self._of_hash(told.digest)
+        if who is not None:
+            self._note(who.name, "sign_out", "by its button")
+
+    def _note(self, actor: str, action: str, reason: str) -> None:
+        self._sdk.admin.note(actor, action, "dashboard", reason)
 
     def require_same_origin(self, request: Request) -> None:
         """Refuse what another site's page sends: by the browser's own word."""
@@ -171,10 +207,6 @@ class Gatekeeper:
 
     def _origins(self, request: Request) -> set[str]:
         """Return our own origins: the configured one, else the one that was called."""
-        parts = urlsplit(self._sdk.settings.public_url)
-        if parts.netloc:
-            return {f"{parts.scheme}://{parts.netloc}"}
+        if public_url := self._sdk.settings.public_url:
+            return {urls.parse(public_url).origin}
         return {f"{request.scheme}://{request.host}"}
-
-    def _now_s(self) -> int:
-        return int(self._sdk.clock.now().timestamp())

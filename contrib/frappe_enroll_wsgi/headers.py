@@ -18,8 +18,10 @@ _HEADERS = {
 }
 
 
-def finish(response: Response) -> Response:
-    """Add what is not there yet."""
+def finish(response: Response, hsts_s: int = 0) -> Response:
+    """Add what is not there yet; with `hsts_s` browsers keep to HTTPS that long."""
+    if hsts_s:
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={hsts_s}")
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     return response

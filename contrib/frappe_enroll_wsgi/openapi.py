@@ -24,6 +24,7 @@ _STATUS_OF = {
     "internal": 500,
     "not_found": 404,
     "method_not_allowed": 405,
+    "length_required": 411,
     "request_entity_too_large": 413,
     "on_hold": 409,
     "payment_refused": 409,
@@ -51,7 +52,12 @@ _SCHEMES = {
         "scheme": "bearer",
         "description": "A token of `frappe-enroll admin-token create`.",
     },
-    "adminCookie": {"type": "apiKey", "in": "cookie", "name": "frappe_enroll_admin"},
+    "adminCookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-frappe_enroll_admin",
+        "description": "Over plain HTTP without the prefix.",
+    },
 }
 _HEADERS: dict[str, Schema] = {
     "Retry-After": {"schema": {"type": "string"}},
@@ -182,13 +188,8 @@ _MEANING = {
 def codes_of(route: Route) -> tuple[str, ...]:
     """Return every code that a route may answer."""
     codes = {*_GENERAL, *route.codes}
-    if "<" in route.path or route.access in {
-        Access.CRON,
-        Access.VIEWER,
-        Access.OPERATOR,
-    }:
-        codes.add("not_found")
-    if route.name == "account":
+    guarded = route.access in {Access.CRON, Access.VIEWER, Access.OPERATOR}
+    if guarded or "<" in route.path or route.name == "account":
         codes.add("not_found")
     if route.access in {Access.VIEWER, Access.OPERATOR}:
         codes |= {"unauthorized", "forbidden", "cross_site"}
@@ -197,10 +198,10 @@ def codes_of(route: Route) -> tuple[str, ...]:
     if route.body:
         codes |= {"unsupported_media_type"}
     if route.body or route.form is not None or route.access is Access.PROVIDER:
-        codes.add("request_entity_too_large")
+        codes |= {"length_required", "request_entity_too_large"}
     if route.idempotent:
         codes |= {"idempotency_mismatch", "in_progress"}
-    if route.limit:
+    if route.limit or guarded:
         codes.add("rate_limited")
     if route.area in {Area.ADMIN, Area.DASHBOARD}:
         codes.add("validation")

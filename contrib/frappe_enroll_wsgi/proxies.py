@@ -1,90 +1,195 @@
 # SPDX-License-Identifier: MIT
 """
-Proxies in front: their X-Forwarded headers are believed, nobody else's.
+Proxies in front: what they say of the client is believed of ours, and of nobody else.
 
-The client is the last address of X-Forwarded-For that is not itself a trusted proxy:
-what stands before it was written by the client and may be made up.
+The client is the last address of X-Forwarded-For, or of Forwarded (RFC 7239), that is
+not itself a trusted proxy: what stands before it was written by the client and may be
+made up. Where both come and differ, one of the two was made up: both are counted.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from . import forwarded, servers
 
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+    from frappe_enroll_sdk import Settings
+
+logger = logging.getLogger(__name__)
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: What a learner's household shares of an IPv6 address.
 _IPV6_PREFIX = 64
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+#: The peer on a Unix socket: of gunicorn and others, of waitress, of uWSGI.
+_NO_PEER = frozenset({"", "localhost", "0.0.0.0"})  # noqa: S104  what uWSGI says
+_FOR, _FORWARDED = "HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"
+_TELLING = (_FOR, _FORWARDED, "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_PREFIX")
 
 
 class Proxies:
     """The trusted proxies of one SDK. Thread-safe."""
 
-    def __init__(self, words: Iterable[str]) -> None:
+    def __init__(self, words: Iterable[str], *, keeps_prefix: bool = False) -> None:
+        """
+        Read who is trusted.
+
+        Args:
+            words: Addresses and networks, and ``unix`` for a Unix socket.
+            keeps_prefix: Whether the prefix that they name is still in the path.
+        """
         chosen = tuple(words)
-        self._unix = "unix" in chosen
-        self._networks: tuple[_Network, ...] = tuple(
-            ipaddress.ip_network(word, strict=False)
-            for word in chosen
-            if word != "unix"
-        )
+        self._unix, self._keeps_prefix = "unix" in chosen, keeps_prefix
+        self._networks = tuple(_network(word) for word in chosen if word != "unix")
+        self._has_told = False
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Proxies:
+        """Return those that the settings name."""
+        return cls(settings.trusted_proxies, keeps_prefix=settings.proxy_keeps_prefix)
 
     def trusts(self, address: str) -> bool:
         """Tell whether the peer is one of our proxies."""
-        if not address:  # a Unix socket has none
+        if address in _NO_PEER:
             return self._unix
         found = _parse(address)
         return found is not None and any(found in net for net in self._networks)
 
-    def client(self, environ: WSGIEnvironment) -> str:
-        """Return the client's address, or "" where nobody can tell."""
-        address = str(environ.get("REMOTE_ADDR") or "")
-        hops = str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")
-        while self.trusts(address) and hops:
-            hop = hops.pop().strip()
-            if _parse(hop) is None:
+    def is_unheard(self, environ: WSGIEnvironment) -> bool:
+        """Tell whether somebody in front says who the client is, and is not trusted."""
+        if self.trusts(_peer(environ)):
+            return False
+        return any(servers.header(environ, name) for name in _TELLING)
+
+    def look(self, environ: WSGIEnvironment) -> None:
+        """Say once that a proxy is not trusted: its clients count as one."""
+        if not self._has_told and self.is_unheard(environ):
+            self._has_told = True
+            logger.warning(
+                "X-Forwarded-* or Forwarded comes from a peer that "
+                "FRAPPE_ENROLL_TRUSTED_PROXIES does not name: if it is your proxy, all "
+                "of its clients share one limit"
+            )
+
+    def clients(self, environ: WSGIEnvironment) -> tuple[str, ...]:
+        """
+        Return what the client's requests are counted for.
+
+        One address ("" where nobody can tell); where two headers say two things, both,
+        told from plain addresses: one is the client's, and the other can be anybody's.
+        """
+        peer = _peer(environ)
+        if not self.trusts(peer):
+            return (peer,)
+        hops = [hop.strip() for hop in servers.header(environ, _FOR).split(",")]
+        told = forwarded.parse(servers.header(environ, _FORWARDED))
+        plain = self._last(peer, hops)
+        if not told:
+            return (plain,)
+        named = self._last(peer, [one.get("for", "") for one in told])
+        if not any(hops) or bucket_of(named) == bucket_of(plain):
+            return (named,)
+        return (f"x-forwarded-for {plain}", f"forwarded {named}")
+
+    def _last(self, peer: str, hops: list[str]) -> str:
+        """Return the last address that is not trusted, from the peer on back."""
+        address, left = peer, list(hops)
+        while self.trusts(address) and left:
+            found = _parse(left.pop())
+            if found is None:
                 break
-            address = hop
+            address = str(found)
         return address
 
     def apply(self, environ: WSGIEnvironment) -> WSGIEnvironment:
         """Return the environment as the trusted proxies tell it."""
-        if not self.trusts(str(environ.get("REMOTE_ADDR") or "")):
+        if not self.trusts(_peer(environ)):
             return environ
         told: dict[str, Any] = dict(environ)
-        scheme = _last(environ, "HTTP_X_FORWARDED_PROTO")
-        if scheme in {"http", "https"}:
-            told["wsgi.url_scheme"] = scheme
-        prefix = _last(environ, "HTTP_X_FORWARDED_PREFIX").rstrip("/")
-        if prefix.startswith("/") and not prefix.startswith("//"):
-            told["SCRIPT_NAME"] = prefix
-            path = str(environ.get("PATH_INFO") or "")
-            if path == prefix or path.startswith(f"{prefix}/"):
-                told["PATH_INFO"] = path[len(prefix) :]
+        named = forwarded.parse(servers.header(environ, _FORWARDED))
+        scheme = _last_word(environ, "HTTP_X_FORWARDED_PROTO")
+        if named and not scheme:
+            scheme = named[-1].get("proto", "")
+        if scheme.lower() in {"http", "https"}:
+            told["wsgi.url_scheme"] = scheme.lower()
+        prefix = _last_word(environ, "HTTP_X_FORWARDED_PREFIX").rstrip("/")
+        if _is_path(prefix):
+            self._mount(told, prefix)
         return told
+
+    def _mount(self, environ: dict[str, Any], prefix: str) -> None:
+        """
+        Put a prefix before the mount.
+
+        It is taken out of the path only where the settings say that it is there: else a
+        path that a rule of the proxy does not match could become one that it does.
+        """
+        mount = str(environ.get("SCRIPT_NAME") or "")
+        path = str(environ.get("PATH_INFO") or "")
+        if not self._keeps_prefix:
+            environ["SCRIPT_NAME"] = prefix + mount
+        elif not mount and _is_under(path, prefix):
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = prefix, path[len(prefix) :]
 
 
 def bucket_of(address: str) -> str:
     """Return what an address counts as: IPv6 hands out whole networks to one person."""
-    found = _parse(address)
+    kind, _, text = address.rpartition(" ")
+    found = _parse(text)
     if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))
-    return str(found or "unknown")
+        shown = str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))
+    else:
+        shown = str(found or "unknown")
+    return f"{kind} {shown}".strip()
 
 
-def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parse(text: str) -> _Address | None:
+    """Return the address of ``1.2.3.4``, ``1.2.3.4:5``, ``2001:db8::1``, ``[…]:5``."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     try:
-        return ipaddress.ip_address(text.strip("[]"))
+        found = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
-def _last(environ: WSGIEnvironment, name: str) -> str:
+def _network(word: str) -> _Network:
+    found = ipaddress.ip_network(word, strict=False)
+    if isinstance(found, ipaddress.IPv6Network) and found.subnet_of(_MAPPED):
+        mapped = found.network_address.ipv4_mapped
+        return ipaddress.ip_network((int(mapped or 0), found.prefixlen - 96))
+    return found
+
+
+def _peer(environ: WSGIEnvironment) -> str:
+    address = str(environ.get("REMOTE_ADDR") or "")
+    found = None if address in _NO_PEER else _parse(address)
+    return str(found) if found else address
+
+
+def _last_word(environ: WSGIEnvironment, name: str) -> str:
     """Return the word that the nearest proxy wrote."""
-    return str(environ.get(name) or "").split(",")[-1].strip()
+    return servers.header(environ, name).split(",")[-1].strip()
+
+
+def _is_path(prefix: str) -> bool:
+    """Tell whether a prefix is a plain path: no other host's to any reader."""
+    plain = prefix.isascii() and prefix.isprintable()
+    odd = {"\\", "?", "#", "%", ";", " "} & set(prefix)
+    parts = prefix.split("/")
+    return plain and not odd and parts[0] == "" and not {"", ".", ".."} & {*parts[1:]}
+
+
+def _is_under(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")

@@ -69,6 +69,8 @@ class Limits:
     def __init__(self, settings: Settings) -> None:
         self.quotas = quotas_of(settings.rate_limits)
         self._store = LimitStore(settings)
+        # Deployments may share a Redis.
+        self._namespace = ":".join(filter(None, ("frappe-enroll", settings.deployment)))
 
     def close(self) -> None:
         """End the store's client; the next request opens it again."""
@@ -82,13 +84,19 @@ class Limits:
         """Count a request for a learner; raises `RateLimitedError` past the limit."""
         return self._hit(name, "learner", fingerprint(email.strip().lower())[:32])
 
-    def _hit(self, name: str, kind: str, who: str) -> Window | None:
+    def require_left(self, name: str, address: str) -> None:
+        """Count nothing; raises `RateLimitedError` where nothing is left."""
+        self._hit(name, "address", bucket_of(address), look=True)
+
+    def _hit(
+        self, name: str, kind: str, who: str, *, look: bool = False
+    ) -> Window | None:
         quota = self.quotas.get(name)
         if quota is None:
             return None
-        item = RateLimitItemPerSecond(quota[0], quota[1], namespace="frappe-enroll")
+        item = RateLimitItemPerSecond(quota[0], quota[1], namespace=self._namespace)
         return self._store.run(
-            lambda limiter: _count(limiter, item, name, kind, who), _tell
+            lambda limiter: _count(limiter, item, name, kind, who, look=look), _tell
         )
 
 
@@ -115,10 +123,13 @@ def _tell(error: StorageError) -> None:
 
 
 def _hit(
-    limiter: MovingWindowRateLimiter, item: RateLimitItemPerSecond, *caller: str
+    limiter: MovingWindowRateLimiter,
+    item: RateLimitItemPerSecond,
+    *caller: str,
+    look: bool,
 ) -> tuple[bool, int, int]:
     """Return whether it is allowed, how many are left, and when one comes back."""
-    allowed = limiter.hit(item, *caller)
+    allowed = (limiter.test if look else limiter.hit)(item, *caller)
     reset_at, left = limiter.get_window_stats(item, *caller)
     # The library stamps its entries by the wall clock.
     reset_s = math.ceil(reset_at - SystemClock().now().timestamp())
@@ -131,12 +142,14 @@ def _count(
     name: str,
     kind: str,
     who: str,
+    *,
+    look: bool,
 ) -> Window:
-    allowed, left, reset_s = _hit(limiter, item, name, kind, who)
+    allowed, left, reset_s = _hit(limiter, item, name, kind, who, look=look)
     if not allowed and reset_s > item.get_expiry() + SKEW.total_seconds():
         # Counted while the clock ran ahead: no window is that long.
         limiter.clear(item, name, kind, who)
-        allowed, left, reset_s = _hit(limiter, item, name, kind, who)
+        allowed, left, reset_s = _hit(limiter, item, name, kind, who, look=look)
     if not allowed:
         raise RateLimitedError(retry_after_s=max(reset_s, 1))
     return Window(

@@ -13,12 +13,20 @@ EMAIL = (
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$"
 )
-#: Text that a person reads: something in it, nothing that steers a terminal.
+#: Text that a person reads: something in it, nothing that steers a terminal. Blanks
+#: first, then what is none: the two share no character, so that there is one way to
+#: read a text.
 _STEERS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
-PRINTABLE = rf"^[^{_STEERS}]*[^\s{_STEERS}][^{_STEERS}]*$"
+PRINTABLE = rf"^[^\S{_STEERS}]*[^\s{_STEERS}][^{_STEERS}]*$"
 #: A name of ours, or of the provider, in a path.
 NAME = r"^[A-Za-z0-9:._@-]+$"
-CODE = r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$"
+#: A coupon's code.
+CODE_TEXT: Schema = {
+    "type": "string",
+    "maxLength": 64,
+    "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$",
+}
+CURRENCY: Schema = {"type": "string", "maxLength": 3, "pattern": "^[a-z]{3}$"}
 
 
 def text(most: int = 140, **more: Any) -> Schema:
@@ -71,7 +79,7 @@ def page(name: str) -> Schema:
 
 TEXT: Schema = {"type": "string"}
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-MOMENT: Schema = {"type": "string", "format": "date-time"}
+MOMENT: Schema = {"type": "string", "format": "date-time", "maxLength": 64}
 MAYBE_MOMENT: Schema = {"type": ["string", "null"], "format": "date-time"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 EMAIL_TEXT: Schema = {"type": "string", "maxLength": 140, "pattern": EMAIL}

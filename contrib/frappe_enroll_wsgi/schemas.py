@@ -8,8 +8,9 @@ from typing import Any
 from frappe_enroll_sdk.models import JobState, Kind, LMSStatus, Status
 
 from .schema_parts import (
-    CODE,
+    CODE_TEXT,
     COUNT,
+    CURRENCY,
     EMAIL_TEXT,
     MAYBE_MOMENT,
     MAYBE_TEXT,
@@ -61,7 +62,7 @@ SCHEMAS: dict[str, Schema] = {
     "Money": record(
         {
             "amount_minor": {"type": "integer", "minimum": 0},
-            "currency": {"type": "string", "pattern": "^[a-z]{3}$"},
+            "currency": CURRENCY,
         }
     ),
     "Problem": _PROBLEM,
@@ -70,7 +71,7 @@ SCHEMAS: dict[str, Schema] = {
             "course_id": text(),
             "email": EMAIL_TEXT,
             "full_name": maybe(text()),
-            "coupon_code": maybe({"type": "string", "pattern": CODE}),
+            "coupon_code": maybe(CODE_TEXT),
             "affiliate": maybe(text()),
             "success_url": maybe(text(2000)),
             "cancel_url": maybe(text(2000)),
@@ -93,7 +94,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "PreviewRequest": request(
         {
-            "code": {"type": "string", "pattern": CODE},
+            "code": CODE_TEXT,
             "course_id": text(),
             "email": EMAIL_TEXT,
         },
@@ -124,7 +125,9 @@ SCHEMAS: dict[str, Schema] = {
             "status": words(("ok", "unavailable")),
             "checks": {
                 "type": "object",
-                "additionalProperties": words(("ok", "down", "degraded")),
+                "additionalProperties": words(
+                    ("ok", "down", "degraded", "unknown", "untrusted")
+                ),
             },
         }
     ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from frappe_enroll_sdk.models import JobState, Kind, LMSStatus, Status
 
 from .schema_parts import (
-    CODE,
+    CODE_TEXT,
     COUNT,
     EMAIL_TEXT,
     MAYBE_MOMENT,
@@ -135,7 +135,7 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
         {
             "q": text(255),
             "email": EMAIL_TEXT,
-            "coupon_code": {"type": "string", "pattern": CODE},
+            "coupon_code": CODE_TEXT,
             "course_id": text(),
             "status": words(Status),
             "lms_status": words(LMSStatus),
@@ -143,9 +143,9 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
             "cursor": text(500),
         }
     ),
-    "CodeRequest": request({"code": {"type": "string", "pattern": CODE}}, "code"),
+    "CodeRequest": request({"code": CODE_TEXT}, "code"),
     "DisableRequest": request(
-        {"code": {"type": "string", "pattern": CODE}, "reason": _REASON},
+        {"code": CODE_TEXT, "reason": _REASON},
         "code",
         "reason",
     ),
@@ -205,7 +205,7 @@ ADMIN_SCHEMAS: dict[str, Schema] = {
                 "maximum": 100,
             },
             "course_id": text(),
-            "code": {"type": "string", "pattern": CODE},
+            "code": CODE_TEXT,
             "email": EMAIL_TEXT,
             "max_redemptions": {"type": "integer", "minimum": 1, "maximum": 10_000_000},
             "per_learner": {"type": "integer", "minimum": 1, "maximum": 10_000_000},

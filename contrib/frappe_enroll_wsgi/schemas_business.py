@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from frappe_enroll_sdk.business import GrantStatus, RowKind
+from frappe_enroll_sdk.services.validate import MOST_WHOLE
 
 from .schema_parts import (
     COUNT,
+    CURRENCY,
     EMAIL_TEXT,
     MAYBE_MOMENT,
     MAYBE_TEXT,
@@ -27,12 +29,13 @@ from .schema_parts import (
 _REASON: Schema = text(500)
 _PERCENT: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 100}
 _MINOR: Schema = {"type": "integer"}
-_CURRENCY: Schema = {"type": "string", "pattern": "^[a-z]{3}$"}
 _SEATS: Schema = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
 #: Lines and tabs may stand in an answer; nothing else that steers.
 _ANSWER = {
     "type": ["string", "integer", "boolean", "null"],
     "maxLength": 4000,
+    "minimum": -MOST_WHOLE,
+    "maximum": MOST_WHOLE,
     "pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]*$",
 }
 #: Terms that many coupons may share.
@@ -186,7 +189,11 @@ BUSINESS_SCHEMAS: dict[str, Schema] = {
         {
             "email": EMAIL_TEXT,
             "full_name": text(),
-            "code": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{1,39}$"},
+            "code": {
+                "type": "string",
+                "maxLength": 40,
+                "pattern": "^[a-z0-9][a-z0-9-]{1,39}$",
+            },
             "percent": {"type": "number", "minimum": 0, "maximum": 100},
             "reason": _REASON,
         },
@@ -198,8 +205,12 @@ BUSINESS_SCHEMAS: dict[str, Schema] = {
     ),
     "PayoutRequest": request(
         {
-            "currency": _CURRENCY,
-            "amount_minor": {"type": "integer", "minimum": 1},
+            "currency": CURRENCY,
+            "amount_minor": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST_WHOLE,
+            },
             "payout_id": text(),
             "reason": _REASON,
         },
@@ -212,6 +223,7 @@ BUSINESS_SCHEMAS: dict[str, Schema] = {
             "count": {"type": "integer", "minimum": 1, "maximum": 10_000},
             "prefix": {
                 "type": "string",
+                "maxLength": 40,
                 "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$",
             },
             # So many blanks that nobody finds one of ten thousand codes by guessing.

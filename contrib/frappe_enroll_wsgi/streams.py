@@ -13,8 +13,6 @@ from werkzeug.wrappers import Response
 
 #: Characters that are worth sending.
 _CHUNK = 16_384
-#: Cells that a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_answer(name: str, rows: Iterable[Iterable[Any]]) -> Response:
@@ -41,11 +39,3 @@ def _lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
             out.seek(0)
             out.truncate()
     yield out.getvalue()
-
-
-def cell(value: Any) -> str:
-    """Return a cell: money as its minor units, nothing that could be a formula."""
-    if isinstance(value, dict):
-        return str(value["amount_minor"])
-    words = "" if value is None else str(value)
-    return f"'{words}" if words.startswith(_FORMULA) else words

@@ -2,7 +2,7 @@
 """
 The surface: one pipeline for every request, whoever mounts it.
 
-Limit by address → access → body and query → limit by learner → idempotency → handler.
+Access → limit by address → body and query → limit by learner → idempotency → handler.
 Errors leave it as exceptions: an adapter (WSGI, Flask) makes answers of them.
 """
 
@@ -15,10 +15,11 @@ import attrs
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Request, Response
 
-from . import cors, validation
+from . import bodies, cors, validation
 from .access import Gatekeeper
 from .call import Call
 from .dashboard.guard import guarded
+from .guesses import Guesses
 from .headers import finish
 from .idempotency import Idempotency
 from .proxies import Proxies
@@ -48,10 +49,10 @@ class Surface:
 
     def __init__(self, sdk: EnrollSDK) -> None:
         self.sdk = sdk
-        self.gate = Gatekeeper(sdk)
-        self.proxies = Proxies(sdk.settings.trusted_proxies)
+        self.proxies = Proxies.from_settings(sdk.settings)
         self.limits = Limits(sdk.settings)
         sdk.at_close(self.limits.close)
+        self.gate = Gatekeeper(sdk, Guesses(self.limits, self.proxies))
         self.readiness = Readiness(sdk)
         self._idempotency = Idempotency(sdk)
 
@@ -63,7 +64,7 @@ class Surface:
 
         Raises:
             EnrollError: A refusal or failure.
-            HTTPException: One that Werkzeug has (405, 413).
+            HTTPException: One that Werkzeug has (405, 411, 413).
         """
         with self.sdk.serving():
             return self._answer(resource, request, arguments)
@@ -71,7 +72,7 @@ class Surface:
     def _answer(
         self, resource: Resource, request: Request, arguments: Mapping[str, str]
     ) -> Response:
-        request.max_content_length = self.sdk.settings.body_limit
+        self.proxies.look(request.environ)
         if request.method == "OPTIONS" and resource.area is Area.LEARNER:
             preflight = cors.preflight(
                 self.sdk.settings.cors_origins, request, resource
@@ -95,14 +96,17 @@ class Surface:
             response.headers.extend(window.headers())
         if resource is not None and resource.area is Area.LEARNER:
             cors.allow(self.sdk.settings.cors_origins, request, response)
-        return finish(response)
+        # Browsers heed it over HTTPS only.
+        hsts_s = self.sdk.settings.hsts_s if self.gate.is_secure(request) else 0
+        return finish(response, hsts_s)
 
     def _run(self, call: Call) -> Response:
         route, request = call.route, call.request
-        if route.limit is not None:
-            address = self.proxies.client(request.environ)
-            self._note(request, self.limits.hit_address(route.limit, address))
         call.who = self.gate.admit(route, request)
+        if route.limit is not None:
+            for client in self.proxies.clients(request.environ):
+                self._note(request, self.limits.hit_address(route.limit, client))
+        bodies.bound(request, route, self.sdk.settings.body_limit)
         call.query = validation.query_of(request, route)
         call.fields = self._fields(route, request)
         email = call.fields.get("email")

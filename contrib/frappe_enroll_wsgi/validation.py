@@ -1,28 +1,37 @@
 # SPDX-License-Identifier: MIT
-"""Bodies and queries against their JSON schemas: all problems, each with its path."""
+"""
+Bodies and queries against their JSON schemas: the first problems, each with its path.
+
+What a request may cost: sizes are looked at before what they hold, and the search ends
+when there are as many problems as an answer tells.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError as SchemaFailure
+from jsonschema.validators import extend
 from werkzeug.wrappers import Request
 
 from frappe_enroll_sdk.errors import ValidationError
 
-from . import schemas
+from . import schemas, strict_json
 from .errors import UnsupportedError
 
 
 if TYPE_CHECKING:
     from .routes import Route
 
+_Keyword = Callable[[Any, Any, Any, Any], Iterable[SchemaFailure]]
 #: Problems that one answer names at the most.
 _MOST = 20
+#: Characters of a name that an answer repeats.
+_MOST_NAME = 64
 #: What a person reads for each keyword; the value itself is never repeated.
 _WORDS = {
     "type": "must be {}",
@@ -31,12 +40,17 @@ _WORDS = {
     "minimum": "must be {} or more",
     "maximum": "must be {} or less",
     "enum": "must be one of {}",
+    "required": "is missing",
+    "additionalProperties": "is not known",
+    "maxProperties": "must have {} names or fewer",
+    "maxItems": "must have {} items or fewer",
     "pattern": "is not of its form",
     "format": "is not of its form",
 }
 _KINDS = {
     "string": "text",
     "integer": "a whole number",
+    "number": "a number",
     "object": "an object",
     "boolean": "true or false",
 }
@@ -71,19 +85,16 @@ def json_body(request: Request, route: Route) -> dict[str, Any]:
     if charset not in {"utf-8", "utf8", "us-ascii"} or encoding != "identity":
         raise UnsupportedError
     try:
-        text = request.get_data().decode("utf-8")
-        fields = json.loads(
-            text,
-            object_pairs_hook=_no_twins,
-            parse_constant=_no_constant,
-            parse_float=_number,
-        )
-        # Half a surrogate pair is no text.
-        json.dumps(fields, ensure_ascii=False).encode()
-    except (UnicodeError, ValueError, RecursionError) as error:
+        fields = strict_json.read(request.get_data())
+    except ValueError as error:
         raise InvalidError([_problem("", "is not JSON")]) from error
-    _check(f"body:{route.body}", fields)
+    check_body(str(route.body), fields)
     return dict(fields)
+
+
+def check_body(name: str, fields: Any) -> None:
+    """Refuse what is not as a schema says."""
+    _raise_for(_validator(name).iter_errors(fields), ())
 
 
 def query_of(request: Request, route: Route) -> dict[str, Any]:
@@ -96,12 +107,12 @@ def query_of(request: Request, route: Route) -> dict[str, Any]:
         if schema is not None:
             found[name] = _converted(texts[0], schema)
         elif route.area in {"admin", "dashboard"}:
-            raise InvalidError([_problem(f"/{name[:64]}", "is not known")])
+            raise InvalidError([_problem(f"/{name[:_MOST_NAME]}", "is not known")])
     if route.area == "dashboard":
         # An empty field of a form means "any".
         found = {name: value for name, value in found.items() if value != ""}
     for name, value in found.items():
-        _raise_for(_Failures.of(route.query[name], value), (name,))
+        _raise_for(_Bounded(route.query[name]).iter_errors(value), (name,))
     return found
 
 
@@ -111,47 +122,96 @@ def _converted(text: str, schema: Mapping[str, Any]) -> Any:
     return int(text) if text.lstrip("-").isdecimal() and len(text) < 10 else text  # noqa: PLR2004
 
 
-def _check(name: str, value: Any) -> None:
-    _raise_for(_validator(name).iter_errors(value), ())
+@cache
+def _validator(name: str) -> Any:
+    return _Bounded(schemas.resolved(name))
+
+
+#: What says how large a value may be; a larger one is not looked into.
+_SIZES: dict[type, str] = {str: "maxLength", list: "maxItems", dict: "maxProperties"}
+
+
+def _is_too_large(value: Any, schema: Mapping[str, Any]) -> bool:
+    most = schema.get(_SIZES.get(type(value), ""))
+    return most is not None and len(value) > most
+
+
+def _bounded(check: _Keyword) -> _Keyword:
+    def bounded(
+        validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
+    ) -> Iterable[SchemaFailure]:
+        if not _is_too_large(instance, schema):
+            yield from check(validator, value, instance, schema)
+
+    return bounded
+
+
+def _pattern(
+    _: Any, pattern: str, instance: Any, __: Mapping[str, Any]
+) -> Iterable[SchemaFailure]:
+    if isinstance(instance, str) and not _compiled(pattern).search(instance):
+        yield SchemaFailure("pattern")
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    schema = schemas.resolved(name.partition(":")[2])
-    return Draft202012Validator(schema)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # As in ECMA-262, which the document speaks: "$" is the end, not a line's end.
+    return re.compile(re.sub(r"\$$", r"\\Z", pattern))
 
 
-class _Failures:
-    """Failures of one query parameter."""
+def _additional(
+    validator: Any, known: Any, instance: Any, schema: Mapping[str, Any]
+) -> Iterable[SchemaFailure]:
+    if known is not False:
+        yield from _CHECKS["additionalProperties"](validator, known, instance, schema)
+    elif isinstance(instance, dict):
+        names = schema.get("properties", {})
+        yield from (
+            SchemaFailure("unknown", path=[n]) for n in instance if n not in names
+        )
 
-    @staticmethod
-    def of(schema: Mapping[str, Any], value: Any) -> Iterable[SchemaFailure]:
-        found: Iterable[SchemaFailure] = Draft202012Validator(schema).iter_errors(value)
-        return found
+
+def _required(
+    _: Any, names: Iterable[str], instance: Any, __: Mapping[str, Any]
+) -> Iterable[SchemaFailure]:
+    if isinstance(instance, dict):
+        yield from (
+            SchemaFailure("missing", path=[n]) for n in names if n not in instance
+        )
+
+
+_CHECKS = Draft202012Validator.VALIDATORS
+_Bounded = extend(  # type: ignore[no-untyped-call]  # the library's
+    Draft202012Validator,
+    {
+        **{
+            name: _bounded(_CHECKS[name])
+            for name in ("properties", "propertyNames", "items")
+        },
+        "pattern": _bounded(_pattern),
+        "additionalProperties": _bounded(_additional),
+        "required": _required,
+    },
+)
 
 
 def _raise_for(failures: Iterable[SchemaFailure], base: tuple[str, ...]) -> None:
+    """Refuse what has failures; they are looked for until there are enough to tell."""
     by_path: dict[str, dict[str, str]] = {}
     for failure in failures:
-        for found in _told(failure, base):
-            by_path.setdefault(found["path"], found)
+        found = _told(failure, base)
+        by_path.setdefault(found["path"], found)
+        if len(by_path) == _MOST:
+            break
     if by_path:
-        raise InvalidError([by_path[path] for path in sorted(by_path)][:_MOST])
+        raise InvalidError([by_path[path] for path in sorted(by_path)])
 
 
-def _told(failure: Any, base: tuple[str, ...]) -> Iterable[dict[str, str]]:
-    path = "".join(f"/{part}" for part in (*base, *failure.absolute_path))
-    if failure.validator == "required":
-        for name in failure.validator_value:
-            if name not in failure.instance:
-                yield _problem(f"{path}/{name}", "is missing")
-    elif failure.validator == "additionalProperties":
-        known = failure.schema.get("properties", {})
-        for name in sorted(set(failure.instance) - set(known)):
-            yield _problem(f"{path}/{name[:64]}", "is not known")
-    else:
-        words = _WORDS.get(str(failure.validator), "is not valid")
-        yield _problem(path, words.format(_plain(failure.validator_value)))
+def _told(failure: Any, base: tuple[str, ...]) -> dict[str, str]:
+    parts = (*base, *failure.absolute_path)
+    path = "".join(f"/{str(part)[:_MOST_NAME]}" for part in parts)
+    words = _WORDS.get(str(failure.validator), "is not valid")
+    return _problem(path, words.format(_plain(failure.validator_value)))
 
 
 def _plain(value: Any) -> str:
@@ -161,21 +221,3 @@ def _plain(value: Any) -> str:
 
 def _problem(path: str, words: str) -> dict[str, str]:
     return {"path": path, "problem": words}
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that names a field twice: two readers would see two things."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError
-    return found
-
-
-def _number(digits: str) -> float | int:
-    """Read 3.0 as 3: to JSON Schema it is a whole number."""
-    value = float(digits)
-    return int(value) if value.is_integer() else value
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(word)

@@ -7,7 +7,7 @@ import csv
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -25,6 +25,7 @@ from ..errors import (
 )
 from ..ids import new_coupon_code
 from ..models import AuditEntry, Page
+from ..money import share
 from ..outcomes import Done, Outcome, Snooze
 from . import validate
 from .breakdown import Breakdown, Breakdowns, Cells, statement_of
@@ -231,6 +232,9 @@ class Affiliates(Commissions):
         """
         code = self.get(name).code
         by, why = validate.words(actor, reason)
+        if amount_minor is not None:
+            most = validate.MOST_WHOLE
+            validate.whole(amount_minor, "amount_minor", least=-most, most=most)
         given = payout_id or f"pay_{self._context.ambient.token_hex(12)}"
         key = validate.text(given, "payout_id")
         store = self._context.storage.affiliates
@@ -241,7 +245,7 @@ class Affiliates(Commissions):
         def make(last: LedgerRow | None) -> LedgerRow:
             there = last.totals_in(currency).available_minor if last else 0
             wanted = there if amount_minor is None else amount_minor
-            if isinstance(wanted, bool) or not 0 < wanted <= there:
+            if not 0 < wanted <= there:
                 raise TransitionError(f"{there} {currency} (minor units) is available")
             return LedgerRow(
                 affiliate=code,
@@ -322,10 +326,7 @@ class Affiliates(Commissions):
 
 
 def _percent(value: Decimal | float | str) -> Decimal:
-    try:
-        percent = Decimal(str(value))
-    except InvalidOperation:
-        percent = Decimal(-1)
-    if not percent.is_finite() or not 0 <= percent <= 100:  # noqa: PLR2004  percent
+    percent = share(value)
+    if percent is None:
         raise ValidationError("percent: must be from 0 to 100", field="percent")
     return percent

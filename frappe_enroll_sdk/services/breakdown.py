@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from ..business import LedgerRow
+from ..cells import cell
 
 
 #: Seconds that a breakdown is told again without being added up.
@@ -105,4 +106,4 @@ def statement_of(rows: Iterable[LedgerRow]) -> Iterator[Cells]:
     """Yield the rows of a statement, the header first."""
     yield [*STATEMENT]
     for row in rows:
-        yield [getattr(row, field) for field in STATEMENT]
+        yield [cell(getattr(row, field)) for field in STATEMENT]

@@ -7,15 +7,16 @@ import csv
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from .. import cells as written
 from .. import wall
 from ..codec import dump
 from ..errors import EnrollError, ValidationError
 from ..models import Coupon
+from . import validate
 from .coupon_batches import BATCH
 
 
@@ -41,10 +42,6 @@ MOST_PROBLEMS = 1000
 _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0", ""})
 #: What separates cells where a comma is a decimal point, or in a text of tabs.
 _OTHER_SEPARATOR = re.compile(r"[;\t|]")
-#: Cells that a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-#: What an export puts a quote before: the quote too, so that each reads back as it was.
-_QUOTED = (*_FORMULA, "'")
 
 
 @attrs.frozen(kw_only=True)
@@ -267,7 +264,7 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
         ValidationError: Names the column.
     """
     said = {
-        name: _unquoted(text.strip())
+        name: written.read(text.strip())
         for name, text in cells.items()
         if name in FIELDS and text.strip()
     }
@@ -280,7 +277,7 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
             fields[name] = _whole(said[name], name)
     for name in ("starts_at", "expires_at"):
         if name in said:
-            fields[name] = _moment(said[name], name)
+            fields[name] = validate.moment_of(said[name], name)
     word = said.get("any_course", "").lower()
     if word not in _YES | _NO:
         raise ValidationError("any_course: must be yes or no", field="any_course")
@@ -289,25 +286,10 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
     return fields
 
 
-def _unquoted(text: str) -> str:
-    """Take off the quote that an export puts before what looks like a formula."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(_QUOTED) else text
-
-
 def _whole(text: str, field: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:  # noqa: PLR2004
         raise ValidationError(f"{field}: must be a whole number", field=field)
     return int(text)
-
-
-def _moment(text: str, field: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValidationError(f"{field}: is not a moment", field=field) from error
-    if moment.tzinfo is None:
-        raise ValidationError(f"{field}: has no time zone", field=field)
-    return moment
 
 
 def export(coupons: Iterable[Coupon]) -> Iterator[list[str]]:
@@ -315,11 +297,4 @@ def export(coupons: Iterable[Coupon]) -> Iterator[list[str]]:
     yield [*FIELDS, *COUNTED]
     for coupon in coupons:
         told = dump(coupon) | {"any_course": coupon.course_id is None}
-        yield [_cell(told[name]) for name in (*FIELDS, *COUNTED)]
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    words = "" if value is None else str(value)
-    return f"'{words}" if words.startswith(_QUOTED) else words
+        yield [written.cell(told[name]) for name in (*FIELDS, *COUNTED)]

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ..errors import ValidationError
 from ..ids import new_coupon_code
 from ..models import Coupon
+from ..money import share
 from . import validate
 
 
@@ -80,11 +81,8 @@ class CouponTerms:
 
 def percent_off_of(value: Decimal | float | str) -> Decimal:
     """Return a discount above 0 and at most 100; ValidationError otherwise."""
-    try:
-        percent = Decimal(str(value))
-    except InvalidOperation:
-        percent = Decimal(0)
-    if not percent.is_finite() or not 0 < percent <= 100:  # noqa: PLR2004
+    percent = share(value)
+    if percent is None or not percent:
         raise ValidationError(
             "percent_off: must be above 0 and at most 100", field="percent_off"
         )
@@ -92,12 +90,4 @@ def percent_off_of(value: Decimal | float | str) -> Decimal:
 
 
 def _moment(value: object, field: str) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValidationError(
-            f"{field}: must be a moment with a time zone", field=field
-        )
-    # As the stores keep it: UTC, in milliseconds.
-    moment = value.astimezone(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    return None if value is None else validate.moment(value, field)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from datetime import timedelta
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
+from .. import urls
 from ..bounds import is_ahead
 from ..checks import Check, Diagnosable
 from ..connections import opener
@@ -28,6 +30,7 @@ _MENDS = {
     "lms": "FRAPPE_LMS_URL, FRAPPE_LMS_API_KEY and FRAPPE_LMS_API_SECRET",
 }
 _TIMEOUT_S = 10.0
+_MOST_READ = 65_536
 _MOST_WAITING = 50
 
 
@@ -68,8 +71,9 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
     yield from _plugins(sdk)
     yield _limits(sdk)
     if url is not None:
-        yield _door(url, "webhooks/stripe", "POST", {400})
-        yield _door(url, "cron/run", "POST", {401})
+        yield from _front(url)
+        yield _door(url, "webhooks/stripe", {400})
+        yield _door(url, "cron/run", {401})
 
 
 def _said_of_store(sdk: EnrollSDK) -> str:
@@ -231,25 +235,68 @@ def _limits(sdk: EnrollSDK) -> Check:
     )
 
 
-def _door(url: str, path: str, method: str, wanted: set[int]) -> Check:
-    """Knock without a signature or secret: only our own refusal is right."""
-    name = f"url /{path}"
-    where = f"{url.rstrip('/')}/{path}"
-    if not where.startswith(("http://", "https://")):
-        raise ConfigurationError("--url: must begin with http:// or https://")
-    request = urllib.request.Request(where, b"{}", method=method)  # noqa: S310  checked
+def _front(url: str) -> Iterator[Check]:
+    """Ask what stands in front whether it is known to be there."""
+    answer = _knock(f"{_base(url)}/readyz")
+    if isinstance(answer, Check):
+        return  # the doors tell
+    _, _, body = answer
+    try:
+        told = json.loads(body)["checks"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return
+    if isinstance(told, dict) and told.get("proxy") == "untrusted":
+        yield Check(
+            name="url proxy",
+            state="untrusted",
+            cause="X-Forwarded-* or Forwarded comes in from a peer that is not named: "
+            "all clients behind it share one limit",
+            mend="name it in FRAPPE_ENROLL_TRUSTED_PROXIES",
+        )
+    else:
+        yield Check(name="url proxy")
+
+
+def _base(url: str) -> str:
+    try:
+        return urls.base(url).rstrip("/")
+    except ValueError as error:
+        raise ConfigurationError(f"--url: {error}") from error
+
+
+def _knock(
+    where: str, name: str = "", body: bytes | None = None
+) -> tuple[int, str, bytes] | Check:
+    """Return status, content type and body of an answer, or why there is none."""
+    request = urllib.request.Request(where, body)  # noqa: S310  checked by `_base`
     request.add_header("Content-Type", "application/json")
     try:
-        # A redirect is an answer of somebody else's: it is told, not followed.
-        with within(_TIMEOUT_S), opener().open(request) as answer:
-            status, kind = int(answer.status), answer.headers.get_content_type()
-    except urllib.error.HTTPError as error:
-        with error:
-            status, kind = error.code, error.headers.get_content_type()
+        with within(_TIMEOUT_S):
+            return _answer_to(request)
     except (OSError, HTTPException) as error:
         return Check(
             name=name, state="unreachable", cause=str(error), mend="DNS, port, firewall"
         )
+
+
+def _answer_to(request: urllib.request.Request) -> tuple[int, str, bytes]:
+    # A redirect is an answer of somebody else's: it is told, not followed.
+    try:
+        answer = opener().open(request)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        kind = answer.headers.get_content_type()
+        return int(answer.status), kind, answer.read(_MOST_READ)
+
+
+def _door(url: str, path: str, wanted: set[int]) -> Check:
+    """Knock without a signature or secret: only our own refusal is right."""
+    name = f"url /{path}"
+    answer = _knock(f"{_base(url)}/{path}", name, b"{}")
+    if isinstance(answer, Check):
+        return answer
+    status, kind, _ = answer
     if status in wanted and kind == "application/problem+json":
         return Check(name=name)
     if status in {302, 303, 307, 308, 301, 403, 404, 405}:

@@ -43,6 +43,10 @@ def _plain(value: Any) -> Any:
         return said
     if value is not None and not isinstance(value, bool | int):
         raise ValidationError("answers: texts, numbers, flags", field="answers")
+    if value is not None:
+        validate.whole(
+            int(value), "answers", least=-validate.MOST_WHOLE, most=validate.MOST_WHOLE
+        )
     return value
 
 

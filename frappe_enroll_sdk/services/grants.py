@@ -145,8 +145,10 @@ class Grants:
             NotFoundError: There is no such grant.
             TransitionError: It is decided already.
         """
-        until = expires_at or self._context.now() + timedelta(days=DAYS)
-        if until.tzinfo is None or until <= self._context.now():
+        until = self._context.now() + timedelta(days=DAYS)
+        if expires_at is not None:
+            until = validate.moment(expires_at, "expires_at")
+        if until <= self._context.now():
             raise _ValidationError("expires_at: must lie ahead", field="expires_at")
         return self._decide(
             grant_id,

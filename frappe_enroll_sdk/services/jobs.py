@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .context import Context
 
 _MOST = 100_000
+#: The slowest that anybody waits for.
+_LEAST_PER_S = 0.001
 _PAGE = 200
 
 
@@ -98,10 +100,12 @@ class JobOrders:
         Raises:
             ValidationError: The limit or the rate is out of bounds.
         """
-        if not 1 <= limit <= _MOST:
-            raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
-        if per_s is not None and not 0 < per_s <= _MOST:
-            raise ValidationError(f"per_s: must be above 0, to {_MOST}", field="per_s")
+        validate.whole(limit, "limit", most=_MOST)
+        rate = None if per_s is None else validate.seconds(per_s, "per_s")
+        if rate is not None and not _LEAST_PER_S <= rate <= _MOST:
+            raise ValidationError(
+                f"per_s: must be from {_LEAST_PER_S} to {_MOST}", field="per_s"
+            )
         began, done = self._context.now(), 0
         subject = kind or code or "all"
         with order(self._context, actor, "requeue_jobs", subject, reason) as told:

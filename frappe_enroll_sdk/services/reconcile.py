@@ -26,6 +26,7 @@ from ..errors import (
 from ..models import CheckoutSession, Enrollment, LMSEnrollment, Status
 from ..pair import Pair, must_know_user
 from ..states import ENTITLED, EXITS, UNPAID
+from . import validate
 from .effects import sync_key
 from .facts import Wish
 from .rebuild import Rebuild
@@ -75,8 +76,9 @@ class Reconcile:
             ValidationError: `limit` or `cursor` is not of its form.
             TransientError: A backend is down; go on later from the same cursor.
         """
-        if not 1 <= limit <= _MOST:
-            raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
+        validate.whole(limit, "limit", most=_MOST)
+        if since is not None:
+            since = validate.moment(since, "since")
         part, _, rest = (cursor or f"{_ROWS}:").partition(":")
         pages = {
             _ROWS: self._rows,

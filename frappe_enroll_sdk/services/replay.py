@@ -15,6 +15,7 @@ import attrs
 from ..codec import load
 from ..errors import NotFoundError, ValidationError
 from ..models import AuditEntry, Job, PaymentEvent, Trail
+from . import validate
 from .events import FINISHED, payload_of
 from .orders import order
 
@@ -99,12 +100,12 @@ class Replay:
             ValidationError: `since` is not an aware moment of the last 30 days.
         """
         now = self._context.now()
-        if since.tzinfo is None or not now - _KEPT <= since <= now:
+        since = validate.moment(since, "since")
+        if not now - _KEPT <= since <= now:
             raise ValidationError(
                 "since: must be a moment of the last 30 days", field="since"
             )
-        if not 1 <= limit <= _MOST:
-            raise ValidationError(f"limit: must be 1 to {_MOST}", field="limit")
+        validate.whole(limit, "limit", most=_MOST)
         subject = since.isoformat()
         with order(
             self._context, actor, "pull_events", subject, reason, notify=notify

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import math
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
+from .. import urls
+from ..clock import to_milliseconds
 from ..errors import ValidationError
 
 
@@ -28,6 +28,10 @@ _MOST_TEXT = 140
 MOST_REASON = 500
 _MOST_URL = 2000
 _MOST_KEY = 255
+#: The largest whole number that every reader of JSON, and every store, holds.
+MOST_WHOLE = 2**53 - 1
+#: A hundred years.
+_MOST_SECONDS = 3_155_760_000
 #: Rows of one page at the most.
 _MOST_ROWS = 10_000
 
@@ -77,17 +81,14 @@ def code(value: Any, field: str = "coupon_code") -> str:
 
 
 def url(value: Any, field: str) -> str | None:
-    """Return an absolute http(s) URL, or None."""
+    """Return an absolute http(s) URL, normalised, or None."""
     address = optional_text(value, field, most=_MOST_URL)
     if address is None:
         return None
     try:
-        parts = urlsplit(address)
+        return str(urls.parse(address))
     except ValueError as error:
-        raise ValidationError(f"{field}: is not a URL", field=field) from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValidationError(f"{field}: must be an absolute http(s) URL", field=field)
-    return address
+        raise ValidationError(f"{field}: {error}", field=field) from error
 
 
 def key(value: Any, field: str = "idempotency_key") -> str | None:
@@ -134,6 +135,28 @@ def span(value: Any, field: str, *, least: timedelta, most: timedelta) -> timede
 def seconds(value: Any, field: str) -> float:
     """Return a number of seconds, 0 or more."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value < math.inf:
+    if not number or not 0 <= value <= _MOST_SECONDS:
         raise ValidationError(f"{field}: must be seconds, 0 or more", field=field)
     return float(value)
+
+
+def moment(value: object, field: str) -> datetime:
+    """Return a moment as the stores keep it: in UTC, in milliseconds."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise ValidationError(
+            f"{field}: must be a moment with a time zone", field=field
+        )
+    try:
+        # The last day west of Greenwich is past what a moment can tell.
+        return to_milliseconds(value)
+    except OverflowError as error:
+        raise ValidationError(f"{field}: is out of range", field=field) from error
+
+
+def moment_of(text: str, field: str) -> datetime:
+    """Return the moment of an ISO text with its zone."""
+    try:
+        value = datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise ValidationError(f"{field}: is not a moment", field=field) from error
+    return moment(value, field)

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import attrs
 
+from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.settings_loader import (
     Secret,
     in_range,
@@ -17,7 +16,6 @@ from frappe_enroll_sdk.settings_loader import (
 
 
 PREFIX = "FRAPPE_ENROLL_ALERTS_"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_SECRET = 16
 
 
@@ -50,13 +48,10 @@ class AlertSettings:
             return []
         found = []
         try:
-            parts = urlsplit(self.url.value)
-            near = parts.hostname in _LOOPBACK
-        except ValueError:
-            return [f"{PREFIX}WEBHOOK_URL: is not a URL"]
-        if not parts.hostname or parts.scheme not in {"http", "https"}:
-            found.append(f"{PREFIX}WEBHOOK_URL: must be an https:// URL")
-        elif parts.scheme == "http" and not near:
+            url = urls.parse(self.url.value)
+        except ValueError as error:
+            return [f"{PREFIX}WEBHOOK_URL: {error}"]
+        if url.scheme == "http" and not url.is_near:
             found.append(f"{PREFIX}WEBHOOK_URL: http:// is refused off loopback")
         if not self.secrets:
             found.append(

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.settings_loader import (
     Secret,
     in_range,
@@ -34,11 +35,14 @@ TEMPLATES = (
     "dead_letter",
     "alert",
 )
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _address(value: Any) -> Address | None:
     return read_address(value) if value not in (None, "") else None
+
+
+def _url(value: Any) -> str:
+    return str(urls.parse(value)) if value else ""
 
 
 def _plain_address(value: Any) -> Address:
@@ -100,6 +104,7 @@ class MailSettings:
         f"{PREFIX}COURSE_URL",
         "link to a course, with {course_id} in it; none = its page in the LMS",
         "",
+        convert=_url,
     )
     skip: tuple[str, ...] = option(
         f"{PREFIX}SKIP", "templates that are not sent", (), convert=words(str)
@@ -119,7 +124,7 @@ class MailSettings:
             found.append(f"{PREFIX}FROM: must be set where {PREFIX}HOST is")
         if bool(self.user) != bool(self.password):
             found.append(f"{PREFIX}USER and {PREFIX}PASSWORD: both or none")
-        if self.security == "none" and self.host not in _LOOPBACK:
+        if self.security == "none" and not urls.is_loopback(self.host):
             found.append(f"{PREFIX}SECURITY: none is refused off loopback")
         for name, path in (("TEMPLATES", self.templates), ("CA_FILE", self.ca_file)):
             if path and not Path(path).exists():

@@ -244,7 +244,7 @@ def test_signature_of_another_body_or_time_is_refused():
     ("more", "said"),
     [
         ({"WEBHOOK_URL": "http://alerts.example.com/T0KEN"}, "refused off loopback"),
-        ({"WEBHOOK_URL": "ftp://T0KEN"}, "must be an https"),
+        ({"WEBHOOK_URL": "ftp://T0KEN"}, "absolute http(s)"),
         ({"WEBHOOK_URL": "https://[T0KEN"}, "is not a URL"),
         ({"WEBHOOK_SECRET": ""}, "WEBHOOK_SECRET: must be set"),
         ({"WEBHOOK_SECRET": f"{NEW},short"}, "16 characters"),

@@ -50,7 +50,7 @@ def service(db_folder, monkeypatch, lms):
             "FRAPPE_LMS_API_KEY": lms.api_key,
             "FRAPPE_LMS_API_SECRET": lms.api_secret,
             "FRAPPE_ENROLL_INLINE_S": "0",
-            "FRAPPE_ENROLL_CRON_SECRET": "cron-secret",
+            "FRAPPE_ENROLL_CRON_SECRET": "cron-secret-of-no-worth",
         }.items():
             monkeypatch.setenv(name, value)
         with EnrollSDK.from_env() as sdk:
@@ -183,7 +183,9 @@ def test_schema_that_newer_code_has_made_ends_every_process(service, start, db_f
     assert all("update frappe-enroll-sdk on this host" in err for _, err in said)
     client = Client(create_app(service))
     assert client.get("/readyz").status_code == 503
-    answer = client.post("/cron/run", headers={"Authorization": "Bearer cron-secret"})
+    answer = client.post(
+        "/cron/run", headers={"Authorization": "Bearer cron-secret-of-no-worth"}
+    )
     assert answer.status_code == 503
     check = next(one for one in examine(service) if one.name == "storage")
     assert "newer than this code" in check.cause

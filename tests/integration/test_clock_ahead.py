@@ -233,8 +233,9 @@ def test_unclear_insert_ahead_is_settled_by_a_look_in_its_time(world):
 
 def test_cookie_of_a_clock_ahead_is_over():
     """It is good for no longer than one that is written now."""
-    value = cookies.write("digest", 1_000, "key")
-    assert cookies.read(value, "key", 900, 1_000) == "digest"
+    told = cookies.Signed(digest="digest", session="session", until_s=1_000)
+    value = cookies.write(told, "key")
+    assert cookies.read(value, "key", 900, 1_000) == told
     assert cookies.read(value, "key", 900, 999) is None
     assert cookies.read(value, "key", 1_000, 2_000) is None
 

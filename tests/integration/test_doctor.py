@@ -57,6 +57,7 @@ def test_all_is_well(shop):
         "stripe version",
         "url /webhooks/stripe",
         "url /cron/run",
+        "url proxy",
     } == set(checks)
 
 

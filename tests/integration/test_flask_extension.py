@@ -41,7 +41,9 @@ CONFIG = {
 @pytest.fixture
 def world():
     """Return a world whose provider is the fake one."""
-    return World(payments="fake", rate_limits="off", cron_secret="cron-secret")
+    return World(
+        payments="fake", rate_limits="off", cron_secret="cron-secret-of-no-worth"
+    )
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_sdk_is_built_from_the_config(tmp_path):
         "DATABASE_URL": f"sqlite:///{tmp_path / 'enroll.sqlite3'}",
         "FRAPPE_ENROLL_INLINE_S": 0,
         "FRAPPE_ENROLL_URL_PREFIX": "/courses/",
-        "SECRET_KEY": "host-secret",
+        "SECRET_KEY": "host-secret-of-no-worth",
     }
     FrappeEnroll(app)
     sdk = app.extensions["frappe_enroll"]
@@ -216,7 +218,7 @@ def test_machines_need_no_token_of_flask_wtf(world, late):
     assert client.post("/enroll/checkout", json=FIELDS).status_code == 400
     delivered = client.post("/enroll/webhooks/fake", **signed(world))
     assert (delivered.status_code, delivered.json["outcome"]) == (200, "processed")
-    cron = {"Authorization": "Bearer cron-secret"}
+    cron = {"Authorization": "Bearer cron-secret-of-no-worth"}
     assert client.post("/enroll/cron/run", headers=cron).status_code == 200
 
 
@@ -278,8 +280,9 @@ def test_flask_command_has_the_group(tmp_path):
         ("FRAPPE_LMS_API_KEY", "12345678901e345", "frappe_lms_api_key"),
         ("FRAPPE_LMS_API_KEY", "1e5", "frappe_lms_api_key"),
         ("FRAPPE_LMS_API_SECRET", "1.50", "frappe_lms_api_secret"),
-        ("CRON_SECRET", "true", "cron_secret"),
-        ("CRON_SECRET", "-0", "cron_secret"),
+        ("CRON_SECRET", "1234567890123e45", "cron_secret"),
+        ("FRAPPE_LMS_API_SECRET", "true", "frappe_lms_api_secret"),
+        ("FRAPPE_LMS_API_SECRET", "-0", "frappe_lms_api_secret"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["FLASK", "SHOP"])

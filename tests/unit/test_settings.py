@@ -23,7 +23,7 @@ SECRETS = {
     "FRAPPE_LMS_API_SECRET": "hidden_api_secret",
     "FRAPPE_ENROLL_SECRET_KEY": "hidden_secret_key",
     "FRAPPE_ENROLL_ADMIN_TOKENS": "viewer:me:" + "0" * 64,
-    "FRAPPE_ENROLL_CRON_SECRET": "hidden_cron",
+    "FRAPPE_ENROLL_CRON_SECRET": "hidden_cron_secret",
     "MONGODB_URI": "mongodb://ada:hidden_password@127.0.0.1/",
 }
 NAME = "FRAPPE_ENROLL_INLINE_S"
@@ -120,9 +120,9 @@ def test_toml_that_is_none_is_named(toml, text, tmp_path):
 
 def test_cron_secret_has_a_second_name():
     """Vercel names it so; ours wins."""
-    assert Settings.from_env({"CRON_SECRET": "b"}).cron_secret == Secret("b")
-    both = {"CRON_SECRET": "b", "FRAPPE_ENROLL_CRON_SECRET": "a"}
-    assert Settings.from_env(both).cron_secret == Secret("a")
+    assert Settings.from_env({"CRON_SECRET": "b" * 16}).cron_secret == Secret("b" * 16)
+    both = {"CRON_SECRET": "b" * 16, "FRAPPE_ENROLL_CRON_SECRET": "a" * 16}
+    assert Settings.from_env(both).cron_secret == Secret("a" * 16)
 
 
 def test_every_problem_is_told_at_once(toml, tmp_path):
@@ -428,15 +428,17 @@ def test_setting_that_only_looks_like_a_service_is_unknown(name):
 def test_number_in_a_hosts_config_is_the_text_that_it_was():
     """Whole ones are themselves; of others nobody knows how they were written."""
     config = {
-        "CRON_SECRET": 20261127,
+        "CRON_SECRET": 2026112720261127,
         "FRAPPE_LMS_API_KEY": 123456789012345,
         "FRAPPE_ENROLL_RETRY_SCHEDULE_S": 60,
     }
     settings = Settings.from_env({}, config=config)
-    assert settings.cron_secret.value == "20261127"
+    assert settings.cron_secret.value == "2026112720261127"
     assert settings.frappe_lms_api_key.value == "123456789012345"
     assert settings.retry_schedule_s == (60.0,)
     (problem,) = problems(config={"FRAPPE_LMS_API_KEY": 1e15})
     assert problem.startswith("FRAPPE_LMS_API_KEY")
+    (problem,) = problems(config={"FRAPPE_LMS_SITE": 5})
+    assert problem.startswith("FRAPPE_LMS_SITE")
     (problem,) = problems(config={"CRON_SECRET": True})
     assert "CRON_SECRET" in problem

@@ -12,6 +12,7 @@ from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.money import Money
 
+from ..codes import seen
 from ..handlers.business_orders import BusinessOrders
 from . import pages
 from .forms import field, number
@@ -46,7 +47,7 @@ def grants(call: Call, outcomes: Mapping[str, str] | None = None) -> Response:
 
 def grant(call: Call) -> Response:
     """Show one application, and the form that decides it."""
-    found = call.sdk.grants.get(call.arguments["grant_id"])
+    found = seen(call, call.sdk.grants.get(call.arguments["grant_id"]))
     labels = {one.name: one.label for one in call.sdk.grants.form()}
     return page(call, "grant.html", title=found.email, grant=found, labels=labels)
 

@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 
-from .. import cookies
 from ..handlers.orders import Orders
 from . import pages
 from .render import Asked, go, page
@@ -122,31 +121,32 @@ def probe(call: Call) -> Response:
 
 
 def sign_in(call: Call) -> Response:
-    """Exchange a token for the cookie."""
-    value = call.surface.gate.sign_in(field(call, "token"))
+    """Exchange a token for the cookie of a session."""
+    value = call.surface.gate.sign_in(field(call, "token"), call.request)
     response = go(call, "/")
-    response.set_cookie(
-        cookies.NAME,
-        value,
-        max_age=int(call.sdk.settings.sign_in_s),
-        path=f"{call.mount}/admin",
-        secure=_is_secure(call),
-        httponly=True,
-        samesite="Strict",
-    )
+    life_s = int(call.sdk.settings.sign_in_s)
+    response.set_cookie(value=value, max_age=life_s, **_cookie(call))
     return response
 
 
 def sign_out(call: Call) -> Response:
-    """Take the cookie back."""
+    """End the session, and take the cookie back."""
+    call.surface.gate.sign_out(call.request)
     response = go(call, "/sign-in")
-    response.delete_cookie(cookies.NAME, path=f"{call.mount}/admin")
+    response.delete_cookie(**_cookie(call))
     return response
 
 
-def _is_secure(call: Call) -> bool:
-    url = call.sdk.settings.public_url
-    return url.startswith("https://") if url else call.request.is_secure
+def _cookie(call: Call) -> dict[str, Any]:
+    """Return how the cookie is named and bound; a name of `__Host-` wants "/"."""
+    secure = call.surface.gate.is_secure(call.request)
+    return {
+        "key": call.surface.gate.cookie_name(call.request),
+        "path": "/" if secure else f"{call.mount}/admin",
+        "secure": secure,
+        "httponly": True,
+        "samesite": "Strict",
+    }
 
 
 def number(call: Call, name: str, default: int) -> int:

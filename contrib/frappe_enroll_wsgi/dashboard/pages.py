@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import mimetypes
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from frappe_enroll_sdk.models import Enrollment, JobState, LMSStatus, Page, Stat
 from frappe_enroll_sdk.settings_http import limits_uri
 from frappe_enroll_sdk.settings_text import describe
 
+from ..codes import coupon_page, seen
 from ..handlers.orders import BACKENDS
 from .numbers import numbers_of
 from .render import LIMIT, Asked, asked_of, list_page, page
@@ -66,7 +68,7 @@ def _listed(call: Call, found: Page[Enrollment], asked: dict[str, Any]) -> Respo
         call,
         "enrollments.html",
         title="Learners",
-        rows=found.items,
+        rows=seen(call, found).items,
         more=found.next_cursor,
         asked=Asked(asked),
         statuses=list(Status),
@@ -76,7 +78,7 @@ def _listed(call: Call, found: Page[Enrollment], asked: dict[str, Any]) -> Respo
 
 def enrollment(call: Call) -> Response:
     """Show what happened to one enrollment."""
-    found = call.sdk.admin.timeline(call.arguments["enrollment_id"])
+    found = seen(call, call.sdk.admin.timeline(call.arguments["enrollment_id"]))
     row = found.enrollment
     dead = [job for job in found.jobs if job.state is JobState.DEAD]
     return page(
@@ -171,7 +173,7 @@ def coupons(
     return list_page(
         call,
         "coupons.html",
-        call.sdk.coupons.list,
+        partial(coupon_page, call),
         title="Coupons",
         items="coupons",
         status=201 if made or codes else 200,

@@ -14,6 +14,8 @@ from markupsafe import Markup
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from ..codes import seen
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +91,7 @@ def list_page(
 ) -> Response:
     """Return the page of a list: what `find` finds, under the name `items`."""
     query = asked_of(call)
-    found = find(**query, limit=LIMIT)
+    found = seen(call, find(**query, limit=LIMIT))
     listed: dict[str, Any] = {
         items: found.items,
         "more": found.next_cursor,

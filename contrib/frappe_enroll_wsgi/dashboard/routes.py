@@ -6,10 +6,10 @@ from __future__ import annotations
 from ..handlers.admin import FILTERS
 from ..handlers.orders import VERBS
 from ..routes import Access
-from ..schema_parts import text, words
+from ..schema_parts import CODE_TEXT, text, words
 from ..schemas import STATE_QUERY
 from . import forms, pages
-from .rows import CODE_FIELD, CURSOR, PERCENT, change, either, look
+from .rows import CURSOR, PERCENT, change, either, look
 
 
 ROUTES = (
@@ -128,7 +128,7 @@ ROUTES = (
         "coupons/disable",
         forms.disable_coupon,
         "Disable a coupon.",
-        fields={"code": CODE_FIELD, "reason": text(500)},
+        fields={"code": CODE_TEXT, "reason": text(500)},
     ),
     look("reconcile", "reconcile", pages.reconcile, "Show the form to reconcile."),
     change(
@@ -173,7 +173,7 @@ ROUTES = (
         "not_found",
         "unauthorized",
         "cross_site",
-        limit="sign_in",
+        "rate_limited",
         fields={"token": text(200)},
     ),
     change(

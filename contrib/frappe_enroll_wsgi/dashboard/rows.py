@@ -6,12 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..routes import Access, Area, Handler, Route
-from ..schema_parts import CODE, text
+from ..schema_parts import text
 
 
 _HTML = "text/html"
-PERCENT: dict[str, Any] = {"type": "string", "pattern": "^[1-9][0-9]?$"}
-CODE_FIELD: dict[str, Any] = {"type": "string", "pattern": CODE}
+PERCENT: dict[str, Any] = {"type": "string", "maxLength": 2, "pattern": "^[1-9][0-9]?$"}
 _DONE: dict[str, Any] = {"done": {"type": "string", "maxLength": 40}}
 
 
@@ -57,7 +56,6 @@ def change(
     access: Access = Access.OPERATOR,
     *codes: str,
     fields: dict[str, Any] | None = None,
-    limit: str | None = None,
     status: int = 303,
 ) -> Route:
     """Return a row for a form."""
@@ -72,5 +70,4 @@ def change(
         form={"reason": text(500)} if fields is None else fields,
         answers={status: "" if status == 303 else _HTML},  # noqa: PLR2004  a redirect
         codes=codes,
-        limit=limit,
     )

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
+from frappe_enroll_sdk.cells import cell
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, Job
 from frappe_enroll_sdk.settings_text import describe
 
 from ..answers import answer
+from ..codes import coupon_page, seen
 from ..routes import Access, Area, Handler, Route
 from ..schema_parts import text
 from ..schemas import LMS_STATUS_QUERY, STATE_QUERY, STATUS_QUERY
-from ..streams import cell, csv_answer
+from ..streams import csv_answer
 from . import admin_records as records
 from .orders import BACKENDS
 
@@ -43,7 +45,7 @@ def stats(call: Call) -> Response:
 def enrollments(call: Call) -> Response:
     """Return enrollments by filters that name nobody."""
     page = call.sdk.enrollments.list(**call.query)
-    return answer(records.page_json(page, records.row_json))
+    return answer(records.page_json(seen(call, page), records.row_json))
 
 
 def search(call: Call) -> Response:
@@ -61,7 +63,7 @@ def search(call: Call) -> Response:
         if "coupon_code" in fields:
             fields["coupon_code"] = fields["coupon_code"].upper()
         page = call.sdk.enrollments.list(**fields)
-    return answer(records.page_json(page, records.row_json))
+    return answer(records.page_json(seen(call, page), records.row_json))
 
 
 def export(call: Call) -> Response:
@@ -75,7 +77,7 @@ def _rows(call: Call) -> Iterator[Enrollment]:
         page = call.sdk.enrollments.list(
             **call.query, limit=_EXPORT_PAGE, cursor=cursor
         )
-        yield from page.items
+        yield from seen(call, page).items
         cursor = page.next_cursor
         if cursor is None:
             return
@@ -85,14 +87,19 @@ def _table(rows: Iterator[Enrollment]) -> Iterator[list[str]]:
     yield [*records.ENROLLMENT_FIELDS, "currency"]
     for row in rows:
         told = records.row_json(row)
-        cells = [cell(told[name]) for name in records.ENROLLMENT_FIELDS]
+        cells = [_plain(told[name]) for name in records.ENROLLMENT_FIELDS]
         yield [*cells, row.price.currency]
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell; money is its minor units."""
+    return cell(value["amount_minor"] if isinstance(value, dict) else value)
 
 
 def timeline(call: Call) -> Response:
     """Return one enrollment with all that happened to it."""
     found = call.sdk.admin.timeline(call.arguments["enrollment_id"])
-    return answer(records.timeline_json(found))
+    return answer(records.timeline_json(seen(call, found)))
 
 
 def jobs(call: Call) -> Response:
@@ -125,19 +132,20 @@ def _one(call: Call, found: Job | None) -> Response:
 
 def coupons(call: Call) -> Response:
     """Return coupons, by code."""
-    page = call.sdk.coupons.list(**call.query)
+    page = coupon_page(call, **call.query)
     return answer(records.page_json(page, records.coupon_json))
 
 
 def coupon(call: Call) -> Response:
     """Return one coupon with its counts; a POST, as its code is worth money."""
-    return answer(records.coupon_json(call.sdk.coupons.get(call.fields["code"])))
+    found = call.sdk.coupons.get(call.fields["code"])
+    return answer(records.coupon_json(seen(call, found)))
 
 
 def audit(call: Call) -> Response:
     """Return what operators did, newest first."""
     page = call.sdk.admin.audit(**call.query)
-    return answer(records.page_json(page, records.audit_json))
+    return answer(records.page_json(seen(call, page), records.audit_json))
 
 
 def plugins(call: Call) -> Response:

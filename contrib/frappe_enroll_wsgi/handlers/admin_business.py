@@ -12,6 +12,7 @@ from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.services import coupon_files
 
 from ..answers import answer
+from ..codes import seen
 from ..schema_parts import text, words
 from ..streams import csv_answer
 from . import admin_records as records
@@ -39,7 +40,8 @@ def usage(call: Call) -> Response:
 
 def export_coupons(call: Call) -> Response:
     """Return coupons with their counts as CSV, streamed."""
-    rows = coupon_files.export(call.sdk.coupons.each(**call.query))
+    coupons = call.sdk.coupons.each(**call.query)
+    rows = coupon_files.export(seen(call, coupon) for coupon in coupons)
     return csv_answer("coupons", rows)
 
 
@@ -62,12 +64,13 @@ def import_coupons(call: Call) -> Response:
 def grants(call: Call) -> Response:
     """Return applications, newest first."""
     page = call.sdk.grants.list(**call.query)
-    return answer(records.page_json(page, records.grant_json))
+    return answer(records.page_json(seen(call, page), records.grant_json))
 
 
 def grant(call: Call) -> Response:
     """Return one application."""
-    return answer(records.grant_json(call.sdk.grants.get(call.arguments["grant_id"])))
+    found = call.sdk.grants.get(call.arguments["grant_id"])
+    return answer(records.grant_json(seen(call, found)))
 
 
 def approve(call: Call) -> Response:

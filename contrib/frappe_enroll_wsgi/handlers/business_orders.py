@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
+from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.services.coupon_files import Imported
 
-from .orders import Orders, moment
+from .orders import Orders
 
 
 class BusinessOrders(Orders):
@@ -21,7 +22,7 @@ class BusinessOrders(Orders):
         terms["any_course"] = terms.get("course_id") is None
         for name in ("starts_at", "expires_at"):
             if terms.get(name):
-                terms[name] = moment(terms[name], name)
+                terms[name] = validate.moment_of(terms[name], name)
         # Asked for first: what is refused is not audited.
         made = self._sdk.coupons.create_each(count, **terms)
         prefix = str(terms.get("prefix", "GRANT"))
@@ -50,7 +51,7 @@ class BusinessOrders(Orders):
         self, grant_id: str, percent_off: Any, expires_at: str | None = None
     ) -> Grant:
         """Approve an application."""
-        until = moment(expires_at, "expires_at") if expires_at else None
+        until = validate.moment_of(expires_at, "expires_at") if expires_at else None
         return self._sdk.grants.approve(
             grant_id,
             percent_off,

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
+from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.errors import (
     AlreadyEnrolledError,
     NotFoundError,
@@ -17,6 +17,7 @@ from frappe_enroll_sdk.errors import (
 )
 from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Checkout, Status
+from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.states import ENTITLED
 
 from ..answers import answer, checkout_json, enrollment_json, money_json
@@ -110,14 +111,9 @@ def come_back(call: Call) -> Response:
 
 def _check_redirect(call: Call, field: str) -> None:
     """Let an HTTP caller send learners to the hosts of the setting only."""
-    url: Any = call.fields.get(field)
-    if url is None:
-        return
-    try:
-        host = urlsplit(url).netloc
-    except ValueError:
-        host = ""
-    if not host or host not in call.sdk.settings.redirect_hosts:
+    url = validate.url(call.fields.get(field), field)
+    hosts = call.sdk.settings.redirect_hosts
+    if url is not None and not urls.parse(url).is_on(hosts):
         raise ValidationError(f"{field}: the host is not allowed", field=field)
 
 

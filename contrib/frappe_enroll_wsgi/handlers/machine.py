@@ -43,6 +43,8 @@ def healthz(_call: Call) -> Response:
 def readyz(call: Call) -> Response:
     """``GET /readyz``: 503 only when the store is down; the answer is cached."""
     checks = call.surface.readiness.checks()
+    if call.surface.proxies.is_unheard(call.request.environ):
+        checks["proxy"] = "untrusted"
     ready = checks.get("storage") == "ok"
     body = {"status": "ok" if ready else "unavailable", "checks": checks}
     return answer(body, 200 if ready else 503)

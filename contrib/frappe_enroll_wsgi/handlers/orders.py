@@ -8,10 +8,10 @@ The admin API and the dashboard call these; nothing else changes anything for th
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from frappe_enroll_sdk.errors import NotFoundError, ValidationError
+from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Coupon, Enrollment, GatePolicy, Job
 from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.services.reconciled import Report
@@ -87,7 +87,7 @@ class Orders:
     def pull(self, since: str, *, notify: bool, limit: int) -> Pulled:
         """Feed the events that the provider has since a moment and we missed."""
         return self._sdk.admin.pull_events(
-            moment(since, "since"),
+            validate.moment_of(since, "since"),
             actor=self._actor,
             reason=self._reason,
             notify=notify,
@@ -99,7 +99,7 @@ class Orders:
         terms["any_course"] = terms.get("course_id") is None
         for name in ("starts_at", "expires_at"):
             if terms.get(name):
-                terms[name] = moment(terms[name], name)
+                terms[name] = validate.moment_of(terms[name], name)
         coupon = self._sdk.coupons.create(**terms)
         self._note("create_coupon", coupon.code)
         return coupon
@@ -151,11 +151,3 @@ class Orders:
 
     def _note(self, action: str, subject: str, **detail: Any) -> None:
         self._sdk.admin.note(self._actor, action, subject, self._reason, **detail)
-
-
-def moment(text: str, field: str) -> datetime:
-    """Return the moment of an ISO text."""
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValidationError(f"{field}: is not a moment", field=field) from error
