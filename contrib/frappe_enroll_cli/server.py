@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from werkzeug.serving import make_server
-from werkzeug.wsgi import ClosingIterator
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from frappe_enroll_sdk.clock import SYSTEM
 
@@ -17,7 +15,7 @@ from .common import port_error
 
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIApplication
 
 #: Seconds that requests have left once it is told to stop.
 _FINISH_S = 30.0
@@ -29,7 +27,6 @@ class Server:
     """Serves an application in threads; a context manager."""
 
     def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
-        self._app = app
         self._lock = threading.Lock()
         self._running = 0
         self._asked = False
@@ -39,7 +36,12 @@ class Server:
         except OSError as error:
             raise port_error("--port", port, error) from error
         self._server = make_server(
-            host, port, self._counted, threaded=True, fd=self._socket.fileno()
+            host,
+            port,
+            app,
+            threaded=True,
+            request_handler=self._counting(),
+            fd=self._socket.fileno(),
         )
 
     def __enter__(self) -> Self:
@@ -66,18 +68,18 @@ class Server:
                     return
             SYSTEM.sleep(_SLICE_S)
 
-    def _counted(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        with self._lock:
-            self._running += 1
-        try:
-            answer: Any = self._app(environ, start_response)
-        except BaseException:
-            self._ended()
-            raise
-        return ClosingIterator(answer, [self._ended])
+    def _counting(self) -> type[WSGIRequestHandler]:
+        """Return a handler that counts what runs, however the client ends it."""
+        server = self
 
-    def _ended(self) -> None:
-        with self._lock:
-            self._running -= 1
+        class Handler(WSGIRequestHandler):
+            def run_wsgi(self) -> None:
+                with server._lock:
+                    server._running += 1
+                try:
+                    super().run_wsgi()
+                finally:
+                    with server._lock:
+                        server._running -= 1
+
+        return Handler
