@@ -366,8 +366,11 @@ class Heart:
             if not self.running or process.dead:
                 return
             self.busy = True
-            shift.beat(lambda lease: None)
-            self.busy = False
+            try:
+                shift.beat(lambda lease: None)
+            finally:
+                # Dead or refused in the middle of it: nobody waits for it any more.
+                self.busy = False
 
     def stop(self, world: World, process: Process) -> None:
         """Let it end; the worker goes on once it is quiet."""
