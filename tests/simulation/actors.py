@@ -369,7 +369,6 @@ class Heart:
             try:
                 shift.beat(lambda lease: None)
             finally:
-                # Dead or refused in the middle of it: nobody waits for it any more.
                 self.busy = False
 
     def stop(self, world: World, process: Process) -> None:

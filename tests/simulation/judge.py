@@ -114,6 +114,9 @@ def _seats(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             yield "seats", f"{code} {len(seats)} > {coupon.max_redemptions}"
         users = {row.id: row for row in rows if row.coupon_code == code}
         for holder, seat in seats.items():
+            if seat.state is SeatState.HELD and seat.until <= world.hub.now():
+                # Whoever asks next has it: a held seat lapses by time alone.
+                continue
             row = users.get(holder)
             if row is None or not (_was_entitled(row) or row.status is Status.ON_HOLD):
                 yield "seats", f"{code} {seat.state} by {holder} {row and row.status}"

@@ -55,6 +55,8 @@ _ELSE = 0.01
 _LATE = frozenset(
     {"insert_enrollment", "delete_enrollment", "create_session", "expire_session"}
 )
+#: Seconds after which nothing acts any more: what comes after a day is reconcile's.
+_DAY_S = 80_000.0
 #: Seconds of a suspension, and of an effect's delay: about a minute, past the lease,
 #: past `verify_after_s`, past a session's end.
 _LONG = (20.0, 100.0, 400.0, 1500.0, 9000.0)
@@ -273,7 +275,7 @@ class Net:
             verb(*args, **named)
         if kind == "late":
             self.targets[backend].faults.slow(
-                name, Slow(1e6, self.long() * dice.choice((1, 1, 8)))
+                name, Slow(1e6, min(self.long() * dice.choice((1, 1, 8)), _DAY_S))
             )
         if kind in {"lost", "unmade"}:
             self.hub.pause(process, 15.0 * dice.random())
