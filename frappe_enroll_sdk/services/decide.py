@@ -43,6 +43,7 @@ from ..models import (
 from ..states import ENTITLED, EXITS, UNPAID
 from . import lost
 from .decide_money import (
+    LATE,
     REBUILT,
     decide_money,
     is_held,
@@ -69,6 +70,9 @@ from .facts import (
 
 #: Wishes that end what is not paid.
 _ENDINGS = frozenset({Wish.CANCEL, Wish.EXPIRE, Wish.END})
+
+#: Age of a payment's event within which nobody can have given the money back.
+_PROMPT = timedelta(seconds=10)
 
 
 def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
@@ -401,9 +405,17 @@ def _hold(facts: Facts, fact: str, changes: dict[str, Any], reason: str) -> Writ
     return Write(to=Status.ON_HOLD, fact=fact, changes=changes, detail=detail)
 
 
-def _event_of(facts: Facts) -> dict[str, str]:
-    """Name the event that brought a payment: further ones of it are duplicates."""
-    return {} if facts.event is None else {"event_id": facts.event.id}
+def _event_of(facts: Facts) -> dict[str, Any]:
+    """
+    Name the event that brought a payment: further ones of it are duplicates.
+
+    ``late`` says that news of a refund may have come before, and was nobody's.
+    """
+    event = facts.event
+    if event is None:
+        return {} if facts.wish is Wish.LOOK else {LATE: True}
+    late = {LATE: True} if facts.now - event.created_at > _PROMPT else {}
+    return {"event_id": event.id, **late}
 
 
 def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:

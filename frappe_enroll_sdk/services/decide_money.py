@@ -34,6 +34,8 @@ from .facts import Decision, Facts, Need, SettlePolicy, Step, Wish, Write
 
 #: Reason of a row that was opened anew: it waits until its money was looked at.
 REBUILT = "rebuilt"
+#: In the history of a payment: the refunds are asked for before anything else.
+LATE = "late"
 #: Reasons of the money's own; it gives back what it took away, and nothing else.
 MONEY_REASONS = frozenset({"refunded", "disputed", "dispute_lost", REBUILT})
 
@@ -91,7 +93,8 @@ def decide_money(
         return None
     told: dict[str, Any] = {}
     looks = row.gone_at is not None and facts.wish is Wish.DUE
-    asked = facts.check_money or looks or row.reason == REBUILT
+    late = bool(row.history) and row.history[-1].detail.get(LATE, False)
+    asked = facts.check_money or looks or late or row.reason == REBUILT
     if facts.payment_gone:
         # What is known of it stands: another account's silence is no sum.
         if row.gone_at is None:

@@ -40,7 +40,6 @@ from .effects import (
     sync_key,
 )
 from .facts import (
-    BROUGHT,
     Attached,
     Facts,
     Keep,
@@ -64,8 +63,6 @@ logger = logging.getLogger(__name__)
 
 #: Decisions within one settle; more means that two rules contradict each other.
 _MOST_DECISIONS = 60
-#: Age of a payment's event within which nobody can have given the money back.
-_PROMPT = timedelta(seconds=10)
 
 
 class Settle:
@@ -315,16 +312,6 @@ class Settle:
             )
 
 
-def _is_late(write: Write, facts: Facts) -> bool:
-    """Tell whether news of a refund may have come before that of the payment."""
-    if write.fact not in BROUGHT:
-        return False
-    event = facts.event
-    if event is None:
-        return facts.wish is Wish.DUE
-    return facts.now - event.created_at > _PROMPT
-
-
 def _after_write(write: Write, facts: Facts) -> Facts:
     """Keep what is known; from our own write after a reserve on, the seat is fenced."""
     return attrs.evolve(
@@ -339,5 +326,4 @@ def _after_write(write: Write, facts: Facts) -> Facts:
         # Nor what stood in the way before a write of the row that it may give back.
         rivals=None,
         rivals_ended=False,
-        check_money=facts.check_money or _is_late(write, facts),
     )

@@ -93,6 +93,7 @@ def unavailable(outcome):
 REDEEMED_WRITE = Write(to=Status.CONFIRMED, fact="coupon_redeemed")
 GOT = {"payment_id": "pi_1", "paid": PRICE, "tax_minor": 0}
 PAID_WRITE = Write(to=Status.CONFIRMED, fact="paid", changes=GOT | {"reason": None})
+LATE_WRITE = attrs.evolve(PAID_WRITE, detail={"late": True})
 TOLD_WRITE = attrs.evolve(PAID_WRITE, detail={"event_id": "evt_1"})
 REQUESTED = Write(
     to=Status.PENDING,
@@ -344,7 +345,12 @@ AWAITING_CASES = [
         for wish in Wish
     ),
     *(
-        case(f"{wish}: paid", awaiting(), {"wish": wish, "session": PAID}, PAID_WRITE)
+        case(
+            f"{wish}: paid",
+            awaiting(),
+            {"wish": wish, "session": PAID},
+            PAID_WRITE if wish is Wish.LOOK else LATE_WRITE,
+        )
         for wish in Wish
     ),
     case(
