@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import ConflictError
-from ..models import Enrollment, Fact
+from ..models import Enrollment, Fact, Status
 from .effects import BY_OPERATOR
 
 
@@ -59,5 +59,8 @@ def has_succeeded(row: Enrollment) -> bool:
     Tell whether a reassignment's new row has taken its place, or was decided since.
 
     It begins without a word, and an operator's word is the last that succession writes.
+    Money that went back meanwhile has decided, too: nothing is left to accept.
     """
+    if row.status is Status.REVOKED and row.payment_id is not None:
+        return True
     return any(entry.fact.endswith(BY_OPERATOR) for entry in row.history)

@@ -216,3 +216,23 @@ def test_reassignment_to_a_learner_who_has_paid_meanwhile_is_held():
     world.let_time_pass()
     world.check_promises()
     assert world.storage.enrollments.find(row.id).status is Status.ENROLLED
+
+
+def test_reconcile_of_a_reassignment_that_died_leaves_nothing_owed():
+    """Its new row is held, and the money goes back before it is accepted: the end."""
+
+    def begin():
+        world = World(probed=True)
+        return world, (buy(world), BOB)
+
+    for world, row, note in died_at_every_call(begin, reassign):
+        world.payments.play_refund(row.payment_id)
+        sdk, cursor = world.sdk(), ""
+        world.clock.advance(600)
+        while cursor is not None:
+            report = sdk.admin.reconcile(repair=True, cursor=cursor or None)
+            cursor = report.next_cursor
+        world.let_time_pass()
+        assert not [r for r in world.rows() if r.due_at or r.effects_owed], note
+        assert not [r for r in world.rows() if r.status in ENTITLED], note
+        world.check_promises()

@@ -19,7 +19,6 @@ from frappe_enroll_sdk.models import (
     SessionStatus,
     Status,
 )
-from frappe_enroll_sdk.services.lost import PROCESSING
 from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID, is_allowed
 
 
@@ -38,7 +37,8 @@ def soon(world: World) -> Iterator[Violation]:
     But for a delayed payment: days may pass until it is known, and none ends by time.
     """
     for row in world.rows():
-        if row.status in UNPAID and row.reason != PROCESSING:
+        waits = row.reason == "processing" and _is_foreign(world, row.session_id or "")
+        if row.status in UNPAID and not waits:
             yield "stuck", f"{row.id} {row.status} {row.reason}"
 
 
@@ -124,7 +124,8 @@ def _seats(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             seat = seats.get(row.id)
             redeemed = seat is not None and seat.state is SeatState.REDEEMED
             honoured = any(("coupon_gone", row.id) == told for told in world.told)
-            if honoured and row.override is not Override.ACCEPTED:
+            by_word = row.override in {Override.ACCEPTED, Override.REINSTATED}
+            if honoured and not by_word:
                 yield "seats", f"{row.id} has lost its seat, and nobody took it"
             if row.status in ENTITLED and not redeemed and not honoured:
                 yield "seats", f"{row.id} is {row.status} without its seat"

@@ -12,4 +12,7 @@ FOUND: dict[int, str] = {
     1180: "a refund that overtook its payment under a wrong key was nobody's",
     1317: "the same, with the payment found by a look",
     1245: "a reassign that died between the heir's write and its look at the money",
+    7010449: "a payment told late, and a provider that was busy when it was asked",
+    7012300: "a payment told late, found by the learner who came back to pay",
+    7022366: "money that went back while a reassign lay dead half-way: owed for ever",
 }
