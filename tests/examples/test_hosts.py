@@ -13,6 +13,8 @@ import pytest
 from support.world import COURSE, World
 from werkzeug.test import Client
 
+from frappe_enroll_sdk import EnrollSDK
+
 
 ROOT = Path(__file__).parents[2]
 EMAIL = "ada@example.com"
@@ -151,6 +153,8 @@ def test_django_recipe_runs(made_up_backends):
     exec(recipes()["Django"], names)  # noqa: S102  our own docs
     client = Client(names["application"])
     assert client.get("/enroll/healthz").json == {"status": "ok"}
+    assert client.post("/enroll/webhooks/stripe").json["code"] == "schema"
+    EnrollSDK.from_env().setup()
     assert client.post("/enroll/webhooks/stripe").json["code"] == "signature"
     assert client.get("/nope").status_code == 404
 

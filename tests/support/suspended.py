@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -102,18 +103,30 @@ class _Sleeper(FrappeLMS):
 
 
 def _stop_at_send(*, killed: bool) -> None:
-    """Stop before an insert's bytes leave; die once they were answered, maybe."""
+    """
+    Stop before an insert's bytes leave; die once they were answered, maybe.
+
+    In the last step before the kernel takes the body: whoever looks at the time that a
+    call has left has looked by then.
+    """
+    sendall, inserting = socket.socket.sendall, []
+
+    def leave(self, data, *flags):
+        if self in inserting:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif bytes(data).startswith(b"POST") and b"Enrollment" in bytes(data[:200]):
+            inserting.append(self)
+        return sendall(self, data, *flags)
+
+    socket.socket.sendall = leave
     send = requests.adapters.HTTPAdapter.send
 
     def sent(self, request, *args, **more):
-        inserts = request.method == "POST" and "Enrollment" in request.url
-        if not inserts:
+        try:
             return send(self, request, *args, **more)
-        os.kill(os.getpid(), signal.SIGSTOP)
-        answer = send(self, request, *args, **more)
-        if killed:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
+        finally:
+            if killed and inserting:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     requests.adapters.HTTPAdapter.send = sent
 
