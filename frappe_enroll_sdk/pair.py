@@ -9,6 +9,9 @@ nor an enqueue, nor a worker that wakes up late takes anything out of it.
 An insert is *begun* (written down before the call), and then accounted for: *refused*
 (the LMS made no row), *answered* (it named the row), or *seen* (a look found a row that
 nobody else can have made). An insert that is none of these may land at any time.
+
+So may a removal that is *removing* (written down before the call) and not *removed*
+(answered, or a look finds the row gone): a right that has come back loses its row.
 """
 
 from __future__ import annotations
@@ -41,8 +44,9 @@ class Pair:
         data: The sets, by name: ``begun`` and ``ended`` (an insert's id and a moment),
             ``refused`` (ids), ``answered`` (an id and the row's name), ``seen`` (names
             of rows of ours that a look has found), ``before`` (names of rows that were
-            there before our first insert) and ``capped`` (an insert's id, and a moment
-            at which those of its moments lay ahead).
+            there before our first insert), ``removing`` (a row's name and a moment),
+            ``removed`` (names) and ``capped`` (an insert's id or a row's name, and a
+            moment at which those of its moments lay ahead).
     """
 
     data: Mapping[str, Collection[str]] = attrs.field(factory=dict)
@@ -67,11 +71,19 @@ class Pair:
         """Return what is known after a look found rows of ours."""
         return self._with("seen", *names)
 
+    def remove(self, name: str, at: datetime) -> Pair:
+        """Return what is known once a removal is about to be sent."""
+        return self._with("removing", f"{name} {text_of(at)}")
+
+    def miss(self, names: Iterable[str]) -> Pair:
+        """Return what is known once rows are gone."""
+        return self._with("removed", *names)
+
     def cap(self, now: datetime) -> Pair:
         """Return what is known once moments of a clock that ran ahead are told."""
         late = {
             one
-            for name in ("begun", "ended")
+            for name in ("begun", "ended", "removing")
             for one, moment in self._moments(name).items()
             if is_ahead(moment, now)
         }
@@ -141,6 +153,15 @@ class Pair:
         call = timedelta(seconds=call_s)
         return [ended[one] if one in ended else begun[one] + call for one in self.open]
 
+    @property
+    def leaving(self) -> frozenset[str]:
+        """Rows whose removal may still land."""
+        return frozenset(self._of_inserts("removing").keys() - self._words("removed"))
+
+    def _removals(self, call_s: float) -> list[datetime]:
+        begun, call = self._moments("removing"), timedelta(seconds=call_s)
+        return [begun[name] + call for name in self.leaving]
+
     def settles_at(self, verify_s: float, call_s: float) -> datetime | None:
         """Return from when on a look that finds nothing allows another insert."""
         ends = self._ends(call_s)
@@ -152,10 +173,11 @@ class Pair:
         """
         Return when the LMS has to be looked at again, or None.
 
-        `verify_s` after the end of each insert that is not accounted for, then four
-        times as late each time, the last time after a day.
+        `verify_s` after the end of each insert and removal that is not accounted for,
+        then four times as late each time, the last time after a day.
         """
-        looks = [_after(end, now, verify_s) for end in self._ends(call_s)]
+        ends = [*self._ends(call_s), *self._removals(call_s)]
+        looks = [_after(end, now, verify_s) for end in ends]
         return min((look for look in looks if look is not None), default=None)
 
 
@@ -250,7 +272,8 @@ def _account(
     More rows than inserts prove nothing about any of them: then none is taken, except
     those that our enrollments call ours.
     """
-    after = pair.see(row.name for row in rows if row.name in pair.answered)
+    after = pair.miss(pair.leaving - {row.name for row in rows})
+    after = after.see(row.name for row in rows if row.name in pair.answered)
     new = [row for row in rows if row.name not in pair.made | pair.before]
     ours = [row.name for row in new if row.name in owned]
     after = after.see(ours[: after.left])

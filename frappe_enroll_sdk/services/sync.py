@@ -243,9 +243,11 @@ class _Run:
                 self._alert("lms_row_unclear", detail=_names(judged, row))
 
     def _delete(self, row: LMSEnrollment) -> None:
-        self._begin_write()
+        # It may land late, after the right has come back.
+        self._begin_write(self._pair.remove(row.name, self._context.now()))
         timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
         self._lms.delete_enrollment(row.name, timeout_s=timeout_s)
+        self._learn(self._pair.miss([row.name]))
 
     def _tell(self, row: Enrollment, judged: Judgement) -> None:
         keep = judged.keep

@@ -25,7 +25,7 @@ from frappe_enroll_sdk.errors import (
 )
 from frappe_enroll_sdk.models import JobState, LMSStatus, Status
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.testing.faults import Crash, CrashPlan
+from frappe_enroll_sdk.testing.faults import Crash, CrashPlan, Slow
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -640,3 +640,24 @@ def test_heir_of_a_refund_in_part_knows_of_it_whatever_crashes(lost_answer):
         (holder,) = [one for one in world.rows() if one.status is Status.ENROLLED]
         assert holder.refunded_minor == back.amount.amount_minor, plan.calls
     assert k > 10
+
+
+def test_removal_that_lands_after_the_right_has_come_back():
+    """The LMS carries out a removal that timed out: a look finds the course gone."""
+    world = World(inline_s=0)
+    sdk = world.sdk()
+    name = sdk.checkout(course_id=COURSE, email="ada@example.com").enrollment_id
+    world.deliver(sdk, world.pay(name))
+    sdk.run_jobs()
+    sdk.enrollments.revoke(name, "op", "why")
+    world.lms.faults.slow("delete_enrollment", Slow(60.0, 3600.0))
+    sdk.run_jobs()
+    sdk.enrollments.reinstate(name, "op", "why")
+    world.clock.advance(130)
+    sdk.run_jobs()
+    (first,) = world.lms.rows_of("ada@example.com", COURSE)
+    assert world.storage.enrollments.find(name).status is Status.ENROLLED
+    world.let_time_pass()
+    (second,) = world.lms.rows_of("ada@example.com", COURSE)
+    assert first.name != second.name
+    world.check_promises()

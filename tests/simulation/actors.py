@@ -161,7 +161,9 @@ def bank(world: World, me: Process) -> None:
         hub.pause(me, dice.choice((20.0, 200.0, 2000.0)) * dice.random())
         if "delayed" in world.on and dice.random() < 0.5:
             settle_delayed(world)
-        paid = [s for s in payments.sessions.values() if s.paid]
+        # Nobody gives money back in the moment in which it comes.
+        old = {name for name, at in payments.paid_s.items() if at < hub.now_s - 15}
+        paid = [s for s in payments.sessions.values() if s.paid and s.id in old]
         if not paid:
             continue
         session = dice.choice(paid)

@@ -91,9 +91,13 @@ class Provider(FakePayments):
     def __init__(self, clock, post: Callable[[object], None]) -> None:
         super().__init__(clock)
         self._post = post
+        #: When a session was paid.
+        self.paid_s: dict[str, float] = {}
 
     def _emit(self, kind, fact, session):
         event = super()._emit(kind, fact, session)
+        if fact is Fact.PAID:
+            self.paid_s[session.id] = self.clock.now_s
         self._post(event)
         return event
 

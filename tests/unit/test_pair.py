@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from unit.rows import NOW
+from unit.rows import NOW, later
 
 from frappe_enroll_sdk.models import LMSEnrollment
 from frappe_enroll_sdk.pair import Pair, judge_rows, must_know_user
@@ -157,3 +157,14 @@ def test_moments_of_a_clock_ahead_count_from_when_that_is_seen():
     assert judged(pair, found, wanted=False) == (None, ["r1"], [])
     assert judged(ahead, found, wanted=False, user=US)[1] == []
     assert begun("a").cap(NOW) == begun("a")
+
+
+def test_removal_that_may_still_land_is_looked_for():
+    """Until it is answered, or a look finds the row gone; for a day at the most."""
+    pair = Pair().remove("row-1", NOW)
+    assert pair.leaving == {"row-1"}
+    assert pair.next_look(NOW, 300, 15) == later(315)
+    assert pair.next_look(later(2 * 86_400), 300, 15) is None
+    assert pair.miss(["row-1"]).next_look(NOW, 300, 15) is None
+    gone = judge_rows(pair, (), wanted=True).pair
+    assert (gone.leaving, gone.next_look(NOW, 300, 15)) == (frozenset(), None)
