@@ -192,7 +192,8 @@ def _money(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
         wrong = _wrong_of(world, row, gone=gone)
         if wrong:
             yield "money", f"{session.id} is paid, {row.id} {row.status}: {wrong}"
-        if row.override is Override.DISMISSED:
+        if row.override in {Override.DISMISSED, Override.REVOKED}:
+            # A word took the right away: what went back changes nothing.
             continue
         if row.refunded_minor != _refunded(world, session):
             yield "money", f"{row.id} knows of {row.refunded_minor} given back"
