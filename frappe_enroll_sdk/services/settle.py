@@ -242,6 +242,12 @@ class Settle:
         )
         heir = self._context.storage.enrollments.find(row.moved_to or "")
         if heir is not None and has_succeeded(heir):
+            if heir.payment_id is None and row.payment_id and heir.status in EXITS:
+                # A word has ended it before: the payment is nobody's, and not silent.
+                self._alert("late_payment", heir)
+                attached = attrs.evolve(attached, reason="late_payment")
+                self(heir.id, attached=attached, check_money=True)
+                return
             # What became of it since is its own: it may have moved on.
             self(heir.id, check_money=True)
             return

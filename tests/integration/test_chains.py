@@ -236,3 +236,26 @@ def test_reconcile_of_a_reassignment_that_died_leaves_nothing_owed():
         assert not [r for r in world.rows() if r.due_at or r.effects_owed], note
         assert not [r for r in world.rows() if r.status in ENTITLED], note
         world.check_promises()
+
+
+def test_payment_of_an_heir_that_a_word_has_ended_is_held():
+    """A reassign dies half-way, its new row is revoked: somebody has the money."""
+
+    def begin():
+        world = World(probed=True)
+        return world, (buy(world), BOB)
+
+    seen = set()
+    for world, row, note in died_at_every_call(begin, reassign):
+        heirs = [r for r in world.rows() if r.id != row.id]
+        for heir in heirs:
+            try:
+                world.sdk().enrollments.revoke(heir.id, *WORD)
+            except TransitionError:
+                continue
+        world.let_time_pass()
+        holders = [r for r in world.rows() if r.payment_id == row.payment_id]
+        (last,) = [r for r in holders if r.moved_to is None]
+        seen.add(last.status)
+        assert not [r for r in world.rows() if r.due_at or r.effects_owed], note
+    assert seen == {Status.ENROLLED, Status.REVOKED, Status.ON_HOLD}

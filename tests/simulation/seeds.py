@@ -14,6 +14,7 @@ FOUND: dict[int, str] = {
     1245: "a reassign that died between the heir's write and its look at the money",
     7010449: "a payment told late, and a provider that was busy when it was asked",
     7012300: "a payment told late, found by the learner who came back to pay",
+    13428366: "a reassign that died, and its heir ended by a word: money of nobody",
     7037461: "a removal that the LMS carried out after the right had come back",
     7022366: "money that went back while a reassign lay dead half-way: owed for ever",
 }
