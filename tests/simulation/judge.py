@@ -124,7 +124,8 @@ def _seats(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             seat = seats.get(row.id)
             redeemed = seat is not None and seat.state is SeatState.REDEEMED
             honoured = any(("coupon_gone", row.id) == told for told in world.told)
-            by_word = row.override in {Override.ACCEPTED, Override.REINSTATED}
+            words = {"accepted_by_operator", "reinstated_by_operator"}
+            by_word = any(entry.fact in words for entry in row.history)
             if honoured and not by_word:
                 yield "seats", f"{row.id} has lost its seat, and nobody took it"
             if row.status in ENTITLED and not redeemed and not honoured:
