@@ -251,12 +251,15 @@ class MongoEnrollments:
     def bound_due(self, latest: datetime, limit: int) -> int:
         """See `EnrollmentStore.bound_due`."""
         far, table = {"due_at": {"$gt": latest}}, self._table
+        names: list[str] = []
         if limit <= 0:
             return 0
 
         def act(run: Run) -> int:
-            found = table.find(far, {"_id": 1}, limit=limit, session=run.session)
-            names = [one["_id"] for one in found]
+            if not names:
+                # A second run counts the rows that the first one may have written.
+                found = table.find(far, {"_id": 1}, limit=limit, session=run.session)
+                names.extend(one["_id"] for one in found)
             if names:
                 sooner = {"$set": {"due_at": latest}}
                 where = {"_id": {"$in": names}, **far}
