@@ -14,7 +14,7 @@ import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.request import (
     BaseHandler,
@@ -116,6 +116,26 @@ def fence(pools: Any, context: ssl.SSLContext) -> None:
     if getattr(pools, "proxy_config", None) is not None:
         pools.proxy_config = pools.proxy_config._replace(ssl_context=context)
         pools.connection_pool_kw["_proxy_config"] = pools.proxy_config
+
+
+class Fencing:
+    """Mixed into requests' HTTPAdapter: its connections keep to the call under way."""
+
+    #: Makes the context of connections over TLS; a plugin's own, with its driver.
+    new_context: Callable[[], ssl.SSLContext]
+
+    def init_poolmanager(self: Any, *arguments: Any, **options: Any) -> None:
+        """Fence the adapter's own connections."""
+        super().init_poolmanager(*arguments, **options)  # type: ignore[misc]  # HTTPAdapter's
+        fence(self.poolmanager, self.new_context())
+
+    def proxy_manager_for(self: Any, proxy: str, **options: Any) -> Any:
+        """Fence those to a proxy; one for SOCKS has time-outs per step only."""
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **options)  # type: ignore[misc]  # the same
+        if is_new and not proxy.lower().startswith("socks"):
+            fence(manager, self.new_context())
+        return manager
 
 
 @functools.cache

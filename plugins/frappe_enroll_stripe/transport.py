@@ -18,7 +18,7 @@ import stripe
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from frappe_enroll_sdk.connections import fence
+from frappe_enroll_sdk.connections import Fencing
 from frappe_enroll_sdk.deadline import within
 
 
@@ -26,19 +26,10 @@ _CONNECT_S = 5.0
 _CHUNK = 16_384
 
 
-class _Adapter(HTTPAdapter):
+class _Adapter(Fencing, HTTPAdapter):
     """Connections that keep to the time of the call under way."""
 
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
-        fence(self.poolmanager, create_urllib3_context())
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        if proxy in self.proxy_manager or proxy.lower().startswith("socks"):
-            return super().proxy_manager_for(proxy, **options)
-        manager = super().proxy_manager_for(proxy, **options)
-        fence(manager, create_urllib3_context())
-        return manager
+    new_context = staticmethod(create_urllib3_context)
 
 
 class Transport(stripe.HTTPClient):
