@@ -90,10 +90,20 @@ def wait_for(connect, what):
             return
 
 
+def _answered(peer):
+    """Return a connection on which a request was answered."""
+    peer.settimeout(30)
+    peer.sendall(b"GET /enroll/healthz HTTP/1.0\r\nHost: shop\r\n\r\n")
+    assert peer.recv(16), "closed without an answer"
+    return peer
+
+
 class Served:
     """One of the page's servers over made-up backends."""
 
     def __init__(self, folder, name, kind, **environ):
+        if NGINX is None:
+            pytest.skip("nginx is not installed")
         line = commands()[name, kind]
         binary = Path(sys.executable).parent / line.split()[0]
         if not binary.exists():
@@ -126,19 +136,20 @@ class Served:
         self.upstream = f"127.0.0.1:{self.port}"
         if kind == "unix":
             self.upstream = f"unix:{self.socket}:"
-        wait_for(self._connect if kind == "unix" else self._dial, line)
+        # A server may listen before it has loaded the application, and uWSGI forgets a
+        # SIGTERM that comes in between.
+        wait_for(self._answered_unix if kind == "unix" else self._answered_tcp, line)
 
-    def _dial(self):
-        return socket.create_connection(("127.0.0.1", self.port), 1)
+    def _answered_tcp(self):
+        return _answered(socket.create_connection(("127.0.0.1", self.port), 1))
 
-    def _connect(self):
+    def _answered_unix(self):
         peer = socket.socket(socket.AF_UNIX)
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(peer.close)
             peer.connect(self.socket)
-        except OSError:
-            peer.close()
-            raise
-        return peer
+            stack.pop_all()
+        return _answered(peer)
 
     def close(self):
         """End it as a supervisor does."""
@@ -153,8 +164,6 @@ class Nginx:
     """The page's nginx in front of a server, with more of its words if wanted."""
 
     def __init__(self, folder, served, more=""):
-        if NGINX is None:
-            pytest.skip("nginx is not installed")
         (location,) = blocks("nginx")
         location = location.replace(_ADDRESS, served.upstream)
         location = location.replace("\n}", f"\n{more}\n}}", 1)
