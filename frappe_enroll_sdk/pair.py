@@ -21,10 +21,10 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from .bounds import is_ahead
 from .codec import moment_of, text_of
 from .models import Job, LMSEnrollment
-from .queue import united
+from .stores.bounds import is_ahead
+from .stores.queue import united
 
 
 #: How long an insert that nobody accounts for is looked for; its record stays.

@@ -16,36 +16,36 @@ from .interfaces import LMS, PaymentGateway, Storage
 from .metrics import EVENTS, Metrics, NoMetrics, SafeMetrics
 from .models import Checkout, Enrollment, JobReport, WebhookResult
 from .plugins import Plugins
+from .policies import gate_policy_of, retry_policy_of, settle_policy_of
 from .services import validate
-from .services.admin import Admin
-from .services.affiliates import PAYOUT_KIND, Affiliates
+from .services.affiliates.affiliates import PAYOUT_KIND, Affiliates
+from .services.affiliates.commissions import COMMISSION_KIND
 from .services.catalogue import Catalogue
 from .services.checkout import CheckoutService
-from .services.commissions import COMMISSION_KIND
 from .services.context import Context
-from .services.coupons import Coupons
-from .services.enrollments import Enrollments
-from .services.event_effects import EventHandler
-from .services.events import EventService
-from .services.grants import GRANT_KIND, Grants
-from .services.inline import Inline
-from .services.maintenance import Maintenance
-from .services.passes import Pass
+from .services.coupons.coupons import Coupons
+from .services.grants.grants import GRANT_KIND, Grants
+from .services.jobs.cron import Pass
+from .services.jobs.heartbeat import Presence
+from .services.jobs.inline import Inline
+from .services.jobs.maintenance import Maintenance
+from .services.jobs.runner import Runner
+from .services.jobs.shift import Shift
+from .services.jobs.worker import Worker
+from .services.lms.key_check import check_sight
+from .services.lms.sync import SyncHandler
+from .services.lms.timed import TimedLMS
+from .services.operators.admin import Admin
+from .services.operators.enrollments import Enrollments
+from .services.operators.privacy import Privacy
+from .services.operators.quarantine import Quarantine
+from .services.operators.reconcile import Reconcile
+from .services.operators.scheduled import ScheduledReconcile
 from .services.patience import Patience, PatientBackend
-from .services.policies import gate_policy_of, retry_policy_of, settle_policy_of
-from .services.presence import Presence
-from .services.privacy import Privacy
-from .services.quarantine import Quarantine
-from .services.reconcile import Reconcile
-from .services.replay import Replay
-from .services.runner import Runner
-from .services.scheduled import ScheduledReconcile
-from .services.settle import Settle
-from .services.shift import Shift
-from .services.sight import check_sight
-from .services.sync import SyncHandler
-from .services.timed import TimedLMS
-from .services.worker import Worker
+from .services.payments.apply import EventHandler
+from .services.payments.replay import Replay
+from .services.payments.webhook import EventService
+from .services.settle.settle import Settle
 from .settings import Settings
 
 

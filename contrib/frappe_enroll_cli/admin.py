@@ -18,7 +18,7 @@ from .verdict import verdict_of
 
 
 if TYPE_CHECKING:
-    from frappe_enroll_sdk.services.lookup import Timeline
+    from frappe_enroll_sdk.services.operators.search import Timeline
 
 
 Command = Callable[..., Any]

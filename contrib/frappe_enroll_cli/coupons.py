@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import click
 
-from frappe_enroll_sdk.services.coupon_files import Imported, Problem
+from frappe_enroll_sdk.services.coupons.files import Imported, Problem
 
 from .common import ACTOR, CURSOR, LIMIT, REASON, print_page, print_records
 from .opened import opened_sdk

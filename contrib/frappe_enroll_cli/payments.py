@@ -20,7 +20,7 @@ from .stopping import Stop, say
 
 
 if TYPE_CHECKING:
-    from frappe_enroll_sdk.services.reconciled import Finding
+    from frappe_enroll_sdk.services.operators.differences import Finding
 
 NOTIFY = click.option(
     "--notify/--no-notifications",

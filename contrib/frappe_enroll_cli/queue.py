@@ -16,7 +16,7 @@ from .stopping import Stop, ended
 
 
 if TYPE_CHECKING:
-    from frappe_enroll_sdk.services.health import Stats
+    from frappe_enroll_sdk.services.operators.stats import Stats
 
 _COLOURS = {"healthy": "green", "warning": "yellow", "critical": "red"}
 _ACTOR = click.option(

@@ -10,7 +10,7 @@ import click
 
 from frappe_enroll_sdk.plugins import Plugins
 from frappe_enroll_sdk.services.doctor import examine
-from frappe_enroll_sdk.settings_text import describe, template
+from frappe_enroll_sdk.settings.text import describe, template
 
 from .opened import opened_sdk, settings
 from .stopping import Stop, say

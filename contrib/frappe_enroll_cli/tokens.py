@@ -8,7 +8,7 @@ import json
 import click
 
 from frappe_enroll_sdk.ids import hash_token, new_token
-from frappe_enroll_sdk.settings_http import TOKEN_LINE
+from frappe_enroll_sdk.settings.http import TOKEN_LINE
 
 
 @click.group("admin-token")

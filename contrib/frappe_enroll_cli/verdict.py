@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from frappe_enroll_sdk.models import Enrollment, LMSStatus, Status
-from frappe_enroll_sdk.services.decide_money import is_held
+from frappe_enroll_sdk.services.settle.decide_money import is_held
 
 
 _WORDS = "--actor … --reason …"

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import click
 
-from frappe_enroll_sdk.settings_loader import is_service_link
+from frappe_enroll_sdk.settings.sources import is_service_link
 
 from .common import Finite, port_error
 from .opened import opened_sdk

@@ -32,7 +32,7 @@ except ImportError as error:  # the text is the command that mends it
 
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
-    from frappe_enroll_sdk.services.health import Stats
+    from frappe_enroll_sdk.services.operators.stats import Stats
 
 PREFIX = "frappe_enroll"
 #: Seconds: an LMS call takes 25 ms, a user 800 ms, a time-out 15 s.

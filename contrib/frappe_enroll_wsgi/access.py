@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request
 from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.ids import hash_token
-from frappe_enroll_sdk.settings_http import TOKEN_LINE
+from frappe_enroll_sdk.settings.http import TOKEN_LINE
 
 from . import cookies
 from .errors import CrossSiteError, ForbiddenError, UnauthorizedError

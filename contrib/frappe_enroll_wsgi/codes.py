@@ -18,7 +18,7 @@ import attrs
 from frappe_enroll_sdk.business import Grant
 from frappe_enroll_sdk.errors import ValidationError
 from frappe_enroll_sdk.models import AuditEntry, Coupon, Enrollment, Page, Seat
-from frappe_enroll_sdk.services.lookup import Timeline
+from frappe_enroll_sdk.services.operators.search import Timeline
 
 
 if TYPE_CHECKING:

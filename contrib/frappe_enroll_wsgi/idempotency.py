@@ -27,8 +27,8 @@ from frappe_enroll_sdk.errors import (
     ValidationError,
 )
 from frappe_enroll_sdk.models import Job, JobState
-from frappe_enroll_sdk.queue import REQUEST_KIND, REQUEST_LIFE
 from frappe_enroll_sdk.states import FINISHED
+from frappe_enroll_sdk.stores.queue import REQUEST_KIND, REQUEST_LIFE
 
 from . import problems
 

@@ -21,7 +21,7 @@ from limits.strategies import MovingWindowRateLimiter
 
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import SettingsError
-from frappe_enroll_sdk.settings_http import limits_uri
+from frappe_enroll_sdk.settings.http import limits_uri
 
 
 if TYPE_CHECKING:

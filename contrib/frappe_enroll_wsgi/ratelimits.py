@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import attrs
 from limits import RateLimitItemPerSecond
 
-from frappe_enroll_sdk.bounds import SKEW
 from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.ids import fingerprint
-from frappe_enroll_sdk.settings_http import RATE_LIMITS
+from frappe_enroll_sdk.settings.http import RATE_LIMITS
+from frappe_enroll_sdk.stores.bounds import SKEW
 
 from .errors import RateLimitedError
 from .limitstore import LimitStore

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from frappe_enroll_sdk.bounds import SKEW
-from frappe_enroll_sdk.queue import REQUEST_KIND
+from frappe_enroll_sdk.stores.bounds import SKEW
+from frappe_enroll_sdk.stores.queue import REQUEST_KIND
 
 from . import cookies
 

@@ -37,17 +37,17 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS, UNPAID
 from . import validate
-from .facts import Wish
-from .pricing import Quote, quote
+from .coupons.pricing import Quote, quote
+from .settle.decision import Wish
 
 
 if TYPE_CHECKING:
-    from .affiliates import Affiliates
+    from .affiliates.affiliates import Affiliates
     from .catalogue import Catalogue
     from .context import Context
-    from .coupons import Coupons
-    from .inline import Inline
-    from .settle import Settle
+    from .coupons.coupons import Coupons
+    from .jobs.inline import Inline
+    from .settle.settle import Settle
 
 #: How often a checkout may find that another attempt has just ended.
 _MOST_ATTEMPTS = 5

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..models import GatePolicy
     from ..plugins import Plugins
     from ..settings import Settings
-    from .facts import SettlePolicy
+    from .settle.decision import SettlePolicy
 
 
 def worker_name() -> str:

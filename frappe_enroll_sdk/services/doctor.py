@@ -12,13 +12,13 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from .. import urls
-from ..bounds import is_ahead
 from ..checks import Check, Diagnosable
 from ..connections import opener
 from ..deadline import within
 from ..errors import ConfigurationError, EnrollError
 from ..models import Status
-from ..settings_http import limits_uri
+from ..settings.http import limits_uri
+from ..stores.bounds import is_ahead
 
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def register_jobs(register: Callable[..., Any], settings: Settings | None) -> No
     Raises:
         SettingsError: Names every wrong variable.
     """
-    from frappe_enroll_sdk.plugin_settings import load_part  # noqa: PLC0415  when needed
+    from frappe_enroll_sdk.settings.plugins import load_part  # noqa: PLC0415  when needed
 
     from .settings import PREFIX, AlertSettings  # noqa: PLC0415  the same
 

@@ -22,7 +22,7 @@ def register_jobs(register: Callable[..., Any], settings: Settings | None) -> No
         SettingsError: Names every wrong variable.
         MissingExtraError: Jinja2 is not installed.
     """
-    from frappe_enroll_sdk.plugin_settings import load_part  # noqa: PLC0415  when needed
+    from frappe_enroll_sdk.settings.plugins import load_part  # noqa: PLC0415  when needed
 
     from .settings import PREFIX, MailSettings  # noqa: PLC0415  the same
 

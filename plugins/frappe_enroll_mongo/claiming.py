@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import Job, JobState
+from frappe_enroll_sdk.stores import queue
 
 from .documents import Document
 from .jobdocs import to_job, token_of

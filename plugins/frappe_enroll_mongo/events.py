@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.codec import require_text
 from frappe_enroll_sdk.models import Job, JobState, Recorded
+from frappe_enroll_sdk.stores import queue
 
 from . import joblists
 from .jobs import MongoJobs

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.errors import ValidationError
 from frappe_enroll_sdk.models import Job, JobState, TryError
+from frappe_enroll_sdk.stores import queue
 
 from .documents import Document, of_document, to_document
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.codec import require_text
 from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import (
@@ -19,6 +18,7 @@ from frappe_enroll_sdk.models import (
     Page,
     TryError,
 )
+from frappe_enroll_sdk.stores import queue
 
 from . import joblists
 from .claiming import Claimer

@@ -27,7 +27,7 @@ from pymongo.read_concern import ReadConcern
 
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import SettingsError
-from frappe_enroll_sdk.news import News
+from frappe_enroll_sdk.stores.news import News
 
 from .documents import Document
 from .failures import is_unclear, our_errors

@@ -11,7 +11,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from frappe_enroll_sdk.errors import SchemaError
 from frappe_enroll_sdk.pair import from_earlier
-from frappe_enroll_sdk.schema import require_not_newer, require_schema
+from frappe_enroll_sdk.stores.schema import require_not_newer, require_schema
 
 from .documents import to_document
 from .failures import our_errors

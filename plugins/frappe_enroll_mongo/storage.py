@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from frappe_enroll_sdk import gate as gates
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
 from frappe_enroll_sdk.errors import (
@@ -15,9 +14,10 @@ from frappe_enroll_sdk.errors import (
     MissingExtraError,
     SettingsError,
 )
-from frappe_enroll_sdk.gate import Gate
 from frappe_enroll_sdk.interfaces import Watch
 from frappe_enroll_sdk.models import Admission, AuditEntry, GatePolicy, Page
+from frappe_enroll_sdk.stores import gate as gates
+from frappe_enroll_sdk.stores.gate import Gate
 
 
 try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from frappe_enroll_sdk.models import JobState
-from frappe_enroll_sdk.news import News, NewsWatch
+from frappe_enroll_sdk.stores.news import News, NewsWatch
 
 from .schema import EVENTS, JOBS
 

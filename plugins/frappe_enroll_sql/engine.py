@@ -38,7 +38,7 @@ from frappe_enroll_sdk.errors import (
     SettingsError,
     StorageUnavailableError,
 )
-from frappe_enroll_sdk.news import News
+from frappe_enroll_sdk.stores.news import News
 
 from .file import BUSY_TIMEOUT_S, OpenFile, make
 from .writer import Writer, raw

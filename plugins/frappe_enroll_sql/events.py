@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.codec import require_text
 from frappe_enroll_sdk.models import JobState, Recorded
+from frappe_enroll_sdk.stores import queue
 
 from .job_lists import old_keys
 from .job_rows import decode, row_of, undecodable

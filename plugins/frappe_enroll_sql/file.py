@@ -23,7 +23,7 @@ from frappe_enroll_sdk.errors import (
     SettingsError,
     StorageUnavailableError,
 )
-from frappe_enroll_sdk.schema import require_schema
+from frappe_enroll_sdk.stores.schema import require_schema
 
 from .schema import SCHEMA_VERSION
 

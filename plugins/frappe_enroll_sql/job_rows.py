@@ -9,10 +9,10 @@ from typing import Any
 import attrs
 from sqlalchemy import Row
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.codec import dump, load
 from frappe_enroll_sdk.errors import ValidationError
 from frappe_enroll_sdk.models import Job, JobState, TryError
+from frappe_enroll_sdk.stores import queue
 
 from .times import to_moment, to_ms
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.codec import require_text
 from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import (
@@ -21,6 +20,7 @@ from frappe_enroll_sdk.models import (
     Page,
     TryError,
 )
+from frappe_enroll_sdk.stores import queue
 
 from .engine import Database
 from .job_lists import list_jobs, old_keys, stats_of

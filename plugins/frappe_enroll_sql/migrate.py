@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Table, inspect, select, text
 from sqlalchemy.dialects.sqlite import insert
 
 from frappe_enroll_sdk.pair import from_earlier
-from frappe_enroll_sdk.schema import require_not_newer
+from frappe_enroll_sdk.stores.schema import require_not_newer
 
 from . import schema
 from .file import version_of

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from frappe_enroll_sdk import gate as gates
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
 from frappe_enroll_sdk.errors import MissingExtraError
-from frappe_enroll_sdk.gate import Gate
 from frappe_enroll_sdk.models import Admission, AuditEntry, GatePolicy, Page
+from frappe_enroll_sdk.stores import gate as gates
+from frappe_enroll_sdk.stores.gate import Gate
 
 
 try:

@@ -24,7 +24,7 @@ from support.size import LEAST
 
 from frappe_enroll_sdk.ids import hash_token
 from frappe_enroll_sdk.models import Fact, JobState, PaymentEvent
-from frappe_enroll_sdk.services.events import payload_of
+from frappe_enroll_sdk.services.payments.webhook import payload_of
 
 
 webdriver = pytest.importorskip("selenium.webdriver")

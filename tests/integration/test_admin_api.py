@@ -15,7 +15,7 @@ from support.world import COURSE
 from frappe_enroll_sdk.errors import BackendRejectedError
 from frappe_enroll_sdk.models import PaymentStatus, SessionStatus
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services import replay
+from frappe_enroll_sdk.services.payments import replay
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from support.shop import COURSE, Shop
 
 from frappe_enroll_sdk.business import RowKind
 from frappe_enroll_sdk.errors import SelfReferralError
-from frappe_enroll_sdk.ledger import add_up
+from frappe_enroll_sdk.stores.ledger import add_up
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from frappe_enroll_sdk import Settings, hookimpl
 from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.models import JobState
 from frappe_enroll_sdk.outcomes import Dead
-from frappe_enroll_sdk.plugin_settings import load_part
-from frappe_enroll_sdk.services.notices import raise_alert
+from frappe_enroll_sdk.services.alerts import raise_alert
+from frappe_enroll_sdk.settings.plugins import load_part
 
 
 OLD, NEW = "an-old-secret-of-ours", "the-next-secret-of-ours"

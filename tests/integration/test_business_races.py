@@ -13,9 +13,9 @@ from unit.rows import make_row
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.errors import EnrollError
-from frappe_enroll_sdk.ledger import add_up
 from frappe_enroll_sdk.models import Status
 from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.stores.ledger import add_up
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.payments import FakePayments
 from frappe_enroll_sql.storage import SQLStorage

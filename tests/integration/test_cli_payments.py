@@ -16,7 +16,7 @@ from frappe_enroll_sandbox.stripe_webhooks import sign
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.pair import Pair
-from frappe_enroll_sdk.services.effects import sync_key
+from frappe_enroll_sdk.services.settle.effects import sync_key
 
 
 WORDS = ("--actor", "op", "--reason", "because")

@@ -13,8 +13,8 @@ from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.errors import CouponUnavailableError, LMSUnavailableError
 from frappe_enroll_sdk.models import JobState, LMSStatus, Status
 from frappe_enroll_sdk.services.doctor import examine
-from frappe_enroll_sdk.services.intake import Intake
-from frappe_enroll_sdk.services.maintenance import longest_look
+from frappe_enroll_sdk.services.jobs.intake import Intake
+from frappe_enroll_sdk.services.jobs.maintenance import longest_look
 from frappe_enroll_wsgi import cookies
 from frappe_enroll_wsgi.ratelimits import Limits
 

@@ -20,7 +20,8 @@ from frappe_enroll_sdk.errors import (
 from frappe_enroll_sdk.ids import CODE_ALPHABET
 from frappe_enroll_sdk.models import ReserveOutcome
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services import coupon_batches, coupon_files
+from frappe_enroll_sdk.services.coupons import batches as coupon_batches
+from frappe_enroll_sdk.services.coupons import files as coupon_files
 
 
 @pytest.fixture
@@ -437,7 +438,7 @@ def test_export_reads_back_with_the_same_meaning(world):
 
 def test_import_reports_what_it_did_whatever_ends_it(world, monkeypatch):
     """The caller's own report is filled in as the work goes on."""
-    monkeypatch.setattr("frappe_enroll_sdk.services.coupon_files.BATCH", 2)
+    monkeypatch.setattr("frappe_enroll_sdk.services.coupons.files.BATCH", 2)
     text = HEADER + "\n" + "".join(f"A-{n:02},50,yes\n" for n in range(9))
     report = coupon_files.Imported()
 

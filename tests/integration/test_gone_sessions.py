@@ -17,8 +17,8 @@ from frappe_enroll_sdk.errors import (
 from frappe_enroll_sdk.models import Override, RefundStatus, SessionStatus, Status
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.services.doctor import examine
-from frappe_enroll_sdk.services.facts import Wish
-from frappe_enroll_sdk.services.reconciled import Difference
+from frappe_enroll_sdk.services.operators.differences import Difference
+from frappe_enroll_sdk.services.settle.decision import Wish
 
 
 BOB = "bob@example.com"

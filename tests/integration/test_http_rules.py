@@ -13,7 +13,7 @@ from support.site import EMAIL, Site, check_problem
 from support.size import LEAST, SERVER_DIFFERS
 from support.world import COURSE
 
-from frappe_enroll_sdk.settings_http import RATE_LIMITS
+from frappe_enroll_sdk.settings.http import RATE_LIMITS
 from frappe_enroll_sdk.testing.faults import CrashPlan
 from frappe_enroll_wsgi.proxies import Proxies, bucket_of
 

@@ -22,9 +22,9 @@ from frappe_enroll_sdk.errors import ConfigurationError
 from frappe_enroll_sdk.models import JobState
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import Dead, Done, Retry
-from frappe_enroll_sdk.plugin_settings import load_part
 from frappe_enroll_sdk.plugins import Plugins
-from frappe_enroll_sdk.services.notices import raise_alert
+from frappe_enroll_sdk.services.alerts import raise_alert
+from frappe_enroll_sdk.settings.plugins import load_part
 
 
 TITLE = "Python-101"

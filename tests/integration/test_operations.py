@@ -11,8 +11,8 @@ from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 from frappe_enroll_sdk.models import JobState, Status, WorkerSeen
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services.health import Health, health_of
-from frappe_enroll_sdk.services.presence import Presence
+from frappe_enroll_sdk.services.jobs.heartbeat import Presence
+from frappe_enroll_sdk.services.operators.stats import Health, health_of
 from frappe_enroll_sdk.testing.conformance.records import enrollment, try_error
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage

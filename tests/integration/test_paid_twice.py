@@ -12,7 +12,7 @@ from frappe_enroll_sdk.errors import (
     TransitionError,
 )
 from frappe_enroll_sdk.models import DisputeStatus, HistoryEntry, Status
-from frappe_enroll_sdk.services.reconciled import Difference
+from frappe_enroll_sdk.services.operators.differences import Difference
 
 
 ADA = "ada@example.com"

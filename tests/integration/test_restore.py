@@ -14,7 +14,7 @@ from support.world import COURSE, World
 
 from frappe_enroll_sdk.errors import PaymentsUnavailableError
 from frappe_enroll_sdk.models import DisputeStatus, Status
-from frappe_enroll_sdk.services.reconciled import Difference, Repair
+from frappe_enroll_sdk.services.operators.differences import Difference, Repair
 from frappe_enroll_sdk.testing.faults import Crash, CrashPlan
 
 

@@ -20,7 +20,7 @@ from frappe_enroll_sdk.errors import (
 )
 from frappe_enroll_sdk.models import Override, Status
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services.policies import longest_s, settle_policy_of
+from frappe_enroll_sdk.policies import longest_s, settle_policy_of
 from frappe_enroll_sdk.states import EXITS, STAYS
 from frappe_enroll_sdk.testing.faults import Tap
 

@@ -10,7 +10,7 @@ from support.shop import Shop
 
 from frappe_enroll_sdk.errors import EnrollmentNotFoundError, TransitionError
 from frappe_enroll_sdk.models import JobState, Status
-from frappe_enroll_sdk.services.reconciled import Difference
+from frappe_enroll_sdk.services.operators.differences import Difference
 
 
 @pytest.fixture

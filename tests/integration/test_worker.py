@@ -14,7 +14,7 @@ from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.errors import SchemaError, StorageUnavailableError
 from frappe_enroll_sdk.models import JobState
 from frappe_enroll_sdk.outcomes import Done
-from frappe_enroll_sdk.services.worker import _Slot
+from frappe_enroll_sdk.services.jobs.worker import _Slot
 from frappe_enroll_sdk.testing.conformance.records import enrollment
 from frappe_enroll_sdk.testing.faults import Tap
 from frappe_enroll_sdk.testing.lms import FakeLMS

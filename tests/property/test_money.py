@@ -19,7 +19,7 @@ from frappe_enroll_sdk.money import (
     from_major,
     minimum_charge,
 )
-from frappe_enroll_sdk.services.pricing import quote
+from frappe_enroll_sdk.services.coupons.pricing import quote
 
 
 CURRENCIES = ["usd", "eur", "jpy", "krw", "kwd", "bhd", "isk", "ugx", "mga", "huf"]

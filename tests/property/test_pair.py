@@ -11,7 +11,7 @@ from unit.rows import NOW
 
 from frappe_enroll_sdk.models import LMSEnrollment
 from frappe_enroll_sdk.pair import LOOKED_FOR, Pair, judge_rows
-from frappe_enroll_sdk.queue import united
+from frappe_enroll_sdk.stores.queue import united
 
 
 US, ADMIN = "api@example.com", "admin@example.com"

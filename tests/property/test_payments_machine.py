@@ -33,7 +33,7 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services.decide_slot import TAKEN
+from frappe_enroll_sdk.services.settle.decide_slot import TAKEN
 from frappe_enroll_sdk.states import ENTITLED, EXITS, LIVE, UNPAID
 from frappe_enroll_sql.storage import SQLStorage
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from simulation.world import COURSE, PARTNER, World
 
-from frappe_enroll_sdk.ledger import level_of, was_entitled
 from frappe_enroll_sdk.models import (
     Dispute,
     DisputeStatus,
@@ -20,6 +19,7 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID, is_allowed
+from frappe_enroll_sdk.stores.ledger import level_of, was_entitled
 
 
 #: A kind of violation, and what was seen.

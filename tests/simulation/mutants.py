@@ -16,19 +16,14 @@ from typing import Any
 import attrs
 from simulation.play import Run, run
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.models import RefundStatus
-from frappe_enroll_sdk.services import (
-    decide,
-    decide_money,
-    effects,
-    runner,
-    settle,
-    sync,
-)
-from frappe_enroll_sdk.services.effects import EffectKind
-from frappe_enroll_sdk.testing import memory_jobs
-from frappe_enroll_sdk.testing.memory_enrollments import MemoryEnrollments
+from frappe_enroll_sdk.services.jobs import runner
+from frappe_enroll_sdk.services.lms import sync
+from frappe_enroll_sdk.services.settle import decide, decide_money, effects, settle
+from frappe_enroll_sdk.services.settle.effects import EffectKind
+from frappe_enroll_sdk.stores import queue
+from frappe_enroll_sdk.testing.memory import jobs as memory_jobs
+from frappe_enroll_sdk.testing.memory.enrollments import MemoryEnrollments
 
 
 Patch = tuple[Any, str, Any]

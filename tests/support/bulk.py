@@ -21,9 +21,9 @@ from frappe_enroll_mongo.schema import (
     SEATS,
     WORKERS,
 )
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.models import AuditEntry, JobEnd, LMSStatus, Status, WorkerSeen
+from frappe_enroll_sdk.stores import queue
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,

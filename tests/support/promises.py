@@ -14,7 +14,7 @@ from frappe_enroll_sdk.models import (
     SeatState,
     Status,
 )
-from frappe_enroll_sdk.services.effects import plugin_job_key, sync_key
+from frappe_enroll_sdk.services.settle.effects import plugin_job_key, sync_key
 from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID
 from support.probe import KIND
 

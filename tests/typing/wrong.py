@@ -7,7 +7,7 @@ from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_sdk.interfaces import LMS, PaymentGateway, Storage
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
-from frappe_enroll_sdk.testing.memory_coupons import MemoryCoupons
+from frappe_enroll_sdk.testing.memory.coupons import MemoryCoupons
 from frappe_enroll_sql.storage import SQLStorage
 from frappe_enroll_stripe.gateway import StripePayments
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frappe_enroll_sdk import cells
+from frappe_enroll_sdk import spreadsheets as cells
 from frappe_enroll_sdk.business import LedgerRow, RowKind
-from frappe_enroll_sdk.services.breakdown import statement_of
+from frappe_enroll_sdk.services.affiliates.statement import statement_of
 
 
 SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫−⁺₊⁻₌"

@@ -29,8 +29,8 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services.decide import decide, mismatch
-from frappe_enroll_sdk.services.facts import (
+from frappe_enroll_sdk.services.settle.decide import decide, mismatch
+from frappe_enroll_sdk.services.settle.decision import (
     Facts,
     Keep,
     Need,

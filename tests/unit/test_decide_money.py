@@ -28,9 +28,9 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services.decide import decide
-from frappe_enroll_sdk.services.decide_money import mismatch
-from frappe_enroll_sdk.services.facts import (
+from frappe_enroll_sdk.services.settle.decide import decide
+from frappe_enroll_sdk.services.settle.decide_money import mismatch
+from frappe_enroll_sdk.services.settle.decision import (
     Facts,
     Keep,
     LMSReport,

@@ -14,9 +14,8 @@ from frappe_enroll_sdk.models import (
     ReleaseOutcome,
     Status,
 )
-from frappe_enroll_sdk.services.decide import decide
-from frappe_enroll_sdk.services.effects import EffectKind, detail_of, effects_of
-from frappe_enroll_sdk.services.facts import (
+from frappe_enroll_sdk.services.settle.decide import decide
+from frappe_enroll_sdk.services.settle.decision import (
     Attached,
     Facts,
     Keep,
@@ -27,6 +26,7 @@ from frappe_enroll_sdk.services.facts import (
     Step,
     Write,
 )
+from frappe_enroll_sdk.services.settle.effects import EffectKind, detail_of, effects_of
 from frappe_enroll_sdk.states import LIVE
 
 

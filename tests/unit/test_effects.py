@@ -8,7 +8,7 @@ import pytest
 from unit.rows import CODE, make_row
 
 from frappe_enroll_sdk.models import Status
-from frappe_enroll_sdk.services.effects import (
+from frappe_enroll_sdk.services.settle.effects import (
     Effect,
     EffectKind,
     effects_of,

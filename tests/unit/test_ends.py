@@ -11,8 +11,8 @@ from unit.rows import NOW
 
 from frappe_enroll_sdk.errors import StorageUnavailableError
 from frappe_enroll_sdk.models import JobEnd, JobState
-from frappe_enroll_sdk.queue import new_job
-from frappe_enroll_sdk.services.ends import Ender, through_flicker
+from frappe_enroll_sdk.services.jobs.completion import Ender, through_flicker
+from frappe_enroll_sdk.stores.queue import new_job
 from frappe_enroll_sdk.testing.faults import Crash
 
 

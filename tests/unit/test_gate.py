@@ -9,8 +9,8 @@ import attrs
 import pytest
 from unit.rows import NOW, later
 
-from frappe_enroll_sdk.gate import Gate, admit, drop, hold, longest_wait, report
 from frappe_enroll_sdk.models import Admission, GatePolicy
+from frappe_enroll_sdk.stores.gate import Gate, admit, drop, hold, longest_wait, report
 
 
 POLICY = GatePolicy(closed_s=30)

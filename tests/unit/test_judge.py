@@ -8,7 +8,7 @@ import pytest
 from frappe_enroll_sdk import errors
 from frappe_enroll_sdk.backoff import RetryPolicy
 from frappe_enroll_sdk.outcomes import Dead, Done, Retry, Snooze
-from frappe_enroll_sdk.services.judge import (
+from frappe_enroll_sdk.services.jobs.verdict import (
     Verdict,
     exhausted,
     judge_error,

@@ -24,8 +24,8 @@ from frappe_enroll_sdk import Settings
 from frappe_enroll_sdk.errors import RejectedError, SettingsError
 from frappe_enroll_sdk.models import Job, Status
 from frappe_enroll_sdk.outcomes import JobContext
-from frappe_enroll_sdk.plugin_settings import load_part
-from frappe_enroll_sdk.settings_text import describe
+from frappe_enroll_sdk.settings.plugins import load_part
+from frappe_enroll_sdk.settings.text import describe
 from frappe_enroll_sdk.testing.conformance.records import enrollment
 
 

@@ -24,7 +24,7 @@ from frappe_enroll_sdk.money import (
     from_major,
     minimum_charge,
 )
-from frappe_enroll_sdk.services.pricing import quote
+from frappe_enroll_sdk.services.coupons.pricing import quote
 
 
 @pytest.mark.parametrize(

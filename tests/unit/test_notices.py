@@ -14,8 +14,8 @@ from frappe_enroll_sdk import hookimpl
 from frappe_enroll_sdk.models import JobState, Status
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import Dead, Done
-from frappe_enroll_sdk.services.effects import EffectKind, effects_of
-from frappe_enroll_sdk.services.notices import owe_alert, raise_alert
+from frappe_enroll_sdk.services.alerts import owe_alert, raise_alert
+from frappe_enroll_sdk.services.settle.effects import EffectKind, effects_of
 from frappe_enroll_sdk.testing.faults import Crash, CrashPlan, Tap
 
 

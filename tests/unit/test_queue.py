@@ -7,9 +7,9 @@ import attrs
 import pytest
 from unit.rows import NOW, later, make_job
 
-from frappe_enroll_sdk import queue
 from frappe_enroll_sdk.models import JobEnd, JobState, TryError
 from frappe_enroll_sdk.states import FINISHED
+from frappe_enroll_sdk.stores import queue
 
 
 ERROR = TryError(at=NOW, try_number=1, code="busy", cause="busy")

@@ -24,8 +24,13 @@ from frappe_enroll_sdk.models import (
     SessionStatus,
     Status,
 )
-from frappe_enroll_sdk.services.facts import SettlePolicy
-from frappe_enroll_sdk.services.reconciled import Difference, Repair, Seen, compare
+from frappe_enroll_sdk.services.operators.differences import (
+    Difference,
+    Repair,
+    Seen,
+    compare,
+)
+from frappe_enroll_sdk.services.settle.decision import SettlePolicy
 
 
 POLICY = SettlePolicy()

@@ -12,8 +12,8 @@ import pytest
 
 from frappe_enroll_sdk import Settings
 from frappe_enroll_sdk.errors import SettingsError
-from frappe_enroll_sdk.settings_loader import Secret
-from frappe_enroll_sdk.settings_text import describe, template
+from frappe_enroll_sdk.settings.sources import Secret
+from frappe_enroll_sdk.settings.text import describe, template
 
 
 SECRETS = {

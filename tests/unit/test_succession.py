@@ -11,7 +11,7 @@ from unit.rows import make_row
 
 from frappe_enroll_sdk.errors import ConflictError
 from frappe_enroll_sdk.models import Status
-from frappe_enroll_sdk.services.succession import has_succeeded, heir_of
+from frappe_enroll_sdk.services.settle.succession import has_succeeded, heir_of
 
 
 def chain_of(*names, then=None):

@@ -9,8 +9,8 @@ from frappe_enroll_alerts.settings import AlertSettings
 from frappe_enroll_mail.settings import MailSettings
 from frappe_enroll_sdk import Settings, urls
 from frappe_enroll_sdk.errors import SettingsError, ValidationError
-from frappe_enroll_sdk.plugin_settings import load_part
 from frappe_enroll_sdk.services import validate
+from frappe_enroll_sdk.settings.plugins import load_part
 
 
 #: One URL in many spellings, and the one that it is asked for by.

@@ -11,7 +11,7 @@ from unit.rows import NOW, later
 from frappe_enroll_sdk.errors import CouponUnavailableError, ValidationError
 from frappe_enroll_sdk.models import Coupon
 from frappe_enroll_sdk.services import validate
-from frappe_enroll_sdk.services.pricing import require_fit
+from frappe_enroll_sdk.services.coupons.pricing import require_fit
 
 
 NO_TEXT = [None, 5, True, b"text", ["text"], {"$gt": ""}]

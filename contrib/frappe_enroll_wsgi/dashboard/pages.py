@@ -13,8 +13,8 @@ from werkzeug.wrappers import Response
 from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, JobState, LMSStatus, Page, Status
-from frappe_enroll_sdk.settings_http import limits_uri
-from frappe_enroll_sdk.settings_text import describe
+from frappe_enroll_sdk.settings.http import limits_uri
+from frappe_enroll_sdk.settings.text import describe
 
 from ..codes import coupon_page, seen
 from ..handlers.orders import BACKENDS
@@ -25,7 +25,7 @@ from .render import LIMIT, Asked, asked_of, list_page, page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from frappe_enroll_sdk.services.coupon_files import Imported
+    from frappe_enroll_sdk.services.coupons.files import Imported
 
     from ..call import Call
 

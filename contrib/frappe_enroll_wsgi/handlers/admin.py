@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.cells import cell
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, Job
-from frappe_enroll_sdk.settings_text import describe
+from frappe_enroll_sdk.settings.text import describe
+from frappe_enroll_sdk.spreadsheets import cell
 
 from ..answers import answer
 from ..codes import coupon_page, seen

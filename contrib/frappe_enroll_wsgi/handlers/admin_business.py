@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.codec import dump
-from frappe_enroll_sdk.services import coupon_files
+from frappe_enroll_sdk.services.coupons import files as coupon_files
 
 from ..answers import answer
 from ..codes import seen

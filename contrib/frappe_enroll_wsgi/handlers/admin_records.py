@@ -11,7 +11,7 @@ import attrs
 from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
 from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.models import AuditEntry, Coupon, Enrollment, Job, Page
-from frappe_enroll_sdk.services.lookup import Timeline
+from frappe_enroll_sdk.services.operators.search import Timeline
 
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Any
 
 from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
 from frappe_enroll_sdk.services import validate
-from frappe_enroll_sdk.services.coupon_files import Imported
+from frappe_enroll_sdk.services.coupons.files import Imported
 
 from .orders import Orders
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Coupon, Enrollment, GatePolicy, Job
 from frappe_enroll_sdk.services import validate
-from frappe_enroll_sdk.services.reconciled import Report
-from frappe_enroll_sdk.services.replay import Pulled
+from frappe_enroll_sdk.services.operators.differences import Report
+from frappe_enroll_sdk.services.payments.replay import Pulled
 
 
 if TYPE_CHECKING:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Affiliates: their accounts, commissions and statements."""

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: MIT
+"""Affiliates: registering, commissions as a ledger, payouts."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlencode
+
+import attrs
+
+from ...business import Affiliate, LedgerRow, RowKind, Totals
+from ...codec import moment_of, text_of
+from ...errors import (
+    CodeTakenError,
+    ConflictError,
+    NotFoundError,
+    SelfReferralError,
+    TransitionError,
+    ValidationError,
+)
+from ...ids import new_coupon_code
+from ...models import AuditEntry, Page
+from ...money import share
+from ...outcomes import Done, Outcome, Snooze
+from .. import validate
+from .commissions import MOST_RACES, Commissions, mailbox
+from .statement import Breakdown, Breakdowns, Cells, statement_of
+
+
+if TYPE_CHECKING:
+    from ...models import Job
+    from ..context import Context
+
+#: Kind of the job that makes sure of what a payout owes.
+PAYOUT_KIND = "payout"
+#: How long a payout may be on its way before nobody waits for it any more.
+_UNWRITTEN = timedelta(hours=1)
+_CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+_BATCH = 500
+
+
+class Affiliates(Commissions):
+    """Affiliates of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._breakdowns = Breakdowns()
+
+    def register(
+        self,
+        email: str,
+        *,
+        full_name: str | None = None,
+        code: str | None = None,
+        percent: Decimal | int | str | None = None,
+    ) -> Affiliate:
+        """
+        Register an affiliate; one that is registered already is returned as it is.
+
+        Args:
+            email: Address.
+            full_name: Name.
+            code: What stands in the link (small letters, digits, dashes), or made up.
+            percent: Commission; ``FRAPPE_ENROLL_COMMISSION_PERCENT`` if not given.
+
+        Raises:
+            ValidationError: Names the field.
+            CodeTakenError: The code is another one's.
+        """
+        address = validate.email(email)
+        name = code
+        if name is None:
+            name = new_coupon_code("", 2, ambient=self._context.ambient).lower()
+        if not _CODE.fullmatch(validate.text(name, "code")):
+            raise ValidationError("code: small letters, digits, dashes", field="code")
+        share = self._context.settings.commission_percent
+        mine = Affiliate(
+            code=name,
+            email=address,
+            full_name=validate.optional_text(full_name, "full_name"),
+            percent=share if percent is None else _percent(percent),
+            op_id=self._context.new_op_id(),
+            created_at=self._context.now(),
+        )
+        standing = self._context.storage.affiliates.register(mine)
+        if standing.email != address:
+            raise CodeTakenError("code: is taken", field="code")
+        return standing
+
+    def referrer(self, name: str, learner: str) -> str | None:
+        """
+        Return the code of who referred a learner.
+
+        An unknown name is returned as it is; an unknown address is not: it is personal.
+
+        Args:
+            name: Code or e-mail, as a link says it.
+            learner: The learner's address, normalised.
+
+        Raises:
+            SelfReferralError: It is the learner: by any spelling of the mailbox.
+        """
+        said = name.lower()
+        if "@" in said and mailbox(said) == mailbox(learner):
+            raise SelfReferralError(field="affiliate")
+        store = self._context.storage.affiliates
+        found = store.find_by_email(said) if "@" in said else store.find(said)
+        if found is None:
+            return None if "@" in said else name
+        if mailbox(found.email) == mailbox(learner):
+            raise SelfReferralError(field="affiliate")
+        return found.code
+
+    def get(self, name: str) -> Affiliate:
+        """
+        Return an affiliate by code or e-mail.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        store, text = self._context.storage.affiliates, validate.text(name, "affiliate")
+        found = store.find_by_email(text.lower()) if "@" in text else store.find(text)
+        if found is None:
+            raise NotFoundError(field="affiliate")
+        return found
+
+    def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Affiliate]:
+        """Return affiliates, by code."""
+        paging = validate.paging(limit, cursor)
+        return self._context.storage.affiliates.list(**paging)
+
+    def link(self, name: str, course_id: str) -> str:
+        """Return the link that refers a learner to a course."""
+        affiliate = self.get(name)
+        query = urlencode({"course": course_id, "affiliate": affiliate.code})
+        return f"{self._context.settings.public_url or ''}/?{query}"
+
+    def suspend(
+        self, name: str, actor: str, reason: str, *, suspended: bool = True
+    ) -> Affiliate:
+        """Let an affiliate earn nothing any more (or again); idempotent."""
+        by, why = validate.words(actor, reason)
+        for _ in range(MOST_RACES):
+            before = self.get(name)
+            if before.suspended == suspended:
+                return before
+            after = attrs.evolve(
+                before,
+                suspended=suspended,
+                version=before.version + 1,
+                op_id=self._context.new_op_id(),
+            )
+            if self._context.storage.affiliates.replace(after):
+                action = "affiliate_suspended" if suspended else "affiliate_resumed"
+                self._audit(by, action, after.code, why)
+                return after
+        raise ConflictError("the affiliate keeps changing")
+
+    def stats(self, name: str) -> tuple[Totals, ...]:
+        """Return held, available and paid per currency: the ledger's last row."""
+        last = self._context.storage.affiliates.last(self.get(name).code)
+        return last.totals if last else ()
+
+    def rows(
+        self, name: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[LedgerRow]:
+        """Return the ledger, the first row first."""
+        paging = validate.paging(limit, cursor)
+        return self._context.storage.affiliates.list_rows(self.get(name).code, **paging)
+
+    def by_course(self, name: str) -> Breakdown:
+        """
+        Return what each course earned, as it stood within the last five minutes.
+
+        `stats` is exact at once; this adds up the whole ledger, so that what this
+        process has added up is told again for `KEPT_S` seconds.
+        """
+        code, now = self.get(name).code, self._context.now()
+        return self._breakdowns(code, now, lambda: self._all_rows(code))
+
+    def statement(self, name: str, out: IO[str]) -> int:
+        """Write the whole ledger as CSV, a page at a time; count the rows."""
+        writer, count = csv.writer(out), -1
+        for count, cells in enumerate(self.statement_rows(name)):  # noqa: B007  the count is the answer
+            writer.writerow(cells)
+        return count
+
+    def statement_rows(self, name: str) -> Iterator[Cells]:
+        """Return the ledger's rows as they stand in a statement, the header first."""
+        return statement_of(self._all_rows(self.get(name).code))
+
+    def _all_rows(self, code: str) -> Iterator[LedgerRow]:
+        cursor: str | None = None
+        while True:
+            page = self._context.storage.affiliates.list_rows(
+                code, limit=_BATCH, cursor=cursor
+            )
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def pay_out(
+        self,
+        name: str,
+        currency: str,
+        actor: str,
+        reason: str,
+        *,
+        amount_minor: int | None = None,
+        payout_id: str | None = None,
+    ) -> LedgerRow:
+        """
+        Write a payout (the money itself is the host's to send); return its row.
+
+        Args:
+            name: Code or e-mail.
+            currency: Which balance.
+            actor: Who pays.
+            reason: Why; e.g. the transfer's reference.
+            amount_minor: How much; all that is available if not given.
+            payout_id: The caller's id: the same one pays once.
+
+        Raises:
+            TransitionError: That much is not available. Of callers who race for one
+                balance each gets what is left at its turn.
+        """
+        code = self.get(name).code
+        by, why = validate.words(actor, reason)
+        if amount_minor is not None:
+            most = validate.MOST_WHOLE
+            validate.whole(amount_minor, "amount_minor", least=-most, most=most)
+        given = payout_id or f"pay_{self._context.ambient.token_hex(12)}"
+        key = validate.text(given, "payout_id")
+        store = self._context.storage.affiliates
+        known = [r for r in store.rows_of(code, key) if r.kind is RowKind.PAYOUT]
+        if known:
+            return self._tell(known[0])
+
+        def make(last: LedgerRow | None) -> LedgerRow:
+            there = last.totals_in(currency).available_minor if last else 0
+            wanted = there if amount_minor is None else amount_minor
+            if not 0 < wanted <= there:
+                raise TransitionError(f"{there} {currency} (minor units) is available")
+            return LedgerRow(
+                affiliate=code,
+                n=0,
+                kind=RowKind.PAYOUT,
+                enrollment_id=key,
+                currency=currency,
+                available_minor=-wanted,
+                paid_minor=wanted,
+                actor=by,
+                reason=why,
+                op_id=self._context.new_op_id(),
+                at=self._context.now(),
+            )
+
+        self._owe_payout(code, key)
+        row = self._append(code, make)
+        if row is None:
+            raise ConflictError("the payout was not written")
+        self._audit(by, "affiliate_paid_out", code, why)
+        return self._tell(row)
+
+    def _owe_payout(self, code: str, payout_id: str) -> None:
+        """Before it is written: a process that dies right after is followed."""
+        if not self._context.plugins.job_kinds("commission_paid"):
+            return
+        now = self._context.now()
+        self._context.storage.jobs.enqueue(
+            f"{PAYOUT_KIND}:{code}:{payout_id}",
+            PAYOUT_KIND,
+            {
+                "affiliate": code,
+                "payout_id": payout_id,
+                "until": text_of(now + _UNWRITTEN),
+            },
+            now + self._context.grace,
+            now=now,
+        )
+
+    def follow_payout(self, job: Job) -> Outcome:
+        """Make sure of what a payout owes to the plugins, if it was written."""
+        said = job.payload or {}
+        names = str(said["affiliate"]), str(said["payout_id"])
+        for row in self._context.storage.affiliates.rows_of(*names):
+            self._tell(row)
+            return Done("told")
+        if self._context.now() < moment_of(str(said["until"])):
+            return Snooze(self._context.settle_policy.grace_s)
+        # Whoever was about to write it has died, or was refused.
+        return Done("nothing")
+
+    def _tell(self, row: LedgerRow) -> LedgerRow:
+        """Owe the plugins their jobs on a payout: keyed, so harmless when repeated."""
+        now, fact = self._context.now(), "commission_paid"
+        for kind in self._context.plugins.job_kinds(fact):
+            key = f"{kind}:{row.affiliate}:{fact}:{row.enrollment_id}"
+            payload = {
+                "fact": fact,
+                "affiliate": row.affiliate,
+                "payout_id": row.enrollment_id,
+            }
+            self._context.storage.jobs.enqueue(
+                key, kind, payload, now, now=now, once=True
+            )
+        return row
+
+    def _audit(self, actor: str, action: str, subject: str, reason: str) -> None:
+        self._context.storage.audit.append(
+            AuditEntry(
+                id=self._context.ambient.token_hex(12),
+                at=self._context.now(),
+                actor=actor,
+                action=action,
+                subject=subject,
+                reason=reason,
+            )
+        )
+
+
+def _percent(value: Decimal | float | str) -> Decimal:
+    percent = share(value)
+    if percent is None:
+        raise ValidationError("percent: must be from 0 to 100", field="percent")
+    return percent

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""What a checkout costs and whether a coupon fits: pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+
+from ...errors import (
+    AmountTooSmallError,
+    CouponExpiredError,
+    CouponUnavailableError,
+    CourseNotForSaleError,
+)
+from ...models import Coupon, Course, Kind
+from ...money import Money, discount_of, minimum_charge
+
+
+#: Currency of the nothing that a course without a price costs.
+_NO_CURRENCY = "usd"
+
+
+@attrs.frozen(kw_only=True)
+class Quote:
+    """
+    A price with its discount; discount + amount = price.
+
+    Attributes:
+        is_limited: Whether the coupon limits how many seats one learner may have.
+    """
+
+    price: Money
+    discount: Money
+    amount: Money
+    kind: Kind
+    is_limited: bool = False
+
+
+def require_fit(
+    coupon: Coupon | None, course_id: str, email: str, now: datetime
+) -> Coupon:
+    """
+    Return the coupon if it is good for this learner, course and moment.
+
+    Raises:
+        CouponUnavailableError: It is not; one answer for an unknown code and for one
+            that is not this learner's or course's, so that nobody can probe codes.
+        CouponExpiredError: It fits this learner and course, but its time is over.
+    """
+    if coupon is None or not _fits(coupon, course_id, email, now):
+        raise CouponUnavailableError(field="coupon_code")
+    if coupon.expires_at is not None and coupon.expires_at <= now:
+        raise CouponExpiredError(field="coupon_code")
+    return coupon
+
+
+def _fits(coupon: Coupon, course_id: str, email: str, now: datetime) -> bool:
+    right_course = coupon.course_id is None or coupon.course_id == course_id
+    right_learner = coupon.email is None or coupon.email == email
+    started = coupon.starts_at is None or coupon.starts_at <= now
+    return right_course and right_learner and started and not coupon.disabled
+
+
+def quote(
+    course: Course, coupon: Coupon | None, *, free_courses: bool, below_minimum: str
+) -> Quote:
+    """
+    Return what the learner pays.
+
+    Raises:
+        CourseNotForSaleError: No price, no coupon, and free courses are not allowed.
+        AmountTooSmallError: The remainder is below the provider's minimum charge and
+            the setting refuses it.
+    """
+    price = Money.zero(_NO_CURRENCY) if course.price is None else course.price
+    if coupon is None:
+        return _without_coupon(price, free_courses=free_courses)
+    discount = discount_of(price, coupon.percent_off) if price else price
+    amount = price - discount
+    if 0 < amount.amount_minor < minimum_charge(price.currency):
+        if below_minimum != "free":
+            raise AmountTooSmallError(field="coupon_code")
+        discount, amount = price, Money.zero(price.currency)
+    kind = Kind.PARTIAL_GRANT if amount else Kind.FULL_GRANT
+    return Quote(
+        price=price,
+        discount=discount,
+        amount=amount,
+        kind=kind,
+        is_limited=coupon.per_learner is not None,
+    )
+
+
+def _without_coupon(price: Money, *, free_courses: bool) -> Quote:
+    if not price and not free_courses:
+        raise CourseNotForSaleError(field="course_id")
+    if price and price.amount_minor < minimum_charge(price.currency):
+        raise AmountTooSmallError(field="course_id")
+    zero = Money.zero(price.currency)
+    kind = Kind.PAID if price else Kind.FREE
+    return Quote(price=price, discount=zero, amount=price, kind=kind)

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: MIT
+"""Grants: applying, approving, rejecting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ...business import Grant, GrantField, GrantStatus
+from ...codec import moment_of, text_of
+from ...errors import ConflictError, EnrollError, NotFoundError, TransitionError
+from ...errors import ValidationError as _ValidationError
+from ...ids import new_coupon_code
+from ...models import AuditEntry, Coupon, Page
+from ...outcomes import Dead, Done, Outcome, Snooze
+from .. import validate
+from ..coupons.terms import percent_off_of
+from . import form as grant_form
+
+
+if TYPE_CHECKING:
+    from ...models import Job
+    from ..catalogue import Catalogue
+    from ..context import Context
+
+#: Kind of the job that makes sure of what a decision owes.
+GRANT_KIND = "grant"
+#: Days that the coupon of a grant is good for.
+DAYS = 30
+#: How long a decision may be on its way before nobody waits for it any more.
+_UNDECIDED = timedelta(hours=1)
+_MOST_RACES = 20
+
+
+class Grants:
+    """Grants of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context, catalogue: Catalogue) -> None:
+        self._context, self._catalogue = context, catalogue
+
+    def apply(
+        self,
+        *,
+        course_id: str,
+        email: str,
+        full_name: str | None = None,
+        answers: Mapping[str, Any] | None = None,
+    ) -> Grant:
+        """
+        Apply for a grant; a pending or approved one is returned as it is.
+
+        Args:
+            course_id: The course.
+            email: The learner's address.
+            full_name: The learner's name.
+            answers: The form's fields: texts, numbers, flags.
+
+        Raises:
+            ValidationError: Names the field.
+            VetoedError: A plugin's `check_grant` refuses.
+        """
+        address = validate.email(email)
+        fields = self.require_answers(answers or {})
+        course = self._catalogue.get(validate.text(course_id, "course_id"))
+        self._context.plugins.check(
+            "check_grant", course_id=course.id, email=address, answers=fields
+        )
+        now = self._context.now()
+        return self._context.storage.grants.open(
+            Grant(
+                id=f"grt_{self._context.ambient.token_hex(16)}",
+                email=address,
+                full_name=validate.optional_text(full_name, "full_name"),
+                course_id=course.id,
+                answers=fields,
+                op_id=self._context.new_op_id(),
+                created_at=now,
+                updated_at=now,
+            )
+        )
+
+    def form(self) -> tuple[GrantField, ...]:
+        """Return the fields that plugins declare; () = any answers are taken."""
+        return self._context.plugins.grant_fields()
+
+    def require_answers(self, answers: Any) -> dict[str, Any]:
+        """Return a form's answers, checked; ValidationError names the field."""
+        return grant_form.require_answers(self.form(), grant_form.plain(answers))
+
+    def get(self, grant_id: str) -> Grant:
+        """
+        Return a grant.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        name = validate.text(grant_id, "grant_id")
+        found = self._context.storage.grants.find(name)
+        if found is None:
+            raise NotFoundError(field="grant_id")
+        return found
+
+    def list(
+        self,
+        *,
+        email: str | None = None,
+        course_id: str | None = None,
+        status: GrantStatus | str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Grant]:
+        """Return grants, newest first."""
+        return self._context.storage.grants.list(
+            email=validate.email(email) if email is not None else None,
+            course_id=course_id,
+            status=validate.optional_choice(GrantStatus, status, "status"),
+            **validate.paging(limit, cursor),
+        )
+
+    def approve(
+        self,
+        grant_id: str,
+        percent_off: Decimal | int | str,
+        *,
+        actor: str,
+        reason: str,
+        expires_at: datetime | None = None,
+    ) -> Grant:
+        """
+        Approve: the code is written with the decision, the coupon follows from it.
+
+        Of any number of decisions at once one is written, and it alone has a coupon.
+
+        Args:
+            grant_id: Which.
+            percent_off: Above 0, at most 100.
+            actor: Who decides.
+            reason: Why.
+            expires_at: When the coupon lapses; in 30 days if not given.
+
+        Raises:
+            NotFoundError: There is no such grant.
+            TransitionError: It is decided already.
+        """
+        until = self._context.now() + timedelta(days=DAYS)
+        if expires_at is not None:
+            until = validate.moment(expires_at, "expires_at")
+        if until <= self._context.now():
+            raise _ValidationError("expires_at: must lie ahead", field="expires_at")
+        return self._decide(
+            grant_id,
+            actor,
+            reason,
+            status=GrantStatus.APPROVED,
+            code=new_coupon_code(ambient=self._context.ambient),
+            percent_off=percent_off_of(percent_off),
+            expires_at=until,
+        )
+
+    def reject(self, grant_id: str, *, actor: str, reason: str) -> Grant:
+        """
+        Reject; the learner may apply again.
+
+        Raises:
+            NotFoundError: There is no such grant.
+            TransitionError: It is decided already.
+        """
+        return self._decide(
+            grant_id, actor, reason, status=GrantStatus.REJECTED, holds_slot=False
+        )
+
+    def approve_many(
+        self,
+        grant_ids: Iterable[str],
+        percent_off: Decimal | int | str,
+        *,
+        actor: str,
+        reason: str,
+    ) -> dict[str, str]:
+        """Approve each by itself; return per id the code, or the error's code."""
+        percent_off_of(percent_off)
+        answers: dict[str, str] = {}
+        for grant_id in grant_ids:
+            try:
+                done = self.approve(grant_id, percent_off, actor=actor, reason=reason)
+                answers[grant_id] = done.code or ""
+            except EnrollError as error:
+                if error.retryable:
+                    raise
+                answers[grant_id] = f"error: {error.code}"
+        return answers
+
+    def _decide(self, grant_id: str, actor: str, reason: str, **changes: Any) -> Grant:
+        by, why = validate.words(actor, reason)
+        store = self._context.storage.grants
+        for _ in range(_MOST_RACES):
+            before = self.get(grant_id)
+            if before.status is not GrantStatus.PENDING:
+                raise TransitionError(f"the grant is {before.status} already")
+            after = attrs.evolve(
+                before,
+                version=before.version + 1,
+                actor=by,
+                reason=why,
+                op_id=self._context.new_op_id(),
+                updated_at=self._context.now(),
+                **changes,
+            )
+            # Owed before it is decided: a process that dies in between owes nothing,
+            # one that dies right after is followed by the job.
+            self._owe(after)
+            if store.replace(after):
+                self._follow(after)
+                self._audit(after)
+                return after
+        raise ConflictError("the grant keeps changing")
+
+    def _owe(self, grant: Grant) -> None:
+        now = self._context.now()
+        self._context.storage.jobs.enqueue(
+            f"{GRANT_KIND}:{grant.id}",
+            GRANT_KIND,
+            {"grant_id": grant.id, "until": text_of(now + _UNDECIDED)},
+            now + self._context.grace,
+            now=now,
+        )
+
+    def follow(self, job: Job) -> Outcome:
+        """Make sure of what the decision owes: the coupon, the plugins' jobs."""
+        grant_id = str((job.payload or {}).get("grant_id"))
+        grant = self._context.storage.grants.find(grant_id)
+        if grant is None:
+            return Dead("the grant is gone")
+        said = str((job.payload or {}).get("until"))
+        if grant.status is GrantStatus.PENDING and self._context.now() < moment_of(
+            said
+        ):
+            return Snooze(self._context.settle_policy.grace_s)
+        self._follow(grant)
+        return Done(str(grant.status))
+
+    def _follow(self, grant: Grant) -> None:
+        if grant.status is GrantStatus.PENDING:
+            return
+        if grant.code is not None and grant.percent_off is not None:
+            # False = the code is there already: it is random, so it is this grant's.
+            self._context.storage.coupons.create(
+                Coupon(
+                    code=grant.code,
+                    percent_off=grant.percent_off,
+                    course_id=grant.course_id,
+                    email=grant.email,
+                    expires_at=grant.expires_at,
+                    created_at=grant.updated_at,
+                )
+            )
+        now, fact = self._context.now(), f"grant_{grant.status}"
+        for kind in self._context.plugins.job_kinds(fact):
+            self._context.storage.jobs.enqueue(
+                f"{kind}:{grant.id}:{fact}",
+                kind,
+                {"grant_id": grant.id, "fact": fact},
+                now,
+                now=now,
+                once=True,
+            )
+
+    def _audit(self, grant: Grant) -> None:
+        self._context.storage.audit.append(
+            AuditEntry(
+                id=f"{grant.id}:{grant.version}",
+                at=grant.updated_at,
+                actor=grant.actor or "",
+                action=f"grant_{grant.status}",
+                subject=grant.id,
+                reason=grant.reason,
+            )
+        )

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""
+What is claimed next: due enrollments, payment events, jobs, in turns.
+
+Sync jobs pass the LMS's gate in batches. While it is closed, or its rate is used up,
+they are left alone and everything else goes on; so an outage of hours costs a claim
+and a probe now and then, however many jobs wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...stores.gate import longest_wait
+from ..context import worker_name
+from .runner import LMS_GATE, SYNC_KIND
+
+
+if TYPE_CHECKING:
+    from ...interfaces import JobStore
+    from ...models import Admission, Enrollment, Job
+    from ..context import Context
+    from .runner import Runner
+
+#: Sync jobs that are claimed at once when the gate has admitted all so far.
+_MOST_SYNCS = 64
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Work:
+    """
+    One claim, ready to run.
+
+    Attributes:
+        run: Does it; returns what became of it ("done", "retry", "snooze", …).
+        release: Gives it back unbegun.
+        store: Where its job lives, or None (an enrollment, a probe).
+        job: The job, or None.
+    """
+
+    run: Callable[[], str]
+    release: Callable[[], object]
+    store: JobStore | None = None
+    job: Job | None = None
+
+
+class Intake:
+    """Claims for one worker or one pass; used by one thread, `open_gate` by any."""
+
+    def __init__(self, context: Context, runner: Runner) -> None:
+        self._context, self._runner = context, runner
+        self._owner = worker_name()
+        self._turn = 0
+        # A slow start: a pass that finds the gate closed has claimed one in vain.
+        self._most = 1
+        self._syncs_at: datetime | None = None
+
+    def take(self, n: int) -> list[Work]:
+        """Claim up to `n`; each source comes first in its turn."""
+        sources: Sequence[Callable[[int], list[Work]]] = (
+            self._enrollments,
+            self._events,
+            self._other_jobs,
+            self._syncs,
+        )
+        works: list[Work] = []
+        for step in range(len(sources)):
+            if len(works) < n:
+                source = sources[(self._turn + step) % len(sources)]
+                works += source(n - len(works))
+        self._turn += 1
+        return works
+
+    def wait_s(self, most: float) -> float:
+        """Return how long to wait when nothing is due: less where the rate says so."""
+        if self._syncs_at is None:
+            return most
+        left_s = (self._syncs_at - self._context.now()).total_seconds()
+        return min(max(left_s, 0.01), most)
+
+    def open_gate(self) -> None:
+        """After a ping that worked: do not wait for the gate any longer."""
+        self._syncs_at = None
+
+    def _enrollments(self, n: int) -> list[Work]:
+        store, lease_s = self._context.storage.enrollments, self._lease_s()
+        return [
+            Work(
+                run=partial(self._runner.run_due, row),
+                release=partial(self._release_row, row),
+            )
+            for row in store.claim_due(self._context.now(), lease_s, n)
+        ]
+
+    def _release_row(self, row: Enrollment) -> None:
+        now = self._context.now()
+        self._context.storage.enrollments.clear_due(row.id, row.version, now, ok=False)
+
+    def _events(self, n: int) -> list[Work]:
+        store = self._context.storage.events
+        return self._works(store, store.claim(*self._claim(), n))
+
+    def _other_jobs(self, n: int) -> list[Work]:
+        store = self._context.storage.jobs
+        return self._works(store, store.claim(*self._claim(), n, not_kinds={SYNC_KIND}))
+
+    def _syncs(self, n: int) -> list[Work]:
+        policy = self._context.gate_policy
+        now, store = self._context.now(), self._context.storage.jobs
+        if self._syncs_at is not None:
+            self._syncs_at = min(self._syncs_at, now + longest_wait(policy))
+            if now < self._syncs_at:
+                return []
+        jobs = store.claim(*self._claim(), min(n, self._most), kinds={SYNC_KIND})
+        if not jobs:
+            return []
+        answer = self._context.storage.gates.admit(LMS_GATE, len(jobs), now, policy)
+        self._adapt(len(jobs), answer, now)
+        later = [
+            Work(
+                run=partial(self._put_back, store, job),
+                release=partial(store.release, job.token or "", now),
+                store=store,
+                job=job,
+            )
+            for job in jobs[answer.admitted :]
+        ]
+        probe = [Work(run=self._probe, release=bool)] if answer.probe else []
+        return [*self._works(store, jobs[: answer.admitted]), *later, *probe]
+
+    def _adapt(self, asked: int, answer: Admission, now: datetime) -> None:
+        """Claim as many as the gate admits: the rest was claimed for nothing."""
+        if answer.admitted == asked:
+            self._most = min(self._most * 2, _MOST_SYNCS)
+            self._syncs_at = None
+            return
+        self._most = max(answer.admitted, 1)
+        closed = timedelta(seconds=self._context.gate_policy.closed_s)
+        self._syncs_at = answer.retry_at or now + closed
+
+    def _put_back(self, store: JobStore, job: Job) -> str:
+        """Put a job back where it stood: who has waited longest comes first."""
+        now = self._context.now()
+        due_at = job.was_due_at or now
+        kept = store.reschedule(job.token or "", due_at, now, counts=False)
+        return "snooze" if kept else "lost"
+
+    def _probe(self) -> str:
+        if self._runner.probe(LMS_GATE):
+            self.open_gate()
+        return "probe"
+
+    def _works(self, store: JobStore, jobs: Sequence[Job]) -> list[Work]:
+        return [
+            Work(
+                run=partial(self._run_job, store, job),
+                release=partial(self._release_job, store, job),
+                store=store,
+                job=job,
+            )
+            for job in jobs
+        ]
+
+    def _run_job(self, store: JobStore, job: Job) -> str:
+        return self._runner.run(store, job, admitted=True)[0]
+
+    def _release_job(self, store: JobStore, job: Job) -> bool:
+        return store.release(job.token or "", self._context.now())
+
+    def _claim(self) -> tuple[str, datetime, float]:
+        return self._owner, self._context.now(), self._lease_s()
+
+    def _lease_s(self) -> float:
+        return self._context.settings.lease_s

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""
+Housekeeping in bounded slices: by itself in every worker and cron pass, or by command.
+
+Each task is done once per interval by whoever comes first: a permit in the store, held
+for the interval, keeps all others from it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ... import wall
+from ...errors import EnrollError
+from ...models import JobState
+from ...stores.bounds import is_ahead
+from ...stores.queue import REQUEST_KIND, REQUEST_LIFE, bounded
+
+
+if TYPE_CHECKING:
+    from ...interfaces import JobStore
+    from ..context import Context
+
+logger = logging.getLogger(__name__)
+
+#: A task: (most rows, whether there is time) to how many it has dealt with.
+Task = Callable[[int, Callable[[], bool]], int]
+
+#: Rows of one slice: deleting them keeps the store's writer for a few milliseconds.
+_SLICE = 500
+#: Slices of one turn.
+_MOST_SLICES = 20
+#: Seconds between two turns of a task.
+EVERY_S = 60.0
+_DAY = timedelta(days=1)
+
+
+class Maintenance:
+    """The tasks by name. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        #: Where the last look at a queue's claimable jobs ended, by queue and state.
+        self._seen: dict[tuple[str, JobState], str | None] = {}
+        self.tasks: dict[str, Task] = {
+            "jobs": self._jobs,
+            "events": self._events,
+            "requests": self._requests,
+            "workers": self._workers,
+            "moments": self._moments,
+        }
+        self._every_s = dict.fromkeys(self.tasks, EVERY_S)
+
+    def add(self, name: str, task: Task, every_s: float) -> None:
+        """Add a task that is done every so many seconds."""
+        self.tasks[name], self._every_s[name] = task, every_s
+
+    def __call__(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
+        """Do what is owed, as long as there is time; return what each task counted."""
+        done = {}
+        for name in self.tasks:
+            if has_time() and self._is_owed(name):
+                done[name] = self.run(name, has_time)
+        return done
+
+    def _is_owed(self, name: str) -> bool:
+        now = self._context.now()
+        until = now + timedelta(seconds=self._every_s[name])
+        gate, holder = f"maintenance.{name}", self._context.ambient.token_hex(8)
+        return self._context.storage.gates.hold(gate, holder, 1, now, until)
+
+    def run(self, name: str, has_time: Callable[[], bool] = lambda: True) -> int:
+        """Do one task now, in slices; return what it counted."""
+        total = 0
+        for _ in range(_MOST_SLICES):
+            if not has_time():
+                break
+            try:
+                count = wall.contained(name, self.tasks[name], _SLICE, has_time)
+            except EnrollError as error:
+                # Housekeeping never keeps the work from going on.
+                extra = {"task": name, "error_code": error.code}
+                logger.warning("maintenance failed", extra=extra)
+                break
+            total += count
+            if count < _SLICE:
+                break
+        if total:
+            logger.info("maintenance", extra={"task": name, "count": total})
+        return total
+
+    def _jobs(self, limit: int, _: Callable[[], bool]) -> int:
+        keep = timedelta(days=self._context.settings.keep_jobs_days)
+        return self._context.storage.jobs.prune(self._context.now() - keep, limit)
+
+    def _events(self, limit: int, _: Callable[[], bool]) -> int:
+        keep = timedelta(days=self._context.settings.keep_events_days)
+        return self._context.storage.events.prune(self._context.now() - keep, limit)
+
+    def _requests(self, limit: int, _: Callable[[], bool]) -> int:
+        """Forget what Idempotency-Keys of requests were answered with."""
+        before = self._context.now() - REQUEST_LIFE
+        return self._context.storage.events.forget(REQUEST_KIND, before, limit)
+
+    def _workers(self, limit: int, _: Callable[[], bool]) -> int:
+        store, now = self._context.storage.workers, self._context.now()
+        ahead = [sign for sign in store.list() if is_ahead(sign.seen_at, now)]
+        for sign in ahead:
+            # Whoever lives leaves the next one soon.
+            store.drop(sign.name)
+        return store.prune(now - _DAY, limit) + len(ahead)
+
+    def _moments(self, limit: int, _: Callable[[], bool]) -> int:
+        """Let what a clock that ran ahead has written wait no longer than it may."""
+        context = self._context
+        now, store = context.now(), context.storage
+        latest = now + longest_look(context)
+        return store.enrollments.bound_due(latest, limit) + sum(
+            self._bound(name, queue, state, limit, now)
+            for name, queue in (("jobs", store.jobs), ("events", store.events))
+            for state in (JobState.RUNNING, JobState.DUE)
+        )
+
+    def _bound(
+        self, name: str, store: JobStore, state: JobState, limit: int, now: datetime
+    ) -> int:
+        """Look at the next slice: nothing finds these rows by an index."""
+        cursor = self._seen.get((name, state))
+        page = store.list(state=state, limit=limit, cursor=cursor)
+        self._seen[name, state] = page.next_cursor
+        ahead = [job for job in page.items if bounded(job, now) is not None]
+        return sum(store.bound(job.key, now) for job in ahead)
+
+
+def longest_look(context: Context) -> timedelta:
+    """Return how far ahead the next look at an enrollment may be owed."""
+    settings, policy = context.settings, context.settle_policy
+    return timedelta(
+        seconds=max(
+            settings.session_ttl_s + policy.session_margin_s,
+            policy.processing_look_s,
+            policy.grace_s,
+            settings.lease_s,
+            *context.retry_policy.schedule_s,
+        )
+    )

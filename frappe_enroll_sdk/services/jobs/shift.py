@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""
+What a worker does, step by step: claim, run, keep leases, tidy up.
+
+A step never waits for another one. The worker's threads drive the steps
+(``worker.py``), and so can anything that has one thread only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ... import wall
+from ...errors import EnrollError
+from ..alerts import raise_alert
+from ..context import worker_name
+from .heartbeat import SEEN_EVERY_S
+from .intake import Intake, Work
+from .leases import Lease, Leases
+
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from .heartbeat import Presence
+    from .maintenance import Maintenance
+    from .runner import Runner
+
+logger = logging.getLogger(__name__)
+
+
+class Shift:
+    """
+    One worker's steps. `take` and `wait_s` are for one thread, the others for any.
+
+    Attributes:
+        name: The name under which it leaves its signs of life.
+        actions: What became of its claims, counted by whoever drives it.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        runner: Runner,
+        maintenance: Maintenance,
+        presence: Presence,
+        *,
+        concurrency: int,
+        poll_s: float,
+    ) -> None:
+        self.context = context
+        self.concurrency, self.poll_s = concurrency, poll_s
+        self.name = f"{worker_name()}:{context.ambient.token_hex(3)}"
+        self.actions: Counter[str] = Counter()
+        self._maintenance, self._presence = maintenance, presence
+        self._intake = Intake(context, runner)
+        self._leases = Leases(context)
+        self._seen: float | None = None
+        self._started_at: datetime | None = None
+
+    def take(self, free: int) -> list[Work]:
+        """Claim up to `free` and keep their leases from now on."""
+        works = self._intake.take(free)
+        for work in works:
+            if work.job is not None and work.store is not None:
+                self._leases.hold(work.store, work.job)
+        return works
+
+    def run(self, work: Work, *, begin: bool = True) -> str:
+        """Run a claim, or give it back unbegun; return what became of it."""
+        try:
+            if begin:
+                return wall.contained("a claim", work.run)
+            work.release()
+        except Exception as error:  # noqa: BLE001  logged; the lease lapses
+            log_failure("claim lost", error)
+            return "lost"
+        finally:
+            if work.job is not None:
+                self._leases.drop(work.job)
+        return "released"
+
+    def wait_s(self) -> float:
+        """Return how long to wait when nothing is due; jitter keeps workers apart."""
+        jitter = self.context.ambient.uniform(0.8, 1.2)
+        return self._intake.wait_s(self.poll_s) * jitter
+
+    @property
+    def beat_every_s(self) -> float:
+        """Seconds between two heartbeats."""
+        return min(self.context.settings.lease_s / 3, 10.0)
+
+    def beat(self, give_up: Callable[[Lease], None]) -> None:
+        """
+        Extend the leases and leave a sign of life.
+
+        Args:
+            give_up: Called with each claim that hangs past its deadline; its lease is
+                not extended any more.
+        """
+        try:
+            if self._started_at is None:
+                self._started_at = self.context.now()
+            for lease in self._leases.beat():
+                logger.error("handler hangs", extra={"job": lease.job.key})
+                give_up(lease)
+                raise_alert(self.context, "job_hangs", lease.job.key, lease.job.token)
+            now_s = self.context.monotonic()
+            if self._seen is None or now_s - self._seen >= SEEN_EVERY_S:
+                self._seen = now_s
+                detail = {
+                    "concurrency": self.concurrency,
+                    "actions": dict(self.actions),
+                }
+                self._presence.worker(self.name, self._started_at, detail)
+        except Exception as error:  # noqa: BLE001  logged; the next beat comes
+            log_failure("heartbeat failed", error)
+
+    def tidy(self, has_time: Callable[[], bool] = lambda: True) -> None:
+        """Do the housekeeping that is owed."""
+        try:
+            self._maintenance(has_time)
+        except Exception as error:  # noqa: BLE001  logged; the next turn comes
+            log_failure("maintenance failed", error)
+
+    def end(self) -> None:
+        """Take the sign of life back."""
+        self._presence.ended(self.name)
+
+
+def log_failure(message: str, error: Exception) -> None:
+    """Log what a worker survives: ours by its code, a foreign one in full."""
+    if isinstance(error, EnrollError):
+        logger.warning(message, extra={"error_code": error.code})
+    else:
+        logger.error(message, exc_info=error)

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: MIT
+"""
+A long-running worker: one thread claims, `concurrency` threads run, one keeps leases.
+
+The steps are those of ``shift.py``; here are the threads that drive them.
+
+It claims no more than it can start at once, wakes up where the store tells it to, and
+polls in any case. Several workers on several hosts need nothing but the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from contextlib import nullcontext
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...errors import EnrollError, SchemaError
+from .intake import Work
+from .leases import Lease
+from .maintenance import EVERY_S
+from .shift import Shift, log_failure
+from .signals import stop_on_signals
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...interfaces import Watch
+    from ..context import Context
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that anything waits at the most before it looks whether to stop.
+_SLICE_S = 0.1
+#: Seconds before news is listened to again after it was news of nothing for us: the
+#: first time, and at the most.
+_DEAF_S, _MOST_DEAF_S = 0.02, 0.16
+
+
+@attrs.define(eq=False)
+class _Slot:
+    """
+    One thread that runs claims.
+
+    Attributes:
+        token: The claim that it runs, or "".
+        given_up: Whether another thread has taken its place.
+    """
+
+    token: str = ""
+    given_up: bool = False
+
+
+class Worker:
+    """
+    Works until `stop` is called (from another thread or a signal handler).
+
+    What runs is finished (up to `shutdown_timeout_s`), what is claimed and not begun is
+    given back; a claim whose work has begun never is: it ends, or its lease lapses.
+
+    Attributes:
+        shift: The steps that its threads drive.
+    """
+
+    def __init__(self, shift: Shift, *, shutdown_timeout_s: float = 30.0) -> None:
+        self.shift, self._ambient = shift, shift.context.ambient
+        self._concurrency = shift.concurrency
+        self._shutdown_timeout_s = shutdown_timeout_s
+        self._asked = False
+        self._free = shift.concurrency
+        self._schema: SchemaError | None = None
+        self._changed = threading.Condition()
+        self._todo: SimpleQueue[Work | None] = SimpleQueue()
+        self._slots: list[_Slot] = []
+        self._threads: list[threading.Thread] = []
+        self._ended = threading.Event()
+
+    @property
+    def name(self) -> str:
+        """The name under which it leaves its signs of life."""
+        return self.shift.name
+
+    @property
+    def actions(self) -> Counter[str]:
+        """What became of its claims, counted."""
+        return self.shift.actions
+
+    def stop(self) -> None:
+        """Claim nothing more; takes no lock, so that a signal handler may call it."""
+        self._asked = True
+
+    def run(
+        self,
+        *,
+        handle_signals: bool = False,
+        on_stop: Callable[[], object] = bool,
+    ) -> None:
+        """
+        Work until stopped.
+
+        Args:
+            handle_signals: Stop at SIGTERM and SIGINT (in the main thread only).
+            on_stop: Called when it begins to stop.
+
+        Raises:
+            SchemaError: The store's schema is not (or no longer) this code's; it has
+                stopped, since no try can succeed.
+        """
+        handling = stop_on_signals(self.stop) if handle_signals else nullcontext()
+        with handling:
+            logger.info(
+                "worker started",
+                extra={"worker": self.name, "concurrency": self._concurrency},
+            )
+            self._start()
+            # In slices, and by sleeping: a handler runs in this thread, and must not
+            # find it holding a lock.
+            while not self._asked:
+                self._ambient.sleep(_SLICE_S)
+            try:
+                on_stop()
+            finally:
+                self._finish()
+        if self._schema is not None:
+            raise self._schema
+
+    def _start(self) -> None:
+        for _ in range(self._concurrency):
+            self._add_slot()
+        for target in (self._take_in, self._keep_alive, self._tidy):
+            thread = threading.Thread(target=target, name="frappe-enroll", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _add_slot(self) -> None:
+        slot = _Slot()
+        self._slots.append(slot)
+        threading.Thread(
+            target=self._run_claims, args=(slot,), name="frappe-enroll", daemon=True
+        ).start()
+
+    def _finish(self) -> None:
+        logger.info("worker stops", extra={"worker": self.name})
+        ends = self._ambient.monotonic() + self._shutdown_timeout_s
+        # What it was claiming when it was told to stop has to be given back, too.
+        self._threads[0].join(max(self._shutdown_timeout_s, _SLICE_S))
+        with self._changed:
+            while self._free < self._concurrency and self._ambient.monotonic() < ends:
+                self._changed.wait(_SLICE_S)
+            left = self._concurrency - self._free
+        self._ended.set()
+        for _ in self._slots:
+            self._todo.put(None)
+        self.shift.end()
+        extra = {"worker": self.name, "unfinished": left} | dict(self.actions)
+        (logger.warning if left else logger.info)("worker stopped", extra=extra)
+
+    # Claiming.
+
+    def _take_in(self) -> None:
+        watch = _Ears(self.shift.context)
+        failures = 0
+        while not self._asked:
+            free = self._wait_for_slot()
+            if not free or self._asked:
+                continue
+            try:
+                works = self.shift.take(free)
+                failures = 0
+            except SchemaError as error:
+                log_failure("worker gives up", error)
+                self._schema = error
+                self.stop()
+                continue
+            except Exception as error:  # noqa: BLE001  logged; the worker goes on
+                failures += 1
+                log_failure("claim failed", error)
+                self._pause(min(self.shift.poll_s * 2**failures, 30.0))
+                continue
+            watch.learn(found=bool(works))
+            for work in works:
+                self._begin(work)
+            if not works:
+                self._idle(watch)
+        watch.close()
+
+    def _wait_for_slot(self) -> int:
+        with self._changed:
+            if self._free == 0:
+                self._changed.wait(_SLICE_S)
+            return self._free
+
+    def _begin(self, work: Work) -> None:
+        with self._changed:
+            self._free -= 1
+        self._todo.put(work)
+
+    def _idle(self, watch: _Ears) -> None:
+        """Wait for news, at most until the next poll."""
+        ends = self._ambient.monotonic() + self.shift.wait_s()
+        while not self._asked and (left_s := ends - self._ambient.monotonic()) > 0:
+            if watch.wait(min(left_s, _SLICE_S)):
+                return
+
+    def _pause(self, seconds: float) -> None:
+        ends = self._ambient.monotonic() + seconds
+        while not self._asked and (left_s := ends - self._ambient.monotonic()) > 0:
+            self._ambient.sleep(min(left_s, _SLICE_S))
+
+    # Running.
+
+    def _run_claims(self, slot: _Slot) -> None:
+        while not slot.given_up and (work := self._todo.get()) is not None:
+            action = self._run(slot, work)
+            with self._changed:
+                if not slot.given_up:
+                    self._free += 1
+                    slot.token = ""
+                    self.actions[action] += 1
+                    self._changed.notify_all()
+
+    def _run(self, slot: _Slot, work: Work) -> str:
+        slot.token = (work.job.token or "") if work.job else ""
+        return self.shift.run(work, begin=not self._asked)
+
+    # Leases, signs of life, housekeeping.
+
+    def _keep_alive(self) -> None:
+        wait_s = 0.0
+        while not self._ended.wait(wait_s):
+            wait_s = self.shift.beat_every_s
+            self.shift.beat(self._replace)
+
+    def _tidy(self) -> None:
+        """Housekeeping in a thread of its own: it may take long, heartbeats may not."""
+        while not self._ended.wait(self._ambient.uniform(0.5, 1.0) * EVERY_S):
+            self.shift.tidy(lambda: not self._asked)
+
+    def _replace(self, lease: Lease) -> None:
+        """A handler hangs past its deadline: its place is taken by another thread."""
+        with self._changed:
+            for slot in self._slots:
+                if slot.token == lease.job.token:
+                    slot.given_up = True
+                    self._slots.remove(slot)
+                    self._free += 1
+                    self.actions["hung"] += 1
+                    self._add_slot()
+                    self._changed.notify_all()
+                    return
+
+
+class _Ears:
+    """
+    A watch that is opened when it is needed and is never in the way.
+
+    After news of nothing for us (another worker was faster, or it waits for a gate) it
+    is not listened to for a moment, longer each time: polling goes on.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context, self._ambient = context, context.ambient
+        self._watch: Watch | None = None
+        self._heard = False
+        self._deaf_s = 0.0
+        self._deaf_until = 0.0
+        self._open()
+
+    def _open(self) -> Watch | None:
+        if self._watch is None:
+            try:
+                self._watch = self._context.storage.watch()
+            except EnrollError as error:
+                log_failure("watch failed", error)
+        return self._watch
+
+    def learn(self, *, found: bool) -> None:
+        """Learn whether the last news was any."""
+        if found:
+            self._deaf_s = 0.0
+        elif self._heard:
+            self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MOST_DEAF_S)
+            self._deaf_until = self._ambient.monotonic() + self._deaf_s
+        self._heard = False
+
+    def wait(self, timeout_s: float) -> bool:
+        """See `Watch.wait`."""
+        deaf_s = self._deaf_until - self._ambient.monotonic()
+        watch = self._open() if deaf_s <= 0 else None
+        if watch is None:
+            self._ambient.sleep(min(timeout_s, deaf_s) if deaf_s > 0 else timeout_s)
+            return False
+        try:
+            self._heard = watch.wait(timeout_s, now=self._context.now())
+        except EnrollError as error:
+            log_failure("watch failed", error)
+            self.close()
+            self._ambient.sleep(timeout_s)
+        return self._heard
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: MIT
+"""
+Sync: one job per learner and course makes the LMS hold exactly one row, or none.
+
+Frappe has no unique index on (member, course): whoever inserts must serialise (the
+job's key does), look first, read back, and heal. What is known of the pair stands in
+the job's data and outlives the job's end (``pair.py`` says what it means). An insert is
+written down there before it is sent; while nobody accounts for it the LMS is looked at
+again, less and less often, for a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from ...errors import (
+    BackendRefusedError,
+    BackendRejectedError,
+    BlindKeyError,
+    LMSUnavailableError,
+    ThrottledError,
+)
+from ...models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale, Status
+from ...outcomes import Dead, Done, Outcome, Snooze
+from ...pair import Judgement, Pair, judge_rows, must_know_user
+from ...states import ENTITLED
+from ..alerts import raise_alert
+from ..settle.decision import LMSReport
+
+
+if TYPE_CHECKING:
+    from ...interfaces import LMS, SellingLMS
+    from ..context import Context
+    from ..jobs.claim import Claim
+    from ..settle.settle import Settle
+
+#: Learners that may be created at once: Frappe deadlocks beyond that.
+USER_PERMITS = 2
+_PERMIT_WAIT_S = 2.0
+#: Seconds before a row that came and went is inserted again.
+_GONE_AGAIN_S = 2.0
+_USERS = "lms.users"
+_BLIND = (
+    "the LMS accepted an enrolment that our key can't see: "
+    "give the API user the role Moderator"
+)
+
+_NO_ACCOUNT = "the learner has no account in the LMS: let them sign up, then requeue"
+_DISABLED = "the learner's account in the LMS is disabled: enable it, then requeue"
+
+
+class SyncHandler:
+    """Runs ``sync`` jobs. Thread-safe: it keeps nothing between calls."""
+
+    def __init__(self, context: Context, settle: Settle) -> None:
+        self._context = context
+        self._settle = settle
+
+    def __call__(self, claim: Claim) -> Outcome:
+        """Bring the LMS to what our enrollments of the pair say."""
+        run = _Run(self._context, self._settle, claim)
+        return run.ensure_row() if run.entitled else run.ensure_none()
+
+    def owe_again(self, claim: Claim) -> None:
+        """
+        After a lost lease: what we did meanwhile is told, and looked at once more.
+
+        No fence keeps this write out, nor has to: what is known only grows.
+        """
+        job, now = claim.job, self._context.now()
+        self._context.storage.jobs.enqueue(
+            job.key, job.kind, job.payload or {}, now, now=now, data=claim.data
+        )
+
+    def report(self, job_payload: Mapping[str, Any], status: LMSStatus) -> None:
+        """Tell the entitled enrollments that the job waits or is dead."""
+        rows = self._context.storage.enrollments.list_for_sync(
+            job_payload["email"], job_payload["course_id"]
+        )
+        for row in rows:
+            if row.status in ENTITLED:
+                self._settle(row.id, lms=LMSReport(status=status))
+
+
+class _Run:
+    """One try."""
+
+    def __init__(self, context: Context, settle: Settle, claim: Claim) -> None:
+        self._context, self._settle, self._claim = context, settle, claim
+        self._lms = context.lms
+        payload = claim.job.payload or {}
+        self._email: str = payload["email"]
+        self._learner: str = payload["learner"]
+        self._course: str = payload["course_id"]
+        self._full_name: str | None = payload.get("full_name")
+        self._rows = context.storage.enrollments.list_for_sync(
+            self._email, self._course
+        )
+        self.entitled = [row for row in self._rows if row.status in ENTITLED]
+        # What the LMS has answered about the pair so far, and what was sent.
+        self._pair = Pair(claim.data)
+        capped = self._pair.cap(context.now())
+        if capped != self._pair:
+            self._learn(capped)
+
+    def _learn(self, pair: Pair) -> None:
+        self._claim.learn(pair.data)
+        self._pair = Pair(self._claim.data)
+
+    # What is ours, and what is not.
+
+    def _find(self) -> tuple[LMSEnrollment, ...]:
+        timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
+        return self._lms.find_enrollments(
+            self._learner, self._course, timeout_s=timeout_s
+        )
+
+    def _look(self) -> tuple[LMSEnrollment, ...]:
+        found = self._find()
+        if not found and self._pair.is_blind:
+            raise BlindKeyError(_BLIND)
+        return found
+
+    def _judge(self, found: Sequence[LMSEnrollment], *, wanted: bool) -> Judgement:
+        user = ""
+        if must_know_user(self._pair, found):
+            user = user_of(self._lms, self._claim.timeout_s(self._lms.call_timeout_s))
+        judged = judge_pair(self._pair, found, self._rows, wanted=wanted, user=user)
+        self._learn(judged.pair)
+        return judged
+
+    # Entitled: exactly one.
+
+    def ensure_row(self) -> Outcome:
+        found = self._look()
+        if not found:
+            outcome = self._insert()
+            if outcome is not None:
+                return outcome
+            found = self._look()
+        judged = self._judge(found, wanted=True)
+        if judged.keep is None:
+            # The LMS has refused it because of a row that is gone again by now.
+            return Snooze(_GONE_AGAIN_S)
+        self._heal(judged)
+        for row in self.entitled:
+            self._tell(row, judged)
+        return self._rest("enrolled")
+
+    def _insert(self) -> Outcome | None:
+        call_s, verify_s = self._lms.call_timeout_s, self._verify_s
+        settles_at = self._pair.settles_at(verify_s, call_s)
+        if settles_at is not None and settles_at > self._context.now():
+            # An earlier one may be on its way.
+            return Snooze(self._until(settles_at))
+        learner = self._ensure_learner()
+        if not isinstance(learner, str):
+            return learner
+        self._learner = learner
+        progress = next((r.lms_progress for r in self.entitled if r.lms_progress), None)
+        insert = self._context.new_op_id()
+        self._begin_write(self._pair.begin(insert, self._context.now()))
+        try:
+            row = self._enroll(learner, progress)
+        except BackendRejectedError as error:
+            self._learn(self._pair.refuse(insert))
+            # Frappe has no error of its own for "already there": look.
+            return None if self._find() else Dead(f"course {self._course}: {error}")
+        except Exception as error:
+            # How long it took counts: a process may have been suspended meanwhile.
+            ended = self._pair.end(insert, self._context.now())
+            self._learn(self._pair.refuse(insert) if _made_nothing(error) else ended)
+            raise
+        self._learn(self._pair.answer(insert, row.name))
+        return None
+
+    def _enroll(self, learner: str, progress: float | None) -> LMSEnrollment:
+        timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
+        if not getattr(self._lms, "sells", False):
+            return self._lms.insert_enrollment(
+                learner, self._course, progress=progress, timeout_s=timeout_s
+            )
+        return cast("SellingLMS", self._lms).enroll(
+            learner,
+            self._course,
+            sale_of(self.entitled[-1]),
+            progress=progress,
+            timeout_s=timeout_s,
+        )
+
+    def _ensure_learner(self) -> str | Outcome:
+        """Return the LMS's name of the learner, or why there is none yet."""
+        settings, most = self._context.settings, self._lms.call_timeout_s
+        user = self._lms.find_user(self._email, timeout_s=self._claim.timeout_s(most))
+        if user is None and settings.missing_learners == "refuse":
+            return Dead(_NO_ACCOUNT)
+        if user is None:
+            user = self._create_user()
+        if user is None:
+            return Snooze(_PERMIT_WAIT_S)
+        if not user.enabled and settings.disabled_learners == "refuse":
+            return Dead(_DISABLED)
+        if not user.enabled:
+            self._alert("learner_disabled", self.entitled[-1].id)
+        return user.name
+
+    def _create_user(self) -> Learner | None:
+        """Create the learner; None = no permit yet: Frappe deadlocks beyond two."""
+        gates, now, most = (
+            self._context.storage.gates,
+            self._context.now(),
+            self._lms.call_timeout_s,
+        )
+        key, until = self._claim.job.key, now + timedelta(seconds=most * 2)
+        if not gates.hold(_USERS, key, USER_PERMITS, now, until):
+            return None
+        try:
+            self._begin_write()
+            timeout_s = self._claim.timeout_s(most)
+            return self._lms.create_user(
+                self._email, self._full_name, timeout_s=timeout_s
+            )
+        finally:
+            gates.drop(_USERS, key)
+
+    def _begin_write(self, pair: Pair | None = None) -> None:
+        known = pair or self._pair
+        self._claim.begin_write(self._lms.call_timeout_s, known.data)
+        self._pair = Pair(self._claim.data)
+
+    def _heal(self, judged: Judgement) -> None:
+        """Remove the rows of ours beside the one that stays; tell of all others."""
+        for row in judged.remove:
+            self._delete(row)
+        for row in judged.stay:
+            self._alert("lms_row_not_removable", detail=_names(judged, row))
+        for row in judged.strange:
+            if judged.keep is not None:
+                self._alert("lms_duplicate_not_ours", detail=_names(judged, row))
+            else:
+                self._alert("lms_row_unclear", detail=_names(judged, row))
+
+    def _delete(self, row: LMSEnrollment) -> None:
+        # It may land late, after the right has come back.
+        self._begin_write(self._pair.remove(row.name, self._context.now()))
+        timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
+        self._lms.delete_enrollment(row.name, timeout_s=timeout_s)
+        self._learn(self._pair.miss([row.name]))
+
+    def _tell(self, row: Enrollment, judged: Judgement) -> None:
+        keep = judged.keep
+        assert keep is not None  # noqa: S101  asked before
+        ours = keep.name in judged.ours
+        if not ours and row.amount and row.status is Status.CONFIRMED:
+            # Once: what the LMS had without us is no news the next time.
+            raise_alert(self._context, "paid_but_already_enrolled", row.id, "")
+        report = LMSReport(status=LMSStatus.SYNCED, name=keep.name, ours=ours)
+        self._settle(row.id, lms=report)
+
+    # Not entitled: none of ours.
+
+    def ensure_none(self) -> Outcome:
+        if not (self._pair.made or self._pair.left or owned_by(self._rows)):
+            return Done("nothing_to_remove")
+        judged = self._judge(self._look(), wanted=False)
+        self._heal(judged)
+        progress = next((row.progress for row in judged.remove if row.progress), None)
+        for enrollment in self._rows:
+            report = LMSReport(status=LMSStatus.SYNCED, progress=progress)
+            self._settle(enrollment.id, lms=report)
+        return self._rest("removed")
+
+    # Inserts that nobody accounts for.
+
+    def _rest(self, word: str) -> Outcome:
+        """Return the end, or the next look while an insert may still land."""
+        look_at = self._pair.next_look(
+            self._context.now(), self._verify_s, self._lms.call_timeout_s
+        )
+        return Done(word) if look_at is None else Snooze(self._until(look_at))
+
+    @property
+    def _verify_s(self) -> float:
+        return self._context.settings.verify_after_s
+
+    def _until(self, moment: datetime) -> float:
+        return max((moment - self._context.now()).total_seconds(), 0.0)
+
+    def _alert(
+        self,
+        code: str,
+        subject: str | None = None,
+        detail: Mapping[str, str] | None = None,
+    ) -> None:
+        job, said = self._claim.job, detail or {}
+        occasion = ":".join([job.key, str(job.seq), *said.values()])
+        raise_alert(self._context, code, subject or job.key, occasion, said)
+
+
+def _names(judged: Judgement, row: LMSEnrollment) -> dict[str, str]:
+    """Return what an alert about a row says: its name, and that of the one kept."""
+    kept = {} if judged.keep is None else {"kept": judged.keep.name}
+    return kept | {"row": row.name}
+
+
+def _made_nothing(error: Exception) -> bool:
+    """Tell whether the LMS has surely not carried out the call that failed so."""
+    if isinstance(error, LMSUnavailableError):
+        return not error.unclear
+    return isinstance(error, BackendRefusedError | ThrottledError)
+
+
+def owned_by(rows: Sequence[Enrollment]) -> frozenset[str]:
+    """Return the LMS rows that our enrollments call ours."""
+    names = {row.lms_enrollment_id for row in rows if row.lms_row_ours}
+    return frozenset(name for name in names if name)
+
+
+def user_of(lms: LMS, timeout_s: float | None = None) -> str:
+    """Return who our key's user is, or "" where the LMS does not tell it."""
+    try:
+        return lms.whoami(timeout_s=timeout_s)
+    except (BackendRejectedError, BackendRefusedError):
+        return ""
+
+
+def judge_pair(
+    pair: Pair,
+    found: Sequence[LMSEnrollment],
+    rows: Sequence[Enrollment],
+    *,
+    wanted: bool,
+    user: str,
+) -> Judgement:
+    """Judge what a look found by what is known and what our enrollments say."""
+    named = {row.lms_enrollment_id for row in rows} - {None}
+    return judge_rows(
+        pair,
+        found,
+        wanted=wanted,
+        user=user,
+        owned=owned_by(rows),
+        named=[name for name in named if name],
+    )
+
+
+def sale_of(row: Enrollment) -> Sale:
+    """Return what an enrollment was sold for."""
+    return Sale(
+        enrollment_id=row.id,
+        full_name=row.full_name,
+        amount=row.amount,
+        payment_id=row.payment_id,
+        affiliate=row.affiliate,
+    )

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: MIT
+"""
+A learner's personal data: told on request, or taken out for good.
+
+What is erased keeps its ids, its money and its history: nothing that is counted or
+deduplicated by them changes. The enrollments go last, so that an erasure that died in
+between finds the rest again and goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from ...business import Affiliate, Grant, GrantStatus
+from ...codec import dump
+from ...errors import TransitionError, VersionConflictError
+from ...models import (
+    AuditEntry,
+    Coupon,
+    Enrollment,
+    HistoryEntry,
+    Job,
+    Override,
+    Page,
+    Status,
+)
+from ...states import LIVE
+from ...stores.queue import EVENT_KIND, SPENT
+from .. import validate
+from .orders import order
+from .search import Lookup
+
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+T = TypeVar("T")
+
+#: RFC 2606: no such domain will ever exist, so no such learner can be written to.
+ERASED_DOMAIN = "erased.invalid"
+_PAGE = 200
+#: Fields that are secrets of the learner or of the shop, and no data about anybody.
+_SECRETS = ("token_hash",)
+
+
+def is_erased(email: str) -> bool:
+    """Tell whether an address stands for a learner that was erased."""
+    return email.endswith(f"@{ERASED_DOMAIN}")
+
+
+@attrs.frozen(kw_only=True)
+class Erasure:
+    """
+    What an erasure took out.
+
+    Attributes:
+        enrollments: Enrollments that lost their learner.
+        jobs: Jobs that lost their payload.
+        events: Payment events that lost theirs.
+        coupons: Codes that lost the learner they were made for, and are disabled.
+        grants: Applications that lost their applicant and their answers.
+        affiliates: 1 if the learner was an affiliate, else 0.
+    """
+
+    enrollments: int = 0
+    jobs: int = 0
+    events: int = 0
+    coupons: int = 0
+    grants: int = 0
+    affiliates: int = 0
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Held:
+    """Everything that names a learner."""
+
+    enrollments: tuple[Enrollment, ...]
+    jobs: tuple[Job, ...]
+    events: tuple[Job, ...]
+    coupons: tuple[Coupon, ...]
+    grants: tuple[Grant, ...]
+    affiliate: Affiliate | None
+
+
+class Privacy:
+    """Export and erasure of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lookup = Lookup(context)
+
+    def export(self, email: str) -> dict[str, Any]:
+        """
+        Return everything that is stored about a learner, as plain JSON data.
+
+        By sort: enrollments, jobs, events, coupons, grants, affiliate (with the whole
+        ledger) and audit. Empty lists where nothing is known. Secrets are left out.
+        """
+        address = validate.email(email)
+        held = self._held(address)
+        told: dict[str, Any] = {"email": address}
+        for name in ("enrollments", "jobs", "events", "coupons", "grants"):
+            told[name] = [_told(record) for record in getattr(held, name)]
+        told["affiliate"] = self._affiliate(held.affiliate)
+        told["audit"] = [
+            _told(entry)
+            for row in held.enrollments
+            for entry in self._context.storage.audit.list(subject=row.id).items
+        ]
+        return told
+
+    def _affiliate(self, affiliate: Affiliate | None) -> dict[str, Any] | None:
+        if affiliate is None:
+            return None
+        store, code = self._context.storage.affiliates, affiliate.code
+        rows = _all(lambda cursor: store.list_rows(code, limit=_PAGE, cursor=cursor))
+        return {**_told(affiliate), "ledger": [_told(row) for row in rows]}
+
+    def erase(self, email: str, *, actor: str, reason: str) -> Erasure:
+        """
+        Take a learner's personal data out of the store; safe to repeat.
+
+        Addresses and names become meaningless, payloads and answers empty; ids,
+        amounts, statuses and times stay. Who comes back later is a new learner.
+
+        Revoke first what still entitles, and let the LMS follow: of a learner whom
+        nobody knows any more no row could be found there after a refund.
+
+        Raises:
+            TransitionError: Something is not at rest: an enrollment is live, the LMS
+                is still owed, or an event waits for a decision. Nothing was erased.
+            VersionConflictError: Something changed meanwhile: call again.
+        """
+        address = validate.email(email)
+        who, why = validate.words(actor, reason)
+        held = self._held(address)
+        _require_rest(held)
+        store = self._context.storage
+        with order(self._context, who, "erased", "privacy", why) as told:
+            for row in held.enrollments:
+                self._audit(row.id, who, why, {})
+            done = Erasure(
+                events=sum(store.events.empty(one.key) for one in held.events),
+                jobs=sum(store.jobs.empty(one.key) for one in held.jobs),
+                coupons=sum(map(self._erase_coupon, held.coupons)),
+                grants=sum(map(self._erase_grant, held.grants)),
+                affiliates=int(self._erase_affiliate(held.affiliate)),
+                enrollments=sum(self._erase_row(row, who) for row in held.enrollments),
+            )
+            told.update(attrs.asdict(done))
+        return done
+
+    # What there is.
+
+    def _rows(self, email: str) -> tuple[Enrollment, ...]:
+        find = self._context.storage.enrollments.list
+        return tuple(_all(lambda cursor: find(email=email, limit=_PAGE, cursor=cursor)))
+
+    def _held(self, email: str) -> _Held:
+        store, rows = self._context.storage, self._rows(email)
+        jobs = {job.key: job for row in rows for job in self._lookup.jobs_of(row)}
+        coupons = store.coupons.list
+        grants = store.grants.list
+        return _Held(
+            enrollments=rows,
+            jobs=tuple(jobs.values()),
+            events=tuple(self._events(email, rows)),
+            coupons=tuple(_all(lambda c: coupons(email=email, limit=_PAGE, cursor=c))),
+            grants=tuple(_all(lambda c: grants(email=email, limit=_PAGE, cursor=c))),
+            affiliate=store.affiliates.find_by_email(email),
+        )
+
+    def _events(self, email: str, rows: Iterable[Enrollment]) -> Iterator[Job]:
+        """Yield the events that name a row or hold the address; none is older."""
+        names = {
+            name for row in rows for name in (row.id, row.session_id, row.payment_id)
+        } - {None}
+        since = min((row.created_at for row in rows), default=None)
+        if since is None:
+            return
+        find = self._context.storage.events.list
+        for event in _all(lambda c: find(kind=EVENT_KIND, limit=_PAGE, cursor=c)):
+            if event.created_at < since:
+                return
+            text = json.dumps(dump(event.payload or {})).lower()
+            if any(str(name).lower() in text for name in (email, *names)):
+                yield event
+
+    # What becomes of it.
+
+    def _erase_coupon(self, coupon: Coupon) -> bool:
+        store, nobody = self._context.storage.coupons, f"{coupon.code}@{ERASED_DOMAIN}"
+        store.disable(coupon.code)
+        return store.readdress(coupon.code, nobody.lower())
+
+    def _erase_grant(self, grant: Grant) -> bool:
+        ends = grant.status is not GrantStatus.PENDING
+        erased = attrs.evolve(
+            grant,
+            email=f"{grant.id}@{ERASED_DOMAIN}",
+            full_name=None,
+            answers={},
+            reason="",
+            status=grant.status if ends else GrantStatus.REJECTED,
+            holds_slot=False,
+            **self._written(grant.version),
+        )
+        return _stands(self._context.storage.grants.replace(erased))
+
+    def _erase_affiliate(self, affiliate: Affiliate | None) -> bool:
+        if affiliate is None:
+            return False
+        erased = attrs.evolve(
+            affiliate,
+            email=f"{affiliate.code}@{ERASED_DOMAIN}".lower(),
+            full_name=None,
+            suspended=True,
+            version=affiliate.version + 1,
+            op_id=self._context.new_op_id(),
+        )
+        return _stands(self._context.storage.affiliates.replace(erased))
+
+    def _written(self, version: int) -> dict[str, Any]:
+        return {
+            "version": version + 1,
+            "op_id": self._context.new_op_id(),
+            "updated_at": self._context.now(),
+        }
+
+    def _erase_row(self, row: Enrollment, actor: str) -> bool:
+        store, now = self._context.storage.enrollments, self._context.now()
+        nobody = f"{row.id}@{ERASED_DOMAIN}".lower()
+        entry = HistoryEntry(
+            at=now,
+            version=row.version + 1,
+            status=row.status,
+            fact="erased",
+            op_id=self._context.new_op_id(),
+            detail={"actor": actor},
+        )
+        changes: dict[str, Any] = {
+            "email": nobody,
+            "learner": nobody,
+            "full_name": None,
+            "token_hash": "",
+            "idempotency_key": None,
+            "session_request": None,
+            "payment_url": None,
+            "success_url": None,
+            "cancel_url": None,
+        }
+        if row.status is Status.REVOKED:
+            # A dispute that is won later would enroll somebody whom nobody knows.
+            changes["override"] = Override.REVOKED
+        written = store.transition(
+            row.id, row.version, row.status, entry, None, changes
+        )
+        _stands(written is not None)
+        # The write has no effects.
+        return store.clear_due(row.id, row.version + 1)
+
+    def _audit(
+        self, subject: str, actor: str, reason: str, detail: Mapping[str, Any]
+    ) -> None:
+        self._context.storage.audit.append(
+            AuditEntry(
+                id=self._context.ambient.token_hex(12),
+                at=self._context.now(),
+                actor=actor,
+                action="erased",
+                subject=subject,
+                reason=reason,
+                detail=detail,
+            )
+        )
+
+
+def _all(page_after: Callable[[str | None], Page[T]]) -> Iterator[T]:
+    """Yield the records of all pages."""
+    cursor: str | None = None
+    while True:
+        page = page_after(cursor)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _told(record: Any) -> dict[str, Any]:
+    data: dict[str, Any] = dump(record)
+    return {name: value for name, value in data.items() if name not in _SECRETS}
+
+
+def _stands(written: bool) -> bool:  # noqa: FBT001  the answer of a store
+    if not written:
+        raise VersionConflictError("the learner's data changed meanwhile: erase again")
+    return True
+
+
+def _require_rest(held: _Held) -> None:
+    """
+    Refuse while anything that needs the learner is still owed or undecided.
+
+    Raises:
+        TransitionError: Says what, and what to do about it.
+    """
+    for row in held.enrollments:
+        if row.status in LIVE:
+            raise TransitionError(
+                f"{row.id} is {row.status}: revoke, cancel or decide it, then erase"
+            )
+        if row.due_at is not None or row.effects_owed:
+            raise TransitionError(f"{row.id} is still owed a look: run the jobs first")
+    for what, jobs in (("job", held.jobs), ("event", held.events)):
+        for job in jobs:
+            if job.state not in SPENT:
+                raise TransitionError(
+                    f"the {what} {job.key} is {job.state}: let it end, then erase"
+                )

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""
+Payments that fit no order: listed with the reason, accepted or dismissed by a word.
+
+Two kinds wait here. An *enrollment* on hold was paid, but not as its order says, or
+after it had ended. An *event* tells of a payment that has no row to hold: another
+mode, another account, a foreign session that carries our mark.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ...errors import EnrollmentNotFoundError, NotFoundError, TransitionError
+from ...models import AuditEntry, Enrollment, Job, JobState, Page, Status
+from ...money import Money
+from .. import validate
+from ..payments.replay import event_of
+from ..settle.decide_money import is_held
+from ..settle.decide_slot import PAID_TWICE
+
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..jobs.inline import Inline
+    from ..payments.apply import EventHandler
+    from .enrollments import Enrollments
+
+_ROWS, _EVENTS = "rows:", "events:"
+#: How many held rows, and how many quarantined events, a count looks at.
+_COUNTED = 200
+
+
+@attrs.frozen(kw_only=True)
+class Quarantined:
+    """
+    A payment that waits for an operator.
+
+    Attributes:
+        id: What to accept or dismiss: an enrollment's id or an event's.
+        kind: "enrollment" or "event".
+        reason: Why, a short stable word.
+        since: Since when.
+        enrollment_id: The enrollment that it is about, or that it names, or None.
+        session_id: The checkout session, or None.
+        payment_id: The payment, or None.
+        paid: What was charged, or None.
+    """
+
+    id: str
+    kind: str
+    reason: str
+    since: datetime
+    enrollment_id: str | None = None
+    session_id: str | None = None
+    payment_id: str | None = None
+    paid: Money | None = None
+
+
+class Quarantine:
+    """What operators do with payments that fit no order. Thread-safe."""
+
+    def __init__(
+        self,
+        context: Context,
+        handler: EventHandler,
+        enrollments: Enrollments,
+        inline: Inline,
+    ) -> None:
+        self._context, self._handler = context, handler
+        self._enrollments, self._inline = enrollments, inline
+
+    def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Quarantined]:
+        """Return a page (it may be short, and still not be the last)."""
+        if cursor is None or cursor.startswith(_ROWS):
+            rows = self._context.storage.enrollments.list(
+                status=Status.ON_HOLD, limit=limit, cursor=_rest(cursor, _ROWS)
+            )
+            held = tuple(_of_row(row) for row in rows.items if is_held(row))
+            following = _ROWS + rows.next_cursor if rows.next_cursor else _EVENTS
+            if rows.next_cursor or len(held) >= limit:
+                return Page(items=held, next_cursor=following)
+            events = self._events(limit - len(held), None)
+            return Page(items=held + events.items, next_cursor=events.next_cursor)
+        return self._events(limit, _rest(cursor, _EVENTS))
+
+    def count(self) -> int:
+        """Return how many wait, of the newest held rows and events: never a scan."""
+        rows = self._context.storage.enrollments.list(
+            status=Status.ON_HOLD, limit=_COUNTED
+        )
+        held = sum(is_held(row) for row in rows.items)
+        return held + len(self._events(_COUNTED, None).items)
+
+    def _events(self, limit: int, cursor: str | None) -> Page[Quarantined]:
+        # A held enrollment is listed as such; its event tells nothing more.
+        events = self._context.storage.events.list(
+            state=JobState.QUARANTINED, limit=limit, cursor=cursor
+        )
+        items = tuple(_of_event(job) for job in events.items)
+        following = _EVENTS + events.next_cursor if events.next_cursor else None
+        return Page(
+            items=tuple(item for item in items if item.reason in ODD_REASONS),
+            next_cursor=following,
+        )
+
+    def accept(
+        self, name: str, *, actor: str, reason: str, enrollment_id: str | None = None
+    ) -> Enrollment:
+        """
+        Let the payer have the course.
+
+        Args:
+            name: An enrollment's or an event's id.
+            actor: Who says so.
+            reason: Why.
+            enrollment_id: Of an event: the enrollment that its payment is for, where
+                the event names none (or another one).
+
+        Raises:
+            NotFoundError: There is no such enrollment or event.
+            TransitionError: It does not wait for an operator (any more), or the
+                enrollment can't take its payment: then it waits on.
+        """
+        if self._context.storage.enrollments.find(name) is not None:
+            return self._enrollments.accept(name, actor, reason)
+        job = self._waiting(name)
+        event = event_of(job)
+        if event is None:
+            raise NotFoundError("the event's payload is pruned", field="id")
+        target = self._handler.accept(event, enrollment_id)
+        said = {"enrollment_id": target, "held_for": job.outcome}
+        if self._say("accepted", job, actor, reason, said) == "quarantined":
+            raise TransitionError("the enrollment can't take this payment now")
+        row = self._context.storage.enrollments.find(target)
+        if row is None:  # rows are never deleted
+            raise EnrollmentNotFoundError(field="enrollment_id")
+        return self._inline.sync(row)
+
+    def dismiss(self, name: str, *, actor: str, reason: str) -> str:
+        """
+        Put it aside for good: nothing is given for it; return what it is now.
+
+        Money is not given back by this; that is done at the provider.
+        Raises as `accept` does.
+        """
+        if self._context.storage.enrollments.find(name) is not None:
+            return str(self._enrollments.dismiss(name, actor, reason).status)
+        return self._say("dismissed", self._waiting(name), actor, reason, {})
+
+    def _waiting(self, name: str) -> Job:
+        job = self._context.storage.events.find(name)
+        if job is None:
+            raise NotFoundError("no such enrollment or event", field="id")
+        if job.state is not JobState.QUARANTINED or job.outcome not in ODD_REASONS:
+            raise TransitionError(f"the event is {job.outcome or job.state}")
+        return job
+
+    def _say(
+        self, action: str, job: Job, actor: str, reason: str, said: dict[str, Any]
+    ) -> str:
+        """Store the word with the event, and let it be obeyed like any event."""
+        now, store = self._context.now(), self._context.storage
+        who, why = validate.words(actor, reason)
+        payload = {
+            **(job.payload or {}),
+            "said": {**said, "actor": who, "reason": why},
+        }
+        store.audit.append(
+            AuditEntry(
+                id=self._context.ambient.token_hex(12),
+                at=now,
+                actor=who,
+                action=action,
+                subject=job.key,
+                reason=why,
+                detail={"enrollment_id": said.get("enrollment_id")},
+            )
+        )
+        again = store.events.enqueue(job.key, job.kind, payload, now, now=now)
+        outcome = self._inline.event(again)
+        return action if outcome == "queued" else outcome
+
+
+#: Reasons of events that have no enrollment to hold.
+ODD_REASONS = frozenset(
+    {
+        *("mode_mismatch", "account_mismatch", "unknown_enrollment"),
+        *("foreign_session", "abandoned_session", PAID_TWICE),
+    }
+)
+
+
+def _rest(cursor: str | None, prefix: str) -> str | None:
+    return (cursor or "").removeprefix(prefix) or None
+
+
+def _of_row(row: Enrollment) -> Quarantined:
+    return Quarantined(
+        id=row.id,
+        kind="enrollment",
+        reason=row.held_for or row.reason or "on_hold",
+        since=row.updated_at,
+        enrollment_id=row.id,
+        session_id=row.session_id,
+        payment_id=row.payment_id,
+        paid=row.paid,
+    )
+
+
+def _of_event(job: Job) -> Quarantined:
+    event = event_of(job)
+    session = event.session if event else None
+    return Quarantined(
+        id=job.key,
+        kind="event",
+        reason=job.outcome or "quarantined",
+        since=job.updated_at,
+        enrollment_id=event.enrollment_id if event else None,
+        session_id=event.session_id if event else None,
+        payment_id=event.payment_id if event else None,
+        paid=session.amount if session else None,
+    )

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""
+Three-way reconciliation: provider ↔ enrollments ↔ LMS, in bounded pages.
+
+First all enrollments (each with its session, its money and its LMS rows), then the
+provider's sessions that carry our mark and that no enrollment stores, then the LMS's
+rows that have none. Dry unless asked to repair; a repair only names an enrollment and
+calls settle, owes the sync, or expires a session that no row can store; an enrollment
+that the store has forgotten is opened anew. An LMS row
+without an enrollment of ours is never removed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...errors import (
+    BackendGoneError,
+    BackendRejectedError,
+    TransitionError,
+    ValidationError,
+)
+from ...models import CheckoutSession, Enrollment, LMSEnrollment, Status
+from ...pair import Pair, must_know_user
+from ...states import ENTITLED, EXITS, UNPAID
+from .. import validate
+from ..lms.sync import judge_pair, user_of
+from ..settle.decision import Wish
+from ..settle.effects import sync_key
+from .differences import Difference, Finding, Repair, Report, Seen, compare, orphan
+from .rebuild import Rebuild
+
+
+if TYPE_CHECKING:
+    from ..context import Context
+    from ..settle.settle import Settle
+
+_MOST = 1000
+#: How far back sessions are listed unless a moment is given.
+_SESSIONS_SINCE = timedelta(days=30)
+_ROWS, _SESSIONS, _LMS_ROWS = "enrollments", "sessions", "lms"
+
+
+class Reconcile:
+    """`Admin.reconcile` of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context, settle: Settle) -> None:
+        self._context, self._settle = context, settle
+        self._rebuild = Rebuild(context, settle)
+
+    def __call__(
+        self,
+        *,
+        repair: bool = False,
+        rebuild: bool = True,
+        since: datetime | None = None,
+        limit: int = 200,
+        cursor: str | None = None,
+    ) -> Report:
+        """
+        Compare one page of one of the three sides with the others.
+
+        Args:
+            repair: Whether to settle what can be settled.
+            rebuild: Whether a repair opens enrollments anew: an operator's word, since
+                another store may have its sessions at the same provider.
+            since: Only what was made since; None = all enrollments and LMS rows, and
+                the sessions of 30 days.
+            limit: Rows of the page (each costs up to four calls to the backends).
+            cursor: Where the last page ended.
+
+        Raises:
+            ValidationError: `limit` or `cursor` is not of its form.
+            TransientError: A backend is down; go on later from the same cursor.
+        """
+        validate.whole(limit, "limit", most=_MOST)
+        if since is not None:
+            since = validate.moment(since, "since")
+        part, _, rest = (cursor or f"{_ROWS}:").partition(":")
+        pages = {
+            _ROWS: self._rows,
+            _SESSIONS: self._sessions,
+            _LMS_ROWS: self._lms_rows,
+        }
+        if part not in pages:
+            raise ValidationError("cursor: is not one of ours", field="cursor")
+        report = pages[part](since, limit, rest or None)
+        if not repair:
+            return report
+        return self._repaired(report, rebuild=rebuild)
+
+    def _rows(self, since: datetime | None, limit: int, cursor: str | None) -> Report:
+        page = self._context.storage.enrollments.list(limit=limit, cursor=cursor)
+        rows = [r for r in page.items if since is None or r.created_at >= since]
+        # Newest first: the first one that is too old is the end.
+        more = page.next_cursor if len(rows) == len(page.items) else None
+        return Report(
+            findings=tuple(one for row in rows for one in self._look_at(row)),
+            checked={_ROWS: len(rows)},
+            next_cursor=f"{_ROWS}:{more}" if more else f"{_SESSIONS}:",
+        )
+
+    def _look_at(self, row: Enrollment) -> list[Finding]:
+        try:
+            seen = self._see(row)
+        except BackendRejectedError as error:
+            finding = Finding(
+                difference=Difference.UNREADABLE,
+                subject=row.id,
+                cause=str(error),
+                enrollment_id=row.id,
+            )
+            return [finding]
+        return compare(row, seen, self._context.settle_policy)
+
+    def _see(self, row: Enrollment) -> Seen:
+        payments, store = self._context.payments, self._context.storage.enrollments
+        session = refunds = disputes = lms_rows = None
+        gone = False
+        try:
+            if row.session_id is not None:
+                session = payments.retrieve_session(row.session_id)
+            if row.payment_id is not None and row.moved_to is None:
+                refunds = payments.list_refunds(row.payment_id)
+                disputes = payments.list_disputes(row.payment_id)
+        except BackendGoneError:
+            gone = session is None and row.session_id is not None
+        others = store.list_for_sync(row.email, row.course_id)
+        entitled = any(one.status in ENTITLED for one in others)
+        pair, ours = self._pair_of(row), frozenset[str]()
+        known = row.status in ENTITLED or row.lms_enrollment_id is not None
+        if known or (pair.left and row.status not in UNPAID | EXITS):
+            lms_rows = self._context.lms.find_enrollments(row.learner, row.course_id)
+            ours = self._ours(pair, lms_rows, others, wanted=entitled)
+        return Seen(
+            now=self._context.now(),
+            session=session,
+            gone=gone,
+            refunds=refunds,
+            disputes=disputes,
+            lms_rows=None if self._is_fresh(row) else lms_rows,
+            other_entitled=tuple(
+                one.id for one in others if one.status in ENTITLED and one.id != row.id
+            ),
+            ours=ours,
+        )
+
+    def _pair_of(self, row: Enrollment) -> Pair:
+        job = self._context.storage.jobs.find(sync_key(row.email, row.course_id))
+        return Pair(job.data if job else {})
+
+    def _ours(
+        self,
+        pair: Pair,
+        found: tuple[LMSEnrollment, ...],
+        rows: tuple[Enrollment, ...],
+        *,
+        wanted: bool,
+    ) -> frozenset[str]:
+        """Return the LMS rows that the sync would call ours, by the same evidence."""
+        lms = self._context.lms
+        user = user_of(lms) if must_know_user(pair, found) else ""
+        judged = judge_pair(pair, found, rows, wanted=wanted, user=user)
+        return judged.ours & {one.name for one in found}
+
+    def _is_fresh(self, row: Enrollment) -> bool:
+        """Tell whether its sync may still be on its way: no difference yet."""
+        return self._context.now() - row.updated_at < self._context.grace
+
+    def _sessions(
+        self, since: datetime | None, limit: int, cursor: str | None
+    ) -> Report:
+        start = since or self._context.now() - _SESSIONS_SINCE
+        page = self._context.payments.list_sessions(
+            since=start, limit=min(limit, 100), cursor=cursor
+        )
+        found = [self._orphan(session) for session in page.items if session.ours]
+        more = page.next_cursor
+        return Report(
+            findings=tuple(finding for finding in found if finding is not None),
+            checked={_SESSIONS: len(page.items)},
+            next_cursor=f"{_SESSIONS}:{more}" if more else f"{_LMS_ROWS}:",
+        )
+
+    def _orphan(self, session: CheckoutSession) -> Finding | None:
+        """Return what is wrong with a session of ours that no row stores."""
+        store = self._context.storage.enrollments
+        if store.find_by_session(session.id) is not None:
+            return None
+        named = store.find(session.enrollment_id) if session.enrollment_id else None
+        return orphan(session, named)
+
+    def _lms_rows(
+        self, _since: datetime | None, limit: int, cursor: str | None
+    ) -> Report:
+        page = self._context.lms.list_enrollments(limit=limit, cursor=cursor)
+        unknown = [row for row in page.items if self._is_unknown(row)]
+        more = page.next_cursor
+        return Report(
+            findings=tuple(
+                Finding(
+                    difference=Difference.LMS_WITHOUT_ENROLLMENT,
+                    subject=row.name,
+                    cause=f"in course {row.course_id}: no enrollment of ours; it stays",
+                )
+                for row in unknown
+            ),
+            checked={_LMS_ROWS: len(page.items)},
+            next_cursor=f"{_LMS_ROWS}:{more}" if more else None,
+        )
+
+    def _is_unknown(self, row: LMSEnrollment) -> bool:
+        # Frappe names a learner by the lower-cased address.
+        store = self._context.storage.enrollments
+        address = row.learner.lower()
+        known = store.find_live(address, row.course_id)
+        return known is None and not store.list_for_sync(address, row.course_id)
+
+    def _repaired(self, report: Report, *, rebuild: bool) -> Report:
+        found = []
+        for one in report.findings:
+            if one.repair is not Repair.REBUILD:
+                found.append(self._repair(one))
+            elif rebuild:
+                found.append(self._rebuild_one(one))
+            else:
+                found.append(one)
+        rebuilt = {
+            one.subject for one in found if one.repair is Repair.REBUILD and one.after
+        }
+        if rebuilt:
+            self._rebuild.wake_events(rebuilt)
+        return attrs.evolve(report, findings=tuple(found))
+
+    def _rebuild_one(self, finding: Finding) -> Finding:
+        # As it is now: the page may be long, and a refund takes a moment.
+        session = self._context.payments.retrieve_session(finding.subject)
+        try:
+            row, notes = self._rebuild(session)
+        except TransitionError as error:
+            return attrs.evolve(finding, cause=f"{finding.cause}; {error}")
+        return attrs.evolve(finding, after="; ".join([str(row.status), *notes]))
+
+    def _repair(self, finding: Finding) -> Finding:
+        name = finding.enrollment_id
+        if name is None or finding.repair is Repair.NONE:
+            return finding
+        if finding.repair is Repair.DISCARD:
+            outcome = self._context.payments.expire_session(finding.subject)
+            return attrs.evolve(finding, after=str(outcome))
+        wish = Wish.EXPIRE if finding.repair is Repair.EXPIRE else Wish.LOOK
+        row = self._settle(name, wish=wish, check_money=_needs_money(finding))
+        if finding.repair is Repair.SYNC:
+            self._settle.owe_sync(row)
+        return attrs.evolve(finding, after=_after(finding, row.status))
+
+
+def _needs_money(finding: Finding) -> bool:
+    return finding.repair in {Repair.MONEY, Repair.SETTLE}
+
+
+def _after(finding: Finding, status: Status) -> str:
+    owed = ", the LMS is owed a sync" if finding.repair is Repair.SYNC else ""
+    return f"{status}{owed}"

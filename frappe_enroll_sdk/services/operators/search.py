@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: MIT
+"""What an operator looks for: by whatever is at hand, and all that happened to one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ...errors import EnrollmentNotFoundError
+from ...models import AuditEntry, Coupon, Enrollment, Job, Page, Seat
+from ...stores.queue import EVENT_KIND
+from .. import validate
+from ..settle.effects import plugin_job_key, sync_key
+from ..settle.succession import heir_of
+
+
+if TYPE_CHECKING:
+    from ..context import Context
+
+_PAGE = 200
+#: Payment events that a timeline looks through at the most.
+_MOST_EVENTS = 2000
+_MOST_AUDIT = 200
+#: Events whose replays a timeline asks for at the most.
+_MOST_SUBJECTS = 20
+
+
+@attrs.frozen(kw_only=True)
+class Moment:
+    """
+    One line of a timeline.
+
+    Attributes:
+        at: When.
+        kind: "status", "event", "try" or "audit".
+        title: What happened, a short stable word.
+        subject: Event id, job key or actor.
+        text: Words for an operator.
+        detail: More, by name.
+    """
+
+    at: datetime
+    kind: str
+    title: str
+    subject: str = ""
+    text: str = ""
+    detail: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Timeline:
+    """
+    All that is known of one enrollment.
+
+    Attributes:
+        enrollment: The row.
+        heir: The row that holds its right after all reassignments, maybe itself.
+        moments: What happened, oldest first.
+        coupon: The coupon, if it has one.
+        seat: Its seat there, while it has one.
+        jobs: The sync of its learner and course, and its plugins' jobs.
+        events: The payment events that name it, oldest first.
+    """
+
+    enrollment: Enrollment
+    heir: Enrollment
+    moments: tuple[Moment, ...]
+    coupon: Coupon | None
+    seat: Seat | None
+    jobs: tuple[Job, ...]
+    events: tuple[Job, ...]
+
+
+class Lookup:
+    """Searches of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def search(
+        self, text: str, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Enrollment]:
+        """
+        Return the enrollments that a text names.
+
+        By what it looks like: an enrollment's id (``enr_…``), a checkout session
+        (``cs_…``), a payment (``pi_…``), a payment event (``evt_…``), an e-mail
+        address; else a coupon's code, and if there is none, a course.
+        """
+        text = validate.text(text, "q", most=255)
+        store = self._context.storage.enrollments
+        if text.startswith(("enr_", "cs_", "pi_", "evt_")):
+            row = self._by_id(text)
+            return Page(items=(row,) if row else ())
+        if "@" in text:
+            address = text.lower()
+            return store.list(email=address, limit=limit, cursor=cursor)
+        found = store.list(coupon_code=text.upper(), limit=limit, cursor=cursor)
+        if found.items:
+            return found
+        return store.list(course_id=text, limit=limit, cursor=cursor)
+
+    def _by_id(self, text: str) -> Enrollment | None:
+        store = self._context.storage
+        if text.startswith("cs_"):
+            return store.enrollments.find_by_session(text)
+        if text.startswith("pi_"):
+            return self._of_payment(text)
+        if text.startswith("evt_"):
+            event = store.events.find(text)
+            return self._of_event(event) if event else None
+        return store.enrollments.find(text)
+
+    def _of_payment(self, payment_id: str) -> Enrollment | None:
+        """Return who holds what a payment paid for: several rows may have had it."""
+        store = self._context.storage.enrollments
+        row = store.find_by_payment(payment_id)
+        return None if row is None else heir_of(row, store.find)
+
+    def _of_event(self, event: Job) -> Enrollment | None:
+        told = _told(event)
+        store = self._context.storage.enrollments
+        for name, find in (
+            ("session_id", store.find_by_session),
+            ("payment_id", self._of_payment),
+            ("enrollment_id", store.find),
+        ):
+            row = find(told[name]) if told.get(name) else None
+            if row is not None:
+                return row
+        return None
+
+    def timeline(self, enrollment_id: str) -> Timeline:
+        """
+        Return what happened to an enrollment.
+
+        Raises:
+            EnrollmentNotFoundError: There is none.
+        """
+        store = self._context.storage
+        row = store.enrollments.find(validate.text(enrollment_id, "enrollment_id"))
+        if row is None:
+            raise EnrollmentNotFoundError(field="enrollment_id")
+        jobs, events = self.jobs_of(row), tuple(self._events_of(row))
+        subjects = [row.id, *(job.key for job in (*jobs, *events[:_MOST_SUBJECTS]))]
+        audit = [
+            entry
+            for subject in subjects
+            for entry in store.audit.list(subject=subject, limit=_MOST_AUDIT).items
+        ]
+        code = row.coupon_code
+        moments = [
+            *_of_history(row),
+            *(moment for job in (*jobs, *events) for moment in _of_job(job)),
+            *map(_of_audit, audit),
+        ]
+        return Timeline(
+            enrollment=row,
+            heir=heir_of(row, store.enrollments.find),
+            moments=tuple(sorted(moments, key=lambda moment: moment.at)),
+            coupon=store.coupons.find(code) if code else None,
+            seat=store.coupons.find_seat(code, row.id) if code else None,
+            jobs=jobs,
+            events=events,
+        )
+
+    def jobs_of(self, row: Enrollment) -> tuple[Job, ...]:
+        """Return the sync job of its learner and course, and its plugins' jobs."""
+        find = self._context.storage.jobs.find
+        keys = [sync_key(row.email, row.course_id)]
+        for entry in row.history:
+            fact = str(entry.status)
+            at = attrs.evolve(row, version=entry.version)
+            kinds = self._context.plugins.job_kinds(fact)
+            keys += [plugin_job_key(kind, at, fact) for kind in kinds]
+        return tuple(job for key in dict.fromkeys(keys) if (job := find(key)))
+
+    def _events_of(self, row: Enrollment) -> Iterator[Job]:
+        """Yield the events that name the row: none is older than it."""
+        ours = {row.session_id, row.payment_id, row.id} - {None}
+        found, seen, cursor = [], 0, None
+        while seen < _MOST_EVENTS:
+            page = self._context.storage.events.list(
+                kind=EVENT_KIND, limit=_PAGE, cursor=cursor
+            )
+            for event in page.items:
+                told = _told(event)
+                names = {told.get(n) for n in ("session_id", "payment_id")}
+                names.add(told.get("enrollment_id"))
+                if ours & names:
+                    found.append(event)
+            seen, cursor = seen + len(page.items), page.next_cursor
+            if cursor is None or page.items[-1].created_at < row.created_at:
+                break
+        yield from reversed(found)
+
+
+def _told(event: Job) -> Mapping[str, Any]:
+    told = (event.payload or {}).get("event")
+    return told if isinstance(told, Mapping) else {}
+
+
+def _of_history(row: Enrollment) -> Iterator[Moment]:
+    for entry in row.history:
+        yield Moment(
+            at=entry.at,
+            kind="status",
+            title=entry.fact,
+            subject=str(entry.status),
+            detail=entry.detail,
+        )
+
+
+def _of_job(job: Job) -> Iterator[Moment]:
+    """Yield the lines of a job: an event's delivery, and what became of each try."""
+    if job.kind == EVENT_KIND:
+        yield Moment(
+            at=job.created_at,
+            kind="event",
+            title=str((job.payload or {}).get("type", "payment event")),
+            subject=job.key,
+            text=job.outcome or str(job.state),
+            detail={"deliveries": job.deliveries},
+        )
+    for error in job.errors:
+        yield Moment(
+            at=error.at,
+            kind="try",
+            title=error.code,
+            subject=job.key,
+            text=error.cause,
+            detail={"try": error.try_number, "worker": error.worker, "job": job.kind},
+        )
+
+
+def _of_audit(entry: AuditEntry) -> Moment:
+    return Moment(
+        at=entry.at,
+        kind="audit",
+        title=entry.action,
+        subject=entry.actor,
+        text=entry.reason,
+        detail=entry.detail,
+    )

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""The queue's health: capped numbers, and what they mean."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ...models import EnrollmentStats, JobStats, WorkerSeen
+
+
+if TYPE_CHECKING:
+    from ...settings import Settings
+    from ..context import Context
+    from ..jobs.heartbeat import Presence
+    from .quarantine import Quarantine
+
+GATES = ("lms", "payments")
+_MOST_WORKERS = 20
+
+
+class Health(StrEnum):
+    """What the numbers mean."""
+
+    HEALTHY = "healthy"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@attrs.frozen(kw_only=True)
+class Stats:
+    """
+    The queue in numbers, each capped.
+
+    Attributes:
+        health: By the due jobs and events (`FRAPPE_ENROLL_HEALTH_…`), and critical
+            where work is due and no worker was seen.
+        jobs: Numbers of the jobs.
+        events: Numbers of the payment events.
+        enrollments: Numbers of the enrollments.
+        quarantined: Payments that wait for an operator, of the newest that are held.
+        gates: Whether each backend's gate is open.
+        oldest_owed_s: Age in seconds of the oldest enrollment that the LMS is owed.
+        done_last_hour: Jobs and events that were done within the last hour.
+        workers: The last signs of life, newest first.
+        absent_s: For how long work is due and nobody was seen, where that is too long.
+        lost: By plugin, calls of its observers and metrics that failed, in this process
+            and in the workers that were seen: nobody is told a second time.
+        at: When this was counted.
+    """
+
+    health: Health
+    jobs: JobStats
+    events: JobStats
+    enrollments: EnrollmentStats
+    quarantined: int
+    gates: dict[str, bool]
+    oldest_owed_s: float | None
+    done_last_hour: int
+    workers: tuple[WorkerSeen, ...]
+    absent_s: float | None
+    lost: dict[str, int]
+    at: datetime
+
+
+def health_of(due: int, settings: Settings, *, absent: bool = False) -> Health:
+    """Return what a number of due jobs and events means."""
+    if absent or due >= settings.health_critical:
+        return Health.CRITICAL
+    return Health.WARNING if due >= settings.health_warning else Health.HEALTHY
+
+
+def take_stats(context: Context, presence: Presence, quarantine: Quarantine) -> Stats:
+    """Count; never a scan."""
+    store, now = context.storage, context.now()
+    jobs, events = store.jobs.stats(now), store.events.stats(now)
+    enrollments = store.enrollments.stats(now)
+    owed_at, absent_s = enrollments.oldest_owed_at, presence.absent_s()
+    due = jobs.due_now + events.due_now
+    workers = store.workers.list(limit=_MOST_WORKERS)
+    return Stats(
+        health=health_of(due, context.settings, absent=absent_s is not None),
+        jobs=jobs,
+        events=events,
+        enrollments=enrollments,
+        quarantined=quarantine.count(),
+        gates={name: store.gates.is_open(name) for name in GATES},
+        oldest_owed_s=(now - owed_at).total_seconds() if owed_at else None,
+        done_last_hour=jobs.done_last_hour + events.done_last_hour,
+        workers=workers,
+        absent_s=absent_s,
+        lost=presence.lost(workers),
+        at=now,
+    )

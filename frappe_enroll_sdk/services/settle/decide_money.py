@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""
+What money decides: does a payment fit its order, and does what came of it entitle?
+
+Pure. The state of the money is what the provider lists now: a sum over all refunds and
+the gravest dispute, kept on the row. Status follows from that, from the operator's word
+and from the settings alone (`standing_of`), never from the order in which news came: so
+every permutation of one life story ends in the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import attrs
+
+from ...models import (
+    CheckoutSession,
+    Dispute,
+    DisputeStatus,
+    Enrollment,
+    Fact,
+    LMSStatus,
+    Override,
+    Refund,
+    Status,
+)
+from ...states import ENTITLED, EXITS, UNPAID
+from .decide_slot import others, rivals_of, taken_by
+from .decision import Decision, Facts, Need, SettlePolicy, Step, Wish, Write
+
+
+#: Reason of a row that was opened anew: it waits until its money was looked at.
+REBUILT = "rebuilt"
+#: In the history of a payment: the refunds are asked for before anything else.
+LATE = "late"
+#: Reasons of the money's own; it gives back what it took away, and nothing else.
+MONEY_REASONS = frozenset({"refunded", "disputed", "dispute_lost", REBUILT})
+
+_GRAVITY = {"keep": 0, "suspend": 1, "revoke": 2}
+#: The gravest first.
+_DISPUTES = (
+    DisputeStatus.LOST,
+    DisputeStatus.NEEDS_RESPONSE,
+    DisputeStatus.UNDER_REVIEW,
+    DisputeStatus.PREVENTED,
+    DisputeStatus.WARNING_NEEDS_RESPONSE,
+    DisputeStatus.WARNING_UNDER_REVIEW,
+    DisputeStatus.WON,
+    DisputeStatus.WARNING_CLOSED,
+)
+_OPEN = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW})
+
+
+def mismatch(
+    row: Enrollment, session: CheckoutSession, policy: SettlePolicy
+) -> str | None:
+    """Name what does not fit between a paid session and its order, or None."""
+    if session.livemode is not policy.livemode:
+        return "mode_mismatch"
+    if session.amount is None or session.amount.currency != row.amount.currency:
+        return "currency_mismatch"
+    # Taxes that come on top are no part of the order's amount; others are in it.
+    on_top = session.tax_minor if row.tax_behavior == "exclusive" else 0
+    if session.amount.amount_minor - on_top != row.amount.amount_minor:
+        return "amount_mismatch"
+    return None
+
+
+def payment_changes(session: CheckoutSession) -> dict[str, Any]:
+    """Return what a row keeps of the session that paid it."""
+    return {
+        "payment_id": session.payment_id,
+        "paid": session.amount,
+        "tax_minor": session.tax_minor,
+    }
+
+
+def is_held(row: Enrollment) -> bool:
+    """Tell whether the row waits for an operator (and not for its money)."""
+    return row.status is Status.ON_HOLD and (
+        row.held_for is not None or row.reason not in MONEY_REASONS
+    )
+
+
+def decide_money(
+    row: Enrollment, facts: Facts, policy: SettlePolicy
+) -> Decision | None:
+    """Bring the row to where its money is; None = it is there."""
+    if row.status in UNPAID | EXITS:
+        return None
+    told: dict[str, Any] = {}
+    looks = row.gone_at is not None and facts.wish is Wish.DUE
+    late = bool(row.history) and row.history[-1].detail.get(LATE, False)
+    asked = facts.check_money or looks or late or row.reason == REBUILT
+    if facts.payment_gone:
+        # What is known of it stands: another account's silence is no sum.
+        if row.gone_at is None:
+            gone = {"gone_at": facts.now}
+            return Write(to=row.status, fact="payment_gone", changes=gone)
+    elif asked and row.payment_id is not None:
+        if facts.refunds is None:
+            return Need(Step.REFUNDS)
+        if facts.disputes is None:
+            return Need(Step.DISPUTES)
+        told = sums_of(facts.refunds, facts.disputes, row.amount.currency)
+        told["gone_at"] = None
+    if _is_flagged(row, facts, policy):
+        told["held_for"] = "fraud_warning"
+    return _write(row, told, facts, policy)
+
+
+def next_look(row: Enrollment, facts: Facts, policy: SettlePolicy) -> datetime | None:
+    """
+    Return when a payment that the provider did not know is asked for again.
+
+    There was news of it, and a key that is put right brings none again. The looks grow
+    rarer and end after a day: reconcile looks at any time.
+    """
+    if row.gone_at is None or row.payment_id is None:
+        return None
+    gone_s = (facts.now - row.gone_at).total_seconds()
+    left_s = policy.gone_looks_s - gone_s
+    if left_s <= 0:
+        return None
+    wait_s = min(max(policy.gone_look_s, gone_s / 2), left_s)
+    return facts.now + timedelta(seconds=wait_s)
+
+
+def sums_of(
+    refunds: Iterable[Refund], disputes: Iterable[Dispute], currency: str
+) -> dict[str, Any]:
+    """Return the state of the money as a row keeps it."""
+    prevented = [d for d in disputes if d.status is DisputeStatus.PREVENTED]
+    back = [r.amount for r in refunds if r.counts] + [d.amount for d in prevented]
+    statuses = {dispute.status for dispute in disputes}
+    return {
+        # Stripe gives back in the payment's currency; anything else is not ours.
+        "refunded_minor": sum(a.amount_minor for a in back if a.currency == currency),
+        "dispute": next((s for s in _DISPUTES if s in statuses), None),
+    }
+
+
+def standing_of(row: Enrollment, policy: SettlePolicy) -> tuple[Status, str | None]:
+    """
+    Return the status (and its reason) that the row should have.
+
+    Only of rows that were paid or redeemed, or wait for an operator.
+    """
+    if row.override is Override.REVOKED:
+        return Status.REVOKED, row.reason
+    if row.held_for is not None:
+        if _all_back(row):
+            return Status.REVOKED, "refunded"
+        return (
+            (Status.REVOKED, "dispute_lost")
+            if row.dispute is DisputeStatus.LOST
+            else (Status.ON_HOLD, row.held_for)
+        )
+    if row.override is Override.REINSTATED:
+        return row.status, row.reason
+    action, reason = _action_of(row, policy)
+    if action == "keep":
+        taken = row.status not in ENTITLED and row.reason in MONEY_REASONS
+        return (Status.CONFIRMED, None) if taken else (row.status, row.reason)
+    if row.status not in ENTITLED and row.reason not in MONEY_REASONS:
+        return row.status, row.reason
+    return Status.REVOKED if action == "revoke" else Status.ON_HOLD, reason
+
+
+def _action_of(row: Enrollment, policy: SettlePolicy) -> tuple[str, str]:
+    """Return the gravest action that the settings ask for, and its reason."""
+    base = _base(row)
+    asked = [("keep", "")]
+    if base > 0 and row.refunded_minor > 0:
+        full = row.refunded_minor * 100 >= base * policy.refund_threshold_percent
+        action = policy.refund_policy if full else policy.partial_refund_policy
+        asked.append((action, "refunded"))
+    if row.dispute is DisputeStatus.LOST:
+        asked.append((policy.dispute_lost_policy, "dispute_lost"))
+    elif row.dispute in _OPEN:
+        asked.append((policy.dispute_policy, "disputed"))
+    return max(asked, key=lambda pair: _GRAVITY[pair[0]])
+
+
+def _base(row: Enrollment) -> int:
+    """Return the minor units that refunds are a share of."""
+    return (row.paid or row.amount).amount_minor
+
+
+def _all_back(row: Enrollment) -> bool:
+    return 0 < _base(row) <= row.refunded_minor
+
+
+def _is_flagged(row: Enrollment, facts: Facts, policy: SettlePolicy) -> bool:
+    told = facts.event is not None and facts.event.fact is Fact.FLAGGED
+    free = row.override is None and row.held_for is None
+    return told and free and policy.fraud_policy == "suspend"
+
+
+def _write(
+    row: Enrollment, told: Mapping[str, Any], facts: Facts, policy: SettlePolicy
+) -> Decision | None:
+    new = attrs.evolve(row, **told)
+    to, reason = standing_of(new, policy)
+    rivals = rivals_of(row, facts) if to in ENTITLED - {row.status} else ()
+    if isinstance(rivals, Need):
+        return rivals
+    if rivals:
+        # What the money gives back somebody else has taken meanwhile.
+        told = {**told, **taken_by(row)}
+        to, reason = Status.ON_HOLD, str(told["reason"])
+        new = attrs.evolve(row, **told)
+    changes = {k: v for k, v in told.items() if getattr(row, k) != v}
+    if to is not row.status:
+        changes |= {"lms_status": LMSStatus.PENDING, "reason": reason}
+    elif reason != row.reason:
+        changes["reason"] = reason
+    if not changes:
+        return None
+    detail: dict[str, Any] = dict(others(rivals)) if rivals else {}
+    if new.refunded_minor or row.refunded_minor:
+        detail["refunded_minor"] = new.refunded_minor
+    if new.dispute is not None:
+        detail["dispute"] = str(new.dispute)
+    return Write(to=to, fact=_fact_of(row, new), changes=changes, detail=detail)
+
+
+def _fact_of(row: Enrollment, new: Enrollment) -> str:
+    """Return the history's word for what has changed."""
+    if new.refunded_minor != row.refunded_minor:
+        return (
+            "refunded" if new.refunded_minor > row.refunded_minor else "refund_failed"
+        )
+    if new.dispute is not row.dispute:
+        return f"dispute_{new.dispute}" if new.dispute else "dispute_gone"
+    if new.gone_at != row.gone_at:
+        return "payment_found"
+    return new.held_for if new.held_for != row.held_for and new.held_for else "money"

@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: MIT
+"""
+The settings: what can be set, what it defaults to, what fits together.
+
+Precedence: argument > host dict > environment > TOML file > default. ``NAME_FILE``
+reads a value from a file; an empty value counts as unset; all problems are reported at
+once, each with its variable's name; secrets never show.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import attrs
+
+from .. import urls
+from ..errors import SettingsError
+from .http import http_contradictions
+from .money import MoneySettings
+from .sources import (
+    Secret,
+    convert_all,
+    gather,
+    in_range,
+    one_of,
+    option,
+    secret_option,
+    words,
+)
+
+
+_STRIPE = "https://api.stripe.com"
+
+
+def _host_or_none(value: Any) -> str:
+    if value == "":
+        return ""
+    return urls.authority(value.strip() if isinstance(value, str) else value)
+
+
+@attrs.frozen(kw_only=True)
+class Settings(MoneySettings):
+    """
+    Everything that can be set; see ``docs/settings.md`` for each field's meaning.
+
+    Frozen; safe to share. Build one by arguments, or by `from_env`.
+
+    Raises:
+        SettingsError: Names every wrong variable at once.
+    """
+
+    mongodb_uri: Secret = secret_option("MONGODB_URI", "MongoDB connection string")
+    mongodb_database: str = option(
+        "MONGODB_DATABASE", "MongoDB database", "frappe_enroll"
+    )
+    database_url: str = option(
+        "DATABASE_URL", "SQLAlchemy URL; SQLite only (sqlite:////absolute/path)", ""
+    )
+    stripe_secret_key: Secret = secret_option(
+        "STRIPE_SECRET_KEY", "Stripe secret or restricted key"
+    )
+    stripe_webhook_secret: tuple[Secret, ...] = option(
+        "STRIPE_WEBHOOK_SECRET",
+        "signing secrets (whsec_…), comma-separated while rotating",
+        (),
+        convert=words(Secret),
+        secret=True,
+    )
+    stripe_api_base: str = option(
+        "STRIPE_API_BASE", "Stripe's API", _STRIPE, convert=urls.base
+    )
+    stripe_timeout_s: float = option(
+        "FRAPPE_ENROLL_STRIPE_TIMEOUT_S",
+        "seconds for one Stripe call in all",
+        20.0,
+        convert=in_range(float, 0.5, 120),
+    )
+    frappe_lms_url: str = option(
+        "FRAPPE_LMS_URL", "base URL of the Frappe site", "", convert=urls.optional_base
+    )
+    frappe_lms_site: str = option(
+        "FRAPPE_LMS_SITE",
+        "Host header of a multi-site bench",
+        "",
+        convert=_host_or_none,
+    )
+    frappe_lms_api_key: Secret = secret_option(
+        "FRAPPE_LMS_API_KEY", "API key of a user with the role Moderator"
+    )
+    frappe_lms_api_secret: Secret = secret_option(
+        "FRAPPE_LMS_API_SECRET", "API secret of that user"
+    )
+    frappe_lms_timeout_s: float = option(
+        "FRAPPE_ENROLL_LMS_TIMEOUT_S",
+        "seconds for one LMS call in all",
+        15.0,
+        convert=in_range(float, 0.2, 120),
+    )
+    frappe_lms_enroll_method: str = option(
+        "FRAPPE_LMS_ENROLL_METHOD",
+        "dotted path of the site's own enrolment method; none = LMS Enrollment by REST",
+        "",
+    )
+    record_payment: bool = option(
+        "FRAPPE_ENROLL_RECORD_PAYMENT",
+        "write an LMS Payment before the enrolment of who has paid (LMS 2.61 or later)",
+        default=False,
+    )
+    payment_source: str = option(
+        "FRAPPE_ENROLL_PAYMENT_SOURCE", "LMS Source of such a payment", "Website"
+    )
+    payment_address: str = option(
+        "FRAPPE_ENROLL_PAYMENT_ADDRESS",
+        "its billing address: street, city, country as the site names it",
+        "",
+    )
+    welcome_mail: bool = option(
+        "FRAPPE_ENROLL_WELCOME_MAIL",
+        "whether the LMS sends its welcome mail to learners whom we create",
+        default=False,
+    )
+    missing_learners: str = option(
+        "FRAPPE_ENROLL_MISSING_LEARNERS",
+        "what becomes of a learner without an account in the LMS: create or refuse",
+        "create",
+        convert=one_of("create", "refuse"),
+    )
+    disabled_learners: str = option(
+        "FRAPPE_ENROLL_DISABLED_LEARNERS",
+        "what becomes of one whose account is disabled: enroll or refuse",
+        "enroll",
+        convert=one_of("enroll", "refuse"),
+    )
+    storage: str = option(
+        "FRAPPE_ENROLL_STORAGE", "storage backend; default by what is set", ""
+    )
+    payments: str = option("FRAPPE_ENROLL_PAYMENTS", "payments backend", "stripe")
+    lms: str = option("FRAPPE_ENROLL_LMS", "LMS backend", "frappe")
+    plugins: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_PLUGINS",
+        "allow-list of plugins; each named one is required",
+        (),
+        convert=words(str),
+    )
+    disable_plugins: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_DISABLE_PLUGINS",
+        "plugins that are not loaded",
+        (),
+        convert=words(str),
+    )
+    trace_plugins: bool = option(
+        "FRAPPE_ENROLL_TRACE_PLUGINS", "log each hook call", default=False
+    )
+    inline_s: float = option(
+        "FRAPPE_ENROLL_INLINE_S",
+        "seconds of inline work in checkout, webhook and return; 0 = never",
+        3.0,
+        convert=in_range(float, 0, 60),
+    )
+    free_courses: bool = option(
+        "FRAPPE_ENROLL_FREE_COURSES",
+        "whether a course without a price may be taken without a coupon",
+        default=False,
+    )
+    session_ttl_s: float = option(
+        "FRAPPE_ENROLL_SESSION_TTL_S",
+        "life of a checkout session in seconds (Stripe: 30 minutes to 24 hours)",
+        7200.0,
+        convert=in_range(float, 1860, 86400),
+    )
+    reservation_s: float = option(
+        "FRAPPE_ENROLL_RESERVATION_S",
+        "seconds after which a reservation may be taken over",
+        900.0,
+        convert=in_range(float, 1, 86400),
+    )
+    course_ttl_s: float = option(
+        "FRAPPE_ENROLL_COURSE_TTL_S",
+        "seconds for which a course's price is taken from the cache",
+        300.0,
+        convert=in_range(float, 0, 86400),
+    )
+    course_stale_s: float = option(
+        "FRAPPE_ENROLL_COURSE_STALE_S",
+        "seconds for which it may be used while the LMS is down",
+        86400.0,
+        convert=in_range(float, 0, 604800),
+    )
+    retry_schedule_s: tuple[float, ...] = option(
+        "FRAPPE_ENROLL_RETRY_SCHEDULE_S",
+        "seconds before the second, third, … try",
+        (120.0, 240.0, 480.0, 960.0, 1920.0),
+        convert=words(in_range(float, 0, 604800)),
+    )
+    retry_jitter: float = option(
+        "FRAPPE_ENROLL_RETRY_JITTER",
+        "share by which each wait varies",
+        0.1,
+        convert=in_range(float, 0, 0.5),
+    )
+    retry_max_tries: int = option(
+        "FRAPPE_ENROLL_RETRY_MAX_TRIES",
+        "tries after which a job is dead; 0 = when the schedule is through",
+        0,
+        convert=in_range(int, 0, 1000),
+    )
+    job_timeout_s: float = option(
+        "FRAPPE_ENROLL_JOB_TIMEOUT_S",
+        "seconds after which a job that still runs loses its claim",
+        300.0,
+        convert=in_range(float, 1, 86400),
+    )
+    keep_jobs_days: float = option(
+        "FRAPPE_ENROLL_KEEP_JOBS_DAYS",
+        "days after which completed jobs are dropped",
+        7.0,
+        convert=in_range(float, 1, 3650),
+    )
+    keep_events_days: float = option(
+        "FRAPPE_ENROLL_KEEP_EVENTS_DAYS",
+        "days after which payloads of completed payment events are dropped",
+        30.0,
+        convert=in_range(float, 1, 3650),
+    )
+    workers_absent_s: float = option(
+        "FRAPPE_ENROLL_WORKERS_ABSENT_S",
+        "seconds without a worker or cron pass, while work is due, until the alarm",
+        600.0,
+        convert=in_range(float, 10, 86400),
+    )
+    reconcile_every_s: float = option(
+        "FRAPPE_ENROLL_RECONCILE_EVERY_S",
+        "seconds between two reconciliations by a worker; 0 = only by command",
+        0.0,
+        convert=in_range(float, 0, 2592000),
+    )
+    reconcile_repair: bool = option(
+        "FRAPPE_ENROLL_RECONCILE_REPAIR",
+        "whether these settle what they find (else they only alert)",
+        default=False,
+    )
+    health_warning: int = option(
+        "FRAPPE_ENROLL_HEALTH_WARNING",
+        "due jobs and events from which on the queue's health is a warning",
+        100,
+        convert=in_range(int, 1, 10000),
+    )
+    health_critical: int = option(
+        "FRAPPE_ENROLL_HEALTH_CRITICAL",
+        "due jobs and events from which on it is critical",
+        500,
+        convert=in_range(int, 1, 10000),
+    )
+    verify_after_s: float = option(
+        "FRAPPE_ENROLL_VERIFY_AFTER_S",
+        "seconds after an unclear LMS call until the look that settles it",
+        120.0,
+        convert=in_range(float, 0, 86400),
+    )
+    lease_s: float = option(
+        "FRAPPE_ENROLL_LEASE_S",
+        "seconds for which a claim is safe from other workers",
+        60.0,
+        convert=in_range(float, 1, 3600),
+    )
+    lms_rate_per_s: float = option(
+        "FRAPPE_ENROLL_LMS_RATE_PER_S",
+        "LMS jobs started per second, all workers together; 0 = no bound",
+        20.0,
+        convert=in_range(float, 0, 10000),
+    )
+    gate_closed_s: float = option(
+        "FRAPPE_ENROLL_GATE_CLOSED_S",
+        "seconds between probes of a backend that is down",
+        30.0,
+        convert=in_range(float, 0.1, 3600),
+    )
+    allow_insecure_lms: bool = option(
+        "FRAPPE_ENROLL_ALLOW_INSECURE_LMS",
+        "allow an http:// LMS off loopback (never with a live key)",
+        default=False,
+    )
+    allow_foreign_stripe: bool = option(
+        "FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE",
+        "allow a foreign STRIPE_API_BASE off loopback (never with a live key)",
+        default=False,
+    )
+    sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
+    #: Variables of plugins, by name; see ``plugin_settings.load_part``.
+    plugin_settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        problems = convert_all(self) + _contradictions(self)
+        if problems:
+            raise SettingsError(problems)
+
+    @classmethod
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        config: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> Self:
+        """
+        Gather the settings from all sources.
+
+        Args:
+            environ: Instead of the process's environment.
+            config: The host's dict, by variable or field name.
+            arguments: By field name; these win.
+        """
+        env = os.environ if environ is None else environ
+        values, sources, problems = gather(cls, env, config or {}, arguments)
+        try:
+            settings = cls(**values, sources=sources)
+        except SettingsError as error:
+            raise SettingsError([*problems, *error.problems]) from None
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    @property
+    def live(self) -> bool:
+        """Whether the Stripe key moves real money."""
+        return self.stripe_secret_key.value.startswith(("sk_live_", "rk_live_"))
+
+    @property
+    def storage_name(self) -> str:
+        """The storage backend that is chosen."""
+        return self.storage or ("mongo" if self.mongodb_uri else "sql")
+
+    @property
+    def default_database(self) -> bool:
+        """Whether neither a storage backend's address nor name was given."""
+        return not (self.mongodb_uri or self.database_url or self.storage)
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The SQL database's URL: as set, or a file in the user's data folder."""
+        if self.database_url:
+            return self.database_url
+        home = os.environ.get("XDG_DATA_HOME") or str(_home() / ".local/share")
+        return f"sqlite:///{Path(home).absolute()}/frappe-enroll/enroll.sqlite3"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise SettingsError(
+            "DATABASE_URL: no database is named (MONGODB_URI or DATABASE_URL), and "
+            "this user has no home folder for the default one"
+        ) from error
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """Return what does not fit together."""
+    found = http_contradictions(settings)
+    lms = settings.frappe_lms_url
+    insecure = settings.allow_insecure_lms and not settings.live
+    if lms and _is_plain_and_far(urls.parse(lms)) and not insecure:
+        found.append(
+            "FRAPPE_LMS_URL: http:// is refused off loopback "
+            "(FRAPPE_ENROLL_ALLOW_INSECURE_LMS allows it, never with a live key)"
+        )
+    stripe = urls.parse(settings.stripe_api_base)
+    foreign = stripe.origin != _STRIPE
+    if settings.live and foreign:
+        found.append("STRIPE_API_BASE: a live key goes to https://api.stripe.com only")
+    elif foreign and not stripe.is_near and not settings.allow_foreign_stripe:
+        found.append(
+            "STRIPE_API_BASE: is refused off loopback "
+            "(FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE allows it, never with a live key)"
+        )
+    if settings.live and settings.default_database:
+        found.append(
+            "DATABASE_URL: a live STRIPE_SECRET_KEY needs a database that is named "
+            "(MONGODB_URI or DATABASE_URL)"
+        )
+    method = settings.frappe_lms_enroll_method
+    if method and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", method, re.ASCII):
+        found.append("FRAPPE_LMS_ENROLL_METHOD: must be a dotted path")
+    address = [part for part in settings.payment_address.split(",") if part.strip()]
+    if settings.record_payment and len(address) != 3:  # noqa: PLR2004
+        found.append(
+            "FRAPPE_ENROLL_PAYMENT_ADDRESS: must be street, city, country (the LMS "
+            "wants an address with each payment)"
+        )
+    if "@" in urlsplit(settings.database_url).netloc:
+        found.append("DATABASE_URL: must not hold a user or password")
+    found += [
+        "STRIPE_WEBHOOK_SECRET: each secret must begin with whsec_"
+        for secret in settings.stripe_webhook_secret
+        if not secret.value.startswith("whsec_") or len(secret.value) < 10  # noqa: PLR2004
+    ]
+    return found
+
+
+def _is_plain_and_far(url: urls.URL) -> bool:
+    return url.scheme == "http" and not url.is_near

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""
+Settings of plugins: declared by the plugin, gathered with ours.
+
+A plugin declares an attrs class whose fields are made by `option` and `secret_option`
+(``settings_loader``), takes `settings` in its `register_jobs`, and calls `load_part`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from ..errors import SettingsError
+from .sources import convert_all, names
+
+
+if TYPE_CHECKING:
+    from .core import Settings
+
+T = TypeVar("T", bound=attrs.AttrsInstance)
+
+
+def load_part(cls: type[T], settings: Settings | None, prefix: str) -> T:
+    """
+    Return a plugin's own settings.
+
+    Args:
+        cls: An attrs class whose fields are made by `option` and `secret_option`.
+        settings: The SDK's, as `register_jobs` is given them; None = all defaults.
+        prefix: What the names of the plugin's variables begin with. Variables that
+            begin with it and are not declared are refused.
+
+    Raises:
+        SettingsError: Names every wrong variable at once.
+    """
+    given = settings.plugin_settings if settings is not None else {}
+    fields = [f for f in attrs.fields(cls) if "env" in f.metadata]
+    declared = {name: field.name for field in fields for name in names(field)}
+    problems = [
+        f"{key}: unknown setting"
+        for key in sorted(map(str, given))
+        if key.startswith(prefix) and key not in declared
+    ]
+    part = cls(**{declared[key]: given[key] for key in declared if key in given})
+    problems += convert_all(part)
+    check = getattr(part, "contradictions", None)
+    if check is not None:
+        problems += check()
+    if problems:
+        raise SettingsError(problems)
+    return part

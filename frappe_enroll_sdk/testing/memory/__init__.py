@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+"""Every store in this process's memory, for tests."""
+
+from .storage import MemoryStorage
+
+
+__all__ = ["MemoryStorage"]
