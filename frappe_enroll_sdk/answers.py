@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from . import wall
-from .business import GrantField
 from .errors import ConfigurationError, PluginFailedError
-from .models import Course
+from .models import Course, GrantField
 from .money import Money
 from .outcomes import Done, Outcome, Retry, Snooze
 

@@ -16,8 +16,7 @@ import pluggy
 
 
 if TYPE_CHECKING:
-    from .business import GrantField
-    from .models import Course, Enrollment, Job
+    from .models import Course, Enrollment, GrantField, Job
     from .settings import Settings
 
 

@@ -8,8 +8,7 @@ from datetime import datetime
 
 import attrs
 
-from .business import Affiliate, Grant, LedgerRow
-from .models import Enrollment, Job, TryError
+from .models import Affiliate, Enrollment, Grant, Job, LedgerRow, TryError
 
 
 @attrs.frozen

@@ -26,7 +26,6 @@ from .answers import (
     operator_answer,
     wait_answer,
 )
-from .business import GrantField
 from .errors import (
     ConfigurationError,
     EnrollError,
@@ -35,7 +34,7 @@ from .errors import (
     RejectedError,
 )
 from .hookspecs import OBSERVERS, PROJECT, HookSpecs
-from .models import Course, Enrollment
+from .models import Course, Enrollment, GrantField
 from .outcomes import Outcome
 from .registry import Registry, check_kind
 

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
-from frappe_enroll_sdk.business import Grant
 from frappe_enroll_sdk.errors import ValidationError
-from frappe_enroll_sdk.models import AuditEntry, Coupon, Enrollment, Page, Seat
+from frappe_enroll_sdk.models import AuditEntry, Coupon, Enrollment, Grant, Page, Seat
 from frappe_enroll_sdk.services.operators.search import Timeline
 
 

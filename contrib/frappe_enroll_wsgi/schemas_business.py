@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from frappe_enroll_sdk.business import GrantStatus, RowKind
+from frappe_enroll_sdk.models import GrantStatus, RowKind
 from frappe_enroll_sdk.services.validate import MOST_WHOLE
 
 from .schema_parts import (

@@ -14,14 +14,18 @@ Public conformance suites for all three live in ``frappe_enroll_sdk.testing``.
 
 from __future__ import annotations
 
-from .business import AffiliateStore, GrantStore
+from .affiliates import AffiliateStore
+from .audit import AuditStore
 from .coupons import CouponStore
 from .enrollments import EnrollmentStore
+from .gates import GateStore
+from .grants import GrantStore
 from .jobs import EventStore, JobStore
 from .lms import LMS, SellingLMS
-from .operations import AuditStore, GateStore, Watch, WorkerStore
+from .news import Watch
 from .payments import PaymentGateway
 from .storage import Storage
+from .workers import WorkerStore
 
 
 __all__ = (

@@ -6,11 +6,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from .business import AffiliateStore, GrantStore
+from .affiliates import AffiliateStore
+from .audit import AuditStore
 from .coupons import CouponStore
 from .enrollments import EnrollmentStore
+from .gates import GateStore
+from .grants import GrantStore
 from .jobs import EventStore, JobStore
-from .operations import AuditStore, GateStore, Watch, WorkerStore
+from .news import Watch
+from .workers import WorkerStore
 
 
 @runtime_checkable

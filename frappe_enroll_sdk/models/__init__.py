@@ -8,7 +8,9 @@ units. Secrets are never part of a record: a learner's token is kept as its hash
 
 from __future__ import annotations
 
+from .affiliates import Affiliate, LedgerRow, RowKind, Totals
 from .answers import Checkout, JobReport, WebhookResult
+from .audit import AuditEntry
 from .coupons import (
     Coupon,
     ReleaseOutcome,
@@ -27,9 +29,10 @@ from .enrollments import (
     Override,
     Status,
 )
+from .gates import Admission, GatePolicy
+from .grants import Grant, GrantField, GrantStatus
 from .jobs import Job, JobEnd, JobOrder, JobState, JobStats, Recorded, TryError
 from .lms import Course, Learner, LMSEnrollment, Sale
-from .operations import Admission, AuditEntry, GatePolicy, WorkerSeen
 from .pages import Page, Trail
 from .payments import (
     CheckoutSession,
@@ -45,10 +48,12 @@ from .payments import (
     SessionStatus,
     SessionTerms,
 )
+from .workers import WorkerSeen
 
 
 __all__ = (
     "Admission",
+    "Affiliate",
     "AuditEntry",
     "Checkout",
     "CheckoutSession",
@@ -61,6 +66,9 @@ __all__ = (
     "ExpireOutcome",
     "Fact",
     "GatePolicy",
+    "Grant",
+    "GrantField",
+    "GrantStatus",
     "HistoryEntry",
     "Job",
     "JobEnd",
@@ -72,6 +80,7 @@ __all__ = (
     "LMSEnrollment",
     "LMSStatus",
     "Learner",
+    "LedgerRow",
     "OpenResult",
     "Override",
     "Page",
@@ -83,6 +92,7 @@ __all__ = (
     "ReleaseOutcome",
     "Reservation",
     "ReserveOutcome",
+    "RowKind",
     "Sale",
     "Seat",
     "SeatState",
@@ -90,6 +100,7 @@ __all__ = (
     "SessionStatus",
     "SessionTerms",
     "Status",
+    "Totals",
     "Trail",
     "TryError",
     "WebhookResult",

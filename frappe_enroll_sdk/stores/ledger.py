@@ -17,8 +17,7 @@ from decimal import ROUND_DOWN, Decimal
 
 import attrs
 
-from ..business import Affiliate, LedgerRow, RowKind, Totals
-from ..models import Enrollment
+from ..models import Affiliate, Enrollment, LedgerRow, RowKind, Totals
 from ..states import ENTITLED
 
 

@@ -16,9 +16,8 @@ from urllib.parse import quote
 
 import attrs
 
-from frappe_enroll_sdk.business import Grant, LedgerRow
 from frappe_enroll_sdk.links import course_link
-from frappe_enroll_sdk.models import Enrollment, Status
+from frappe_enroll_sdk.models import Enrollment, Grant, LedgerRow, Status
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import (
     AlertContext,

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
-from frappe_enroll_sdk.business import Affiliate, Grant, GrantStatus, LedgerRow
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
 from frappe_enroll_sdk.errors import ConflictError
-from frappe_enroll_sdk.models import Page
+from frappe_enroll_sdk.models import Affiliate, Grant, GrantStatus, LedgerRow, Page
 
 from .documents import Document, of_document, to_document
 from .pages import after_of, milliseconds

@@ -17,8 +17,7 @@ from typing import Any
 
 import attrs
 
-from frappe_enroll_sdk.business import GrantStatus, RowKind
-from frappe_enroll_sdk.models import JobState, LMSStatus, Status
+from frappe_enroll_sdk.models import GrantStatus, JobState, LMSStatus, RowKind, Status
 
 
 #: Grows with each change of a collection; `setup` upgrades, another one is refused.

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert
 
-from frappe_enroll_sdk.business import Affiliate, Grant, GrantStatus, LedgerRow
 from frappe_enroll_sdk.codec import cursor_of, parts_of, require_text
-from frappe_enroll_sdk.models import Page
+from frappe_enroll_sdk.models import Affiliate, Grant, GrantStatus, LedgerRow, Page
 
 from . import schema
 from .times import of_doc, to_doc, to_ms

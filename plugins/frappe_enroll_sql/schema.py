@@ -22,8 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from frappe_enroll_sdk.business import GrantStatus
-from frappe_enroll_sdk.models import JobState, LMSStatus, SeatState, Status
+from frappe_enroll_sdk.models import GrantStatus, JobState, LMSStatus, SeatState, Status
 
 
 #: Grows with each change of a table; `setup` upgrades, older is refused.

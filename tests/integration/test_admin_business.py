@@ -11,7 +11,7 @@ from support.site import ADMIN, EMAIL, VIEWER, Site
 from support.world import COURSE
 
 from frappe_enroll_sdk import hookimpl
-from frappe_enroll_sdk.business import GrantField
+from frappe_enroll_sdk.models import GrantField
 
 
 class Form:

@@ -8,8 +8,8 @@ import json
 import pytest
 from support.shop import COURSE, Shop
 
-from frappe_enroll_sdk.business import RowKind
 from frappe_enroll_sdk.errors import SelfReferralError
+from frappe_enroll_sdk.models import RowKind
 from frappe_enroll_sdk.stores.ledger import add_up
 
 

@@ -8,12 +8,12 @@ import io
 import pytest
 from support.world import COURSE, World
 
-from frappe_enroll_sdk.business import RowKind
 from frappe_enroll_sdk.errors import (
     SelfReferralError,
     TransitionError,
     ValidationError,
 )
+from frappe_enroll_sdk.models import RowKind
 from frappe_enroll_sdk.money import Money
 
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from unit.rows import make_row
 
 from frappe_enroll_sdk import EnrollSDK, Settings
-from frappe_enroll_sdk.business import RowKind
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import TransitionError
-from frappe_enroll_sdk.models import HistoryEntry, Status
+from frappe_enroll_sdk.models import HistoryEntry, RowKind, Status
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.stores.ledger import add_up, level_of
 from frappe_enroll_sdk.testing.lms import FakeLMS

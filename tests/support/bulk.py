@@ -21,8 +21,14 @@ from frappe_enroll_mongo.schema import (
     SEATS,
     WORKERS,
 )
-from frappe_enroll_sdk.business import GrantStatus
-from frappe_enroll_sdk.models import AuditEntry, JobEnd, LMSStatus, Status, WorkerSeen
+from frappe_enroll_sdk.models import (
+    AuditEntry,
+    GrantStatus,
+    JobEnd,
+    LMSStatus,
+    Status,
+    WorkerSeen,
+)
 from frappe_enroll_sdk.stores import queue
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.models import (
     AuditEntry,
     GatePolicy,
+    GrantStatus,
     JobEnd,
     JobOrder,
     JobState,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frappe_enroll_sdk import spreadsheets as cells
-from frappe_enroll_sdk.business import LedgerRow, RowKind
+from frappe_enroll_sdk.models import LedgerRow, RowKind
 from frappe_enroll_sdk.services.affiliates.statement import statement_of
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.errors import NotFoundError
+from frappe_enroll_sdk.models import GrantStatus
 from frappe_enroll_sdk.money import Money
 
 from ..codes import seen

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from frappe_enroll_sdk.business import GrantStatus
+from frappe_enroll_sdk.models import GrantStatus
 
 from ..routes import Access
 from ..schema_parts import EMAIL_TEXT, text, words

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.business import GrantStatus
 from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.models import GrantStatus
 from frappe_enroll_sdk.services.coupons import files as coupon_files
 
 from ..answers import answer

@@ -8,9 +8,17 @@ from typing import Any, TypeVar
 
 import attrs
 
-from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
 from frappe_enroll_sdk.codec import dump
-from frappe_enroll_sdk.models import AuditEntry, Coupon, Enrollment, Job, Page
+from frappe_enroll_sdk.models import (
+    Affiliate,
+    AuditEntry,
+    Coupon,
+    Enrollment,
+    Grant,
+    Job,
+    LedgerRow,
+    Page,
+)
 from frappe_enroll_sdk.services.operators.search import Timeline
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from frappe_enroll_sdk.business import Affiliate, Grant, LedgerRow
+from frappe_enroll_sdk.models import Affiliate, Grant, LedgerRow
 from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.services.coupons.files import Imported
 

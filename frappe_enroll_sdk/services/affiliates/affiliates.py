@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 import attrs
 
-from ...business import Affiliate, LedgerRow, RowKind, Totals
 from ...codec import moment_of, text_of
 from ...errors import (
     CodeTakenError,
@@ -24,7 +23,7 @@ from ...errors import (
     ValidationError,
 )
 from ...ids import new_coupon_code
-from ...models import AuditEntry, Page
+from ...models import Affiliate, AuditEntry, LedgerRow, Page, RowKind, Totals
 from ...money import share
 from ...outcomes import Done, Outcome, Snooze
 from .. import validate

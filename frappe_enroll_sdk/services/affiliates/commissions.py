@@ -7,9 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ...business import LedgerRow, RowKind
 from ...errors import ConflictError
-from ...models import Enrollment
+from ...models import Enrollment, LedgerRow, RowKind
 from ...outcomes import Done, Outcome, Snooze
 from ...stores.ledger import Stamp, chained, commission_row, matured_row
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from ...business import LedgerRow
+from ...models import LedgerRow
 from ...spreadsheets import cell
 
 

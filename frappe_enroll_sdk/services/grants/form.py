@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...business import GrantField
 from ...errors import ValidationError
+from ...models import GrantField
 from .. import validate
 
 

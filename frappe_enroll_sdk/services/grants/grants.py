@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ...business import Grant, GrantField, GrantStatus
 from ...codec import moment_of, text_of
 from ...errors import ConflictError, EnrollError, NotFoundError, TransitionError
 from ...errors import ValidationError as _ValidationError
 from ...ids import new_coupon_code
-from ...models import AuditEntry, Coupon, Page
+from ...models import AuditEntry, Coupon, Grant, GrantField, GrantStatus, Page
 from ...outcomes import Dead, Done, Outcome, Snooze
 from .. import validate
 from ..coupons.terms import percent_off_of

@@ -15,7 +15,7 @@ from ..alerts import ALERT, DEATH, alert_context, death_context, raise_alert
 
 
 if TYPE_CHECKING:
-    from ...business import Affiliate, Grant, LedgerRow
+    from ...models import Affiliate, Grant, LedgerRow
     from ...outcomes import AnyContext
     from ...plugins import Handler
     from ..context import Context

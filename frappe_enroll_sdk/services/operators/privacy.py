@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
-from ...business import Affiliate, Grant, GrantStatus
 from ...codec import dump
 from ...errors import TransitionError, VersionConflictError
 from ...models import (
+    Affiliate,
     AuditEntry,
     Coupon,
     Enrollment,
+    Grant,
+    GrantStatus,
     HistoryEntry,
     Job,
     Override,

@@ -10,7 +10,9 @@ from typing import Any
 import attrs
 import pytest
 
-from ...business import (
+from ...errors import ValidationError
+from ...interfaces import Storage
+from ...models import (
     Affiliate,
     Grant,
     GrantStatus,
@@ -18,8 +20,6 @@ from ...business import (
     RowKind,
     Totals,
 )
-from ...errors import ValidationError
-from ...interfaces import Storage
 from .records import NOW, after
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from threading import RLock
 
-from ...business import Affiliate, Grant, GrantStatus, LedgerRow
 from ...codec import require_text
-from ...models import Page
+from ...models import Affiliate, Grant, GrantStatus, LedgerRow, Page
 from .pages import page_of
 
 
