@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from ..models import (
     Job,
     JobEnd,
-    JobOrder,
     JobState,
     JobStats,
+    NewJob,
     Page,
     Recorded,
     TryError,
@@ -58,7 +58,7 @@ class JobStore(Protocol):
         ...
 
     def enqueue_many(
-        self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False
+        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
         """Do `enqueue` for each order; return how many keys were new."""
         ...

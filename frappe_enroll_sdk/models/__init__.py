@@ -31,7 +31,7 @@ from .enrollments import (
 )
 from .gates import Admission, GatePolicy
 from .grants import Grant, GrantField, GrantStatus
-from .jobs import Job, JobEnd, JobOrder, JobState, JobStats, Recorded, TryError
+from .jobs import Job, JobEnd, JobState, JobStats, NewJob, Recorded, TryError
 from .lms import Course, Learner, LMSEnrollment, Sale
 from .pages import Page, Trail
 from .payments import (
@@ -72,7 +72,6 @@ __all__ = (
     "HistoryEntry",
     "Job",
     "JobEnd",
-    "JobOrder",
     "JobReport",
     "JobState",
     "JobStats",
@@ -81,6 +80,7 @@ __all__ = (
     "LMSStatus",
     "Learner",
     "LedgerRow",
+    "NewJob",
     "OpenResult",
     "Override",
     "Page",

@@ -94,7 +94,7 @@ class Job:
 
 
 @attrs.frozen(kw_only=True)
-class JobOrder:
+class NewJob:
     """
     One job of `JobStore.enqueue_many`.
 

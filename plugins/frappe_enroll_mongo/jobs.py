@@ -12,9 +12,9 @@ from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import (
     Job,
     JobEnd,
-    JobOrder,
     JobState,
     JobStats,
+    NewJob,
     Page,
     TryError,
 )
@@ -53,21 +53,21 @@ class MongoJobs:
         data: Mapping[str, Collection[str]] | None = None,
     ) -> Job:
         """See `JobStore.enqueue`."""
-        order = JobOrder(
+        order = NewJob(
             key=key, kind=kind, payload=payload, due_at=due_at, data=data or {}
         )
         return self._enqueue([order], now=now, once=once)[0][key]
 
     def enqueue_many(
-        self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False
+        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
         """See `JobStore.enqueue_many`."""
         return len(self._enqueue(orders, now=now, once=once)[1])
 
     def _enqueue(
-        self, orders: Sequence[JobOrder], *, now: datetime, once: bool
+        self, orders: Sequence[NewJob], *, now: datetime, once: bool
     ) -> tuple[dict[str, Job], frozenset[str]]:
-        by_key: dict[str, list[JobOrder]] = {}
+        by_key: dict[str, list[NewJob]] = {}
         for order in orders:
             require_text(key=order.key, kind=order.kind)
             self._claimer.expect(order.due_at)
@@ -306,9 +306,7 @@ class MongoJobs:
 class _Again:
     """What more orders make of a known job."""
 
-    def __init__(
-        self, orders: Sequence[JobOrder], now: datetime, *, once: bool
-    ) -> None:
+    def __init__(self, orders: Sequence[NewJob], now: datetime, *, once: bool) -> None:
         self._orders, self._now, self._once = orders, now, once
 
     def __call__(self, job: Job) -> Job:

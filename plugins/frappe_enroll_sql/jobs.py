@@ -14,9 +14,9 @@ from frappe_enroll_sdk.ids import new_claim_token
 from frappe_enroll_sdk.models import (
     Job,
     JobEnd,
-    JobOrder,
     JobState,
     JobStats,
+    NewJob,
     Page,
     TryError,
 )
@@ -54,7 +54,7 @@ class SQLJobs:
         require_text(key=key, kind=kind)
         new = queue.new_job(key, kind, payload, due_at, now, data)
         if not self._database.write_one(self._rows.insert_new, row_of(new)):
-            order = JobOrder(
+            order = NewJob(
                 key=key, kind=kind, payload=payload, due_at=due_at, data=data or {}
             )
             return self._enqueue([order], now=now, once=once)[0][key]
@@ -62,13 +62,13 @@ class SQLJobs:
         return new
 
     def enqueue_many(
-        self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False
+        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
         """See `JobStore.enqueue_many`."""
         return self._enqueue(orders, now=now, once=once)[1]
 
     def _enqueue(
-        self, orders: Sequence[JobOrder], *, now: datetime, once: bool
+        self, orders: Sequence[NewJob], *, now: datetime, once: bool
     ) -> tuple[dict[str, Job], int]:
         for order in orders:
             require_text(key=order.key, kind=order.kind)
@@ -321,7 +321,7 @@ class SQLJobs:
         return count
 
 
-def _put(jobs: dict[str, Job], order: JobOrder, now: datetime, *, once: bool) -> None:
+def _put(jobs: dict[str, Job], order: NewJob, now: datetime, *, once: bool) -> None:
     """Put one order into the jobs that stand."""
     known = jobs.get(order.key)
     if known is None:

@@ -32,7 +32,7 @@ from support.stores import STORES, shared_store
 from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
 from frappe_enroll_sdk.clock import SystemClock
-from frappe_enroll_sdk.models import JobOrder, JobState, Status
+from frappe_enroll_sdk.models import JobState, NewJob, Status
 from frappe_enroll_sdk.outcomes import Done
 from frappe_enroll_sdk.testing.conformance.records import enrollment
 from frappe_enroll_sdk.testing.payments import FakePayments
@@ -96,7 +96,7 @@ def run_slice(sdk: EnrollSDK, first: int, count: int) -> None:
     syncs = range(first // _JOBS_PER_SYNC, (first + count) // _JOBS_PER_SYNC)
     for start in range(first, first + count, _BULK):
         orders = [
-            JobOrder(key=f"job-{n:07d}", kind="nothing", payload=payload, due_at=now)
+            NewJob(key=f"job-{n:07d}", kind="nothing", payload=payload, due_at=now)
             for n in range(start, min(start + _BULK, first + count))
         ]
         sdk.storage.jobs.enqueue_many(orders, now=now)

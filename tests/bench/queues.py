@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.mongod import ReplicaSet, find_binary
 
 from frappe_enroll_sdk.clock import SystemClock
-from frappe_enroll_sdk.models import JobEnd, JobOrder, JobState
+from frappe_enroll_sdk.models import JobEnd, JobState, NewJob
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -44,11 +44,11 @@ def rate(count: int, began: float) -> float:
     return count / (time.perf_counter() - began)
 
 
-def orders(count: int, prefix: str = "job", later_s: float = 0) -> list[JobOrder]:
+def orders(count: int, prefix: str = "job", later_s: float = 0) -> list[NewJob]:
     """Return orders of sync-like jobs."""
     due_at = CLOCK.now() + timedelta(seconds=later_s)
     return [
-        JobOrder(key=f"{prefix}-{n:07d}", kind="sync", payload=PAYLOAD, due_at=due_at)
+        NewJob(key=f"{prefix}-{n:07d}", kind="sync", payload=PAYLOAD, due_at=due_at)
         for n in range(count)
     ]
 

@@ -104,9 +104,9 @@ def test_jobs_that_are_pruned_while_a_batch_is_enqueued_are_new(pair, wire):
 
 
 def _order(key, number):
-    from frappe_enroll_sdk.models import JobOrder  # noqa: PLC0415
+    from frappe_enroll_sdk.models import NewJob  # noqa: PLC0415
 
-    return JobOrder(key=key, kind="sync", payload={"n": number}, due_at=NOW)
+    return NewJob(key=key, kind="sync", payload={"n": number}, due_at=NOW)
 
 
 def test_event_that_is_rolled_back_while_it_comes_again_is_stored(pair, wire):

@@ -9,7 +9,7 @@ import pytest
 from support.size import LEAST, SERVER_DIFFERS
 
 from frappe_enroll_mongo.storage import MongoStorage
-from frappe_enroll_sdk.models import JobOrder
+from frappe_enroll_sdk.models import NewJob
 from frappe_enroll_sdk.testing.conformance.records import NOW, after
 
 
@@ -33,7 +33,7 @@ def storage(mongo_uri):
 
 def order(kind, number, due_at=NOW):
     """Return an order for a job."""
-    return JobOrder(key=f"{kind}:{number:03d}", kind=kind, due_at=due_at)
+    return NewJob(key=f"{kind}:{number:03d}", kind=kind, due_at=due_at)
 
 
 def claimed(storage, limit=3, **choice):

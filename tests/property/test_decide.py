@@ -39,7 +39,7 @@ from frappe_enroll_sdk.services.settle.decision import (
     Facts,
     LMSReport,
     Lost,
-    Order,
+    OperatorAction,
     SettlePolicy,
     Step,
     Wish,
@@ -99,7 +99,7 @@ facts = st.builds(
     ),
     order=st.none()
     | st.builds(
-        Order,
+        OperatorAction,
         override=st.sampled_from(Override),
         actor=st.just("op"),
         reason=st.just("why"),

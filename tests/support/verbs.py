@@ -8,9 +8,9 @@ from frappe_enroll_sdk.models import (
     GatePolicy,
     GrantStatus,
     JobEnd,
-    JobOrder,
     JobState,
     LMSStatus,
+    NewJob,
     Status,
     WorkerSeen,
 )
@@ -74,7 +74,7 @@ def _ends(store):
 def _orders():
     """Return an order for a known key and two for new ones."""
     keys = ("done", "new-1", "new-2")
-    return [JobOrder(key=key, kind="k", payload={"n": 2}, due_at=NOW) for key in keys]
+    return [NewJob(key=key, kind="k", payload={"n": 2}, due_at=NOW) for key in keys]
 
 
 def _queue_verbs(name):

@@ -32,7 +32,7 @@ from frappe_enroll_sdk.services.settle.decision import (
     Keep,
     LMSReport,
     Need,
-    Order,
+    OperatorAction,
     Refuse,
     SettlePolicy,
     Step,
@@ -214,7 +214,7 @@ ALLOWED = {
 @pytest.mark.parametrize("status", list(Status))
 def test_order_is_obeyed_where_it_may_be_said(override, status):
     """An operator's word fits some statuses and is refused for all others."""
-    order = Order(override=override, actor="op", reason="why")
+    order = OperatorAction(override=override, actor="op", reason="why")
     answer = ask(paid_row(status), order=order)
     to = ALLOWED[override].get(status)
     if override is Override.REVOKED and status in UNPAID:
@@ -240,7 +240,7 @@ def test_order_is_obeyed_where_it_may_be_said(override, status):
 def test_order_that_was_obeyed_is_not_written_twice():
     """A repeated word changes nothing."""
     row = paid_row(Status.REVOKED, override=Override.REVOKED)
-    order = Order(override=Override.REVOKED, actor="op", reason="why")
+    order = OperatorAction(override=Override.REVOKED, actor="op", reason="why")
     assert ask(row, order=order) == Keep()
 
 

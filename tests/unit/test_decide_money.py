@@ -35,7 +35,7 @@ from frappe_enroll_sdk.services.settle.decision import (
     Keep,
     LMSReport,
     Need,
-    Order,
+    OperatorAction,
     Refuse,
     SettlePolicy,
     Step,
@@ -294,7 +294,7 @@ def test_what_the_money_suspended_is_reinstated_not_accepted():
     row = paid_row(Status.ON_HOLD, reason="disputed", dispute=D.NEEDS_RESPONSE)
 
     def say(override):
-        order = Order(override=override, actor="op", reason="why")
+        order = OperatorAction(override=override, actor="op", reason="why")
         return ask(row, {"order": order})
 
     assert isinstance(say(Override.ACCEPTED), Refuse)
@@ -306,7 +306,7 @@ def test_what_the_money_suspended_is_reinstated_not_accepted():
 def test_reassigned_row_is_not_reinstated():
     """Its right has gone over to another row: two would be entitled."""
     row = paid_row(Status.REVOKED, override=Override.REVOKED, moved_to="enr_2")
-    order = Order(override=Override.REINSTATED, actor="op", reason="why")
+    order = OperatorAction(override=Override.REINSTATED, actor="op", reason="why")
     assert isinstance(ask(row, {"order": order}), Refuse)
 
 

@@ -20,7 +20,7 @@ from frappe_enroll_sdk.services.settle.decision import (
     Facts,
     Keep,
     Need,
-    Order,
+    OperatorAction,
     Refuse,
     SettlePolicy,
     Step,
@@ -47,7 +47,7 @@ def ask(row, **facts):
 
 def word(override):
     """Return an operator's word."""
-    return Order(override=override, actor="op", reason="why")
+    return OperatorAction(override=override, actor="op", reason="why")
 
 
 REVOKED = without(Status.REVOKED, reason="refunded", refunded_minor=4900)

@@ -9,7 +9,7 @@ from ...errors import EnrollmentNotFoundError, TokenError, TransitionError
 from ...ids import token_matches
 from ...models import Enrollment, HistoryEntry, LMSStatus, Override, Page, Status
 from .. import validate
-from ..settle.decision import Order, Wish
+from ..settle.decision import OperatorAction, Wish
 from .privacy import is_erased
 from .reassign import reassign
 
@@ -154,7 +154,7 @@ class Enrollments:
         self, enrollment_id: str, override: Override, actor: str, reason: str
     ) -> Enrollment:
         who, why = validate.words(actor, reason)
-        order = Order(override=override, actor=who, reason=why)
+        order = OperatorAction(override=override, actor=who, reason=why)
         row = self.get(enrollment_id)
         if override in _ENTITLING and is_erased(row.email):
             raise TransitionError(f"{row.id}: its learner was erased")

@@ -18,7 +18,7 @@ from ...errors import AlreadyEnrolledError, TransitionError
 from ...ids import fingerprint, hash_token, new_token
 from ...models import Enrollment, HistoryEntry, LMSStatus, Override, Status
 from ...states import ENTITLED, EXITS
-from ..settle.decision import Order
+from ..settle.decision import OperatorAction
 
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def reassign(
     standing = store.find_live(email, row.course_id) if new.status in EXITS else None
     if new.id != name or standing is not None:
         raise AlreadyEnrolledError(field="email")
-    order = Order(override=Override.REVOKED, actor=actor, reason=reason, moved_to=name)
+    order = OperatorAction(
+        override=Override.REVOKED, actor=actor, reason=reason, moved_to=name
+    )
     settle(row.id, order=order)
     return settle(name)
 

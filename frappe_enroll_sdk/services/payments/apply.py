@@ -20,7 +20,7 @@ from ..alerts import raise_alert
 from ..operators.privacy import is_erased
 from ..settle.decide_money import is_held
 from ..settle.decide_slot import PAID_TWICE
-from ..settle.decision import BROUGHT, Attached, Order, Wish
+from ..settle.decision import BROUGHT, Attached, OperatorAction, Wish
 from ..settle.lost import was_abandoned
 from ..settle.succession import FOLLOWING, heir_of
 
@@ -150,7 +150,7 @@ class EventHandler:
             paid=session.amount if session else None,
             tax_minor=session.tax_minor if session else 0,
         )
-        order = Order(
+        order = OperatorAction(
             override=Override.ACCEPTED, actor=actor, reason=str(said.get("reason"))
         )
         try:

@@ -59,7 +59,7 @@ from .decision import (
     LMSReport,
     Lost,
     Need,
-    Order,
+    OperatorAction,
     Refuse,
     SettlePolicy,
     Step,
@@ -184,7 +184,7 @@ def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
 
 
 def _decide_taken(
-    row: Enrollment, facts: Facts, order: Order, rivals: tuple[Enrollment, ...]
+    row: Enrollment, facts: Facts, order: OperatorAction, rivals: tuple[Enrollment, ...]
 ) -> Decision | None:
     """Refuse a word that would entitle the learner twice; hold money that is here."""
     if facts.attached is None:

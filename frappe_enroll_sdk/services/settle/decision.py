@@ -94,7 +94,7 @@ class LMSReport:
 
 
 @attrs.frozen(kw_only=True)
-class Order:
+class OperatorAction:
     """
     An operator's word.
 
@@ -174,7 +174,7 @@ class Facts:
     wish: Wish = Wish.LOOK
     event: PaymentEvent | None = None
     lms: LMSReport | None = None
-    order: Order | None = None
+    order: OperatorAction | None = None
     attached: Attached | None = None
     check_money: bool = False
     quiet: bool = False

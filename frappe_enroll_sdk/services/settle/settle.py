@@ -29,7 +29,17 @@ from ...states import EXITS, is_allowed
 from ..affiliates.affiliates import Affiliates
 from ..alerts import owe_alert, raise_alert, tell_alert
 from .decide import decide
-from .decision import Attached, Facts, Keep, LMSReport, Need, Order, Refuse, Wish, Write
+from .decision import (
+    Attached,
+    Facts,
+    Keep,
+    LMSReport,
+    Need,
+    OperatorAction,
+    Refuse,
+    Wish,
+    Write,
+)
 from .effects import (
     BY_OPERATOR,
     EffectKind,
@@ -75,7 +85,7 @@ class Settle:
         wish: Wish = Wish.LOOK,
         event: PaymentEvent | None = None,
         lms: LMSReport | None = None,
-        order: Order | None = None,
+        order: OperatorAction | None = None,
         attached: Attached | None = None,
         check_money: bool = False,
         quiet: bool = False,
@@ -225,7 +235,7 @@ class Settle:
             paid=row.paid,
             tax_minor=row.tax_minor,
         )
-        order = Order(
+        order = OperatorAction(
             override=Override.ACCEPTED,
             actor=str(said.get("actor")),
             reason=str(said.get("reason")),

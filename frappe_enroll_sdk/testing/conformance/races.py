@@ -170,11 +170,11 @@ def complete_all(storage: Storage, _number: int) -> list[bool]:
 
 def enqueue_same(storage: Storage, number: int) -> int:
     """Enqueue one batch of the same ten keys, as every other racer does."""
-    from ...models import JobOrder  # noqa: PLC0415
+    from ...models import NewJob  # noqa: PLC0415
     from .records import NOW  # noqa: PLC0415
 
     orders = [
-        JobOrder(key=f"job-{n}", kind="sync", payload={"by": number}, due_at=NOW)
+        NewJob(key=f"job-{n}", kind="sync", payload={"by": number}, due_at=NOW)
         for n in range(10)
     ]
     return storage.jobs.enqueue_many(orders, now=NOW)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ...interfaces import JobStore, Storage
-from ...models import Job, JobEnd, JobOrder, JobState
+from ...models import Job, JobEnd, JobState, NewJob
 from . import races
 from .records import NOW, after, try_error
 from .storage_queue import add, claim, found
@@ -15,9 +15,9 @@ from .storage_queue import add, claim, found
 _NEVER_CLAIMED = "0" * 32
 
 
-def order(key: str, due: float = 0, *, kind: str = "sync", n: int = 1) -> JobOrder:
+def order(key: str, due: float = 0, *, kind: str = "sync", n: int = 1) -> NewJob:
     """Return an order."""
-    return JobOrder(key=key, kind=kind, payload={"n": n}, due_at=after(due))
+    return NewJob(key=key, kind=kind, payload={"n": n}, due_at=after(due))
 
 
 def running(

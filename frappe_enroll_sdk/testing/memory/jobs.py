@@ -15,9 +15,9 @@ from ...ids import new_claim_token
 from ...models import (
     Job,
     JobEnd,
-    JobOrder,
     JobState,
     JobStats,
+    NewJob,
     Page,
     Recorded,
     TryError,
@@ -71,7 +71,7 @@ class MemoryJobs:
         return job
 
     def enqueue_many(
-        self, orders: Sequence[JobOrder], *, now: datetime, once: bool = False
+        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
         """See `JobStore.enqueue_many`."""
         with self._lock:
