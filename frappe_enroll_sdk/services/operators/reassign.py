@@ -60,7 +60,7 @@ def reassign(
     order = OperatorAction(
         override=Override.REVOKED, actor=actor, reason=reason, moved_to=name
     )
-    settle(row.id, order=order)
+    settle(row.id, order=action)
     return settle(name)
 
 
