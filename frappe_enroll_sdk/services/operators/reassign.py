@@ -57,7 +57,7 @@ def reassign(
     standing = store.find_live(email, row.course_id) if new.status in EXITS else None
     if new.id != name or standing is not None:
         raise AlreadyEnrolledError(field="email")
-    order = OperatorAction(
+    action = OperatorAction(
         override=Override.REVOKED, actor=actor, reason=reason, moved_to=name
     )
     settle(row.id, order=action)
