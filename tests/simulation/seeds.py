@@ -15,6 +15,7 @@ FOUND: dict[int, str] = {
     7010449: "a payment told late, and a provider that was busy when it was asked",
     7012300: "a payment told late, found by the learner who came back to pay",
     13428366: "a reassign that died, and its heir ended by a word: money of nobody",
+    80009677: "a payment told late, and an operator's word right after it",
     7037461: "a removal that the LMS carried out after the right had come back",
     7022366: "money that went back while a reassign lay dead half-way: owed for ever",
 }

@@ -20,6 +20,7 @@ from unit.rows import (
 from frappe_enroll_sdk.models import (
     DisputeStatus,
     Fact,
+    HistoryEntry,
     LMSStatus,
     Override,
     PaymentStatus,
@@ -82,6 +83,21 @@ def test_money_is_looked_at_on_news_only():
     assert ask(paid_row(), half) == Need(Step.DISPUTES)
     assert listed(paid_row()) == Keep()
     assert listed(paid_row(amount=Money(0, "usd"))) == Keep()
+
+
+@pytest.mark.parametrize("words", [0, 1, 2])
+def test_payment_that_was_told_late_is_looked_at_past_operators_words(words):
+    """News of its refund may have come before it, and was nobody's."""
+    entry = HistoryEntry(
+        at=NOW, version=2, status=Status.CONFIRMED, fact="paid", op_id="op_1"
+    )
+    late = attrs.evolve(entry, detail={"late": True})
+    word = attrs.evolve(entry, fact="revoked", detail={"actor": "op", "reason": "x"})
+    row = paid_row(override=Override.REVOKED if words else None)
+    assert ask(attrs.evolve(row, history=(late, *[word] * words))) == Need(Step.REFUNDS)
+    looked = attrs.evolve(entry, fact="refunded")
+    for history in ((entry,), (late, looked, *[word] * words)):
+        assert ask(attrs.evolve(row, history=history)) != Need(Step.REFUNDS)
 
 
 @pytest.mark.parametrize(

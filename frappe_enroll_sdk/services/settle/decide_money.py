@@ -93,8 +93,7 @@ def decide_money(
         return None
     told: dict[str, Any] = {}
     looks = row.gone_at is not None and facts.wish is Wish.DUE
-    late = bool(row.history) and row.history[-1].detail.get(LATE, False)
-    asked = facts.check_money or looks or late or row.reason == REBUILT
+    asked = facts.check_money or looks or _came_late(row) or row.reason == REBUILT
     if facts.payment_gone:
         # What is known of it stands: another account's silence is no sum.
         if row.gone_at is None:
@@ -110,6 +109,12 @@ def decide_money(
     if _is_flagged(row, facts, policy):
         told["held_for"] = "fraud_warning"
     return _write(row, told, facts, policy)
+
+
+def _came_late(row: Enrollment) -> bool:
+    """Tell whether the payment was told late, and nothing but words came after it."""
+    entries = (e for e in reversed(row.history) if "actor" not in e.detail)
+    return bool(next((e.detail.get(LATE) for e in entries), False))
 
 
 def next_look(row: Enrollment, facts: Facts, policy: SettlePolicy) -> datetime | None:
