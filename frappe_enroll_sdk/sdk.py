@@ -39,8 +39,7 @@ from .services.operators.admin import Admin
 from .services.operators.enrollments import Enrollments
 from .services.operators.privacy import Privacy
 from .services.operators.quarantine import Quarantine
-from .services.operators.reconcile import Reconcile
-from .services.operators.scheduled import ScheduledReconcile
+from .services.operators.reconcile import Reconcile, ScheduledReconcile
 from .services.patience import Patience, PatientBackend
 from .services.payments.apply import EventHandler
 from .services.payments.replay import Replay

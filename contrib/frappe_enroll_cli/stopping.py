@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import click
 
-from frappe_enroll_sdk.services.jobs.signals import stop_on_signals
+from frappe_enroll_sdk.services.jobs.worker import stop_on_signals
 
 
 class Stop:

@@ -1,26 +1,50 @@
 # SPDX-License-Identifier: MIT
-"""Creating, previewing and disabling coupons."""
+"""Coupons: made one by one and in bulk, previewed, disabled, counted."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 
-from ...errors import CodeTakenError, CouponExhaustedError, NotFoundError
+from ...errors import (
+    CodeTakenError,
+    CouponExhaustedError,
+    CourseNotFoundError,
+    NotFoundError,
+    ValidationError,
+)
+from ...ids import new_coupon_code
 from ...models import Coupon, Course, Page
+from ...money import share
 from .. import validate
-from .bulk import BulkCoupons
-from .per_learner import has_enough
+from . import batches, files
 from .pricing import Quote, quote, require_fit
 
 
+if TYPE_CHECKING:
+    from ...interfaces import Storage
+    from ..catalogue import Catalogue
+    from ..context import Context
+
 _TRIES_FOR_A_CODE = 20
+_MOST_REDEMPTIONS = 10_000_000
+_PAGE = 200
+#: The LMS's name of each course of a file, or why there is none.
+Names = dict[Any, str | CourseNotFoundError]
 
 
-class Coupons(BulkCoupons):
+class Coupons:
     """Coupons of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context, catalogue: Catalogue) -> None:
+        self._context = context
+        self._catalogue = catalogue
 
     def create(
         self,
@@ -161,3 +185,272 @@ class Coupons(BulkCoupons):
             "check_coupon", code=code, course_id=course_id, email=email
         )
         return coupon
+
+    def new_code(self) -> str:
+        """Return a new code; nothing is written."""
+        return new_coupon_code(ambient=self._context.ambient)
+
+    def terms(
+        self,
+        *,
+        code: str,
+        percent_off: Decimal | int | str,
+        course_id: str | None = None,
+        email: str | None = None,
+        max_redemptions: int = 1,
+        per_learner: int | None = None,
+        starts_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        any_course: bool = False,
+    ) -> Coupon:
+        """Return the coupon of these terms, validated and not written; see `create`."""
+        if any_course == (course_id is not None):
+            raise ValidationError(
+                "course_id: give a course, or any_course", field="course_id"
+            )
+        name = None
+        if course_id is not None:
+            name = self._catalogue.get(validate.text(course_id, "course_id")).id
+        seats = validate.whole(
+            max_redemptions, "max_redemptions", most=_MOST_REDEMPTIONS
+        )
+        if per_learner is not None:
+            validate.whole(per_learner, "per_learner", most=_MOST_REDEMPTIONS)
+        since, until = (
+            _moment(starts_at, "starts_at"),
+            _moment(expires_at, "expires_at"),
+        )
+        if since is not None and until is not None and until <= since:
+            raise ValidationError(
+                "expires_at: must come after starts_at", field="expires_at"
+            )
+        return Coupon(
+            code=validate.code(code, "code"),
+            percent_off=percent_off_of(percent_off),
+            course_id=name,
+            email=validate.email(email) if email is not None else None,
+            max_redemptions=seats,
+            per_learner=per_learner,
+            starts_at=since,
+            expires_at=until,
+            created_at=self._context.now(),
+        )
+
+    # In bulk.
+
+    def create_many(
+        self,
+        count: int,
+        percent_off: Decimal | int | str,
+        course_id: str | None = None,
+        *,
+        prefix: str = "GRANT",
+        pattern: str = batches.PATTERN,
+        on_progress: Callable[[int], None] | None = None,
+        **terms: Any,
+    ) -> tuple[Coupon, ...]:
+        """
+        Create many coupons of the same terms, each with a random code; return them.
+
+        Written in batches: what was written when a call fails or dies stays, and is
+        found by its prefix (`each`).
+
+        Args:
+            count: How many, up to a million.
+            percent_off: As in `create`.
+            course_id: As in `create`.
+            prefix: What each code begins with; may be empty.
+            pattern: The rest; each ``#`` is a letter or digit that nobody confuses.
+            on_progress: Called now and then with how many there are.
+            **terms: `email`, `max_redemptions`, `per_learner`, `starts_at`,
+                `expires_at`, `any_course`, as in `create`.
+
+        Raises:
+            ValidationError: Names the field; a pattern with too few codes counts as
+                one.
+            ConflictError: All codes of the pattern seem to be taken.
+        """
+        return tuple(
+            self.create_each(
+                count,
+                percent_off,
+                course_id,
+                prefix=prefix,
+                pattern=pattern,
+                on_progress=on_progress,
+                **terms,
+            )
+        )
+
+    def create_each(
+        self,
+        count: int,
+        percent_off: Decimal | int | str,
+        course_id: str | None = None,
+        *,
+        prefix: str = "GRANT",
+        pattern: str = batches.PATTERN,
+        on_progress: Callable[[int], None] | None = None,
+        **terms: Any,
+    ) -> Iterator[Coupon]:
+        """Do `create_many`, yielding each coupon as soon as it is written."""
+        validate.whole(count, "count", most=batches.MOST)
+        codes = batches.Codes(count, prefix, pattern, self._context.ambient)
+        made = self.terms(
+            code=codes.new(), percent_off=percent_off, course_id=course_id, **terms
+        )
+        store = self._context.storage.coupons
+        return batches.write(store, made, codes, count, on_progress or _ignore)
+
+    def each(
+        self, *, prefix: str | None = None, course_id: str | None = None
+    ) -> Iterator[Coupon]:
+        """Yield all coupons with their counts, by code, reading a page at a time."""
+        begin = validate.optional_text(prefix, "prefix", most=64)
+        store = self._context.storage.coupons
+        return batches.each(store, prefix=begin, course_id=course_id)
+
+    def usage(
+        self, *, prefix: str | None = None, course_id: str | None = None
+    ) -> batches.Usage:
+        """Count what became of coupons; reads all of those that are meant."""
+        found, now = batches.Usage(), self._context.now()
+        for coupon in self.each(prefix=prefix, course_id=course_id):
+            found = found.plus(coupon, now)
+        return found
+
+    def export_csv(
+        self, out: IO[str], *, prefix: str | None = None, course_id: str | None = None
+    ) -> int:
+        """Write coupons with their counts as CSV, a page at a time; count them."""
+        writer, count = csv.writer(out), -1
+        for count, row in enumerate(  # noqa: B007  the count is the answer
+            files.export(self.each(prefix=prefix, course_id=course_id))
+        ):
+            writer.writerow(row)
+        return count
+
+    def import_csv(
+        self,
+        source: IO[str],
+        *,
+        all_or_nothing: bool = False,
+        on_problem: Callable[[files.Problem], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+        report: files.Imported | None = None,
+    ) -> files.Imported:
+        """
+        Create the coupons of a CSV file, read row by row; return what became of it.
+
+        A file that was imported in part is imported again: rows whose coupon is there
+        with the same terms count as `known`.
+
+        Args:
+            source: The file, its columns named in the first line (``coupon_files``
+                lists them); rows without a code get one.
+            all_or_nothing: Read the file twice (it must be seekable) and write nothing
+                if any row is bad or any code is taken by then.
+            on_problem: Called with each bad row, as it is found.
+            on_progress: Called now and then with how many rows are behind.
+            report: Filled in as the work goes on, so that it tells what was done
+                whatever ends it.
+
+        Raises:
+            ValidationError: The header is not one.
+        """
+        known: Names = {}
+        work = files.Import(
+            self._context.storage.coupons,
+            partial(self._terms_of_row, known),
+            self.new_code,
+            on_problem or _ignore,
+            files.Imported() if report is None else report,
+        )
+        if all_or_nothing:
+            begin = source.tell()
+            if not work.check(source):
+                return work.report
+            source.seek(begin)
+        for behind in work.write(source):
+            if on_progress is not None:
+                on_progress(behind)
+        return work.report
+
+    def _terms_of_row(self, known: Names, **fields: Any) -> Coupon:
+        """Return a row's coupon; a course is asked for once in a file."""
+        course = fields.get("course_id")
+        if course is None:
+            return self.terms(**fields)
+        if course not in known:
+            known[course] = self._name_of(course)
+        name = known[course]
+        if isinstance(name, CourseNotFoundError):
+            raise name
+        whole = self.terms(**{**fields, "course_id": None, "any_course": True})
+        if fields.get("any_course"):
+            raise ValidationError(
+                "any_course: there is a course too", field="any_course"
+            )
+        return attrs.evolve(whole, course_id=name)
+
+    def _name_of(self, course: Any) -> str | CourseNotFoundError:
+        """Return the LMS's name of a course, or why there is none."""
+        try:
+            return self._catalogue.get(validate.text(course, "course_id")).id
+        except CourseNotFoundError as error:
+            return error
+
+
+def percent_off_of(value: Decimal | float | str) -> Decimal:
+    """Return a discount above 0 and at most 100; ValidationError otherwise."""
+    percent = share(value)
+    if percent is None or not percent:
+        raise ValidationError(
+            "percent_off: must be above 0 and at most 100", field="percent_off"
+        )
+    return percent
+
+
+def _moment(value: object, field: str) -> datetime | None:
+    return None if value is None else validate.moment(value, field)
+
+
+def has_enough(storage: Storage, email: str, code: str, *, but: str = "") -> bool:
+    """
+    Tell whether a learner has all the seats that the code gives to one person.
+
+    Exact where the asker took its own seat before: whoever asks second sees the first
+    one's seat. (Two that ask at once may both be told yes; never both no.)
+
+    Args:
+        storage: The store.
+        email: The learner's address, normalised.
+        code: The coupon's code.
+        but: An enrollment whose seat does not count: the asker's own.
+    """
+    coupon = storage.coupons.find(code, counted=False)
+    if coupon is None or coupon.per_learner is None:
+        return False
+    taken = 0
+    for enrollment_id in _attempts(storage, email, coupon):
+        if enrollment_id != but and storage.coupons.find_seat(code, enrollment_id):
+            taken += 1
+            if taken >= coupon.per_learner:
+                return True
+    return False
+
+
+def _attempts(storage: Storage, email: str, coupon: Coupon) -> Iterator[str]:
+    cursor: str | None = None
+    while True:
+        page = storage.enrollments.list(
+            email=email, coupon_code=coupon.code, limit=_PAGE, cursor=cursor
+        )
+        yield from (row.id for row in page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _ignore(_: object) -> None:
+    """Tell nobody."""

@@ -17,7 +17,7 @@ from ...ids import new_coupon_code
 from ...models import AuditEntry, Coupon, Grant, GrantField, GrantStatus, Page
 from ...outcomes import Dead, Done, Outcome, Snooze
 from .. import validate
-from ..coupons.terms import percent_off_of
+from ..coupons.coupons import percent_off_of
 from . import form as grant_form
 
 

@@ -18,9 +18,9 @@ from ... import wall
 from ...errors import EnrollError
 from ..alerts import raise_alert
 from ..context import worker_name
+from .claim import Lease, Leases
 from .heartbeat import SEEN_EVERY_S
 from .intake import Intake, Work
-from .leases import Lease, Leases
 
 
 if TYPE_CHECKING:

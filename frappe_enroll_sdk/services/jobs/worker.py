@@ -11,24 +11,25 @@ polls in any case. Several workers on several hosts need nothing but the store.
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...errors import EnrollError, SchemaError
+from .claim import Lease
 from .intake import Work
-from .leases import Lease
 from .maintenance import EVERY_S
 from .shift import Shift, log_failure
-from .signals import stop_on_signals
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ...interfaces import Watch
     from ..context import Context
@@ -40,6 +41,10 @@ _SLICE_S = 0.1
 #: Seconds before news is listened to again after it was news of nothing for us: the
 #: first time, and at the most.
 _DEAF_S, _MOST_DEAF_S = 0.02, 0.16
+#: What a shell says of a process that a signal has ended.
+_BY_SIGNAL = 128
+
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 @attrs.define(eq=False)
@@ -308,3 +313,35 @@ class _Ears:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+
+
+def _end(number: int, _frame: Any) -> None:
+    os._exit(_BY_SIGNAL + number)
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """
+    Call `stop` at the first SIGTERM or SIGINT; let the second one end the process.
+
+    Handlers are set in the main thread only (Python allows no other); anywhere else
+    this does nothing, and the host's handlers stay. They are put back at the end.
+    `stop` must take no lock: the thread that it interrupts may hold it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(_number: int, _frame: Any) -> None:
+        for name in STOPPING:
+            signal.signal(name, second)
+        stop()
+
+    # The first process of a container ignores what has no handler of its own.
+    second = _end if os.getpid() == 1 else signal.SIG_DFL
+    before = {name: signal.signal(name, first) for name in STOPPING}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

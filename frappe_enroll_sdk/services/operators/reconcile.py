@@ -12,6 +12,9 @@ without an enrollment of ours is never removed.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,10 +26,11 @@ from ...errors import (
     TransitionError,
     ValidationError,
 )
-from ...models import CheckoutSession, Enrollment, LMSEnrollment, Status
+from ...models import CheckoutSession, Enrollment, LMSEnrollment, Status, Trail
 from ...pair import Pair, must_know_user
 from ...states import ENTITLED, EXITS, UNPAID
 from .. import validate
+from ..alerts import raise_alert
 from ..lms.sync import judge_pair, user_of
 from ..settle.decision import Wish
 from ..settle.effects import sync_key
@@ -38,7 +42,13 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..settle.settle import Settle
 
+logger = logging.getLogger(__name__)
+
 _MOST = 1000
+#: Rows of one page of a scheduled look: each costs up to four calls to the backends.
+_PAGE = 50
+#: How many intervals back that looks, so that one that was missed is made up for.
+_LOOK_BACK = 2
 #: How far back sessions are listed unless a moment is given.
 _SESSIONS_SINCE = timedelta(days=30)
 _ROWS, _SESSIONS, _LMS_ROWS = "enrollments", "sessions", "lms"
@@ -265,3 +275,38 @@ def _needs_money(finding: Finding) -> bool:
 def _after(finding: Finding, status: Status) -> str:
     owed = ", the LMS is owed a sync" if finding.repair is Repair.SYNC else ""
     return f"{status}{owed}"
+
+
+class ScheduledReconcile:
+    """A task of `Maintenance`."""
+
+    def __init__(self, context: Context, reconcile: Reconcile) -> None:
+        self._context, self._reconcile = context, reconcile
+
+    def __call__(self, _limit: int, has_time: Callable[[], bool]) -> int:
+        """Compare page by page while there is time; return 0, having told the rest."""
+        settings = self._context.settings
+        span = timedelta(seconds=settings.reconcile_every_s * _LOOK_BACK)
+        since, cursor = self._context.now() - span, None
+        found: Counter[str] = Counter()
+        trail = Trail()
+        while has_time():
+            report = self._reconcile(
+                repair=settings.reconcile_repair,
+                rebuild=False,
+                since=since,
+                limit=_PAGE,
+                cursor=cursor,
+            )
+            found.update(str(finding.difference) for finding in report.findings)
+            cursor = trail.follow(report.next_cursor)
+            if cursor is None:
+                break
+        self._tell(found)
+        return 0
+
+    def _tell(self, found: Counter[str]) -> None:
+        if not found:
+            return
+        logger.warning("reconcile found differences", extra={"found": dict(found)})
+        raise_alert(self._context, "reconcile_differences", "reconcile")

@@ -22,7 +22,7 @@ from ...errors import (
 )
 from ...models import ExpireOutcome, Reservation, ReserveOutcome, SessionOrder
 from ...stores.bounds import is_ahead
-from ..coupons.per_learner import has_enough
+from ..coupons.coupons import has_enough
 from ..operators.rebuilt import terms_of
 from .decision import Facts, Lost, Step
 from .lost import goes_without
