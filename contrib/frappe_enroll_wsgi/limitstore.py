@@ -21,7 +21,6 @@ from limits.strategies import MovingWindowRateLimiter
 
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import SettingsError
-from frappe_enroll_sdk.settings.http import limits_uri
 
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class LimitStore:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._uri = limits_uri(settings)
+        self._uri = settings.limits_uri
         self._options = _options_of(self._uri, settings.mongodb_database)
         self._lock = threading.Lock()
         self._pid = -1

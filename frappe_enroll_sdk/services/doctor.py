@@ -17,7 +17,6 @@ from ..connections import opener
 from ..deadline import within
 from ..errors import ConfigurationError, EnrollError
 from ..models import Status
-from ..settings.http import limits_uri
 from ..stores.bounds import is_ahead
 
 
@@ -225,7 +224,7 @@ def _plugins(sdk: EnrollSDK) -> Iterator[Check]:
 
 
 def _limits(sdk: EnrollSDK) -> Check:
-    if "off" in sdk.settings.rate_limits or limits_uri(sdk.settings):
+    if "off" in sdk.settings.rate_limits or sdk.settings.limits_uri:
         return Check(name="rate limits")
     return Check(
         name="rate limits",

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from frappe_enroll_sdk import urls
-from frappe_enroll_sdk.settings.sources import (
+from frappe_enroll_sdk.settings.options import (
     Secret,
     in_range,
     one_of,

@@ -15,7 +15,7 @@ from frappe_enroll_sandbox.server import LoopbackServer
 from frappe_enroll_sdk.errors import ConfigurationError
 from frappe_enroll_sdk.plugins import PluginInfo
 from frappe_enroll_sdk.services.doctor import examine
-from frappe_enroll_sdk.settings.sources import Secret
+from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_sql.storage import SQLStorage
 from frappe_enroll_stripe.records import NEEDED_EVENTS
 

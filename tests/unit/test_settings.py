@@ -12,7 +12,7 @@ import pytest
 
 from frappe_enroll_sdk import Settings
 from frappe_enroll_sdk.errors import SettingsError
-from frappe_enroll_sdk.settings.sources import Secret
+from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_sdk.settings.text import describe, template
 
 

@@ -21,7 +21,7 @@ from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sandbox.server import LoopbackServer
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import SYSTEM, OffsetClock
-from frappe_enroll_sdk.settings.sources import Secret
+from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_wsgi import create_app
 
 

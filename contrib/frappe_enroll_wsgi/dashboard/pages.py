@@ -13,7 +13,6 @@ from werkzeug.wrappers import Response
 from frappe_enroll_sdk.codec import dump
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, JobState, LMSStatus, Page, Status
-from frappe_enroll_sdk.settings.http import limits_uri
 from frappe_enroll_sdk.settings.text import describe
 
 from ..codes import coupon_page, seen
@@ -214,7 +213,7 @@ def system(call: Call) -> Response:
         missing=call.sdk.plugins.missing_required,
         settings=describe(call.sdk.settings),
         workers=call.sdk.storage.workers.list(limit=20),
-        in_memory=not limits_uri(call.sdk.settings),
+        in_memory=not call.sdk.settings.limits_uri,
     )
 
 
