@@ -10,8 +10,8 @@ from openapi_spec_validator import validate
 from support.site import Site
 from support.size import with_the_first_python
 
+from frappe_enroll_wsgi import ROUTES
 from frappe_enroll_wsgi.openapi import codes_of, document, status_of
-from frappe_enroll_wsgi.table import ROUTES
 
 
 @with_the_first_python
