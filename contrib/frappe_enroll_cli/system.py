@@ -10,7 +10,6 @@ import attrs
 import click
 
 from frappe_enroll_sdk.plugins import Plugins
-from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_sdk.settings.text import describe, template
 
 from .common import print_records
@@ -49,7 +48,7 @@ def setup(*, only_check: bool) -> None:
 def check(*, as_json: bool, url: str | None) -> None:
     """Examine the deployment: state, cause and mend; exit 69 where something is bad."""
     with opened_sdk() as sdk:
-        found = examine(sdk, url)
+        found = sdk.examine(url)
     if as_json:
         click.echo(json.dumps([attrs.asdict(one) for one in found]))
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .affiliates import Affiliate, LedgerRow, RowKind, Totals
 from .answers import Checkout, JobReport, WebhookResult
-from .audit import AuditEntry
+from .audit import Actor, AuditEntry
 from .coupons import (
     Coupon,
     ReleaseOutcome,
@@ -33,7 +33,7 @@ from .gates import Admission, GatePolicy
 from .grants import Grant, GrantField, GrantStatus
 from .jobs import Job, JobEnd, JobState, JobStats, NewJob, Recorded, TryError
 from .lms import Course, Learner, LMSEnrollment, Sale
-from .pages import Page, Trail
+from .pages import Page, Trail, walk
 from .payments import (
     CheckoutSession,
     Dispute,
@@ -52,6 +52,7 @@ from .workers import WorkerSeen
 
 
 __all__ = (
+    "Actor",
     "Admission",
     "Affiliate",
     "AuditEntry",
@@ -105,4 +106,5 @@ __all__ = (
     "TryError",
     "WebhookResult",
     "WorkerSeen",
+    "walk",
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import attrs
@@ -50,3 +51,22 @@ class Trail:
                 raise TransientError("a backend's list repeats itself: it has no end")
             self._seen.add(cursor)
         return cursor
+
+
+def walk(page_after: Callable[[str | None], Page[T]]) -> Iterator[T]:
+    """
+    Yield the records of all pages, a page at a time.
+
+    Args:
+        page_after: Returns the page that begins at a cursor; None = the first one.
+
+    Raises:
+        TransientError: The list has no end.
+    """
+    trail, cursor = Trail(), None
+    while True:
+        page = page_after(cursor)
+        yield from page.items
+        cursor = trail.follow(page.next_cursor)
+        if cursor is None:
+            return

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .context import Context
 
 #: Courses that the cache holds at the most.
-_MOST_COURSES = 2000
+_MAX_COURSES = 2000
 #: Pages of the catalogue that it holds at the most.
-_MOST_PAGES = 100
+_MAX_PAGES = 100
 
 
 class Catalogue:
@@ -87,7 +87,7 @@ class Catalogue:
                 return known[1]
             raise
         with self._lock:
-            if len(self._pages) >= _MOST_PAGES:
+            if len(self._pages) >= _MAX_PAGES:
                 self._pages.clear()
             self._pages[key] = (now, page)
         return page
@@ -102,6 +102,6 @@ class Catalogue:
 
     def _remember(self, key: str, now: datetime, course: Course) -> None:
         with self._lock:
-            if len(self._entries) >= _MOST_COURSES:
+            if len(self._entries) >= _MAX_COURSES:
                 self._entries.clear()
             self._entries[key] = (now, course)

@@ -8,7 +8,7 @@ attempt in one row; `settle` does the rest, now and after any crash.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .settle.settle import Settle
 
 #: How often a checkout may find that another attempt has just ended.
-_MOST_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +67,7 @@ class Request:
     idempotency_key: str | None = attrs.field(repr=False)
 
 
-class CheckoutService:
+class Checkouts:
     """`EnrollSDK.checkout` of one SDK. Thread-safe."""
 
     def __init__(
@@ -86,9 +86,8 @@ class CheckoutService:
         self._settle = settle
         self._inline = inline
 
-    def __call__(self, **arguments: Any) -> Checkout:
+    def start(self, request: Request) -> Checkout:
         """See `EnrollSDK.checkout`."""
-        request = read_request(arguments)
         if request.affiliate is not None:
             code = self._affiliates.referrer(request.affiliate, request.email)
             request = attrs.evolve(request, affiliate=code)
@@ -100,7 +99,7 @@ class CheckoutService:
             if resumed is None:
                 raise ConflictError("the attempt of this key has ended; use a new key")
             return resumed
-        return self._start(request, course)
+        return self._begin(request, course)
 
     def _known(self, request: Request, course: Course) -> Enrollment | None:
         """Return the row that this idempotency key has opened."""
@@ -112,7 +111,7 @@ class CheckoutService:
             raise IdempotencyMismatchError(field="idempotency_key")
         return row
 
-    def _start(self, request: Request, course: Course) -> Checkout:
+    def _begin(self, request: Request, course: Course) -> Checkout:
         settings = self._context.settings
         coupon = None
         if request.coupon_code is not None:
@@ -130,7 +129,7 @@ class CheckoutService:
             coupon_code=request.coupon_code,
         )
         request = self._with_urls(request, price)
-        for _ in range(_MOST_ATTEMPTS):
+        for _ in range(_MAX_ATTEMPTS):
             answer = self._attempt(request, course, price)
             if answer is not None:
                 return answer
@@ -157,7 +156,7 @@ class CheckoutService:
             raise TransitionError(
                 "an earlier payment is being looked at", code="on_hold"
             )
-        ended = self._settle(standing.id, wish=Wish.EXPIRE)
+        ended = self._settle.run(standing.id, wish=Wish.EXPIRE)
         return None if ended.status in EXITS else self._answer(ended, resumed=True)
 
     def _resume(self, row: Enrollment) -> Checkout | None:
@@ -165,7 +164,7 @@ class CheckoutService:
         if row.status in UNPAID:
             # They may have been let in by hand since: nothing more is charged.
             self._look_at_lms(row.email, row.course_id)
-            row = self._settle(row.id, wish=Wish.ADVANCE)
+            row = self._settle.run(row.id, wish=Wish.ADVANCE)
         return None if row.status in EXITS else self._answer(row, resumed=True)
 
     def _look_at_lms(self, email: str, course_id: str) -> str:
@@ -230,7 +229,7 @@ class CheckoutService:
 
     def _go(self, row: Enrollment, token: str) -> Checkout:
         """Settle while the learner waits, and answer."""
-        row = self._settle(row.id, opened=row, wish=Wish.ADVANCE)
+        row = self._settle.run(row.id, opened=row, wish=Wish.ADVANCE)
         return self._answer(row, token=token)
 
     def _answer(
@@ -287,23 +286,33 @@ class CheckoutService:
         )
 
 
-def read_request(arguments: dict[str, Any]) -> Request:
+def request_of(
+    *,
+    course_id: object,
+    email: object,
+    full_name: object = None,
+    coupon_code: object = None,
+    affiliate: object = None,
+    success_url: object = None,
+    cancel_url: object = None,
+    idempotency_key: object = None,
+) -> Request:
     """
-    Validate and normalise.
+    Return a request, validated and normalised.
 
     Raises:
         ValidationError: Names the first field that is wrong.
     """
-    code = validate.optional_text(arguments.get("coupon_code"), "coupon_code")
+    code = validate.optional_text(coupon_code, "coupon_code")
     return Request(
-        course_id=validate.text(arguments.get("course_id"), "course_id"),
-        email=validate.email(arguments.get("email")),
-        full_name=validate.optional_text(arguments.get("full_name"), "full_name"),
+        course_id=validate.text(course_id, "course_id"),
+        email=validate.email(email),
+        full_name=validate.optional_text(full_name, "full_name"),
         coupon_code=validate.code(code) if code else None,
-        affiliate=validate.optional_text(arguments.get("affiliate"), "affiliate"),
-        success_url=validate.url(arguments.get("success_url"), "success_url"),
-        cancel_url=validate.url(arguments.get("cancel_url"), "cancel_url"),
-        idempotency_key=validate.key(arguments.get("idempotency_key")),
+        affiliate=validate.optional_text(affiliate, "affiliate"),
+        success_url=validate.url(success_url, "success_url"),
+        cancel_url=validate.url(cancel_url, "cancel_url"),
+        idempotency_key=validate.key(idempotency_key),
     )
 
 

@@ -23,9 +23,8 @@ from frappe_enroll_sdk.metrics import MEASURES
 from frappe_enroll_sdk.models import JobState, LMSStatus, Override, Status
 from frappe_enroll_sdk.outcomes import Outcome
 from frappe_enroll_sdk.plugins import ALLOWED_PARAMETERS
-from frappe_enroll_sdk.policies import longest_s
+from frappe_enroll_sdk.policies import SettlePolicy, longest_s
 from frappe_enroll_sdk.services.settle.decide_slot import TAKEN
-from frappe_enroll_sdk.services.settle.decision import SettlePolicy
 from frappe_enroll_sdk.services.settle.effects import ALERTS
 from frappe_enroll_sdk.settings import Settings
 from frappe_enroll_wsgi import ROUTES

@@ -81,7 +81,7 @@ def test_check_is_0_when_all_is_well(service, run):
     assert (said.code, said.err) == (0, "")
     states = {one["name"]: one["state"] for one in said.lines[0]}
     assert states == {
-        **dict.fromkeys(("storage", "payments", "lms", "lms sight", "schema"), "ok"),
+        **dict.fromkeys(("storage", "payments", "lms", "lms key", "schema"), "ok"),
         **dict.fromkeys(("webhook secret", "clock"), "ok"),
         # Nothing is due, and no worker was started yet.
         "workers": "unknown",
@@ -100,7 +100,7 @@ def test_check_is_69_when_a_backend_is_down(service, lms, run):
     assert said.code == 69
     states = {one["name"]: one["state"] for one in said.lines[0]}
     assert (states["storage"], states["payments"]) == ("ok", "ok")
-    assert (states["lms"], "lms sight" in states) == ("lms_unavailable", False)
+    assert (states["lms"], "lms key" in states) == ("lms_unavailable", False)
 
 
 def test_check_is_69_when_a_required_plugin_is_missing(service, run, monkeypatch):
@@ -258,7 +258,7 @@ def test_requeue_takes_filters_and_a_rate(granted, service, lms, run):
     assert (entry.actor, entry.action, entry.detail) == (
         "op",
         "requeue_jobs",
-        {"count": 4, "phase": "done", "order": begun.id},
+        {"count": 4, "phase": "done", "begun": begun.id},
     )
     assert begun.detail == {"phase": "begun"}
 
@@ -379,7 +379,7 @@ def test_events_are_listed_shown_replayed_and_pruned(event, service, run):
         "count": 0,
         "days": 1,
         "phase": "done",
-        "order": begun.id,
+        "begun": begun.id,
     }
 
 

@@ -30,9 +30,9 @@ def trail(sdk):
     told = []
     entries = sdk.storage.audit.list(limit=50).items[::-1]
     # Time stands still: of one moment's entries the one that ends an order is last.
-    for entry in sorted(entries, key=lambda e: (e.at, "order" in e.detail)):
+    for entry in sorted(entries, key=lambda e: (e.at, "begun" in e.detail)):
         detail = dict(entry.detail)
-        detail.pop("order", None)
+        detail.pop("begun", None)
         told.append((entry.action, detail.pop("phase", None), detail))
     return told
 

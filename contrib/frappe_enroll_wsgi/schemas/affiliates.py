@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from frappe_enroll_sdk.models import RowKind
-from frappe_enroll_sdk.services.validate import MOST_WHOLE
+from frappe_enroll_sdk.services.validate import MAX_WHOLE
 
 from .parts import (
     COUNT,
@@ -100,7 +100,7 @@ SCHEMAS: dict[str, Schema] = {
             "amount_minor": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": MOST_WHOLE,
+                "maximum": MAX_WHOLE,
             },
             "payout_id": text(),
             "reason": REASON,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from frappe_enroll_sdk.models import GrantStatus
-from frappe_enroll_sdk.services.validate import MOST_WHOLE
+from frappe_enroll_sdk.services.validate import MAX_WHOLE
 
 from .parts import (
     COUNT,
@@ -30,8 +30,8 @@ from .parts import (
 _ANSWER = {
     "type": ["string", "integer", "boolean", "null"],
     "maxLength": 4000,
-    "minimum": -MOST_WHOLE,
-    "maximum": MOST_WHOLE,
+    "minimum": -MAX_WHOLE,
+    "maximum": MAX_WHOLE,
     "pattern": r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]*$",
 }
 SCHEMAS: dict[str, Schema] = {

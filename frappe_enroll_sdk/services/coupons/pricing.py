@@ -50,7 +50,7 @@ def require_fit(
     """
     if coupon is None or not _fits(coupon, course_id, email, now):
         raise CouponUnavailableError(field="coupon_code")
-    if coupon.expires_at is not None and coupon.expires_at <= now:
+    if coupon.has_ended(now):
         raise CouponExpiredError(field="coupon_code")
     return coupon
 
@@ -58,8 +58,8 @@ def require_fit(
 def _fits(coupon: Coupon, course_id: str, email: str, now: datetime) -> bool:
     right_course = coupon.course_id is None or coupon.course_id == course_id
     right_learner = coupon.email is None or coupon.email == email
-    started = coupon.starts_at is None or coupon.starts_at <= now
-    return right_course and right_learner and started and not coupon.disabled
+    open_now = coupon.has_begun(now) and not coupon.disabled
+    return right_course and right_learner and open_now
 
 
 def quote(

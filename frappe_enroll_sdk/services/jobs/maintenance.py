@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from ... import wall
 from ...errors import EnrollError
 from ...models import JobState
+from ...models.jobs import REQUEST_KIND
 from ...stores.bounds import is_ahead
-from ...stores.queue import REQUEST_KIND, REQUEST_LIFE, bounded
+from ...stores.queue import REQUEST_LIFE, bounded
 
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Maintenance:
         """Add a task that is done every so many seconds."""
         self.tasks[name], self._every_s[name] = task, every_s
 
-    def __call__(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
+    def run_owed(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
         """Do what is owed, as long as there is time; return what each task counted."""
         done = {}
         for name in self.tasks:

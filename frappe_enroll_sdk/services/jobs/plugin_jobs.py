@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...outcomes import AnyContext
     from ...plugins import Handler
     from ..context import Context
+    from .claim import Claim
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,14 @@ class PluginJobs:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def __call__(self, job: Job) -> Outcome:
+    def run(self, claim: Claim) -> Outcome:
         """
-        Run a job's handler.
+        Run the handler of a claimed job.
 
         Raises:
             ValidationError: The handler answered with something else than an outcome.
         """
+        job = claim.job
         handler = self._context.plugins.handler(job.kind)
         if handler is None:
             return Dead(f"no plugin handles jobs of kind {job.kind!r}")

@@ -26,6 +26,7 @@ from .claim import Lease
 from .intake import Work
 from .maintenance import EVERY_S
 from .shift import Shift, log_failure
+from .verdict import End
 
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ class Worker:
         return self.shift.name
 
     @property
-    def actions(self) -> Counter[str]:
+    def ends(self) -> Counter[str]:
         """What became of its claims, counted."""
-        return self.shift.actions
+        return self.shift.ends
 
     def stop(self) -> None:
         """Claim nothing more; takes no lock, so that a signal handler may call it."""
@@ -162,7 +163,7 @@ class Worker:
         for _ in self._slots:
             self._todo.put(None)
         self.shift.end()
-        extra = {"worker": self.name, "unfinished": left} | dict(self.actions)
+        extra = {"worker": self.name, "unfinished": left} | dict(self.ends)
         (logger.warning if left else logger.info)("worker stopped", extra=extra)
 
     # Claiming.
@@ -221,15 +222,15 @@ class Worker:
 
     def _run_claims(self, slot: _Slot) -> None:
         while not slot.given_up and (work := self._todo.get()) is not None:
-            action = self._run(slot, work)
+            end = self._run(slot, work)
             with self._changed:
                 if not slot.given_up:
                     self._free += 1
                     slot.token = ""
-                    self.actions[action] += 1
+                    self.ends[str(end)] += 1
                     self._changed.notify_all()
 
-    def _run(self, slot: _Slot, work: Work) -> str:
+    def _run(self, slot: _Slot, work: Work) -> End:
         slot.token = (work.job.token or "") if work.job else ""
         return self.shift.run(work, begin=not self._asked)
 
@@ -254,7 +255,7 @@ class Worker:
                     slot.given_up = True
                     self._slots.remove(slot)
                     self._free += 1
-                    self.actions["hung"] += 1
+                    self.ends["hung"] += 1
                     self._add_slot()
                     self._changed.notify_all()
                     return

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from ...errors import EnrollmentNotFoundError
-from ...models import AuditEntry, Coupon, Enrollment, Job, Page, Seat
-from ...stores.queue import EVENT_KIND
+from ...models import AuditEntry, Coupon, Enrollment, Job, Page, Seat, walk
+from ...models.jobs import EVENT_KIND
 from .. import validate
+from ..payments.apply import find_known
+from ..payments.webhook import event_of
 from ..settle.effects import plugin_job_key, sync_key
 from ..settle.succession import heir_of
 
@@ -21,11 +24,13 @@ if TYPE_CHECKING:
     from ..context import Context
 
 _PAGE = 200
+#: What an event names an enrollment by.
+_NAMES = ("session_id", "payment_id", "enrollment_id")
 #: Payment events that a timeline looks through at the most.
-_MOST_EVENTS = 2000
-_MOST_AUDIT = 200
+_MAX_EVENTS = 2000
+_MAX_AUDIT = 200
 #: Events whose replays a timeline asks for at the most.
-_MOST_SUBJECTS = 20
+_MAX_SUBJECTS = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +79,7 @@ class Timeline:
     events: tuple[Job, ...]
 
 
-class Lookup:
+class Search:
     """Searches of one SDK. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
@@ -120,18 +125,10 @@ class Lookup:
         row = store.find_by_payment(payment_id)
         return None if row is None else heir_of(row, store.find)
 
-    def _of_event(self, event: Job) -> Enrollment | None:
-        told = _told(event)
+    def _of_event(self, job: Job) -> Enrollment | None:
+        event = event_of(job)
         store = self._context.storage.enrollments
-        for name, find in (
-            ("session_id", store.find_by_session),
-            ("payment_id", self._of_payment),
-            ("enrollment_id", store.find),
-        ):
-            row = find(told[name]) if told.get(name) else None
-            if row is not None:
-                return row
-        return None
+        return None if event is None else find_known(store, event)
 
     def timeline(self, enrollment_id: str) -> Timeline:
         """
@@ -145,11 +142,11 @@ class Lookup:
         if row is None:
             raise EnrollmentNotFoundError(field="enrollment_id")
         jobs, events = self.jobs_of(row), tuple(self._events_of(row))
-        subjects = [row.id, *(job.key for job in (*jobs, *events[:_MOST_SUBJECTS]))]
+        subjects = [row.id, *(job.key for job in (*jobs, *events[:_MAX_SUBJECTS]))]
         audit = [
             entry
             for subject in subjects
-            for entry in store.audit.list(subject=subject, limit=_MOST_AUDIT).items
+            for entry in store.audit.list(subject=subject, limit=_MAX_AUDIT).items
         ]
         code = row.coupon_code
         moments = [
@@ -181,26 +178,20 @@ class Lookup:
     def _events_of(self, row: Enrollment) -> Iterator[Job]:
         """Yield the events that name the row: none is older than it."""
         ours = {row.session_id, row.payment_id, row.id} - {None}
-        found, seen, cursor = [], 0, None
-        while seen < _MOST_EVENTS:
-            page = self._context.storage.events.list(
-                kind=EVENT_KIND, limit=_PAGE, cursor=cursor
-            )
-            for event in page.items:
-                told = _told(event)
-                names = {told.get(n) for n in ("session_id", "payment_id")}
-                names.add(told.get("enrollment_id"))
-                if ours & names:
-                    found.append(event)
-            seen, cursor = seen + len(page.items), page.next_cursor
-            if cursor is None or page.items[-1].created_at < row.created_at:
-                break
-        yield from reversed(found)
+        find = self._context.storage.events.list
+        events = walk(lambda c: find(kind=EVENT_KIND, limit=_PAGE, cursor=c))
+        young = itertools.takewhile(lambda e: e.created_at >= row.created_at, events)
+        named = [
+            event
+            for event in itertools.islice(young, _MAX_EVENTS)
+            if ours & {_stored(event).get(name) for name in _NAMES}
+        ]
+        yield from reversed(named)
 
 
-def _told(event: Job) -> Mapping[str, Any]:
-    told = (event.payload or {}).get("event")
-    return told if isinstance(told, Mapping) else {}
+def _stored(event: Job) -> Mapping[str, Any]:
+    stored = (event.payload or {}).get("event")
+    return stored if isinstance(stored, Mapping) else {}
 
 
 def _of_history(row: Enrollment) -> Iterator[Moment]:

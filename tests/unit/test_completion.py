@@ -11,7 +11,7 @@ from unit.rows import NOW
 
 from frappe_enroll_sdk.errors import StorageUnavailableError
 from frappe_enroll_sdk.models import JobEnd, JobState
-from frappe_enroll_sdk.services.jobs.completion import Ender, through_flicker
+from frappe_enroll_sdk.services.jobs.completion import Completer, through_flicker
 from frappe_enroll_sdk.stores.queue import new_job
 from frappe_enroll_sdk.testing.faults import Crash
 
@@ -60,7 +60,7 @@ def begin(ender, store, token, answers):
 
 def play(*, dies=False):
     """One writes while two come; return the batches and all answers."""
-    ender, store, answers = Ender(), Store(), {}
+    ender, store, answers = Completer(), Store(), {}
     store.dies = dies
     threads = [begin(ender, store, token, answers) for token in ("a", "b", "gone")]
     store.go_on.set()
@@ -92,7 +92,7 @@ def test_death_of_the_writer_leaves_the_others_alive():
 
 def test_no_lock_is_held_over_the_write():
     """What the store's call does may end claims of other stores and be looked at."""
-    ender, answers = Ender(), {}
+    ender, answers = Completer(), {}
 
     class Nested:
         def complete_many(self, ends, now):
