@@ -34,7 +34,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
 
-class Gatekeeper:
+class AccessRules:
     """The access rules of one SDK. Thread-safe."""
 
     def __init__(self, sdk: EnrollSDK, guesses: Guesses) -> None:

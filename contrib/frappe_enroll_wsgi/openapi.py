@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""The OpenAPI 3.1 document, made from the table of routes and the schemas."""
+"""
+The OpenAPI 3.1 document, made from the routes and the schemas.
+
+Whatever has a name stands once under ``components``: responses, parameters, form bodies
+and the schemas of `schemas.NAMED`. Operations refer to them.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -13,8 +19,8 @@ from frappe_enroll_sdk import errors
 
 from . import errors as http_errors
 from .routing import Access, Area, Route
-from .schemas import SCHEMAS
-from .schemas.parts import NAME, Schema, ref
+from .schemas import NAMED, SCHEMAS
+from .schemas.parts import NAME_TEXT, Schema, ref
 
 
 #: Problems that every route may answer.
@@ -59,27 +65,46 @@ _SCHEMES = {
         "description": "Over plain HTTP without the prefix.",
     },
 }
-_HEADERS: dict[str, Schema] = {
-    "Retry-After": {"schema": {"type": "string"}},
-    "RateLimit": {"schema": {"type": "string"}},
-    "RateLimit-Policy": {"schema": {"type": "string"}},
+#: Headers that any answer may carry.
+_HEADERS = ("Retry-After", "RateLimit", "RateLimit-Policy")
+_MEANING = {
+    200: "Done.",
+    201: "Opened.",
+    202: "Received.",
+    303: "Go on there.",
+    304: "Not modified.",
+    503: "The store is down.",
 }
+#: Codes that the name of a response spells out; more are named by their route.
+_MOST_NAMED = 3
 
 
-def document(mount: str = "") -> dict[str, Any]:
-    """Return the document for a surface that is mounted under a path."""
-    return {**_document(), "servers": [{"url": mount or "/"}]}
+def document(routes: tuple[Route, ...], mount: str = "") -> dict[str, Any]:
+    """Return the document of some routes that are mounted under a path."""
+    return {**_document(routes), "servers": [{"url": mount or "/"}]}
+
+
+def text_of(routes: tuple[Route, ...], mount: str = "") -> str:
+    """Return the document as text."""
+    return json.dumps(document(routes, mount), indent=1, ensure_ascii=False) + "\n"
+
+
+@lru_cache(maxsize=8)
+def served(routes: tuple[Route, ...], mount: str) -> tuple[bytes, str]:
+    """Return the document as it is sent, and its ETag."""
+    body = json.dumps(document(routes, mount), ensure_ascii=False).encode()
+    return body, hashlib.sha256(body).hexdigest()[:32]
 
 
 @cache
-def _document() -> dict[str, Any]:
-    from .surface import ROUTES  # noqa: PLC0415  it holds a handler that asks us
-
+def _document(routes: tuple[Route, ...]) -> dict[str, Any]:
+    parts = _Components()
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in routes:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path)
         for method in route.methods:
-            paths.setdefault(path, {})[method.lower()] = operation(route, method)
+            found = _operation(route, method, parts)
+            paths.setdefault(path, {})[method.lower()] = found
     return {
         "openapi": "3.1.0",
         "info": {
@@ -88,38 +113,95 @@ def _document() -> dict[str, Any]:
             "description": "From a coupon or a payment to a Frappe LMS enrollment.",
         },
         "paths": paths,
-        "components": {"schemas": SCHEMAS, "securitySchemes": _SCHEMES},
+        "components": {
+            "schemas": _schemas(),
+            **parts.found,
+            "headers": {name: {"schema": {"type": "string"}} for name in _HEADERS},
+            "securitySchemes": _SCHEMES,
+        },
     }
 
 
-def operation(route: Route, method: str) -> dict[str, Any]:
-    """Return one operation."""
+class _Components:
+    """
+    The components that operations refer to.
+
+    Attributes:
+        found: Components by their kind and name.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, Any]] = {}
+        self._names: dict[str, str] = {}
+
+    def ref(
+        self, kind: str, route: Route, name: str, part: dict[str, Any]
+    ) -> dict[str, str]:
+        """Return a reference to a part; the route tells two of one name apart."""
+        part = _named(part)
+        shape = f"{kind} {json.dumps(part, sort_keys=True)}"
+        if shape not in self._names:
+            taken = self.found.setdefault(kind, {})
+            name = re.sub(r"[^A-Za-z0-9._-]", "-", name)
+            if name in taken:
+                name = f"{route.name}.{name}"
+            taken[name] = part
+            self._names[shape] = name
+        return {"$ref": f"#/components/{kind}/{self._names[shape]}"}
+
+
+def _schemas() -> dict[str, Schema]:
+    """Return all named schemas, in terms of one another."""
+    parts = {name: {k: _named(v) for k, v in s.items()} for name, s in NAMED.items()}
+    return parts | {name: _named(schema) for name, schema in SCHEMAS.items()}
+
+
+@cache
+def _names() -> dict[str, str]:
+    return {json.dumps(s, sort_keys=True): name for name, s in NAMED.items()}
+
+
+def _named(node: Any) -> Any:
+    """Return a part of the document with references to the schemas that have names."""
+    if isinstance(node, list):
+        return [_named(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    name = _names().get(json.dumps(node, sort_keys=True))
+    return ref(name) if name else {key: _named(value) for key, value in node.items()}
+
+
+def _operation(route: Route, method: str, parts: _Components) -> dict[str, Any]:
     several = len(route.methods) > 1
     found: dict[str, Any] = {
         "operationId": f"{route.name}_{method.lower()}" if several else route.name,
         "summary": route.about,
         "tags": [str(route.area)],
         "security": _SECURITY[route.access],
-        "responses": _responses(route),
+        "responses": _responses(route, parts),
     }
-    parameters = _parameters(route)
-    if parameters:
-        found["parameters"] = parameters
-    if route.body is not None:
-        content = {"application/json": {"schema": ref(route.body)}}
-        found["requestBody"] = {"required": True, "content": content}
-    elif route.access is Access.PROVIDER:
-        content = {"application/json": {"schema": {"type": "object"}}}
-        found["requestBody"] = {"required": True, "content": content}
-    elif route.form is not None:
-        kind = "application/x-www-form-urlencoded"
-        fields = {"properties": dict(route.form), "required": list(route.form)}
-        schema = {"type": "object", **fields}
-        found["requestBody"] = {
-            "required": bool(route.form),
-            "content": {kind: {"schema": schema}},
-        }
+    if parameters := _parameters(route):
+        found["parameters"] = [
+            parts.ref("parameters", route, one["name"], one) for one in parameters
+        ]
+    if (body := _body(route)) is not None:
+        found["requestBody"] = parts.ref(
+            "requestBodies", route, route.body or route.name, body
+        )
     return found
+
+
+def _body(route: Route) -> dict[str, Any] | None:
+    if route.body is not None or route.access is Access.PROVIDER:
+        schema = ref(route.body) if route.body else {"type": "object"}
+        return {"required": True, "content": {"application/json": {"schema": schema}}}
+    if route.form is None:
+        return None
+    fields = {"properties": dict(route.form), "required": list(route.form)}
+    content = {
+        "application/x-www-form-urlencoded": {"schema": {"type": "object"} | fields}
+    }
+    return {"required": bool(route.form), "content": content}
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -128,7 +210,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "pattern": NAME, "maxLength": 140},
+            "schema": NAME_TEXT,
         }
         for name in re.findall(r"<(?:\w+:)?(\w+)>", route.path)
     ]
@@ -143,46 +225,50 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     return found
 
 
-def _responses(route: Route) -> dict[str, Any]:
-    found: dict[int, dict[str, Any]] = {
-        status: _answer(status, name) for status, name in route.answers.items()
-    }
-    by_status: dict[int, list[str]] = {}
+def _responses(route: Route, parts: _Components) -> dict[str, Any]:
+    by_status: dict[int, list[str]] = {status: [] for status in route.answers}
     for code in codes_of(route):
         by_status.setdefault(status_of(code), []).append(code)
-    for status, codes in by_status.items():
-        problem: Schema = {"schema": ref("Problem")}
-        entry = found.setdefault(status, {"description": "", "content": {}})
-        entry["content"] = {
-            **entry.get("content", {}),
-            "application/problem+json": problem,
-        }
+    return {
+        str(status): parts.ref(
+            "responses",
+            route,
+            _name_of(route, status, by_status[status]),
+            _response(route, status, by_status[status]),
+        )
+        for status in sorted(by_status)
+    }
+
+
+def _name_of(route: Route, status: int, codes: list[str]) -> str:
+    words = [route.answers[status]] if route.answers.get(status) else []
+    if codes and route.area is Area.DASHBOARD:
+        words.append("page")
+    words += codes if len(codes) <= _MOST_NAMED else [route.name]
+    return ".".join([str(status), *words])
+
+
+def _response(route: Route, status: int, codes: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": ""}
+    content: dict[str, Any] = {}
+    if status in route.answers:
+        name = route.answers[status]
+        found["description"] = _MEANING.get(status, "An answer.")
+        if "/" in name:
+            content[name] = {"schema": {"type": "string"}}
+        elif name:
+            content["application/json"] = {"schema": ref(name)}
+    if codes:
+        content["application/problem+json"] = {"schema": ref("Problem")}
         if route.area is Area.DASHBOARD:
-            entry["content"].setdefault("text/html", {"schema": {"type": "string"}})
-        told = ", ".join(f"`{code}`" for code in sorted(codes))
-        entry["description"] = f"{entry['description']} Codes: {told}.".strip()
-        entry["x-codes"] = sorted(codes)
-    for entry in found.values():
-        entry["headers"] = _HEADERS
-    return {str(status): found[status] for status in sorted(found)}
-
-
-def _answer(status: int, name: str) -> dict[str, Any]:
-    entry: dict[str, Any] = {"description": _MEANING.get(status, "An answer.")}
-    if "/" in name:
-        entry["content"] = {name: {"schema": {"type": "string"}}}
-    elif name:
-        entry["content"] = {"application/json": {"schema": ref(name)}}
-    return entry
-
-
-_MEANING = {
-    200: "Done.",
-    201: "Opened.",
-    202: "Received.",
-    303: "Go on there.",
-    503: "The store is down.",
-}
+            content.setdefault("text/html", {"schema": {"type": "string"}})
+        listed = ", ".join(f"`{code}`" for code in codes)
+        found["description"] = f"{found['description']} Codes: {listed}.".strip()
+        found["x-codes"] = codes
+    if content:
+        found["content"] = content
+    found["headers"] = {n: {"$ref": f"#/components/headers/{n}"} for n in _HEADERS}
+    return found
 
 
 def codes_of(route: Route) -> tuple[str, ...]:
@@ -221,8 +307,3 @@ def _statuses() -> dict[str, int]:
 def status_of(code: str) -> int:
     """Return the status that a code comes with."""
     return _statuses()[code]
-
-
-def text_of(mount: str = "") -> str:
-    """Return the document as it ships."""
-    return json.dumps(document(mount), indent=1, ensure_ascii=False) + "\n"

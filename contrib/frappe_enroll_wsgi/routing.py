@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 from werkzeug.wrappers import Request, Response
@@ -18,7 +18,8 @@ from werkzeug.wrappers import Request, Response
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
-    from .surface import Surface
+    from .proxies import Proxies
+    from .readiness import Readiness
 
 
 #: Where an adapter says under which path the surface is mounted.
@@ -136,6 +137,50 @@ class Resource:
         return ", ".join(sorted(self.routes))
 
 
+class SignIn(Protocol):
+    """The access rules, as far as the dashboard's sign-in page needs them."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is an admin surface."""
+
+    def is_secure(self, request: Request) -> bool:
+        """Tell whether browsers use HTTPS."""
+
+    def cookie_name(self, request: Request) -> str:
+        """Return the name of the session cookie."""
+
+    def sign_in(self, token: str, request: Request) -> str:
+        """Open a session for a token and return the cookie's value."""
+
+    def sign_out(self, request: Request) -> None:
+        """Close the session of a request."""
+
+
+class Shared(Protocol):
+    """The surface, as far as handlers need it."""
+
+    @property
+    def sdk(self) -> EnrollSDK:
+        """The SDK."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All routes."""
+
+    @property
+    def access(self) -> SignIn:
+        """The access rules."""
+
+    @property
+    def proxies(self) -> Proxies:
+        """The trusted proxies."""
+
+    @property
+    def readiness(self) -> Readiness:
+        """The cached health of the backends."""
+
+
 @attrs.define(kw_only=True)
 class Call:
     """
@@ -152,7 +197,7 @@ class Call:
         key: What stands for the caller's Idempotency-Key, or None.
     """
 
-    surface: Surface
+    surface: Shared
     route: Route
     request: Request
     arguments: Mapping[str, str]

@@ -16,7 +16,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Request, Response
 
 from . import api, bodies, cors, dashboard, validation
-from .access import Gatekeeper
+from .access import AccessRules
 from .dashboard.guard import guarded
 from .guesses import Guesses
 from .headers import finish
@@ -43,18 +43,19 @@ class Surface:
 
     Attributes:
         sdk: The SDK.
-        gate: The access rules.
+        routes: All routes.
+        access: The access rules.
         proxies: The trusted proxies.
         limits: The rate limits.
         readiness: The cached health.
     """
 
     def __init__(self, sdk: EnrollSDK) -> None:
-        self.sdk = sdk
+        self.sdk, self.routes = sdk, ROUTES
         self.proxies = Proxies.from_settings(sdk.settings)
         self.limits = Limits(sdk.settings)
         sdk.at_close(self.limits.close)
-        self.gate = Gatekeeper(sdk, Guesses(self.limits, self.proxies))
+        self.access = AccessRules(sdk, Guesses(self.limits, self.proxies))
         self.readiness = Readiness(sdk)
         self._idempotency = Idempotency(sdk)
 
@@ -99,12 +100,12 @@ class Surface:
         if resource is not None and resource.area is Area.LEARNER:
             cors.allow(self.sdk.settings.cors_origins, request, response)
         # Browsers heed it over HTTPS only.
-        hsts_s = self.sdk.settings.hsts_s if self.gate.is_secure(request) else 0
+        hsts_s = self.sdk.settings.hsts_s if self.access.is_secure(request) else 0
         return finish(response, hsts_s)
 
     def _run(self, call: Call) -> Response:
         route, request = call.route, call.request
-        call.who = self.gate.admit(route, request)
+        call.who = self.access.admit(route, request)
         if route.limit is not None:
             for client in self.proxies.clients(request.environ):
                 self._note(request, self.limits.hit_address(route.limit, client))

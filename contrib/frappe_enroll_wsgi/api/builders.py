@@ -7,12 +7,11 @@ from typing import Any
 
 from ..business_orders import BusinessOrders
 from ..routing import Access, Area, Call, Handler, Route
-from ..schemas.parts import text
+from ..schemas.parts import LIMIT, text
 
 
 TOKEN_HEADER = "Enrollment-Token"  # noqa: S105  a name
-_LIMIT = {"type": "integer", "minimum": 1, "maximum": 200}
-PAGED = {"limit": _LIMIT, "cursor": text(500)}
+PAGED = {"limit": LIMIT, "cursor": text(500)}
 
 
 def orders_of(call: Call) -> BusinessOrders:

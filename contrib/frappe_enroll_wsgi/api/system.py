@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.settings.text import describe
 
+from .. import openapi
 from ..answers import answer, plain
-from ..openapi import document
 from ..orders import BACKENDS
 from ..routing import Access, Area, Call, Route
 from .builders import operator, orders_of, viewer
@@ -41,7 +41,11 @@ def metrics(call: Call) -> Response:
 
 def description(call: Call) -> Response:
     """``GET /openapi.json``: the description of this very surface."""
-    return answer(document(call.mount))
+    body, etag = openapi.served(call.surface.routes, call.mount)
+    response = Response(body, content_type="application/json")
+    response.set_etag(etag)
+    response.headers["Cache-Control"] = "no-cache"
+    return response.make_conditional(call.request)
 
 
 def stats(call: Call) -> Response:
@@ -123,7 +127,7 @@ ROUTES = (
         access=Access.PUBLIC,
         area=Area.MACHINE,
         about="Return this description.",
-        answers={200: "OpenAPI"},
+        answers={200: "OpenAPI", 304: ""},
     ),
     viewer("stats", "stats", stats, "Stats", "Return the queue's numbers."),
     viewer("plugins", "plugins", plugins, "Items", "Return the installed plugins."),

@@ -10,7 +10,6 @@ from ..schemas.parts import text
 
 
 _HTML = "text/html"
-PERCENT: dict[str, Any] = {"type": "string", "maxLength": 2, "pattern": "^[1-9][0-9]?$"}
 _DONE: dict[str, Any] = {"done": {"type": "string", "maxLength": 40}}
 REASON = {"reason": text(500)}
 

@@ -13,8 +13,8 @@ from frappe_enroll_sdk.services.coupons.files import Imported
 
 from ..codes import coupon_page
 from ..routing import Access, Call
-from ..schemas.parts import CODE_TEXT, text
-from .builders import CURSOR, PERCENT, REASON, change, either, look
+from ..schemas.parts import CODE_TEXT, PERCENT_TEXT, text
+from .builders import CURSOR, REASON, change, either, look
 from .forms import field, number, orders_of
 from .render import go, list_page
 
@@ -106,7 +106,7 @@ ROUTES = (
         "lms_unavailable",
         "throttled",
         status=201,
-        fields={"percent_off": PERCENT, "reason": text(500)},
+        fields={"percent_off": PERCENT_TEXT, "reason": text(500)},
     ),
     change(
         "disable_coupon",
@@ -126,7 +126,7 @@ ROUTES = (
         "lms_unavailable",
         "throttled",
         status=201,
-        fields={"percent_off": PERCENT, **REASON},
+        fields={"percent_off": PERCENT_TEXT, **REASON},
     ),
     change(
         "import_coupons",

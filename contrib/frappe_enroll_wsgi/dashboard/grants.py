@@ -12,8 +12,8 @@ from frappe_enroll_sdk.models import GrantStatus
 
 from ..codes import seen
 from ..routing import Access, Call
-from ..schemas.parts import words
-from .builders import CURSOR, PERCENT, REASON, change, either, look
+from ..schemas.parts import PERCENT_TEXT, words
+from .builders import CURSOR, REASON, change, either, look
 from .forms import field, orders_of
 from .render import go, list_page, page
 
@@ -76,7 +76,7 @@ ROUTES = (
         approve_many,
         "Approve the applications that are ticked.",
         status=200,
-        fields={"percent_off": PERCENT, **REASON},
+        fields={"percent_off": PERCENT_TEXT, **REASON},
     ),
     look("grant", "grants/<grant_id>", grant, "Show one application."),
     change(
@@ -88,7 +88,7 @@ ROUTES = (
         *_DECIDED,
         fields={
             "verb": words(("approve", "reject")),
-            "percent_off": PERCENT,
+            "percent_off": PERCENT_TEXT,
             **REASON,
         },
     ),

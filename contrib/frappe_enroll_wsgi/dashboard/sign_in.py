@@ -18,7 +18,7 @@ from .render import go, page
 
 def form(call: Call) -> Response:
     """Show the form to sign in."""
-    if not call.surface.gate.is_on:
+    if not call.surface.access.is_on:
         raise NotFoundError
     can = bool(call.sdk.settings.secret_key)
     return page(call, "sign_in.html", title="Sign in", problem="", can_sign_in=can)
@@ -26,7 +26,7 @@ def form(call: Call) -> Response:
 
 def sign_in(call: Call) -> Response:
     """Exchange a token for the cookie of a session."""
-    value = call.surface.gate.sign_in(field(call, "token"), call.request)
+    value = call.surface.access.sign_in(field(call, "token"), call.request)
     response = go(call, "/")
     life_s = int(call.sdk.settings.sign_in_s)
     response.set_cookie(value=value, max_age=life_s, **_cookie(call))
@@ -35,7 +35,7 @@ def sign_in(call: Call) -> Response:
 
 def sign_out(call: Call) -> Response:
     """End the session, and take the cookie back."""
-    call.surface.gate.sign_out(call.request)
+    call.surface.access.sign_out(call.request)
     response = go(call, "/sign-in")
     response.delete_cookie(**_cookie(call))
     return response
@@ -43,9 +43,9 @@ def sign_out(call: Call) -> Response:
 
 def _cookie(call: Call) -> dict[str, Any]:
     """Return how the cookie is named and bound; a name of `__Host-` wants "/"."""
-    secure = call.surface.gate.is_secure(call.request)
+    secure = call.surface.access.is_secure(call.request)
     return {
-        "key": call.surface.gate.cookie_name(call.request),
+        "key": call.surface.access.cookie_name(call.request),
         "path": "/" if secure else f"{call.mount}/admin",
         "secure": secure,
         "httponly": True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from frappe_enroll_sdk.models import GrantStatus, JobState, Kind, LMSStatus, Status
+
 from . import (
     affiliates,
     audit,
@@ -19,7 +21,7 @@ from . import (
     reconcile,
     system,
 )
-from .parts import Schema
+from .parts import Schema, maybe, text, words
 
 
 SCHEMAS: dict[str, Schema] = {
@@ -35,6 +37,31 @@ SCHEMAS: dict[str, Schema] = {
     **reconcile.SCHEMAS,
     **audit.SCHEMAS,
     **system.SCHEMAS,
+}
+#: Schemas that are parts of others, by the names that the OpenAPI document gives them.
+NAMED: dict[str, Schema] = {
+    "Text140": text(),
+    "Text255": text(255),
+    "Text500": text(500),
+    "MaybeText140": maybe(text()),
+    "URL": maybe(text(2000)),
+    "Moment": parts.MOMENT,
+    "MaybeMoment": parts.MAYBE_MOMENT,
+    "EmailAddress": parts.EMAIL_TEXT,
+    "CouponCode": parts.CODE_TEXT,
+    "Currency": parts.CURRENCY,
+    "Name": parts.NAME_TEXT,
+    "Percent": parts.PERCENT,
+    "WholePercent": parts.PERCENT_TEXT,
+    "Seats": parts.SEATS,
+    "Days": parts.DAYS,
+    "Limit": parts.LIMIT,
+    "LargeLimit": parts.LARGE_LIMIT,
+    "Kind": words(Kind),
+    "Status": words(Status),
+    "LMSStatus": words(LMSStatus),
+    "JobState": words(JobState),
+    "GrantStatus": words(GrantStatus),
 }
 
 

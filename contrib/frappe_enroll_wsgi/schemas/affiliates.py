@@ -40,12 +40,13 @@ _AFFILIATE = {
     "created_at": MOMENT,
 }
 SCHEMAS: dict[str, Schema] = {
+    "Totals": record(_TOTALS),
     "Affiliate": record(_AFFILIATE),
     "AffiliatePage": page("Affiliate"),
     "AffiliateShown": record(
         {
             "affiliate": ref("Affiliate"),
-            "totals": {"type": "array", "items": record(_TOTALS)},
+            "totals": {"type": "array", "items": ref("Totals")},
             "courses": {
                 "type": "array",
                 "items": record(
@@ -72,7 +73,7 @@ SCHEMAS: dict[str, Schema] = {
             "held_minor": _MINOR,
             "available_minor": _MINOR,
             "paid_minor": _MINOR,
-            "totals": {"type": "array", "items": record(_TOTALS)},
+            "totals": {"type": "array", "items": ref("Totals")},
         }
     ),
     "LedgerPage": page("LedgerRow"),

@@ -9,6 +9,7 @@ from .parts import (
     CODE_TEXT,
     COUNT,
     EMAIL_TEXT,
+    LIMIT,
     MAYBE_MOMENT,
     MAYBE_OBJECT,
     MAYBE_TEXT,
@@ -108,7 +109,7 @@ SCHEMAS: dict[str, Schema] = {
             "course_id": text(),
             "status": words(Status),
             "lms_status": words(LMSStatus),
-            "limit": {"type": "integer", "minimum": 1, "maximum": 200},
+            "limit": LIMIT,
             "cursor": text(500),
         }
     ),

@@ -3,7 +3,17 @@
 
 from __future__ import annotations
 
-from .parts import COUNT, MOMENT, REASON, TEXT, Schema, record, request, words
+from .parts import (
+    COUNT,
+    LARGE_LIMIT,
+    MOMENT,
+    REASON,
+    TEXT,
+    Schema,
+    record,
+    request,
+    words,
+)
 
 
 SCHEMAS: dict[str, Schema] = {
@@ -22,7 +32,7 @@ SCHEMAS: dict[str, Schema] = {
         {
             "since": MOMENT,
             "notify": {"type": "boolean"},
-            "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "limit": LARGE_LIMIT,
             "reason": REASON,
         },
         "since",

@@ -7,6 +7,7 @@ from frappe_enroll_sdk.models import JobState
 
 from .parts import (
     COUNT,
+    LARGE_LIMIT,
     MAYBE_OBJECT,
     MAYBE_TEXT,
     MOMENT,
@@ -47,7 +48,7 @@ SCHEMAS: dict[str, Schema] = {
     "Job": record({**_ADMIN_JOB, "payload": MAYBE_OBJECT}),
     "RequeueRequest": request(
         {
-            "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "limit": LARGE_LIMIT,
             "kind": text(),
             "reason": REASON,
         },

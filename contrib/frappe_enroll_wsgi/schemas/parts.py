@@ -85,6 +85,13 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 EMAIL_TEXT: Schema = {"type": "string", "maxLength": 140, "pattern": EMAIL}
 MONEY = ref("Money")
 PRICES = {"price": MONEY, "discount": MONEY, "amount": MONEY}
+NAME_TEXT: Schema = {"type": "string", "pattern": NAME, "maxLength": 140}
+DAYS: Schema = {"type": "integer", "minimum": 1, "maximum": 3650}
+#: Rows of one page, and events or jobs that one request takes.
+LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 200}
+LARGE_LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
+#: A percentage as a form of the dashboard has it.
+PERCENT_TEXT: Schema = {"type": "string", "maxLength": 2, "pattern": "^[1-9][0-9]?$"}
 REASON: Schema = text(500)
 PERCENT: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 100}
 SEATS: Schema = {"type": "integer", "minimum": 1, "maximum": 10_000_000}

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from .parts import COUNT, MAYBE_TEXT, REASON, Schema, record, request, text
+from .parts import COUNT, LIMIT, MAYBE_TEXT, REASON, Schema, record, request, text
 
 
 SCHEMAS: dict[str, Schema] = {
     "ReconcileRequest": request(
         {
             "repair": {"type": "boolean"},
-            "limit": {"type": "integer", "minimum": 1, "maximum": 200},
+            "limit": LIMIT,
             "cursor": text(500),
             "reason": REASON,
         },

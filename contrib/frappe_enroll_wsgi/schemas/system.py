@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from .parts import COUNT, REASON, TEXT, Schema, record, request, words
+from .parts import COUNT, DAYS, REASON, TEXT, Schema, record, request, words
 
 
-_DAYS: Schema = {"type": "integer", "minimum": 1, "maximum": 3650}
 SCHEMAS: dict[str, Schema] = {
     "Alive": record({"status": words(("ok",))}),
     "Ready": record(
@@ -27,7 +26,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Gate": record({"backend": TEXT, "open": {"type": "boolean"}}),
     "RetentionRequest": request(
-        {"events_days": _DAYS, "jobs_days": _DAYS, "reason": REASON}, "reason"
+        {"events_days": DAYS, "jobs_days": DAYS, "reason": REASON}, "reason"
     ),
     "Pruned": record({"events": COUNT, "jobs": COUNT}),
     "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
