@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from .common import ACTOR, CURSOR, LIMIT, REASON, print_page, print_records
+from .common import (
+    ACTOR,
+    CURSOR,
+    DOOR,
+    LIMIT,
+    REASON,
+    WHY,
+    print_page,
+    print_records,
+)
 from .opened import opened_sdk
 
 
@@ -21,6 +30,8 @@ def affiliates() -> None:
 @click.option("--name", "full_name", help="The affiliate's name.")
 @click.option("--code", help="What stands in the link; made up if not given.")
 @click.option("--percent", help="Commission; the setting's if not given.")
+@DOOR
+@WHY
 def register(email: str, **fields: Any) -> None:
     """Register an affiliate; a known one is printed as it is."""
     with opened_sdk() as sdk:

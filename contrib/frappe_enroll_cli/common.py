@@ -31,6 +31,21 @@ ACTOR = click.option(
     "--actor", required=True, envvar="ENROLL_ACTOR", show_envvar=True, help="Who acts."
 )
 REASON = click.option("--reason", required=True, help="Why; goes into the audit trail.")
+#: The same for what may be done without saying who: the trail names this door then.
+DOOR = click.option(
+    "--actor",
+    default="cli",
+    envvar="ENROLL_ACTOR",
+    show_default=True,
+    show_envvar=True,
+    help="Who acts.",
+)
+WHY = click.option(
+    "--reason",
+    default="no reason was given",
+    show_default=True,
+    help="Why; goes into the audit trail.",
+)
 LIMIT = click.option("--limit", type=click.IntRange(1, 1000), default=50)
 CURSOR = click.option("--cursor", help="Where the last list ended.")
 STATE = click.option(

@@ -6,14 +6,23 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO, Any
 
 import click
 
 from frappe_enroll_sdk.services.coupons.files import Imported, Problem
 
-from .common import ACTOR, CURSOR, LIMIT, REASON, print_page, print_records
+from .common import (
+    ACTOR,
+    CURSOR,
+    DOOR,
+    LIMIT,
+    REASON,
+    WHY,
+    print_page,
+    print_records,
+)
 from .opened import opened_sdk
 from .stopping import Stop, ended, say
 
@@ -54,6 +63,8 @@ def coupons() -> None:
 @coupons.command("create")
 @_terms
 @click.option("--code", help="What is typed; made up if not given.")
+@DOOR
+@WHY
 def create_coupon(percent: str, **terms: Any) -> None:
     """Create a coupon and print it."""
     with opened_sdk() as sdk:
@@ -72,26 +83,21 @@ def create_coupon(percent: str, **terms: Any) -> None:
 )
 @ACTOR
 @REASON
-def create_many(
-    count: int, percent: str, actor: str, reason: str, **terms: Any
-) -> None:
+def create_many(count: int, percent: str, **terms: Any) -> None:
     """Create many coupons with random codes; print a code a line, once it is stored."""
     stop = Stop()
     with stop.on_signals(), opened_sdk() as sdk, _progress(count, "coupons") as tell:
-        # Asked for first: what is refused is not audited.
+        done = 0
         made = sdk.coupons.create_each(
             count, percent, on_progress=stop.after(tell), **terms
         )
-        prefix, done = terms["prefix"], 0
         with (
-            sdk.admin.order(
-                actor, "create_coupons", prefix, reason, wanted=count
-            ) as told,
+            closing(made),
             stop.instead(stop.note),
             ended(lambda: done, f"of {count} coupons were made"),
         ):
             for coupon in made:
-                done = told["count"] = done + 1
+                done += 1
                 click.echo(coupon.code)
 
 
@@ -121,29 +127,37 @@ def import_coupons(
     """Create the coupons of a CSV file (`-` reads stdin); each bad row on stderr."""
     if all_or_nothing and not file.seekable():
         raise click.UsageError("--all-or-nothing reads twice: give it a file")
-    # A byte that is no UTF-8 is its own cell's trouble, not the file's.
-    text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
     stop, report = Stop(), Imported()
     with (
         stop.on_signals(),
         opened_sdk() as sdk,
-        sdk.admin.order(actor, "import_coupons", file.name, reason) as told,
+        _read(file) as text,
         stop.instead(stop.note),
         ended(lambda: report.created, "coupons were made; import the file again"),
     ):
-        try:
-            sdk.coupons.import_csv(
-                text,
-                all_or_nothing=all_or_nothing,
-                on_problem=_tell,
-                on_progress=stop.after(),
-                report=report,
-            )
-        finally:
-            told.update(report.counts)
+        sdk.coupons.import_csv(
+            text,
+            all_or_nothing=all_or_nothing,
+            on_problem=_tell,
+            on_progress=stop.after(),
+            report=report,
+            actor=actor,
+            reason=reason,
+        )
     print_records([report.counts])
     if report.bad:
         raise SystemExit(1)
+
+
+@contextmanager
+def _read(file: IO[bytes]) -> Iterator[IO[str]]:
+    """Read a file as text; whoever has opened it closes it."""
+    # A byte that is no UTF-8 is its own cell's trouble, not the file's.
+    text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()
 
 
 def _tell(problem: Problem) -> None:
@@ -192,7 +206,9 @@ def show_coupon(code: str) -> None:
 
 @coupons.command("disable")
 @click.argument("code")
-def disable_coupon(code: str) -> None:
+@DOOR
+@WHY
+def disable_coupon(code: str, actor: str, reason: str) -> None:
     """Disable a coupon; seats that are taken stay."""
     with opened_sdk() as sdk:
-        sdk.coupons.disable(code)
+        sdk.coupons.disable(code, actor=actor, reason=reason)

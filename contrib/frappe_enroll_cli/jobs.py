@@ -9,19 +9,11 @@ from typing import Any
 
 import click
 
-from .common import ACTOR, LIMIT, REASON, STATE, Finite, print_records
+from .common import ACTOR, DOOR, LIMIT, REASON, STATE, WHY, Finite, print_records
 from .opened import opened_sdk
 from .stopping import Stop, ended
 
 
-_ACTOR = click.option(
-    "--actor",
-    default="",
-    envvar="ENROLL_ACTOR",
-    show_envvar=True,
-    help="Who acts; with it, the audit trail tells.",
-)
-_REASON = click.option("--reason", default="", help="Why; goes into the audit trail.")
 _KIND = click.option("--kind", help="Only this kind of job, e.g. sync.")
 
 
@@ -56,8 +48,8 @@ def show_job(name: str) -> None:
 
 @jobs.command("retry")
 @click.argument("name")
-@_ACTOR
-@_REASON
+@DOOR
+@WHY
 def retry_job(name: str, actor: str, reason: str) -> None:
     """Make one job due now: by job key, event id or enrollment id."""
     with opened_sdk() as sdk:
@@ -74,8 +66,8 @@ def retry_job(name: str, actor: str, reason: str) -> None:
     type=Finite(0.001, 1000),
     help="How many fall due per second; default: all at once.",
 )
-@_ACTOR
-@_REASON
+@DOOR
+@WHY
 def requeue_jobs(
     limit: int,
     kind: str | None,
@@ -125,8 +117,8 @@ def bury_job(name: str, actor: str, reason: str) -> None:
 
 @jobs.command("prune")
 @click.option("--days", type=click.IntRange(1, 3650), default=7, show_default=True)
-@_ACTOR
-@_REASON
+@DOOR
+@WHY
 def prune_jobs(days: int, actor: str, reason: str) -> None:
     """Drop jobs that were done so many days ago; print how many."""
     with opened_sdk() as sdk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ import attrs
 import click
 
 from frappe_enroll_sdk.codec import dump
-from frappe_enroll_sdk.models import Trail
 
 from .common import SINCE, print_records
 from .opened import opened_sdk
@@ -49,25 +49,22 @@ def reconcile(
     start = since.replace(tzinfo=UTC) if since else None
     stop = Stop()
     with stop.on_signals(), opened_sdk() as sdk:
-        word = (str(actor), "reconcile", "all", str(reason)) if repair else ("",) * 4
-        with sdk.admin.order(*word) as told, stop.instead(stop.note):
-            cursor: str | None = None
-            trail = Trail()
-            while not stop.asked:
-                report = sdk.admin.reconcile(
-                    repair=repair, since=start, limit=page, cursor=cursor
-                )
+        reports = sdk.admin.reconcile_all(
+            repair=repair,
+            since=start,
+            limit=page,
+            actor=actor or "",
+            reason=reason or "",
+        )
+        with closing(reports), stop.instead(stop.note):
+            for report in reports:
                 found += report.findings
                 checked.update(report.checked)
-                told["findings"] = len(found)
                 looked = ", ".join(f"{count} {name}" for name, count in checked.items())
                 say(f"looked at {looked}; {len(found)} differ", err=True)
-                cursor = trail.follow(report.next_cursor)
-                if cursor is None:
+                if stop.asked:
+                    say("stopped: what follows was not looked at", err=True)
                     break
-            else:
-                told["stopped"] = True
-                say("stopped: what follows was not looked at", err=True)
     if as_json:
         print_records(found)
         click.echo(json.dumps({"checked": dict(checked), "differ": len(found)}))

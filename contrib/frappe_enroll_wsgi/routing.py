@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import attrs
 from werkzeug.wrappers import Request, Response
@@ -74,6 +74,13 @@ class Operator:
     def may_change(self) -> bool:
         """Whether the role lets them change things."""
         return self.role == "operator"
+
+
+class By(TypedDict):
+    """Who changes something, and why: arguments of every verb that does."""
+
+    actor: str
+    reason: str
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -224,6 +231,12 @@ class Call:
             message = f"{self.route.name} has no access rule that brings an operator"
             raise AssertionError(message)
         return self.who
+
+    @property
+    def by(self) -> By:
+        """Who acts, and why."""
+        reason = self.fields.get("reason", "")
+        return {"actor": self.operator.name, "reason": str(reason)}
 
 
 def resources_of(table: tuple[Route, ...]) -> tuple[Resource, ...]:

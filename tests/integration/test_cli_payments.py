@@ -228,7 +228,7 @@ def test_reconcile_repairs_and_is_clean_after_it(desk):
     assert desk.run("reconcile", "--repair").code == 2
     repaired = desk.run("reconcile", "--repair", "--json", *WORDS)
     assert differences(repaired)[0] == wanted
-    assert desk.trail() == [("reconcile", "all")] * 2
+    assert desk.trail() == [("reconcile", "begin")] * 2
     desk.work()
     desk.clock.advance(200)
     desk.work()

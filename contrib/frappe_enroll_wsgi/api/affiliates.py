@@ -13,7 +13,7 @@ from frappe_enroll_sdk.models import Affiliate, LedgerRow
 from ..answers import answer, page_json
 from ..routing import Call
 from ..streams import csv_answer
-from .builders import PAGED, operator, orders_of, viewer
+from .builders import PAGED, operator, viewer
 
 
 AFFILIATE_FIELDS = ("code", "email", "full_name", "percent", "suspended", "created_at")
@@ -57,26 +57,25 @@ def statement(call: Call) -> Response:
 
 def register(call: Call) -> Response:
     """Register an affiliate; a known one is answered as it is."""
-    fields = dict(call.fields)
-    del fields["reason"]
+    fields = {**call.fields, **call.by}
     if "percent" in fields:
         fields["percent"] = str(fields["percent"])
-    return answer(affiliate_json(orders_of(call).register(fields)))
+    return answer(affiliate_json(call.sdk.affiliates.register(**fields)))
 
 
 def suspend(call: Call) -> Response:
     """Let an affiliate earn nothing any more, or again."""
-    done = orders_of(call).suspend(
-        call.arguments["code"], suspended=call.fields.get("suspended", True)
+    suspended = call.fields.get("suspended", True)
+    done = call.sdk.affiliates.suspend(
+        call.arguments["code"], suspended=suspended, **call.by
     )
     return answer(affiliate_json(done))
 
 
 def pay_out(call: Call) -> Response:
     """Write a payout; the money is the host's to send."""
-    fields = dict(call.fields)
-    del fields["reason"]
-    row = orders_of(call).pay_out(call.arguments["code"], **fields)
+    fields = {**call.fields, **call.by}
+    row = call.sdk.affiliates.pay_out(call.arguments["code"], **fields)
     return answer(ledger_json(row))
 
 

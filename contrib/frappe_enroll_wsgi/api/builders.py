@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..business_orders import BusinessOrders
-from ..routing import Access, Area, Call, Handler, Route
+from frappe_enroll_sdk.services import validate
+
+from ..routing import Access, Area, Handler, Route
 from ..schemas.parts import LIMIT, text
 
 
@@ -14,9 +16,10 @@ TOKEN_HEADER = "Enrollment-Token"  # noqa: S105  a name
 PAGED = {"limit": LIMIT, "cursor": text(500)}
 
 
-def orders_of(call: Call) -> BusinessOrders:
-    """Return what the caller may order."""
-    return BusinessOrders(call.sdk, call.operator, call.fields["reason"])
+def with_moments(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return fields with moments for the texts of these names."""
+    told = {n: validate.moment_of(fields[n], n) for n in names if fields.get(n)}
+    return {**fields, **told}
 
 
 def viewer(

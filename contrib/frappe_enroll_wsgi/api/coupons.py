@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from werkzeug.wrappers import Response
@@ -16,7 +17,7 @@ from ..codes import coupon_page, seen
 from ..routing import Access, Area, Call, Route
 from ..schemas.parts import text
 from ..streams import csv_answer
-from .builders import PAGED, operator, orders_of, viewer
+from .builders import PAGED, operator, viewer, with_moments
 
 
 CODE_TROUBLE = (
@@ -73,32 +74,36 @@ def export_coupons(call: Call) -> Response:
 
 def create_coupon(call: Call) -> Response:
     """Create a coupon."""
-    terms = dict(call.fields)
-    terms.pop("reason")
-    made = orders_of(call).create_coupon(terms)
+    made = call.sdk.coupons.create(**terms_of(call))
     return answer(coupon_json(made), 201)
 
 
 def disable_coupon(call: Call) -> Response:
     """Disable a coupon; seats that are taken stay."""
-    done = orders_of(call).disable_coupon(call.fields["code"])
+    done = call.sdk.coupons.disable(call.fields["code"], **call.by)
     return answer(coupon_json(done))
 
 
 def create_coupons(call: Call) -> Response:
     """Create coupons of the same terms, each with a random code."""
-    terms = dict(call.fields)
-    del terms["reason"]
-    codes = orders_of(call).create_coupons(terms.pop("count"), terms)
-    return answer({"codes": codes}, 201)
+    made = call.sdk.coupons.create_each(**terms_of(call))
+    return answer({"codes": [coupon.code for coupon in made]}, 201)
 
 
 def import_coupons(call: Call) -> Response:
     """Create the coupons of a CSV text; each bad row is told."""
-    report = orders_of(call).import_coupons(
-        call.fields["csv"], all_or_nothing=call.fields.get("all_or_nothing", False)
+    report = call.sdk.coupons.import_csv(
+        io.StringIO(call.fields["csv"], newline=""),
+        all_or_nothing=call.fields.get("all_or_nothing", False),
+        **call.by,
     )
     return answer(plain(report))
+
+
+def terms_of(call: Call) -> dict[str, Any]:
+    """Return a coupon's terms; without a course it is good for every one."""
+    terms = {**with_moments(call.fields, "starts_at", "expires_at"), **call.by}
+    return terms | {"any_course": terms.get("course_id") is None}
 
 
 def coupon_json(coupon: Coupon) -> dict[str, Any]:

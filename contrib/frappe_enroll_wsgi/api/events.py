@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from ..answers import answer, page_json, plain
 from ..routing import Access, Area, Call, Route
 from ..schemas.jobs import STATE_QUERY
-from .builders import PAGED, operator, orders_of, viewer
+from .builders import PAGED, operator, viewer, with_moments
 from .jobs import full_job_json, job_json, one_job
 
 
@@ -37,19 +37,21 @@ def event(call: Call) -> Response:
 
 def replay(call: Call) -> Response:
     """Give a stored event its effect again; nothing doubles."""
-    event = orders_of(call).replay(
-        call.arguments["event_id"], notify=call.fields.get("notify", True)
+    notify = call.fields.get("notify", True)
+    event = call.sdk.admin.replay_event(
+        call.arguments["event_id"], notify=notify, **call.by
     )
     return answer(full_job_json(event, payload=True))
 
 
 def pull(call: Call) -> Response:
     """Feed the events that the provider has and we missed; may be repeated."""
-    fields = call.fields
-    pulled = orders_of(call).pull(
+    fields = with_moments(call.fields, "since")
+    pulled = call.sdk.admin.pull_events(
         fields["since"],
         notify=fields.get("notify", True),
         limit=fields.get("limit", _MOST_PULLED),
+        **call.by,
     )
     return answer(plain(pulled))
 

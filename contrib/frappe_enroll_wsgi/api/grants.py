@@ -14,7 +14,7 @@ from ..answers import answer, page_json
 from ..codes import seen
 from ..routing import Access, Area, Call, Route
 from ..schemas.parts import text, words
-from .builders import PAGED, operator, orders_of, viewer
+from .builders import PAGED, operator, viewer, with_moments
 
 
 _QUERY = {"status": words(GrantStatus), "course_id": text()}
@@ -54,17 +54,20 @@ def grant(call: Call) -> Response:
 
 def approve(call: Call) -> Response:
     """Approve an application."""
-    fields = call.fields
-    done = orders_of(call).approve(
-        call.arguments["grant_id"], str(fields["percent_off"]), fields.get("expires_at")
+    fields = with_moments(call.fields, "expires_at")
+    done = call.sdk.grants.approve(
+        call.arguments["grant_id"],
+        str(fields["percent_off"]),
+        expires_at=fields.get("expires_at"),
+        **call.by,
     )
     return answer(grant_json(done))
 
 
 def approve_many(call: Call) -> Response:
     """Approve several applications, each by itself."""
-    outcomes = orders_of(call).approve_many(
-        call.fields["grant_ids"], str(call.fields["percent_off"])
+    outcomes = call.sdk.grants.approve_many(
+        call.fields["grant_ids"], str(call.fields["percent_off"]), **call.by
     )
     items = []
     for grant_id, outcome in outcomes.items():
@@ -77,7 +80,7 @@ def approve_many(call: Call) -> Response:
 
 def reject(call: Call) -> Response:
     """Reject an application."""
-    done = orders_of(call).reject(call.arguments["grant_id"])
+    done = call.sdk.grants.reject(call.arguments["grant_id"], **call.by)
     return answer(grant_json(done))
 
 

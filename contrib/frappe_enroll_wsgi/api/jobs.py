@@ -16,7 +16,7 @@ from ..answers import answer, page_json
 from ..routing import Access, Area, Call, Route
 from ..schemas.jobs import STATE_QUERY
 from ..schemas.parts import text
-from .builders import PAGED, operator, orders_of, viewer
+from .builders import PAGED, operator, viewer
 
 
 #: Seconds of one cron pass at the most (serverless hosts cut off at ten and more).
@@ -64,20 +64,22 @@ def retry_job(call: Call) -> Response:
     key = call.arguments["key"]
     if call.sdk.storage.jobs.find(key) is None:
         raise NotFoundError
-    orders_of(call).retry(key)
+    call.sdk.admin.retry(key, **call.by)
     return answer({"due": True})
 
 
 def bury_job(call: Call) -> Response:
     """End a job that waits as dead."""
-    orders_of(call).bury(call.arguments["key"])
+    call.sdk.admin.bury(call.arguments["key"], **call.by)
     return answer({"due": False})
 
 
 def requeue(call: Call) -> Response:
     """Make dead jobs due now, oldest first."""
     fields = call.fields
-    count = orders_of(call).requeue(fields.get("limit", 100), fields.get("kind"))
+    count = call.sdk.admin.requeue(
+        fields.get("limit", 100), kind=fields.get("kind"), **call.by
+    )
     return answer({"requeued": count})
 
 

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from ..answers import answer, page_json, plain
 from ..routing import Call
-from .builders import PAGED, operator, orders_of, viewer
+from .builders import PAGED, operator, viewer
 from .enrollments import row_json
 
 
@@ -19,8 +19,10 @@ def listed(call: Call) -> Response:
 
 def accept(call: Call) -> Response:
     """Let the payer have the course."""
-    row = orders_of(call).accept(
-        call.arguments["name"], call.fields.get("enrollment_id")
+    row = call.sdk.admin.accept(
+        call.arguments["name"],
+        enrollment_id=call.fields.get("enrollment_id"),
+        **call.by,
     )
     return answer(row_json(row))
 
@@ -28,7 +30,7 @@ def accept(call: Call) -> Response:
 def dismiss(call: Call) -> Response:
     """Put it aside for good; no money is given back by it."""
     name = call.arguments["name"]
-    return answer({"id": name, "state": orders_of(call).dismiss(name)})
+    return answer({"id": name, "state": call.sdk.admin.dismiss(name, **call.by)})
 
 
 _CODES = ("not_found", "transition", "conflict", "payments_unavailable")

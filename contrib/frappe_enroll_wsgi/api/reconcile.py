@@ -7,16 +7,17 @@ from werkzeug.wrappers import Response
 
 from ..answers import answer, plain
 from ..routing import Call
-from .builders import operator, orders_of
+from .builders import operator
 
 
 def reconcile(call: Call) -> Response:
     """Compare one page of provider, enrollments and LMS; go on by the cursor."""
     fields = call.fields
-    report = orders_of(call).reconcile(
+    report = call.sdk.admin.reconcile(
         repair=fields.get("repair", False),
         limit=fields.get("limit", 50),
         cursor=fields.get("cursor"),
+        **call.by,
     )
     return answer(plain(report))
 

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.errors import NotFoundError
+from frappe_enroll_sdk.services.jobs.breaker import BACKENDS
 from frappe_enroll_sdk.settings.text import describe
 
 from .. import openapi
 from ..answers import answer, plain
-from ..orders import BACKENDS
 from ..routing import Access, Area, Call, Route
-from .builders import operator, orders_of, viewer
+from .builders import operator, viewer
 
 
 def healthz(_call: Call) -> Response:
@@ -75,8 +77,10 @@ def breaker(call: Call) -> Response:
 def retention(call: Call) -> Response:
     """Null old events' payloads and drop old done jobs, now."""
     fields = call.fields
-    events, jobs = orders_of(call).prune(
-        fields.get("events_days", 30), fields.get("jobs_days", 7)
+    events, jobs = call.sdk.admin.prune(
+        events_older_than=timedelta(days=fields.get("events_days", 30)),
+        jobs_older_than=timedelta(days=fields.get("jobs_days", 7)),
+        **call.by,
     )
     return answer({"events": events, "jobs": jobs})
 
@@ -84,7 +88,7 @@ def retention(call: Call) -> Response:
 def probe(call: Call) -> Response:
     """Ask a backend now and tell its gate."""
     backend = call.arguments["backend"]
-    works = orders_of(call).probe(backend)
+    works = call.sdk.admin.probe(backend, **call.by)
     return answer({"backend": backend, "open": works})
 
 

@@ -11,7 +11,7 @@ from frappe_enroll_sdk.money import Money
 from ..routing import Access, Call
 from ..schemas.parts import EMAIL_TEXT, words
 from .builders import CURSOR, REASON, change, look
-from .forms import field, number, orders_of
+from .forms import field, number
 from .render import LIMIT, Asked, asked_of, go, list_page, page
 
 
@@ -59,23 +59,25 @@ def register(call: Call) -> Response:
     """Register an affiliate."""
     names = ("full_name", "code", "percent")
     fields = {name: field(call, name) for name in names if field(call, name)}
-    made = orders_of(call).register({"email": field(call, "email"), **fields})
+    made = call.sdk.affiliates.register(field(call, "email"), **fields, **call.by)
     return go(call, f"/affiliates/{made.code}", done="register")
 
 
 def affiliate_order(call: Call) -> Response:
     """Suspend an affiliate, let it earn again, or write a payout."""
-    code, verb, orders = call.arguments["code"], field(call, "verb"), orders_of(call)
+    code, verb = call.arguments["code"], field(call, "verb")
+    affiliates = call.sdk.affiliates
     if verb == "pay_out":
         some = field(call, "amount_minor")
-        orders.pay_out(
+        affiliates.pay_out(
             code,
             field(call, "currency"),
             amount_minor=number(call, "amount_minor", 0) if some else None,
             payout_id=field(call, "payout_id") or None,
+            **call.by,
         )
     elif verb in {"suspend", "resume"}:
-        orders.suspend(code, suspended=verb == "suspend")
+        affiliates.suspend(code, suspended=verb == "suspend", **call.by)
     else:
         raise NotFoundError
     return go(call, f"/affiliates/{code}", done=verb)

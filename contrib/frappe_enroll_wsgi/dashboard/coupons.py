@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from werkzeug.wrappers import Response
 
+from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.services.coupons.files import Imported
 
 from ..codes import coupon_page
 from ..routing import Access, Call
 from ..schemas.parts import CODE_TEXT, PERCENT_TEXT, text
 from .builders import CURSOR, REASON, change, either, look
-from .forms import field, number, orders_of
+from .forms import field, number
 from .render import go, list_page
 
 
@@ -45,43 +47,45 @@ def coupons(
 
 def create_coupon(call: Call) -> Response:
     """Create a coupon."""
-    terms: dict[str, Any] = {"percent_off": field(call, "percent_off")}
-    for name in ("course_id", "code", "email"):
-        if field(call, name):
-            terms[name] = field(call, name)
-    terms["max_redemptions"] = number(call, "max_redemptions", 1)
-    if field(call, "expires_at"):
-        terms["expires_at"] = f"{field(call, 'expires_at')}T00:00:00+00:00"
-    made = orders_of(call).create_coupon(terms)
+    made = call.sdk.coupons.create(**_terms_of(call, "code", "email"))
     # No redirect: the code would stand in its address.
     return coupons(call, made.code)
 
 
 def disable_coupon(call: Call) -> Response:
     """Disable a coupon."""
-    orders_of(call).disable_coupon(field(call, "code"))
+    call.sdk.coupons.disable(field(call, "code"), **call.by)
     return go(call, "/coupons", done="disable")
 
 
 def create_coupons(call: Call) -> Response:
     """Create many coupons; their codes are on the page, not in its address."""
-    names = ("course_id", "prefix")
-    terms: dict[str, Any] = {n: field(call, n) for n in names if field(call, n)}
-    terms["percent_off"] = field(call, "percent_off")
-    terms["max_redemptions"] = number(call, "max_redemptions", 1)
+    terms = _terms_of(call, "prefix")
     if field(call, "per_learner"):
         terms["per_learner"] = number(call, "per_learner", 1)
-    if field(call, "expires_at"):
-        terms["expires_at"] = f"{field(call, 'expires_at')}T00:00:00+00:00"
     count = min(number(call, "count", 1), _MOST)
-    return coupons(call, codes=orders_of(call).create_coupons(count, terms))
+    made = call.sdk.coupons.create_each(count, **terms)
+    return coupons(call, codes=[coupon.code for coupon in made])
+
+
+def _terms_of(call: Call, *names: str) -> dict[str, Any]:
+    """Return the terms in a form, with who creates the coupon and why."""
+    given = {n: field(call, n) for n in ("course_id", *names) if field(call, n)}
+    terms: dict[str, Any] = {**given, **call.by}
+    terms["any_course"] = "course_id" not in terms
+    terms["percent_off"] = field(call, "percent_off")
+    terms["max_redemptions"] = number(call, "max_redemptions", 1)
+    if day := field(call, "expires_at"):
+        terms["expires_at"] = validate.moment_of(f"{day}T00:00:00+00:00", "expires_at")
+    return terms
 
 
 def import_coupons(call: Call) -> Response:
     """Create the coupons of a CSV text; tell each bad row."""
     whole = field(call, "all_or_nothing") == "yes"
     text = str(call.fields.get("csv", ""))
-    report = orders_of(call).import_coupons(text, all_or_nothing=whole)
+    lines = io.StringIO(text, newline="")
+    report = call.sdk.coupons.import_csv(lines, all_or_nothing=whole, **call.by)
     return coupons(call, report=report)
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
+from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, JobState, LMSStatus, Page, Status
 
 from ..codes import seen
-from ..orders import VERBS
 from ..routing import Access, Call
-from ..schemas.enrollments import FILTERS
+from ..schemas.enrollments import FILTERS, VERBS
 from ..schemas.parts import text, words
 from .builders import CURSOR, change, either, look
-from .forms import field, orders_of
+from .forms import field
 from .render import LIMIT, Asked, asked_of, go, page
 
 
@@ -80,9 +80,11 @@ def order(call: Call) -> Response:
     """Speak a word on an enrollment, or make its sync due."""
     name, verb = call.arguments["enrollment_id"], field(call, "verb")
     if verb == "retry":
-        orders_of(call).retry(name)
+        call.sdk.admin.retry(name, **call.by)
+    elif verb in VERBS:
+        getattr(call.sdk.enrollments, verb)(name, **call.by)
     else:
-        orders_of(call).enrollment(verb, name)
+        raise NotFoundError
     return go(call, f"/enrollments/{name}", done=verb)
 
 

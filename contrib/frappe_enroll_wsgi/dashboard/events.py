@@ -12,7 +12,7 @@ from frappe_enroll_sdk.models import JobState
 from ..routing import Access, Call
 from ..schemas.jobs import STATE_QUERY
 from .builders import CURSOR, change, either, look
-from .forms import field, orders_of
+from .forms import field
 from .render import go, list_page, page
 
 
@@ -43,7 +43,8 @@ def event(call: Call) -> Response:
 def replay(call: Call) -> Response:
     """Give an event its effect again."""
     event_id = call.arguments["event_id"]
-    orders_of(call).replay(event_id, notify=field(call, "notify") != "no")
+    notify = field(call, "notify") != "no"
+    call.sdk.admin.replay_event(event_id, notify=notify, **call.by)
     return go(call, f"/events/{event_id}", done="replay")
 
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 
 from frappe_enroll_sdk.errors import ValidationError
 
-from ..business_orders import BusinessOrders
 from ..routing import Call
-
-
-def orders_of(call: Call) -> BusinessOrders:
-    """Return what the caller may change, for the reason in the form."""
-    return BusinessOrders(call.sdk, call.operator, field(call, "reason"))
 
 
 def field(call: Call, name: str) -> str:

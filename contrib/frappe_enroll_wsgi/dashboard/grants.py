@@ -14,7 +14,7 @@ from ..codes import seen
 from ..routing import Access, Call
 from ..schemas.parts import PERCENT_TEXT, words
 from .builders import CURSOR, REASON, change, either, look
-from .forms import field, orders_of
+from .forms import field
 from .render import go, list_page, page
 
 
@@ -46,11 +46,10 @@ def grant(call: Call) -> Response:
 def decide(call: Call) -> Response:
     """Approve or reject one application."""
     grant_id, verb = call.arguments["grant_id"], field(call, "verb")
-    orders = orders_of(call)
     if verb == "approve":
-        orders.approve(grant_id, field(call, "percent_off"))
+        call.sdk.grants.approve(grant_id, field(call, "percent_off"), **call.by)
     elif verb == "reject":
-        orders.reject(grant_id)
+        call.sdk.grants.reject(grant_id, **call.by)
     else:
         raise NotFoundError
     return go(call, f"/grants/{grant_id}", done=verb)
@@ -59,7 +58,8 @@ def decide(call: Call) -> Response:
 def approve_many(call: Call) -> Response:
     """Approve the applications that are ticked, each by itself."""
     ids = [name for name in call.fields if name.startswith(_GRANT)]
-    return grants(call, orders_of(call).approve_many(ids, field(call, "percent_off")))
+    percent = field(call, "percent_off")
+    return grants(call, call.sdk.grants.approve_many(ids, percent, **call.by))
 
 
 ROUTES = (

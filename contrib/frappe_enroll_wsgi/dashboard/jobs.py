@@ -13,7 +13,7 @@ from ..routing import Call
 from ..schemas.jobs import STATE_QUERY
 from ..schemas.parts import text, words
 from .builders import CURSOR, change, either, look
-from .forms import field, number, orders_of
+from .forms import field, number
 from .render import go, list_page, page
 
 
@@ -45,9 +45,9 @@ def job_order(call: Call) -> Response:
     """Retry a job, or end it."""
     key, verb = call.arguments["key"], field(call, "verb")
     if verb == "retry":
-        orders_of(call).retry(key)
+        call.sdk.admin.retry(key, **call.by)
     elif verb == "bury":
-        orders_of(call).bury(key)
+        call.sdk.admin.bury(key, **call.by)
     else:
         raise NotFoundError
     return go(call, f"/jobs/{key}", done=verb)
@@ -56,7 +56,7 @@ def job_order(call: Call) -> Response:
 def requeue(call: Call) -> Response:
     """Make dead jobs due, in bulk."""
     limit = number(call, "limit", 100)
-    orders_of(call).requeue(limit, None)
+    call.sdk.admin.requeue(limit, **call.by)
     return go(call, "/jobs", done="requeue", state="due")
 
 

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from ..routing import Access, Call
 from ..schemas.parts import text, words
 from .builders import CURSOR, change, look
-from .forms import field, orders_of
+from .forms import field
 from .render import go, list_page
 
 
@@ -25,11 +25,12 @@ def quarantine(call: Call) -> Response:
 
 def decide(call: Call) -> Response:
     """Accept what is quarantined, or put it aside."""
-    name, orders = call.arguments["name"], orders_of(call)
+    name = call.arguments["name"]
     if field(call, "verb") == "dismiss":
-        orders.dismiss(name)
+        call.sdk.admin.dismiss(name, **call.by)
         return go(call, "/quarantine", done="dismiss")
-    row = orders.accept(name, field(call, "enrollment_id") or None)
+    chosen = field(call, "enrollment_id") or None
+    row = call.sdk.admin.accept(name, enrollment_id=chosen, **call.by)
     return go(call, f"/enrollments/{row.id}", done="accept")
 
 

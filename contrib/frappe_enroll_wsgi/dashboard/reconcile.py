@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from ..routing import Access, Call
 from .builders import change, look
-from .forms import field, number, orders_of
+from .forms import field, number
 from .render import Asked, page
 
 
@@ -25,8 +25,9 @@ def reconcile(call: Call) -> Response:
 def compare(call: Call) -> Response:
     """Compare one page, and offer the next: progress that a reload can't lose."""
     repair = field(call, "repair") == "yes"
-    report = orders_of(call).reconcile(
-        repair=repair, limit=_A_PAGE, cursor=field(call, "cursor") or None
+    cursor = field(call, "cursor") or None
+    report = call.sdk.admin.reconcile(
+        repair=repair, limit=_A_PAGE, cursor=cursor, **call.by
     )
     asked = Asked(repair="yes" if repair else "", reason=field(call, "reason"))
     return page(

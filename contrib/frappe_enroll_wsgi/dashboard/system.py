@@ -10,12 +10,11 @@ from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import JobState, Status
+from frappe_enroll_sdk.services.jobs.breaker import BACKENDS
 from frappe_enroll_sdk.settings.text import describe
 
-from ..orders import BACKENDS
 from ..routing import Access, Call
 from .builders import change, look
-from .forms import orders_of
 from .numbers import numbers_of
 from .render import go, page
 
@@ -69,7 +68,7 @@ def static(call: Call) -> Response:
 
 def probe(call: Call) -> Response:
     """Ask a backend now."""
-    orders_of(call).probe(call.arguments["backend"])
+    call.sdk.admin.probe(call.arguments["backend"], **call.by)
     return go(call, "/system", done="probe")
 
 

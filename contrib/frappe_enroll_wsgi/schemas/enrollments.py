@@ -30,6 +30,8 @@ from .parts import (
 
 STATUS_QUERY = words(Status)
 LMS_STATUS_QUERY = words(LMSStatus)
+#: What an operator may do about an enrollment.
+VERBS = ("revoke", "reinstate", "accept", "dismiss")
 #: Filters that may stand in a URL: they name nobody.
 FILTERS = {
     "course_id": text(),

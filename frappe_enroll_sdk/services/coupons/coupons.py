@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -311,7 +311,7 @@ class Coupons:
         actor: str = "",
         reason: str = "",
         **terms: Any,
-    ) -> Iterator[Coupon]:
+    ) -> Generator[Coupon, None, None]:
         """Do `create_many`, yielding each coupon as soon as it is written."""
         by = audit.actor_of(actor, reason)
         validate.whole(count, "count", most=batches.MAX_COUPONS)
@@ -326,7 +326,7 @@ class Coupons:
 
     def _audited(
         self, written: Iterator[Coupon], by: Actor | None, prefix: str, wanted: int
-    ) -> Iterator[Coupon]:
+    ) -> Generator[Coupon, None, None]:
         """Yield coupons as they are written, as one action of the audit trail."""
         with audit.acting(
             self._context, by, "create_coupons", prefix, wanted=wanted

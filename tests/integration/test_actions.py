@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Long orders: said first, done, and closed in every ending."""
+"""Long actions: written first, done, and closed in every ending."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from support.world import COURSE, World
 
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.errors import StorageUnavailableError, ValidationError
+from frappe_enroll_sdk.services import audit
 from frappe_enroll_sdk.testing.faults import Crash
 
 
@@ -25,11 +26,17 @@ def world():
     return World()
 
 
+def acting(sdk, actor, reason, **detail):
+    """Import a file, as an action of the trail."""
+    by = audit.actor_of(actor, reason)
+    return audit.acting(sdk._services.context, by, "import", "file", **detail)
+
+
 def trail(sdk):
     """Return the audit trail, oldest first: action, phase and counts."""
     told = []
     entries = sdk.storage.audit.list(limit=50).items[::-1]
-    # Time stands still: of one moment's entries the one that ends an order is last.
+    # Time stands still: of one moment's entries the one that ends an action is last.
     for entry in sorted(entries, key=lambda e: (e.at, "begun" in e.detail)):
         detail = dict(entry.detail)
         detail.pop("begun", None)
@@ -47,54 +54,54 @@ def trail(sdk):
         (Crash("here"), []),
     ],
 )
-def test_order_is_closed_in_every_ending_but_death(world, error, endings):
+def test_action_is_closed_in_every_ending_but_death(world, error, endings):
     """Its first entry stands before anything is done; the last one has the counts."""
     sdk = world.sdk()
 
-    def give():
-        with sdk.admin.order("ada", "import", "file", "spring", wanted=9) as told:
+    def act():
+        with acting(sdk, "ada", "spring", wanted=9) as result:
             assert trail(sdk) == [("import", "begun", {"wanted": 9})]
-            told["created"] = 4
+            result["created"] = 4
             if error is not None:
                 raise error
 
     if error is None:
-        give()
+        act()
     else:
         with pytest.raises(type(error)):
-            give()
+            act()
     last = trail(sdk)[1:]
     assert [phase for _, phase, _ in last] == endings
     assert all(detail["created"] == 4 for *_, detail in last)
 
 
-def test_order_of_nobody_or_without_a_reason_is_not_begun(world):
+def test_action_of_nobody_or_without_a_reason_is_not_begun(world):
     """Nobody's is not written; one that the trail would refuse does nothing."""
     sdk = world.sdk()
-    with sdk.admin.order("", "import", "file", ""):
+    with acting(sdk, "", ""):
         pass
     with (
         pytest.raises(ValidationError),
-        sdk.admin.order("ada", "import", "file", " "),
+        acting(sdk, "ada", " "),
     ):
         pytest.fail("it was begun")
     assert trail(sdk) == []
 
 
-def test_error_of_an_order_is_told_though_the_trail_is_down(world, monkeypatch):
+def test_error_of_an_action_is_told_though_the_trail_is_down(world, monkeypatch):
     """The second failure hides no first one."""
     sdk = world.sdk()
 
     def down(_entry):
         raise StorageUnavailableError("away")
 
-    def give():
-        with sdk.admin.order("ada", "import", "file", "spring"):
+    def act():
+        with acting(sdk, "ada", "spring"):
             monkeypatch.setattr(world.storage.audit, "append", down)
             raise KeyError("first")
 
     with pytest.raises(KeyError, match="first"):
-        give()
+        act()
 
 
 def dead_jobs(world, n):
@@ -106,7 +113,7 @@ def dead_jobs(world, n):
 
 
 def test_requeue_that_is_stopped_tells_how_many(world):
-    """What was made due stays so; the rest is requeued by giving the order again."""
+    """What was made due stays so; the rest is requeued by doing it again."""
     dead_jobs(world, 5)
     sdk = world.sdk()
 
