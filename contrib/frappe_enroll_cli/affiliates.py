@@ -13,16 +13,16 @@ from .opened import opened_sdk
 
 @click.group()
 def affiliates() -> None:
-    """Register affiliates, show their balances, pay out."""
+    """Register affiliates, show their balances, record payouts."""
 
 
 @affiliates.command("register")
 @click.argument("email")
 @click.option("--name", "full_name", help="The affiliate's name.")
-@click.option("--code", help="What stands in the link; made up if not given.")
-@click.option("--percent", help="Commission; the setting's if not given.")
+@click.option("--code", help="Code in the link; random by default.")
+@click.option("--percent", help="Commission; the setting's by default.")
 def register(email: str, **fields: Any) -> None:
-    """Register an affiliate; a known one is printed as it is."""
+    """Register an affiliate, or print the existing one unchanged."""
     with opened_sdk() as sdk:
         print_records([sdk.affiliates.register(email, **fields)])
 
@@ -39,7 +39,7 @@ def list_affiliates(**wanted: Any) -> None:
 @affiliates.command("show")
 @click.argument("affiliate")
 def show_affiliate(affiliate: str) -> None:
-    """Print an affiliate, the balance in each currency, and what each course earned."""
+    """Print an affiliate, its balances by currency and its earnings by course."""
     with opened_sdk() as sdk:
         found = sdk.affiliates.get(affiliate)
         courses = sdk.affiliates.by_course(affiliate).courses
@@ -50,7 +50,7 @@ def show_affiliate(affiliate: str) -> None:
 @click.argument("affiliate")
 def statement(affiliate: str) -> None:
     """Write the whole ledger as CSV to stdout."""
-    # A file of data is UTF-8 whatever the terminal is.
+    # A data file is UTF-8, whatever the terminal uses.
     with opened_sdk() as sdk, click.open_file("-", "w", encoding="utf-8") as out:
         sdk.affiliates.statement(affiliate, out)
 
@@ -61,7 +61,7 @@ def statement(affiliate: str) -> None:
 @ACTOR
 @REASON
 def suspend(affiliate: str, actor: str, reason: str, *, resume: bool) -> None:
-    """Let an affiliate earn nothing any more."""
+    """Suspend an affiliate: it earns nothing from now on."""
     with opened_sdk() as sdk:
         done = sdk.affiliates.suspend(affiliate, actor, reason, suspended=not resume)
         print_records([done])
@@ -69,15 +69,19 @@ def suspend(affiliate: str, actor: str, reason: str, *, resume: bool) -> None:
 
 @affiliates.command("pay-out")
 @click.argument("affiliate")
-@click.option("--currency", required=True, help="Which balance.")
-@click.option("--amount-minor", type=int, help="Minor units; all if not given.")
-@click.option("--payout-id", help="Your id: the same one pays once.")
+@click.option("--currency", required=True, help="Currency of the balance.")
+@click.option(
+    "--amount-minor",
+    type=int,
+    help="Amount in minor units; the whole balance by default.",
+)
+@click.option("--payout-id", help="Your own id; repeating it pays only once.")
 @ACTOR
 @REASON
 def pay_out(
     affiliate: str, currency: str, actor: str, reason: str, **more: Any
 ) -> None:
-    """Write down that a balance was paid out (the money is yours to send)."""
+    """Record that a balance was paid out (you send the money yourself)."""
     with opened_sdk() as sdk:
         print_records(
             [sdk.affiliates.pay_out(affiliate, currency, actor, reason, **more)]

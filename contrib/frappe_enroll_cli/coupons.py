@@ -19,26 +19,34 @@ from .stopping import Stop, ended, say
 
 
 MOMENT = click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"])
-PREFIX = click.option("--prefix", help="Only codes that begin so.")
-COURSE = click.option("--course", "course_id", help="Only this course's.")
+PREFIX = click.option("--prefix", help="Filter by the beginning of the code.")
+COURSE = click.option("--course", "course_id", help="Filter by course.")
 
 
 def _terms(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of a coupon's terms."""
+    """Add the options for a coupon's terms."""
     options = (
         click.option(
-            "--percent", required=True, help="Percent off, above 0, at most 100."
+            "--percent",
+            required=True,
+            help="Discount in percent, above 0 and at most 100.",
         ),
-        click.option("--course", "course_id", help="The course it is good for."),
-        click.option("--any-course", is_flag=True, help="Good for every course."),
-        click.option("--email", help="The one learner it is good for."),
+        click.option("--course", "course_id", help="Restrict it to this course."),
+        click.option(
+            "--any-course", is_flag=True, help="Make it valid for every course."
+        ),
+        click.option("--email", help="Restrict it to this learner."),
         click.option("--max-redemptions", type=int, default=1, show_default=True),
+        click.option("--per-learner", type=int, help="Most redemptions per learner."),
         click.option(
-            "--per-learner", type=int, help="Seats that one learner may have."
+            "--starts-at",
+            type=MOMENT,
+            help="Valid from this moment (with a time zone).",
         ),
-        click.option("--starts-at", type=MOMENT, help="First moment, with its zone."),
         click.option(
-            "--expires-at", type=MOMENT, help="First moment that is too late."
+            "--expires-at",
+            type=MOMENT,
+            help="Invalid from this moment on (with a time zone).",
         ),
     )
     for option in reversed(options):
@@ -53,7 +61,7 @@ def coupons() -> None:
 
 @coupons.command("create")
 @_terms
-@click.option("--code", help="What is typed; made up if not given.")
+@click.option("--code", help="The code; random by default.")
 def create_coupon(percent: str, **terms: Any) -> None:
     """Create a coupon and print it."""
     with opened_sdk() as sdk:
@@ -63,22 +71,24 @@ def create_coupon(percent: str, **terms: Any) -> None:
 @coupons.command("create-many")
 @click.argument("count", type=int)
 @_terms
-@click.option("--prefix", default="GRANT", show_default=True, help="First part.")
+@click.option(
+    "--prefix", default="GRANT", show_default=True, help="Beginning of each code."
+)
 @click.option(
     "--pattern",
     default="####-####-####",
     show_default=True,
-    help="The rest; each # is a random letter or digit.",
+    help="Rest of each code; # stands for a random letter or digit.",
 )
 @ACTOR
 @REASON
 def create_many(
     count: int, percent: str, actor: str, reason: str, **terms: Any
 ) -> None:
-    """Create many coupons with random codes; print a code a line, once it is stored."""
+    """Create many coupons with random codes; print each code once it is stored."""
     stop = Stop()
     with stop.on_signals(), opened_sdk() as sdk, _progress(count, "coupons") as tell:
-        # Asked for first: what is refused is not audited.
+        # Prepared first, so that a refused request leaves no audit entry.
         made = sdk.coupons.create_each(
             count, percent, on_progress=stop.after(tell), **terms
         )
@@ -88,7 +98,7 @@ def create_many(
                 actor, "create_coupons", prefix, reason, wanted=count
             ) as told,
             stop.instead(stop.note),
-            ended(lambda: done, f"of {count} coupons were made"),
+            ended(lambda: done, f"of {count} coupons were created"),
         ):
             for coupon in made:
                 done = told["count"] = done + 1
@@ -97,7 +107,7 @@ def create_many(
 
 @contextmanager
 def _progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
-    """Show progress on stderr; yield what is told how much is done."""
+    """Show progress on stderr; yield a function that takes the count so far."""
     done = 0
     shown: Any = click.progressbar(length=length, label=label, file=sys.stderr)
     with shown as bar:
@@ -112,16 +122,20 @@ def _progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
 
 @coupons.command("import")
 @click.argument("file", type=click.File("rb"))
-@click.option("--all-or-nothing", is_flag=True, help="Write nothing if a row is bad.")
+@click.option(
+    "--all-or-nothing", is_flag=True, help="Create nothing if any row is bad."
+)
 @ACTOR
 @REASON
 def import_coupons(
     file: IO[bytes], actor: str, reason: str, *, all_or_nothing: bool
 ) -> None:
-    """Create the coupons of a CSV file (`-` reads stdin); each bad row on stderr."""
+    """Create coupons from a CSV file (`-` for stdin); report bad rows on stderr."""
     if all_or_nothing and not file.seekable():
-        raise click.UsageError("--all-or-nothing reads twice: give it a file")
-    # A byte that is no UTF-8 is its own cell's trouble, not the file's.
+        raise click.UsageError(
+            "--all-or-nothing reads the input twice, so it needs a file"
+        )
+    # A byte that is not UTF-8 spoils its own cell only, not the whole file.
     text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
     stop, report = Stop(), Imported()
     with (
@@ -129,13 +143,13 @@ def import_coupons(
         opened_sdk() as sdk,
         sdk.admin.order(actor, "import_coupons", file.name, reason) as told,
         stop.instead(stop.note),
-        ended(lambda: report.created, "coupons were made; import the file again"),
+        ended(lambda: report.created, "coupons were created; import the file again"),
     ):
         try:
             sdk.coupons.import_csv(
                 text,
                 all_or_nothing=all_or_nothing,
-                on_problem=_tell,
+                on_problem=_print_problem,
                 on_progress=stop.after(),
                 report=report,
             )
@@ -146,7 +160,7 @@ def import_coupons(
         raise SystemExit(1)
 
 
-def _tell(problem: Problem) -> None:
+def _print_problem(problem: Problem) -> None:
     say(f"line {problem.line}: {problem.field}: {problem.text}", err=True)
 
 
@@ -155,7 +169,7 @@ def _tell(problem: Problem) -> None:
 @PREFIX
 @COURSE
 def export_coupons(output: IO[str], **wanted: Any) -> None:
-    """Write coupons with their counts as CSV: what `import` reads."""
+    """Write coupons with their counts as CSV that `import` can read."""
     with opened_sdk() as sdk:
         count = sdk.coupons.export_csv(output, **wanted)
     click.echo(f"{count} coupons", err=True)
@@ -165,14 +179,14 @@ def export_coupons(output: IO[str], **wanted: Any) -> None:
 @PREFIX
 @COURSE
 def usage(**wanted: Any) -> None:
-    """Count coupons, their seats, and what became of them."""
+    """Count coupons and seats by state."""
     with opened_sdk() as sdk:
         print_records([sdk.coupons.usage(**wanted)])
 
 
 @coupons.command("list")
 @COURSE
-@click.option("--email", help="Only this learner's.")
+@click.option("--email", help="Filter by learner.")
 @PREFIX
 @CURSOR
 @LIMIT
@@ -193,6 +207,6 @@ def show_coupon(code: str) -> None:
 @coupons.command("disable")
 @click.argument("code")
 def disable_coupon(code: str) -> None:
-    """Disable a coupon; seats that are taken stay."""
+    """Disable a coupon; taken seats stay valid."""
     with opened_sdk() as sdk:
         sdk.coupons.disable(code)

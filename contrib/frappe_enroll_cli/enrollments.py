@@ -30,10 +30,10 @@ def enrollments() -> None:
 
 
 @enrollments.command("list")
-@click.option("--email", help="Only this learner's.")
-@click.option("--course", "course_id", help="Only this course's.")
+@click.option("--email", help="Filter by learner.")
+@click.option("--course", "course_id", help="Filter by course.")
 @click.option(
-    "--status", type=click.Choice([str(s) for s in Status]), help="Only this status."
+    "--status", type=click.Choice([str(s) for s in Status]), help="Filter by status."
 )
 @LIMIT
 def list_enrollments(**filters: Any) -> None:
@@ -45,7 +45,7 @@ def list_enrollments(**filters: Any) -> None:
 @enrollments.command("show")
 @click.argument("name")
 def show_enrollment(name: str) -> None:
-    """Show timeline, verdict and next command: by id, e-mail, cs_…, pi_… or evt_…."""
+    """Show history, verdict and next command by id, e-mail, cs_…, pi_… or evt_…."""
     with opened_sdk() as sdk:
         rows = sdk.admin.search(name).items
         if not rows:
@@ -72,7 +72,7 @@ def _print_timeline(timeline: Timeline) -> None:
 @ACTOR
 @REASON
 def reassign(enrollment_id: str, email: str, actor: str, reason: str) -> None:
-    """Give the right to the course to another learner; print the new enrollment."""
+    """Move an enrollment to another learner; print the new enrollment."""
     with opened_sdk() as sdk:
         row = sdk.enrollments.reassign(enrollment_id, email, actor, reason)
         click.echo(row.id)
@@ -81,7 +81,7 @@ def reassign(enrollment_id: str, email: str, actor: str, reason: str) -> None:
 @enrollments.command("export")
 @click.option("--email", required=True, help="The learner's address.")
 def export_learner(email: str) -> None:
-    """Print all that is stored about a learner, as JSON."""
+    """Print everything that is stored about a learner as JSON."""
     with opened_sdk() as sdk:
         click.echo(json.dumps(sdk.privacy.export(email)))
 
@@ -91,23 +91,23 @@ def export_learner(email: str) -> None:
 @ACTOR
 @REASON
 def erase_learner(email: str, actor: str, reason: str) -> None:
-    """Take a learner's personal data out for good; print how much of each sort."""
+    """Erase a learner's personal data for good; print the counts."""
     with opened_sdk() as sdk:
         print_records([sdk.privacy.erase(email, actor=actor, reason=reason)])
 
 
-def _order(group: click.Group, verb: str, about: str) -> None:
-    """Add a command that speaks an operator's word."""
+def _add_action(group: click.Group, verb: str, about: str) -> None:
+    """Add the command of an operator's action."""
 
     @group.command(verb, help=about)
     @click.argument("enrollment_id")
     @ACTOR
     @REASON
-    def order(enrollment_id: str, actor: str, reason: str) -> None:
+    def act(enrollment_id: str, actor: str, reason: str) -> None:
         with opened_sdk() as sdk:
             row = getattr(sdk.enrollments, verb)(enrollment_id, actor, reason)
             click.echo(str(row.status))
 
 
-_order(enrollments, "revoke", "Take the right to the course away.")
-_order(enrollments, "reinstate", "Give the right to the course back.")
+_add_action(enrollments, "revoke", "Revoke the right to the course.")
+_add_action(enrollments, "reinstate", "Restore the right to the course.")

@@ -15,7 +15,7 @@ NOTIFY = click.option(
     "--notify/--no-notifications",
     default=True,
     show_default=True,
-    help="Whether plugins hear of what is written by it.",
+    help="Whether plugins are notified of the changes.",
 )
 
 
@@ -40,7 +40,7 @@ def show_event(event_id: str) -> None:
     with opened_sdk() as sdk:
         event = sdk.storage.events.find(event_id)
         if event is None:
-            raise click.ClickException("there is no such event")
+            raise click.ClickException("event not found")
         print_records([event])
 
 
@@ -50,7 +50,7 @@ def show_event(event_id: str) -> None:
 @ACTOR
 @REASON
 def replay_event(event_id: str, *, notify: bool, actor: str, reason: str) -> None:
-    """Give a stored event its effect again; nothing doubles."""
+    """Replay a stored event (safe to repeat)."""
     with opened_sdk() as sdk:
         event = sdk.admin.replay_event(
             event_id, actor=actor, reason=reason, notify=notify
@@ -59,9 +59,14 @@ def replay_event(event_id: str, *, notify: bool, actor: str, reason: str) -> Non
 
 
 @events.command("pull")
-@click.option("--since", type=SINCE, required=True, help="A moment in UTC.")
 @click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=10_000, help="Missed events."
+    "--since", type=SINCE, required=True, help="Events since this moment, in UTC."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=10_000,
+    help="Most missed events to fetch.",
 )
 @NOTIFY
 @ACTOR
@@ -69,7 +74,7 @@ def replay_event(event_id: str, *, notify: bool, actor: str, reason: str) -> Non
 def pull_events(
     since: datetime, limit: int, *, notify: bool, actor: str, reason: str
 ) -> None:
-    """Feed the events that the provider has sent and we have not stored."""
+    """Fetch the events that we missed from the provider."""
     with opened_sdk() as sdk:
         pulled = sdk.admin.pull_events(
             since.replace(tzinfo=UTC),
@@ -86,7 +91,7 @@ def pull_events(
 @ACTOR
 @REASON
 def prune_events(days: int, actor: str, reason: str) -> None:
-    """Null the payloads of old events; their ids stay."""
+    """Clear the payloads of old events; their ids stay."""
     with opened_sdk() as sdk:
         span = timedelta(days=days)
         click.echo(sdk.admin.prune_events(span, actor=actor, reason=reason))

@@ -21,9 +21,11 @@ def grants() -> None:
 @click.option("--course", "course_id", required=True, help="The course.")
 @click.option("--email", required=True, help="The learner.")
 @click.option("--name", "full_name", help="The learner's name.")
-@click.option("--answer", "answers", multiple=True, help="A form field: name=text.")
+@click.option(
+    "--answer", "answers", multiple=True, help="An answer to the form, as name=text."
+)
 def apply_for_grant(answers: tuple[str, ...], **fields: Any) -> None:
-    """Apply for a grant in a learner's place."""
+    """Apply for a grant on a learner's behalf."""
     pairs = [answer.partition("=") for answer in answers]
     form = {name: text for name, _, text in pairs}
     with opened_sdk() as sdk:
@@ -32,7 +34,7 @@ def apply_for_grant(answers: tuple[str, ...], **fields: Any) -> None:
 
 @grants.command("list")
 @click.option("--status", type=click.Choice(["pending", "approved", "rejected"]))
-@click.option("--email", help="Only this learner's.")
+@click.option("--email", help="Filter by learner.")
 @CURSOR
 @LIMIT
 def list_grants(**wanted: Any) -> None:
@@ -51,7 +53,7 @@ def show_grant(grant_id: str) -> None:
 
 @grants.command("approve")
 @click.argument("grant_ids", nargs=-1, required=True)
-@click.option("--percent", default="100", help="Percent off.")
+@click.option("--percent", default="100", help="Discount in percent.")
 @click.option("--expires-at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]))
 @ACTOR
 @REASON
@@ -62,7 +64,7 @@ def approve_grants(
     actor: str,
     reason: str,
 ) -> None:
-    """Approve one or more grants; several are each decided by itself."""
+    """Approve one or more grants, each on its own."""
     with opened_sdk() as sdk:
         if len(grant_ids) == 1:
             done = sdk.grants.approve(
@@ -75,7 +77,7 @@ def approve_grants(
             print_records([done])
             return
         if expires_at is not None:
-            raise click.UsageError("--expires-at goes with one grant")
+            raise click.UsageError("--expires-at works with one grant only")
         answers = sdk.grants.approve_many(
             grant_ids, percent, actor=actor, reason=reason
         )

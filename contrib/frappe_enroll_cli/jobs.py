@@ -19,10 +19,10 @@ _ACTOR = click.option(
     default="",
     envvar="ENROLL_ACTOR",
     show_envvar=True,
-    help="Who acts; with it, the audit trail tells.",
+    help="Your name; with it, the action is audited.",
 )
-_REASON = click.option("--reason", default="", help="Why; goes into the audit trail.")
-_KIND = click.option("--kind", help="Only this kind of job, e.g. sync.")
+_REASON = click.option("--reason", default="", help="The reason, for the audit trail.")
+_KIND = click.option("--kind", help="Filter by kind of job, e.g. sync.")
 
 
 @click.group()
@@ -34,7 +34,9 @@ def jobs() -> None:
 @STATE
 @_KIND
 @LIMIT
-@click.option("--cursor", help="Continue after a page (its last line on stderr).")
+@click.option(
+    "--cursor", help="Continue after a page (its cursor is printed on stderr)."
+)
 def list_jobs(
     state: str | None, kind: str | None, limit: int, cursor: str | None
 ) -> None:
@@ -43,13 +45,13 @@ def list_jobs(
         page = sdk.admin.jobs(state=state, kind=kind, limit=limit, cursor=cursor)
     print_records(page.items)
     if page.next_cursor:
-        click.echo(f"more: --cursor {page.next_cursor}", err=True)
+        click.echo(f"next page: --cursor {page.next_cursor}", err=True)
 
 
 @jobs.command("show")
 @click.argument("name")
 def show_job(name: str) -> None:
-    """Show one job with its errors: by key, event id or enrollment id."""
+    """Show one job with its errors, by key, event id or enrollment id."""
     with opened_sdk() as sdk:
         print_records([sdk.admin.job(name)])
 
@@ -59,7 +61,7 @@ def show_job(name: str) -> None:
 @_ACTOR
 @_REASON
 def retry_job(name: str, actor: str, reason: str) -> None:
-    """Make one job due now: by job key, event id or enrollment id."""
+    """Make one job due now, by key, event id or enrollment id."""
     with opened_sdk() as sdk:
         sdk.admin.retry(name, actor=actor, reason=reason)
         click.echo("due now", err=True)
@@ -68,11 +70,11 @@ def retry_job(name: str, actor: str, reason: str) -> None:
 @jobs.command("requeue")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100)
 @_KIND
-@click.option("--code", help="Only those that died of this code.")
+@click.option("--code", help="Filter by the error code that the job died of.")
 @click.option(
     "--per-second",
     type=Finite(0.001, 1000),
-    help="How many fall due per second; default: all at once.",
+    help="Jobs that become due per second; all at once by default.",
 )
 @_ACTOR
 @_REASON
@@ -84,7 +86,7 @@ def requeue_jobs(
     actor: str,
     reason: str,
 ) -> None:
-    """Make dead jobs and events due again, with all their tries; print how many."""
+    """Make dead jobs and events due again with all attempts; print the count."""
     stop, done = Stop(), 0
     with stop.on_signals(), opened_sdk() as sdk:
         total = min(limit, sdk.admin.count_dead(kind=kind, code=code))
@@ -117,7 +119,7 @@ def requeue_jobs(
 @ACTOR
 @REASON
 def bury_job(name: str, actor: str, reason: str) -> None:
-    """End a job that waits as dead, with the reason as its cause."""
+    """Give up a waiting job: it becomes dead, with the reason as its cause."""
     with opened_sdk() as sdk:
         sdk.admin.bury(name, actor=actor, reason=reason)
         click.echo("dead", err=True)
@@ -128,7 +130,7 @@ def bury_job(name: str, actor: str, reason: str) -> None:
 @_ACTOR
 @_REASON
 def prune_jobs(days: int, actor: str, reason: str) -> None:
-    """Drop jobs that were done so many days ago; print how many."""
+    """Delete jobs that finished so many days ago; print the count."""
     with opened_sdk() as sdk:
         span = timedelta(days=days)
         click.echo(sdk.admin.prune_jobs(span, actor=actor, reason=reason))

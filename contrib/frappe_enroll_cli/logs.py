@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The log of the command: text for people, or one JSON object per line for machines."""
+"""Logging: text for people, or one JSON object per line for machines."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 
-#: Attributes that every record has; whatever else it carries was given as ``extra``.
+#: Attributes that every record has; all others came from ``extra``.
 _USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def extras_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what was given as ``extra``."""
+    """Return the attributes from ``extra``."""
     return {name: value for name, value in vars(record).items() if name not in _USUAL}
 
 
@@ -23,11 +23,11 @@ class JSONFormatter(logging.Formatter):
     """
     One JSON object per line: at, level, logger, event, and the record's extras.
 
-    A traceback becomes `exception`; newlines in it are escaped, so a line is a record.
+    A traceback becomes `exception`; its newlines are escaped, so a record is one line.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record's line."""
+        """Format a record."""
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(
                 timespec="milliseconds"
@@ -43,13 +43,13 @@ class JSONFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """The usual line, and the record's extras as ``name=value``."""
+    """The usual line, followed by the record's extras as ``name=value``."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's
-        """Return the record's line without a traceback."""
+        """Format a record without its traceback."""
         extras = [f"{name}={value}" for name, value in extras_of(record).items()]
         return " ".join([super().formatMessage(record), *extras])
 

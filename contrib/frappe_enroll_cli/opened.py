@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-The SDK of a command: the one of the host that it runs in, else the environment's.
+The SDK of a command: the host's, or else one built from the environment.
 
-A host (the Flask extension) puts its SDK into the click context by `lend`.
+A host (such as the Flask extension) puts its SDK into the click context with `lend`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEY = "frappe_enroll_cli.sdk"
 
 
 def lend(context: click.Context, sdk: EnrollSDK) -> None:
-    """Let the commands under this context work on a host's SDK; it stays open."""
+    """Make the commands in this context use a host's SDK, and leave it open."""
     context.meta[_KEY] = sdk
 
 
@@ -32,7 +32,7 @@ def _lent() -> EnrollSDK | None:
 
 @contextmanager
 def opened_sdk(**options: Any) -> Iterator[EnrollSDK]:
-    """Yield the SDK of this command; one that was made here is closed after it."""
+    """Yield the SDK of this command; close it afterwards if it was created here."""
     lent = _lent()
     if lent is not None:
         yield lent

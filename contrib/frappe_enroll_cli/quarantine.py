@@ -17,7 +17,7 @@ def quarantine() -> None:
 @quarantine.command("list")
 @LIMIT
 def list_quarantine(limit: int) -> None:
-    """List what waits, with its reason, as JSON lines."""
+    """List the payments that wait, with their reasons, as JSON lines."""
     with opened_sdk() as sdk:
         cursor, left = None, limit
         while left > 0:
@@ -30,11 +30,15 @@ def list_quarantine(limit: int) -> None:
 
 @quarantine.command("accept")
 @click.argument("name", metavar="ID")
-@click.option("--enrollment", "enrollment_id", help="Of an event: whose payment it is.")
+@click.option(
+    "--enrollment",
+    "enrollment_id",
+    help="For an event: the enrollment that the payment belongs to.",
+)
 @ACTOR
 @REASON
 def accept(name: str, enrollment_id: str | None, actor: str, reason: str) -> None:
-    """Let the payer have the course; ID is an enrollment's or an event's."""
+    """Accept a payment: the payer gets the course. ID is an enrollment or event."""
     with opened_sdk() as sdk:
         row = sdk.admin.accept(name, actor, reason, enrollment_id=enrollment_id)
         click.echo(str(row.status))
@@ -45,6 +49,6 @@ def accept(name: str, enrollment_id: str | None, actor: str, reason: str) -> Non
 @ACTOR
 @REASON
 def dismiss(name: str, actor: str, reason: str) -> None:
-    """Put it aside for good; no money is given back by it."""
+    """Dismiss a payment for good; this refunds nothing."""
     with opened_sdk() as sdk:
         click.echo(sdk.admin.dismiss(name, actor, reason))

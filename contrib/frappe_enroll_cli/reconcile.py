@@ -24,14 +24,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Settle what can be settled.")
-@click.option("--since", type=SINCE, help="Only what was made since, in UTC.")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired.")
 @click.option(
-    "--page", type=click.IntRange(1, 1000), default=200, help="Rows of one page."
+    "--since", type=SINCE, help="Compare only what was created since, in UTC."
+)
+@click.option(
+    "--page", type=click.IntRange(1, 1000), default=200, help="Rows per page."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
-@click.option("--actor", envvar="ENROLL_ACTOR", show_envvar=True, help="Who repairs.")
-@click.option("--reason", help="Why; with --repair, into the audit trail.")
+@click.option(
+    "--actor",
+    envvar="ENROLL_ACTOR",
+    show_envvar=True,
+    help="Your name, for the audit trail (required with --repair).",
+)
+@click.option(
+    "--reason", help="The reason, for the audit trail (required with --repair)."
+)
 def reconcile(
     *,
     repair: bool,
@@ -41,9 +50,9 @@ def reconcile(
     actor: str | None,
     reason: str | None,
 ) -> None:
-    """Compare provider, enrollments and LMS; a dry run unless told to repair."""
+    """Compare provider, enrollments and LMS; change nothing without --repair."""
     if repair and not (actor and reason):
-        raise click.UsageError("--repair takes --actor and --reason")
+        raise click.UsageError("--repair needs --actor and --reason")
     found: list[Finding] = []
     checked: Counter[str] = Counter()
     start = since.replace(tzinfo=UTC) if since else None
@@ -61,13 +70,13 @@ def reconcile(
                 checked.update(report.checked)
                 told["findings"] = len(found)
                 looked = ", ".join(f"{count} {name}" for name, count in checked.items())
-                say(f"looked at {looked}; {len(found)} differ", err=True)
+                say(f"compared {looked}; {len(found)} differ", err=True)
                 cursor = trail.follow(report.next_cursor)
                 if cursor is None:
                     break
             else:
                 told["stopped"] = True
-                say("stopped: what follows was not looked at", err=True)
+                say("stopped; the rest was not compared", err=True)
     if as_json:
         print_records(found)
         click.echo(json.dumps({"checked": dict(checked), "differ": len(found)}))
@@ -78,10 +87,10 @@ def reconcile(
 
 
 def _print_table(found: list[Finding]) -> None:
-    """Print a line for each finding: what, which, what becomes of it, and why."""
+    """Print one line per finding: difference, subject, outcome and cause."""
     for finding in found:
-        told = {k: str(v or "-") for k, v in dump(attrs.evolve(finding)).items()}
-        state = told["after"] if finding.after else f"repair: {told['repair']}"
-        line = f"{told['difference']:26} {told['subject']:37} {state:24}"
-        click.echo(f"{line} {told['cause']}")
+        cells = {k: str(v or "-") for k, v in dump(attrs.evolve(finding)).items()}
+        state = cells["after"] if finding.after else f"repair: {cells['repair']}"
+        line = f"{cells['difference']:26} {cells['subject']:37} {state:24}"
+        click.echo(f"{line} {cells['cause']}")
     click.echo(f"{len(found)} differences")

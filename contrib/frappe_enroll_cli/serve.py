@@ -11,12 +11,12 @@ from .stopping import Stop, say
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-@click.option("--prefix", default="", help="Mount it under this path, e.g. /enroll.")
+@click.option("--prefix", default="", help="Path to mount it under, e.g. /enroll.")
 def serve(*, port: int, prefix: str) -> None:
     """
-    Serve API and dashboard on loopback (for a quick start, not for production).
+    Serve API and dashboard on loopback (to try it out, not for production).
 
-    SIGTERM and Ctrl-C let the requests that run finish.
+    SIGTERM and Ctrl-C let running requests finish.
     """
     from werkzeug.exceptions import NotFound  # noqa: PLC0415  an extra
     from werkzeug.middleware.dispatcher import DispatcherMiddleware  # noqa: PLC0415

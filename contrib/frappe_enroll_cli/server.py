@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A server on loopback that finishes what runs when it is told to stop."""
+"""A loopback server that finishes running requests before it stops."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .common import port_error
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-#: Seconds that requests have left once it is told to stop.
+#: Seconds that running requests have left after `stop`.
 _FINISH_S = 30.0
-#: Seconds between two looks.
+#: Seconds between two checks.
 _SLICE_S = 0.1
 
 
 class Server:
-    """Serves an application in threads; a context manager."""
+    """Serves an application in threads. A context manager."""
 
     def __init__(self, host: str, port: int, app: WSGIApplication) -> None:
         self._lock = threading.Lock()
         self._running = 0
         self._asked = False
         try:
-            # Werkzeug ends the process where the port is taken.
+            # Werkzeug would exit the process if the port is in use.
             self._socket = socket.create_server((host, port), backlog=128)
         except OSError as error:
             raise port_error("--port", port, error) from error
@@ -52,11 +52,11 @@ class Server:
         self._socket.close()
 
     def stop(self) -> None:
-        """Take no more connections; takes no lock, so that a signal may call it."""
+        """Accept no more connections; takes no lock, so signal handlers may call it."""
         self._asked = True
 
     def run(self) -> None:
-        """Serve until told to stop, and until what runs then has ended."""
+        """Serve until `stop`, then until running requests have finished."""
         thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         thread.start()
         while not self._asked and thread.is_alive():
@@ -69,7 +69,7 @@ class Server:
             SYSTEM.sleep(_SLICE_S)
 
     def _counting(self) -> type[WSGIRequestHandler]:
-        """Return a handler that counts what runs, however the client ends it."""
+        """Return a handler that counts running requests, however they end."""
         server = self
 
         class Handler(WSGIRequestHandler):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stopping when asked: signals from the first moment on, and no output in the way."""
+"""Stop on signals, from the start of a command on, whatever happens to its output."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from frappe_enroll_sdk.services.jobs.signals import stop_on_signals
 
 class Stop:
     """
-    What the first SIGTERM or SIGINT does to a command.
+    The reaction of a command to the first SIGTERM or SIGINT.
 
-    Before anything runs, and after it, there is nothing to finish: the command ends.
+    Before and after the work there is nothing to finish, so the command exits.
 
     Attributes:
         asked: Whether it was asked to stop.
@@ -26,11 +26,11 @@ class Stop:
         self._do: Callable[[], object] | None = None
 
     def on_signals(self) -> AbstractContextManager[None]:
-        """Handle the signals from here on."""
+        """Handle the signals within the context."""
         return stop_on_signals(self._asked)
 
     def note(self) -> None:
-        """Do no more than to note it in `asked`."""
+        """Only record it in `asked`."""
 
     def _asked(self) -> None:
         self.asked = True
@@ -40,10 +40,10 @@ class Stop:
 
     @contextmanager
     def instead(self, do: Callable[[], object]) -> Iterator[None]:
-        """Within this, tell `do` and let what runs finish; `do` takes no lock."""
+        """Within the context, call `do` instead of exiting; `do` must take no lock."""
         self._do = do
         if self.asked:
-            # Somebody else's code took the end that was meant for us.
+            # Other code has swallowed our SystemExit.
             do()
         try:
             yield
@@ -53,7 +53,7 @@ class Stop:
     def after(
         self, tell: Callable[[int], object] = lambda _: None
     ) -> Callable[[int], None]:
-        """Return what is told after each step, and ends the work when it was asked."""
+        """Return a callback for after each step; it aborts once asked to stop."""
 
         def step(count: int) -> None:
             tell(count)
@@ -65,7 +65,7 @@ class Stop:
 
 @contextmanager
 def ended(done: Callable[[], int], words: str) -> Iterator[None]:
-    """Say on stderr how much was done, where the work ends before its end."""
+    """Print on stderr how much was done if the work is interrupted."""
     try:
         yield
     except BaseException:
@@ -75,9 +75,9 @@ def ended(done: Callable[[], int], words: str) -> Iterator[None]:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print where somebody listens: what was done is done, whoever hears of it."""
+    """Print, and ignore a closed stream: the work is done anyway."""
     try:
         click.echo(text, err=err)
     except (OSError, ValueError):
-        # A pipe whose reader is gone, a stream that is closed.
+        # The reader of the pipe is gone, or the stream is closed.
         return

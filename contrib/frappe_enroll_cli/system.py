@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Commands that set up and examine the service."""
+"""Commands to set up and check the service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLOURS = {"healthy": "green", "warning": "yellow", "critical": "red"}
     "--check",
     "only_check",
     is_flag=True,
-    help="Change nothing; report what differs, and exit 1 if anything does.",
+    help="Change nothing; report differences and exit 1 if there are any.",
 )
 def setup(*, only_check: bool) -> None:
     """Create or upgrade the store's schema (idempotent)."""
@@ -45,9 +45,9 @@ def setup(*, only_check: bool) -> None:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--url", help="The public URL of the mount; it is knocked at.")
+@click.option("--url", help="Public URL of the mount, to be requested as a test.")
 def check(*, as_json: bool, url: str | None) -> None:
-    """Examine the deployment: state, cause and mend; exit 69 where something is bad."""
+    """Check the deployment: state, cause and remedy; exit 69 if anything is bad."""
     with opened_sdk() as sdk:
         found = examine(sdk, url)
     if as_json:
@@ -58,16 +58,21 @@ def check(*, as_json: bool, url: str | None) -> None:
             if one.cause:
                 click.echo(f"  {one.cause}")
             if one.mend:
-                click.echo(f"  mend: {one.mend}")
+                click.echo(f"  fix: {one.mend}")
     if any(one.is_bad for one in found):
         raise SystemExit(69)
 
 
 @click.command()
-@click.option("--template", "as_template", is_flag=True, help="Print all variables.")
+@click.option(
+    "--template",
+    "as_template",
+    is_flag=True,
+    help="Print a template with all variables.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def config(*, as_template: bool, as_json: bool) -> None:
-    """Print every setting with its source, secrets masked."""
+    """Print every setting and its source, with secrets masked."""
     if as_template:
         click.echo(template())
         return
@@ -83,8 +88,8 @@ def config(*, as_template: bool, as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins(*, as_json: bool) -> None:
-    """List the installed plugins and what became of them."""
-    # Without any backend: this is where one looks when a backend can't be built.
+    """List the installed plugins and their status."""
+    # Builds no backend, so it also helps when a backend cannot be built.
     infos = Plugins.from_settings(settings()).infos
     if as_json:
         click.echo(json.dumps([attrs.asdict(info) for info in infos]))
@@ -96,18 +101,18 @@ def plugins(*, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--text", "as_text", is_flag=True, help="Print lines for people.")
+@click.option("--text", "as_text", is_flag=True, help="Print text for people.")
 def stats(*, as_text: bool) -> None:
-    """Print the queue's numbers and its health."""
+    """Print the queue's statistics and health."""
     with opened_sdk() as sdk:
         found = sdk.admin.stats()
     if as_text:
-        _tell(found)
+        _print_text(found)
     else:
         print_records([found])
 
 
-def _tell(found: Stats) -> None:
+def _print_text(found: Stats) -> None:
     health = str(found.health)
     click.secho(f"health         {health}", fg=_COLOURS[health])
     for name, queue in (("jobs", found.jobs), ("events", found.events)):
@@ -122,14 +127,14 @@ def _tell(found: Stats) -> None:
         ago_s = (found.at - worker.seen_at).total_seconds()
         click.echo(f"{worker.kind:14} {worker.name}, seen {ago_s:.0f} s ago")
     if found.absent_s is not None:
-        words = f"no worker for {found.absent_s:.0f} s, and work is due"
+        words = f"work is due, and no worker has been seen for {found.absent_s:.0f} s"
         click.secho(words, fg="red", err=True)
 
 
 @click.command()
-@click.option("--task", "tasks", multiple=True, help="Only this task (repeatable).")
+@click.option("--task", "tasks", multiple=True, help="Run only this task (repeatable).")
 def maintain(tasks: tuple[str, ...]) -> None:
-    """Do the housekeeping now, whether or not it is its time; print the counts."""
+    """Run the housekeeping now, even if it is not due; print the counts."""
     with opened_sdk() as sdk:
         done: dict[str, Any] = sdk.admin.maintain(*tasks)
     click.echo(json.dumps(done))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Printing where a terminal or pipe can't show every character."""
+"""Print characters that a terminal's encoding lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ESCAPED = "frappe_enroll_escaped"
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Return what can't be shown as JSON would write it: a JSON line stays one."""
+    """Escape as JSON does, so that JSON lines stay valid."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
@@ -24,7 +24,7 @@ codecs.register_error(_ESCAPED, _escape)
 
 
 def print_anything() -> None:
-    """Let stdout and stderr write what their encoding has not as an escape."""
+    """Make stdout and stderr escape characters that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPED)

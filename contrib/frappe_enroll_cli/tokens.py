@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tokens of the admin surface: printed once, kept as a hash."""
+"""Tokens for the admin surface: printed once, stored as hashes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from frappe_enroll_sdk.settings.http import TOKEN_LINE
 
 @click.group("admin-token")
 def admin_token() -> None:
-    """Make tokens of the admin surface."""
+    """Create tokens for the admin surface."""
 
 
 @admin_token.command("create")
-@click.option("--name", required=True, help="Whose it is; goes into the audit trail.")
+@click.option(
+    "--name", required=True, help="Name of the operator, for the audit trail."
+)
 @click.option(
     "--role",
     type=click.Choice(["viewer", "operator"]),
     default="operator",
     show_default=True,
-    help="To look, or to change things too.",
+    help="Read only, or also change things.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(*, name: str, role: str, as_json: bool) -> None:
-    """Print a token once, and its line for FRAPPE_ENROLL_ADMIN_TOKENS."""
+    """Create a token; print it and its line for FRAPPE_ENROLL_ADMIN_TOKENS."""
     token = f"fea_{new_token()}"
     line = f"{role}:{name}:{hash_token(token)}"
     if not TOKEN_LINE.fullmatch(line):
@@ -36,7 +38,7 @@ def create(*, name: str, role: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"token": token, "line": line}))
         return
-    click.echo("Keep the token, it is not shown again:", err=True)
+    click.echo("Keep this token; it is not shown again:", err=True)
     click.echo(token)
     click.echo(
         "Add this line to FRAPPE_ENROLL_ADMIN_TOKENS (comma-separated):", err=True

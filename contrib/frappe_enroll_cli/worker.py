@@ -16,31 +16,31 @@ from .opened import opened_sdk
 from .stopping import Stop, say
 
 
-#: Bounds of one pass: it ends before cron starts the next one but three.
+#: Bounds of one pass: with cron every minute, at most four passes overlap.
 _ONCE_LIMIT, _ONCE_S = 10_000, 240
 
 
 class _Port(click.IntRange):
-    """A port; a Kubernetes Service named worker-metrics has the variable's name too."""
+    """A port; Kubernetes sets the same variable for a Service named worker-metrics."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
-        """Return the port, or None for what is a Service's."""
+        """Return the port, or None for a Service's value."""
         if isinstance(value, str) and is_service_link("WORKER_METRICS_PORT", value):
             return None
         return super().convert(value, param, ctx)
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Work through what is due and exit (cron).")
+@click.option("--once", is_flag=True, help="Run due jobs and exit (for cron).")
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 64),
     default=8,
     envvar="WORKER_CONCURRENCY",
     show_envvar=True,
-    help="Jobs at once.",
+    help="Jobs to run at once.",
 )
 @click.option(
     "--poll",
@@ -49,7 +49,7 @@ class _Port(click.IntRange):
     default=1.0,
     envvar="WORKER_POLL",
     show_envvar=True,
-    help="Seconds between two looks where the store tells no news.",
+    help="Seconds between polls if the store sends no notifications.",
 )
 @click.option(
     "--shutdown-timeout",
@@ -58,7 +58,7 @@ class _Port(click.IntRange):
     default=30.0,
     envvar="WORKER_SHUTDOWN_TIMEOUT",
     show_envvar=True,
-    help="Seconds that what runs has left after the first signal.",
+    help="Seconds that running jobs have left after the first signal.",
 )
 @click.option(
     "--metrics-port",
@@ -75,7 +75,7 @@ def worker(
     shutdown_timeout_s: float,
     metrics_port: int | None,
 ) -> None:
-    """Work through what is due; SIGTERM finishes what runs and exits 0."""
+    """Run due jobs; on SIGTERM finish the running ones and exit 0."""
     metrics = None if metrics_port is None else _metrics()
     stop = Stop()
     with stop.on_signals(), opened_sdk(metrics=metrics) as sdk:
@@ -93,11 +93,13 @@ def worker(
             concurrency, poll_s=poll_s, shutdown_timeout_s=shutdown_timeout_s
         )
         with stop.instead(worker.stop):
-            worker.run(on_stop=lambda: say("stopping: finishing what runs", err=True))
+            worker.run(
+                on_stop=lambda: say("stopping: finishing the running jobs", err=True)
+            )
 
 
 def _serve(metrics: Any, port: int | None) -> int:
-    """Serve metrics; a port that somebody else has may be free the next time."""
+    """Serve metrics on a port; a port in use is worth a retry."""
     try:
         return int(metrics.serve(port))
     except OSError as error:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-The surface as blueprints: one for learners, one for machines, one for operators.
+The surface as three blueprints: for learners, machines and operators.
 
 The host's `before_request` functions, error handlers, `url_for` and test client work as
-with views of its own. Refusals are raised as `EnrollError`, so that a host may answer
-them in its own way; what it does not answer becomes problem+json.
+with its own views. Errors are raised as `EnrollError`, so that a host may handle them;
+the others become problem+json.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _NAMES = {
     Area.ADMIN: ADMIN_BLUEPRINT,
     Area.DASHBOARD: ADMIN_BLUEPRINT,
 }
-#: Which methods a resource has is the surface's to say.
+#: All methods: the surface itself refuses the wrong ones.
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 _RESOURCE = "frappe_enroll.resource"
 
 
 def blueprints_of(surface: Surface, prefix: str) -> tuple[Blueprint, ...]:
-    """Return the three blueprints of a surface that is mounted under a prefix."""
+    """Return the three blueprints of a surface mounted under a prefix."""
     found = {name: _blueprint(name, surface) for name in dict.fromkeys(_NAMES.values())}
     for resource in RESOURCES:
         _add(found[_NAMES[resource.area]], resource, _view(surface, resource, prefix))
     if prefix:
-        # Under a prefix of our own, what is no route of ours is our problem too.
+        # Under our own prefix, we also answer unknown paths.
         for rule in ("/", "/<path:rest>"):
             _rule(found[MACHINE_BLUEPRINT], rule, "unknown", _unknown)
     return tuple(found.values())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``flask enroll …``: the whole command line, worker included, on the app's own SDK."""
+"""``flask enroll …``: the whole command line (with the worker) on the app's SDK."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Flask-WTF's CSRF protection leaves two blueprints alone.
+Exempt two blueprints from Flask-WTF's CSRF protection.
 
-Webhooks and cron calls come from machines with secrets of their own; the admin surface
-has its own rule against other sites' requests. The learners' routes stay protected.
+Webhooks and cron calls come from machines with their own secrets, and the admin surface
+has its own protection against cross-site requests. The learners' routes stay protected.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .blueprints import ADMIN_BLUEPRINT, MACHINE_BLUEPRINT
 
 
 def exempt(app: Flask) -> None:
-    """Exempt our blueprints where Flask-WTF's `CSRFProtect` is in use."""
+    """Exempt our blueprints if the application uses Flask-WTF's `CSRFProtect`."""
     protect: Any = app.extensions.get("csrf")
     if hasattr(protect, "exempt"):
         for name in (MACHINE_BLUEPRINT, ADMIN_BLUEPRINT):

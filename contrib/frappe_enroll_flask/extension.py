@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`FrappeEnroll`: builds the SDK of an application and mounts its surface there."""
+"""`FrappeEnroll`: build an application's SDK and mount its surface."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def _current() -> EnrollSDK:
     return cast("EnrollSDK", current_app.extensions[EXTENSION])
 
 
-#: The SDK of the application that handles the request.
+#: The SDK of the current application.
 current_enroll = cast("EnrollSDK", LocalProxy(_current))
 
 
 class FrappeEnroll:
     """
-    The extension; it keeps nothing of an application, so several may share one.
+    The extension; it holds no state of an application, so several may share it.
 
     ``app.extensions["frappe_enroll"]`` is the application's `EnrollSDK`. Config keys
     are the variables of the settings (``FRAPPE_ENROLL_…``, ``STRIPE_SECRET_KEY``,
-    ``DATABASE_URL``, …; the environment is read where the config says nothing), and:
+    ``DATABASE_URL``, …; the environment fills in what the config lacks), and:
 
     ``FRAPPE_ENROLL_URL_PREFIX``
         Where the blueprints are mounted; default ``/enroll``.
@@ -57,12 +57,12 @@ class FrappeEnroll:
         url_prefix: str | None = None,
     ) -> None:
         """
-        Prepare the extension, and mount it if an application is given.
+        Create the extension, and mount it if an application is given.
 
         Args:
             app: The application, or None to call `init_app` later.
-            sdk: An SDK instead of one that is built from ``app.config``.
-            url_prefix: Where to mount; instead of ``FRAPPE_ENROLL_URL_PREFIX``.
+            sdk: An SDK to use instead of building one from ``app.config``.
+            url_prefix: Prefix to use instead of ``FRAPPE_ENROLL_URL_PREFIX``.
         """
         self._sdk, self._url_prefix = sdk, url_prefix
         if app is not None:
@@ -76,17 +76,17 @@ class FrappeEnroll:
         url_prefix: str | None = None,
     ) -> None:
         """
-        Mount the surface in an application; nothing is connected yet.
+        Mount the surface in an application, without connecting to anything.
 
-        The application's own handlers for `EnrollError` and its children win over ours,
-        before or after this call.
+        The application's own handlers for `EnrollError` and its subclasses win over
+        ours, whether they are registered before or after this call.
 
         Raises:
-            ConfigurationError: The application has the extension already, or its
-                settings do not fit; the text says what to do.
+            ConfigurationError: The application already has the extension, or its
+                settings are invalid; the message says what to do.
         """
         if EXTENSION in app.extensions:
-            raise ConfigurationError("FrappeEnroll is initialised for this app already")
+            raise ConfigurationError("FrappeEnroll is already initialised for this app")
         chosen = sdk or self._sdk or EnrollSDK(_settings_of(app))
         given = self._url_prefix if url_prefix is None else url_prefix
         prefix = str(app.config.get(_PREFIX, "/enroll") if given is None else given)
@@ -102,16 +102,16 @@ class FrappeEnroll:
 
 
 def _exempt_late() -> None:
-    """Tell a CSRFProtect that was initialised after us."""
+    """Exempt the blueprints from a CSRFProtect that was initialised after us."""
     exempt(current_app)
 
 
 def _as_written(key: str, value: object) -> Any:
     """
-    Return a config value as the environment spells it, where it came from there.
+    Return a config value as the environment spells it, if it came from there.
 
-    `from_prefixed_env` reads values as JSON: a key of digits with an "e" among them
-    becomes a number that no longer says which text it was.
+    `from_prefixed_env` parses values as JSON: a key made of digits and one "e" becomes
+    a number and loses its spelling.
     """
     if not isinstance(value, (int, float)):
         return value
@@ -133,7 +133,7 @@ def _settings_of(app: Flask) -> Settings:
     config = {k: _as_written(k, v) for k, v in app.config.items() if k != _PREFIX}
     key = app.secret_key
     secret = key.encode() if isinstance(key, str) else key or b""
-    # A key that can be guessed stays one, whatever is derived from it.
+    # A key derived from a guessable one is guessable, too.
     if len(secret) >= SHORTEST_SECRET and not config.get("FRAPPE_ENROLL_SECRET_KEY"):
         label = b"frappe-enroll dashboard cookie"
         derived = hmac.new(secret, label, hashlib.sha256).hexdigest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Metrics for Prometheus: hand `PrometheusMetrics()` to the SDK, serve `render`."""
+"""Prometheus metrics: pass `PrometheusMetrics()` to the SDK and serve `render`."""
 
 from .prometheus import PrometheusMetrics
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-The measurements as Prometheus metrics, by the prometheus-client package.
+The SDK's metrics for Prometheus, with the prometheus-client package.
 
-Counters and histograms are this process's; the numbers of the queue come from the store
-when they are scraped, so that each process tells the same ones.
+Counters and histograms belong to this process; the queue's numbers are read from the
+store at each scrape, so all processes report the same ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ try:
     )
     from prometheus_client.core import GaugeMetricFamily
     from prometheus_client.exposition import CONTENT_TYPE_LATEST
-except ImportError as error:  # the text is the command that mends it
+except ImportError as error:  # the message is the command that fixes it
     raise MissingExtraError("metrics", "prometheus-client") from error
 
 
@@ -42,12 +42,12 @@ _HEALTH = {"healthy": 0, "warning": 1, "critical": 2}
 
 class PrometheusMetrics:
     """
-    `Metrics`, and the observers that count facts and alerts. Thread-safe.
+    `Metrics`, and observers that count facts and alerts. Thread-safe.
 
-    Give it to one SDK as `metrics`; `watch` adds the numbers of the queue.
+    Pass it to one SDK as `metrics`; `watch` adds the queue's numbers.
 
     Attributes:
-        registry: Where everything is registered.
+        registry: The registry of all metrics.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -71,15 +71,15 @@ class PrometheusMetrics:
         self._made[measure.name].labels(**labels).observe(seconds)
 
     def watch(self, sdk: EnrollSDK) -> None:
-        """Tell the numbers of this SDK's queue at each scrape."""
+        """Report the numbers of this SDK's queue at each scrape."""
         self.registry.register(QueueNumbers(sdk))
 
     def render(self) -> tuple[str, bytes]:
-        """Return the content type and the text of a scrape."""
+        """Return the content type and body of a scrape."""
         return CONTENT_TYPE_LATEST, generate_latest(self.registry)
 
     def serve(self, port: int) -> int:
-        """Serve scrapes on loopback, in a thread; return the port."""
+        """Serve scrapes on loopback in a thread; return the port."""
         server, _ = start_http_server(port, addr="127.0.0.1", registry=self.registry)
         return int(server.server_port)
 
@@ -136,11 +136,11 @@ class QueueNumbers:
         self._sdk = sdk
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Say nothing: registering must not read the store."""
+        """Return nothing: registering must not read the store."""
         return ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Read the store; when it is down, say only that."""
+        """Read the store; while it is down, report only that."""
         up = GaugeMetricFamily(f"{PREFIX}_store_up", "Whether the store answered")
         try:
             stats = self._sdk.admin.stats()
@@ -155,7 +155,7 @@ class QueueNumbers:
 
 def _families(stats: Stats) -> Iterator[GaugeMetricFamily]:
     depth = _gauge("queue_depth", "Rows by queue and state, capped", "queue", "state")
-    due = _gauge("queue_due", "Rows that may be claimed now, capped", "queue")
+    due = _gauge("queue_due", "Rows that can be claimed now, capped", "queue")
     age = _gauge("queue_oldest_due_seconds", "Age of the oldest due row", "queue")
     for name, queue in (("jobs", stats.jobs), ("events", stats.events)):
         for state, count in queue.counts.items():
@@ -170,13 +170,15 @@ def _families(stats: Stats) -> Iterator[GaugeMetricFamily]:
     for name, is_open in stats.gates.items():
         gates.add_metric([name], int(is_open))
     yield from (depth, due, age, rows, gates)
-    owed = "Age of the oldest enrollment that the LMS is owed"
+    owed = "Age of the oldest enrollment that is missing in the LMS"
     yield _single("oldest_owed_seconds", owed, stats.oldest_owed_s or 0)
     yield _single("health", "0 healthy, 1 warning, 2 critical", _HEALTH[stats.health])
     seen = max((w.seen_at for w in stats.workers), default=None)
     if seen is not None:
         ago_s = (stats.at - seen).total_seconds()
-        yield _single("worker_seen_seconds", "Since a worker or pass was seen", ago_s)
+        yield _single(
+            "worker_seen_seconds", "Seconds since a worker or cron pass was seen", ago_s
+        )
 
 
 def _gauge(name: str, about: str, *labels: str) -> GaugeMetricFamily:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Faults on demand: which request, how often, and what happens instead."""
+"""Faults on demand: which requests they hit, how often and how."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Fault:
 
     Attributes:
         pattern: Regular expression searched in "METHOD /path".
-        kind: What happens; each server says which kinds it knows.
-        times: How often; None = until healed.
-        seconds: For hangs and latency.
-        status: For plain statuses.
-        headers: More headers of the answer.
-        chance: Share of the fitting requests that it hits, at random.
+        kind: Kind of fault; each server documents its kinds.
+        times: How often; None = until `heal`.
+        seconds: Duration of hangs and latency.
+        status: HTTP status of plain failures.
+        headers: Additional headers of the answer.
+        chance: Share of the matching requests that it hits, at random.
         seen: How often it has happened.
     """
 
@@ -37,18 +37,18 @@ class Fault:
 
 
 class FaultPlan:
-    """The planned faults of one server, of the kinds that it knows. Thread-safe."""
+    """The planned faults of one server. Thread-safe."""
 
     def __init__(self, *kinds: str) -> None:
         self._kinds = kinds
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
-        self._dice = random.Random()  # noqa: S311  which request fails is no secret
-        #: Set to let every hanging request go on.
+        self._dice = random.Random()  # noqa: S311  not used for secrets
+        #: Set to release every hanging request.
         self.released = threading.Event()
 
     def add(self, fault: Fault) -> Fault:
-        """Plan a fault; a kind that there is not would quietly be another one."""
+        """Plan a fault of a known kind."""
         if fault.kind not in self._kinds:
             raise ValueError(f"{fault.kind}: this server's faults are {self._kinds}")
         with self._lock:
@@ -57,7 +57,7 @@ class FaultPlan:
         return fault
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Return the first fault that fits this request, counting it."""
+        """Return the first fault that matches this request, and count it."""
         with self._lock:
             for fault in self._faults:
                 fits = re.search(fault.pattern, f"{method} {path}")
@@ -69,11 +69,11 @@ class FaultPlan:
         return None
 
     def clear(self) -> None:
-        """Forget all faults and let hanging requests go on."""
+        """Remove all faults and release hanging requests."""
         with self._lock:
             self._faults.clear()
             self.released.set()
 
     def hang(self, seconds: float) -> None:
-        """Wait, at most `seconds`, or until the faults are cleared."""
+        """Wait for `seconds`, or until the faults are cleared."""
         self.released.wait(seconds)

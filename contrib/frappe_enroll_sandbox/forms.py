@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stripe's form encoding: ``a[b][0][c]=1`` to nested dicts and lists."""
+"""Decode Stripe's forms: ``a[b][0][c]=1`` becomes nested dicts and lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def decode_form(text: str) -> dict[str, Any]:
 
 
 def _lists(node: Any) -> Any:
-    """Turn dicts whose keys are 0, 1, 2, … into lists."""
+    """Turn dicts with the keys 0, 1, 2, … into lists."""
     if not isinstance(node, dict):
         return node
     values = {key: _lists(value) for key, value in node.items()}

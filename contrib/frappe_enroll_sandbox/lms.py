@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`LMSSandbox`: a Frappe-LMS-shaped REST API on loopback, with faults on demand."""
+"""`LMSSandbox`: a stand-in for Frappe LMS's REST API on loopback."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _KINDS = (
 
 class LMSSandbox(LoopbackServer):
     """
-    A Frappe LMS site behind HTTP, for the real ``frappe-client`` package.
+    A simulated Frappe LMS site for the real ``frappe-client`` package.
 
     A context manager. Faults: ``html`` (with `status`), ``error`` (JSON, with `status`
     and header ``exc_type``), ``redirect``, ``hang``, ``latency``, ``drip``, ``reset``,
@@ -41,10 +41,10 @@ class LMSSandbox(LoopbackServer):
     error inside), ``commit_then_timeout``, ``commit_then_500``, ``commit_later``.
 
     Attributes:
-        api_key: Key that is accepted, with `api_secret`.
-        site: What it holds, and its switches (duplicates, role, …).
-        host: Site name that the Host header must carry; "" = any.
-        tracebacks: Whether error bodies carry ``exc`` (System Settings).
+        api_key: The accepted API key; its secret is `api_secret`.
+        site: The site's data and its switches (duplicates, role, …).
+        host: Required Host header; "" = any.
+        tracebacks: Whether error bodies include ``exc`` (a system setting).
         faults: The planned faults.
         requests: (method, path) of every request so far.
     """
@@ -61,7 +61,7 @@ class LMSSandbox(LoopbackServer):
         self._lock = threading.Lock()
 
     def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
-        """Plan a fault for requests that fit, e.g. ``"POST .*Enrollment"``."""
+        """Plan a fault for matching requests, e.g. ``"POST .*Enrollment"``."""
         return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
 
     def heal(self) -> None:
@@ -69,7 +69,7 @@ class LMSSandbox(LoopbackServer):
         self.faults.clear()
 
     def close(self) -> None:
-        """End for good; what hangs is let go."""
+        """Close for good and release hanging requests."""
         self.heal()
         super().close()
 
@@ -92,8 +92,8 @@ class LMSSandbox(LoopbackServer):
         return response
 
     def _commit_later(self, request: Request, fault: Fault) -> Response:
-        """Hang without an answer and write all the same, `seconds` later."""
-        # The request's body must be read before its connection is gone.
+        """Hang without an answer, but still write `seconds` later."""
+        # Read the request's body before the connection is gone.
         request.get_data()
         self.faults.hang(fault.seconds)
         self._serve(request)
@@ -132,7 +132,7 @@ class LMSSandbox(LoopbackServer):
             return self._error(refusal)
 
     def _authorise(self, request: Request) -> None:
-        """Tell guest (no header), wrong key and right key apart, as Frappe does."""
+        """Distinguish guest (no header), wrong key and right key, as Frappe does."""
         words = request.headers.get("Authorization", "").split(" ")
         if len(words) != 2 or not words[1]:
             if request.path != "/api/method/ping":
@@ -201,11 +201,11 @@ class LMSSandbox(LoopbackServer):
     def _error(
         self, refusal: FrappeRefusal, headers: dict[str, str] | None = None
     ) -> Response:
-        """Shape an error as Frappe's API v1 does."""
+        """Return an error in the format of Frappe's API v1."""
         body: Json = {"exc_type": refusal.exc_type}
-        told = {"message": refusal.message, "title": "Message", "indicator": "red"}
+        message = {"message": refusal.message, "title": "Message", "indicator": "red"}
         if refusal.message:
-            body["_server_messages"] = json.dumps([json.dumps(told)])
+            body["_server_messages"] = json.dumps([json.dumps(message)])
         if self.tracebacks and refusal.status != 404:
             path = f"frappe.exceptions.{refusal.exc_type}"
             body["exception"] = f"{path}: {refusal.message}"
@@ -216,7 +216,7 @@ class LMSSandbox(LoopbackServer):
 def _json(
     body: Json, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    # Every real answer sets cookies; a client that kept them would lose its token.
+    # Real answers set cookies; a client that keeps them stops using its token.
     more = {"Set-Cookie": "sid=Guest; Path=/; HttpOnly", **(headers or {})}
     return Response(json.dumps(body), status, more, content_type="application/json")
 
@@ -258,5 +258,5 @@ def _parameter(request: Request, name: str, default: Any) -> Any:
 
 
 def _shown(row: Json) -> Json:
-    """Return a document as Frappe shows it: null fields are left out."""
+    """Return a document as Frappe does: without null fields."""
     return {k: v for k, v in row.items() if v is not None and not k.startswith("_")}

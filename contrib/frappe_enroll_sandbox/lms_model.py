@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a Frappe LMS site holds and the rules it keeps; no HTTP here."""
+"""The data and rules of a Frappe LMS site, without HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .refusals import FrappeRefusal
 Json = dict[str, Any]
 
 ENROLLMENT, COURSE, USER = "LMS Enrollment", "LMS Course", "User"
-#: Roles that see every enrolment; others see their own, or none.
+#: Roles that see every enrolment; others see their own or none.
 SEEING = frozenset({"Moderator", "System Manager", "Course Creator"})
 INSERTING = SEEING | {"Batch Evaluator", "LMS Student"}
 #: Roles that may enroll others in paid, unpublished and closed courses.
@@ -34,13 +34,13 @@ class LMSSite:
     Courses, users and enrolments of one site. Thread-safe.
 
     Attributes:
-        duplicates: "accepted" (Frappe 15) or "refused" (newer Frappe).
-        role: Role of the API user ("System Manager" = without Moderator); several with
-            " + " between them.
-        user: The API user, as rows name it in ``modified_by``.
-        throttle: New users per hour; None = no bound.
+        duplicates: "accepted" (Frappe 15) or "refused" (newer).
+        role: Role of the API user ("System Manager" = without Moderator); " + "
+            separates several.
+        user: The API user, as in ``modified_by`` of its rows.
+        throttle: New users per hour; None = unlimited.
         deadlocks: Whether more than two users created at once deadlock.
-        methods: Whitelisted methods of the site's own, by dotted path.
+        methods: The site's own whitelisted methods by dotted path.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -56,7 +56,7 @@ class LMSSite:
             name: {} for name in (ENROLLMENT, COURSE, USER, PAYMENT, ADDRESS)
         }
         self._creating = threading.Semaphore(2)
-        self._dice = random.Random()  # noqa: S311  names need not be secret
+        self._dice = random.Random()  # noqa: S311  not used for secrets
         self._count = 0
 
     def _stamp(self) -> str:
@@ -74,7 +74,7 @@ class LMSSite:
         published: bool = True,
         disable_self_learning: bool = False,
     ) -> Json:
-        """Put a course into the catalogue."""
+        """Add a course to the catalogue."""
         course = {
             "doctype": COURSE,
             "name": name,
@@ -89,7 +89,7 @@ class LMSSite:
         return course
 
     def add_user(self, email: str, first_name: str = "Learner") -> Json:
-        """Put a user there."""
+        """Add a user."""
         name = email.strip().lower()
         user = {
             "doctype": USER,
@@ -115,7 +115,7 @@ class LMSSite:
             ]
 
     def find(self, doctype: str, name: str) -> Json:
-        """Return a document by its name in any case, or refuse with 404."""
+        """Return a document by its case-insensitive name, or refuse with 404."""
         with self.lock:
             found = self.tables[doctype].get(_key(doctype, name))
         if found is None:
@@ -124,7 +124,7 @@ class LMSSite:
         return found
 
     def insert(self, doctype: str, fields: Json) -> Json:
-        """Insert a document by its doctype's rules."""
+        """Insert a document under the rules of its doctype."""
         self._require(INSERTING if doctype == ENROLLMENT else MANAGING)
         if doctype == USER:
             return self._insert_user(fields)
@@ -142,7 +142,7 @@ class LMSSite:
             return row
 
     def may_read(self, doctype: str) -> None:
-        """Refuse to show documents that the API user's role may not read."""
+        """Refuse doctypes that the API user's role may not read."""
         if doctype == COURSE:
             self._require(SEEING)
         elif doctype == USER:
@@ -158,7 +158,7 @@ class LMSSite:
     def _insert_user(self, fields: Json) -> Json:
         email = str(fields.get("email") or "").strip().lower()
         if not email or not fields.get("first_name"):
-            # The real one never answers; here it is said.
+            # Real sites never answer; this one says why.
             raise FrappeRefusal(500, "TypeError", "first_name and email are needed")
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
             raise FrappeRefusal(417, "InvalidEmailAddressError", "not an e-mail")
@@ -241,7 +241,7 @@ class LMSSite:
     def list_documents(
         self, doctype: str, filters: list[list[Any]], order_by: str | None
     ) -> list[Json]:
-        """Return documents that fit; a key that can't see gets an empty list."""
+        """Return matching documents; without the right to see them, none."""
         if doctype == ENROLLMENT and not self._has(SEEING):
             if self.role == "none":
                 raise FrappeRefusal(403, "PermissionError", "No permission")
@@ -265,7 +265,7 @@ def _check_values(fields: Json) -> None:
 
 
 def _key(doctype: str, name: str) -> str:
-    # Names are compared without case on MariaDB; random ones are lower-case anyway.
+    # MariaDB compares names case-insensitively; random ones are lower-case anyway.
     return name.strip().lower() if doctype in (COURSE, USER) else name
 
 

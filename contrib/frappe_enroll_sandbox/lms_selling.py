@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""LMS Payments and their addresses: what a site asks of them; no HTTP here."""
+"""The rules of LMS Payments and their addresses, without HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .refusals import FrappeRefusal
 Json = dict[str, Any]
 
 PAYMENT, ADDRESS = "LMS Payment", "Address"
-#: The LMS Sources that a new site has.
+#: The LMS Sources of a new site.
 SOURCES = frozenset(
     {
         "Newsletter",
@@ -53,7 +53,7 @@ def check_sale(tables: dict[str, dict[str, Json]], doctype: str, fields: Json) -
 
 
 def has_paid(tables: dict[str, dict[str, Json]], member: str, course: str) -> bool:
-    """Tell whether a received payment of the member for the course is there."""
+    """Return whether a received payment of the member for the course exists."""
     return any(
         row["payment_received"]
         and (row["member"], row["payment_for_document"]) == (member, course)
@@ -61,5 +61,5 @@ def has_paid(tables: dict[str, dict[str, Json]], member: str, course: str) -> bo
     )
 
 
-#: A method of the site's own: its JSON in, its answer out.
+#: A method of the site's own: from its JSON arguments to its answer.
 Method = Callable[[Json], Json]

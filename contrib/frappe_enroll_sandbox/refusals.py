@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An error as Frappe answers it."""
+"""An error in Frappe's format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 @attrs.define
 class FrappeRefusal(Exception):
-    """An error as Frappe answers it."""
+    """An error in Frappe's format."""
 
     status: int
     exc_type: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A WSGI app on a loopback port that can go down and come back on the same port."""
+"""A WSGI server on a loopback port that can stop and start again on the same port."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _LETS_GO_S = 1.0
 
 
 class QuietHandler(WSGIRequestHandler):
-    """No line per request; a reset by the app closes the socket at once."""
+    """Logs no requests; a reset by the app closes the socket at once."""
 
     protocol_version = "HTTP/1.1"
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  inherited
-        """Say nothing."""
+        """Log nothing."""
 
     def connection_dropped(
         self, error: BaseException, environ: dict[str, Any] | None = None
     ) -> None:
-        """Say nothing: clients hang up in tests."""
+        """Ignore errors: clients hang up in tests."""
 
 
 class DropConnection(ConnectionError):
@@ -38,7 +38,7 @@ class DropConnection(ConnectionError):
 
 
 class LoopbackServer:
-    """Serves `handle` on 127.0.0.1 in a daemon thread; a context manager."""
+    """Serves `handle` on 127.0.0.1 in a daemon thread. A context manager."""
 
     def __init__(self, handle: Callable[[Request], Response], port: int = 0) -> None:
         self._handle = handle
@@ -49,11 +49,11 @@ class LoopbackServer:
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """The base URL."""
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> Self:
-        """Listen; the port stays the same over `stop` and `start`."""
+        """Listen; `stop` and `start` keep the port."""
         held, self._held = self._held or _bound(self._port), None
         held.listen(128)
         with held:  # the server takes a copy
@@ -76,15 +76,15 @@ class LoopbackServer:
 
     def stop(self) -> None:
         """
-        Go down for a while: connections are refused until `start`.
+        Refuse connections until `start`.
 
-        The port is held, or another program's server might answer in our place.
+        The port stays reserved, so that no other program can answer on it.
         """
         self._refuse()
         self._held = _bound(self._port)
 
     def close(self) -> None:
-        """End for good and give the port back; again = nothing happens."""
+        """Close for good and release the port; may be repeated."""
         self._refuse()
         if self._held is not None:
             self._held.close()
@@ -111,18 +111,18 @@ class LoopbackServer:
             if isinstance(connection, socket.socket):
                 connection.shutdown(socket.SHUT_RDWR)
             raise
-        # One request per connection: "down" must reach kept-alive clients too.
+        # One request per connection, so that `stop` affects kept-alive clients, too.
         response.headers["Connection"] = "close"
         return response(environ, start_response)
 
 
 def _bound(port: int) -> socket.socket:
     """
-    Return a socket that has the port and does not listen yet.
+    Return a bound socket that does not listen yet.
 
     Raises:
-        OSError: The port is another's, for `_LETS_GO_S` at the least: Linux lets go of
-            a port some milliseconds after its socket was closed.
+        OSError: Another process had the port for `_LETS_GO_S` (Linux releases a port
+            some milliseconds after its socket was closed).
     """
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

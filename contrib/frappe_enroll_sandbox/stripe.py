@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`StripeSandbox`: a Stripe-shaped API, payment page and webhooks on loopback."""
+"""`StripeSandbox`: a stand-in for Stripe's API, payment page and webhooks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from .stripe_money import Json, StripeRefusal, invalid
 from .stripe_webhooks import Webhooks
 
 
-#: How long "hang" keeps a request unless it says otherwise.
+#: Default duration of a hang, in seconds.
 _HANG_S = 60.0
 _KEPT_STATUS = 500
-#: How long a key is known (Stripe, "Idempotent requests": at least a day).
+#: How long a key is kept (Stripe, "Idempotent requests": at least a day).
 _KEY_LIFE_S = 24 * 60 * 60
 _KINDS = (
     *("status", "hang", "latency", "reset"),
@@ -38,7 +38,7 @@ _KINDS = (
 
 @attrs.frozen
 class SeenRequest:
-    """One API request as it came in."""
+    """One received API request."""
 
     method: str
     path: str
@@ -49,7 +49,7 @@ class SeenRequest:
 
 @attrs.define
 class _Answer:
-    """What an idempotency key has stored: the body that asked, and the answer."""
+    """The stored request body and answer of an idempotency key."""
 
     body: bytes
     at_s: int
@@ -59,15 +59,15 @@ class _Answer:
 
 class StripeSandbox(LoopbackServer):
     """
-    A Stripe account behind HTTP, for the real ``stripe`` package.
+    A simulated Stripe account for the real ``stripe`` package.
 
     A context manager. Faults: ``status`` (with `status`), ``hang``, ``latency``,
-    ``reset``, ``commit_then_timeout``, ``commit_then_500``. As at Stripe a 500 is kept
-    under the request's idempotency key for a day; what a proxy answers (502) is not.
+    ``reset``, ``commit_then_timeout``, ``commit_then_500``. As at Stripe, a 500 is
+    stored under the request's idempotency key for a day; a proxy's 502 is not.
 
     Attributes:
-        secret_key: The one API key that is accepted.
-        account: What it holds and the customer's verbs (pay, refund, …).
+        secret_key: The accepted API key.
+        account: The account's data and the customer's actions (pay, refund, …).
         webhooks: The endpoints and their deliveries.
         faults: The planned faults.
         requests: Every API request so far.
@@ -92,7 +92,7 @@ class StripeSandbox(LoopbackServer):
         self._lock = threading.Lock()
 
     def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
-        """Plan a fault for requests that fit, e.g. ``"POST .*/sessions$"``."""
+        """Plan a fault for matching requests, e.g. ``"POST .*/sessions$"``."""
         return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
 
     def heal(self) -> None:
@@ -100,7 +100,7 @@ class StripeSandbox(LoopbackServer):
         self.faults.clear()
 
     def close(self) -> None:
-        """End for good; what hangs is let go, and nothing more is delivered."""
+        """Close for good: release hanging requests and deliver nothing more."""
         self.heal()
         self.webhooks.stop()
         super().close()
@@ -142,7 +142,7 @@ class StripeSandbox(LoopbackServer):
         )
 
     def _keep(self, request: Request) -> None:
-        """Let the key of a request that fails answer the same for a day."""
+        """Store the failure under the request's idempotency key for a day."""
         key = request.headers.get("Idempotency-Key")
         if request.method == "POST" and key is not None:
             kept = _Answer(request.get_data(), self.account.now_s(), 500, _FAILED)
@@ -166,7 +166,7 @@ class StripeSandbox(LoopbackServer):
     def _run_once(
         self, request: Request, key: str, fault: Fault | None
     ) -> tuple[int, Json, dict[str, str]]:
-        """Keep Stripe's rules of idempotent requests."""
+        """Apply Stripe's rules for idempotent requests."""
         body = request.get_data()
         with self._lock:
             now_s = self.account.now_s()
@@ -180,7 +180,7 @@ class StripeSandbox(LoopbackServer):
         status, data = self._run(request, fault)
         with self._lock:
             if 400 <= status < 500:
-                # A refusal before execution is not kept: the key may be used again.
+                # A refusal before execution is not stored: the key may be used again.
                 self._answers.pop(key, None)
             mine.status, mine.data = status, data
         return status, data, {}
@@ -228,7 +228,7 @@ class StripeSandbox(LoopbackServer):
         return _list(_SESSIONS, rows, query)
 
     def _payment_wanted(self, query: Json) -> str | None:
-        """Return the payment to filter by; an unknown one is refused, as by Stripe."""
+        """Return the payment to filter by; refuse an unknown one, as Stripe does."""
         wanted = query.get("payment_intent")
         if wanted is not None and wanted not in self.account.payments:
             message = f"No such payment_intent: '{wanted}'"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a Stripe account holds and the rules it keeps; no HTTP here."""
+"""The data and rules of a Stripe account, without HTTP."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .stripe_money import Json, Money, StripeRefusal, invalid
 
 
 _MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50}
-#: What amounts must be whole multiples of (Stripe, "Supported currencies").
+#: Amounts must be multiples of this (Stripe, "Supported currencies").
 _STEP = dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10) | {
     "isk": 100,
     "ugx": 100,
 }
-_LEAST_LIFE_S, _MOST_LIFE_S = 30 * 60, 24 * 60 * 60
+_MIN_LIFE_S, _MAX_LIFE_S = 30 * 60, 24 * 60 * 60
 
 
 class StripeAccount(Money):
@@ -28,7 +28,7 @@ class StripeAccount(Money):
 
     Attributes:
         on_event: Called with each new event.
-        api_version: What events are rendered in.
+        api_version: API version of the events.
     """
 
     api_version = "2026-10-28.endive"
@@ -46,7 +46,7 @@ class StripeAccount(Money):
         self._numbers = itertools.count(1)
 
     def now_s(self) -> int:
-        """Return the time as Stripe stamps it."""
+        """Return the time in whole seconds, as Stripe does."""
         return int(self.clock.now().timestamp())
 
     def _id(self, prefix: str) -> str:
@@ -101,11 +101,11 @@ class StripeAccount(Money):
     def _expires_at(self, params: Json) -> int:
         raw = params.get("expires_at")
         if raw is None:
-            return self.now_s() + _MOST_LIFE_S
+            return self.now_s() + _MAX_LIFE_S
         if not str(raw).isdecimal():
             invalid("Invalid integer: expires_at", "expires_at")
         life = int(raw) - self.now_s()
-        if life < _LEAST_LIFE_S or life > _MOST_LIFE_S:
+        if life < _MIN_LIFE_S or life > _MAX_LIFE_S:
             invalid(
                 "The `expires_at` timestamp must be at least 30 minutes and less than "
                 "24 hours from Checkout Session creation.",
@@ -114,7 +114,7 @@ class StripeAccount(Money):
         return int(raw)
 
     def lapse(self) -> None:
-        """Let every open session whose time has come expire."""
+        """Expire every open session that is due."""
         with self.lock:
             for session in list(self.sessions.values()):
                 due = session["expires_at"] <= self.now_s()
@@ -126,7 +126,7 @@ class StripeAccount(Money):
         self.emit("checkout.session.expired", public(session))
 
     def session(self, session_id: str) -> Json:
-        """Return a session (private fields too), or refuse with 404."""
+        """Return a session with its private fields, or refuse with 404."""
         self.lapse()
         with self.lock:
             if session_id not in self.sessions:
@@ -137,7 +137,7 @@ class StripeAccount(Money):
             return self.sessions[session_id]
 
     def expire_session(self, session_id: str) -> Json:
-        """Expire an open session; any other is refused with one and the same error."""
+        """Expire an open session; refuse any other with the same error."""
         with self.lock:
             session = self.session(session_id)
             if session["status"] != "open":
@@ -181,7 +181,7 @@ class StripeAccount(Money):
         return session
 
     def settle_delayed(self, session_id: str, *, ok: bool) -> Json:
-        """Let a delayed payment succeed or fail."""
+        """Make a delayed payment succeed or fail."""
         with self.lock:
             session = self.session(session_id)
             payment = self.payments[session["payment_intent"]]
@@ -192,7 +192,7 @@ class StripeAccount(Money):
             return self.emit(f"checkout.session.async_payment_{word}", public(session))
 
     def decline(self, session_id: str) -> Json:
-        """Fail one try to pay; the session stays open."""
+        """Fail one attempt to pay; the session stays open."""
         with self.lock:
             session = self._open(session_id)
             failed = {
@@ -208,7 +208,7 @@ class StripeAccount(Money):
     # Events.
 
     def emit(self, kind: str, inner: Json) -> Json:
-        """Make an event of a change and hand it on."""
+        """Create the event of a change and pass it on."""
         event: Json = {
             "id": self._id("evt"),
             "object": "event",
@@ -233,7 +233,7 @@ class StripeAccount(Money):
 
 
 def public(session: Json) -> Json:
-    """Return a session without our own fields."""
+    """Return a session without our private fields."""
     return {key: value for key, value in session.items() if not key.startswith("_")}
 
 
@@ -276,7 +276,7 @@ def _is_taxed(params: Json) -> bool:
 
 
 def _taxes(params: Json, total: int) -> tuple[int, int]:
-    """Return the taxes on top and those within the total: 20 %, where switched on."""
+    """Return the taxes on top of and within the total: 20 % if enabled."""
     if not _is_taxed(params):
         return 0, 0
     price = params["line_items"][0].get("price_data") or {}

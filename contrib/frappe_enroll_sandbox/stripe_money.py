@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Refunds, disputes and warnings of a sandbox account; no HTTP here."""
+"""Refunds, disputes and fraud warnings of a sandbox account, without HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @attrs.define
 class StripeRefusal(Exception):
-    """An error as Stripe answers it."""
+    """An error in Stripe's format."""
 
     status: int
     type: str
@@ -32,7 +32,7 @@ def invalid(
 
 
 class Money(abc.ABC):
-    """What happens to payments after they were made. Thread-safe."""
+    """Changes to payments after they were made. Thread-safe."""
 
     lock: threading.RLock
     payments: dict[str, Json]
@@ -41,11 +41,11 @@ class Money(abc.ABC):
 
     @abc.abstractmethod
     def now_s(self) -> int:
-        """Return the time as Stripe stamps it."""
+        """Return the time in whole seconds, as Stripe does."""
 
     @abc.abstractmethod
     def emit(self, kind: str, inner: Json) -> Json:
-        """Make an event of a change and hand it on."""
+        """Create the event of a change and pass it on."""
 
     @abc.abstractmethod
     def _id(self, prefix: str) -> str: ...
@@ -53,7 +53,7 @@ class Money(abc.ABC):
     def refund(
         self, payment_id: str, amount: int | None = None, status: str = "succeeded"
     ) -> Json:
-        """Give money back; events ``refund.created`` and ``charge.refunded``."""
+        """Refund a payment; events ``refund.created`` and ``charge.refunded``."""
         with self.lock:
             payment = self._payment(payment_id)
             left = payment["amount"] - self.refunded(payment_id)
@@ -77,7 +77,7 @@ class Money(abc.ABC):
             return refund
 
     def fail_refund(self, refund_id: str) -> Json:
-        """Let a refund fail after all; event ``refund.failed``."""
+        """Make a refund fail; event ``refund.failed``."""
         with self.lock:
             self.refunds[refund_id]["status"] = "failed"
             return self.emit("refund.failed", dict(self.refunds[refund_id]))
@@ -112,7 +112,7 @@ class Money(abc.ABC):
             return dispute
 
     def move_dispute(self, dispute_id: str, status: str) -> Json:
-        """Let a dispute go on, or end."""
+        """Advance or close a dispute."""
         with self.lock:
             dispute = self.disputes[dispute_id]
             dispute["status"] = status
@@ -140,7 +140,7 @@ class Money(abc.ABC):
             return self.emit("radar.early_fraud_warning.created", warning)
 
     def review(self, payment_id: str) -> Json:
-        """Place a payment in review, as a rule of Radar's does; return the review."""
+        """Place a payment in review, as a Radar rule does; return the review."""
         with self.lock:
             payment = self._payment(payment_id)
             review = {
@@ -158,12 +158,12 @@ class Money(abc.ABC):
             return review
 
     def close_review(self, review: Json, reason: str = "approved") -> Json:
-        """End a review."""
+        """Close a review."""
         closed = review | {"open": False, "closed_reason": reason, "reason": reason}
         return self.emit("review.closed", closed)
 
     def refunded(self, payment_id: str) -> int:
-        """Return the minor units that are, or go, back."""
+        """Return the refunded amount in minor units, pending refunds included."""
         return sum(
             refund["amount"]
             for refund in self.refunds.values()

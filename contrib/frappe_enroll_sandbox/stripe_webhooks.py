@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Delivering signed events: retries, duplicates, reordering, holding back."""
+"""Deliver signed events, with retries, duplicates, reordering and delays."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sign(body: bytes, secret: str, timestamp: int) -> str:
 
 @attrs.frozen
 class Delivery:
-    """One delivery of one event: its HTTP status, or 0 when nobody answered."""
+    """One delivery of one event: its HTTP status, or 0 without an answer."""
 
     event_id: str
     url: str
@@ -43,14 +43,14 @@ class Webhooks:
     The endpoints of an account. Thread-safe.
 
     Attributes:
-        copies: How often each event is sent.
-        enabled_events: What the endpoints say that they are subscribed to.
-        status: What they say that they are: "enabled" or "disabled".
-        livemode: Of which mode they say that they are.
-        held: While true, events wait until `release`.
+        copies: How often each event is delivered.
+        enabled_events: Event types that the endpoints report as subscribed.
+        status: Status that they report: "enabled" or "disabled".
+        livemode: Mode that they report.
+        held: Whether events wait for `release`.
         log: Every delivery so far.
         retry_s: Seconds between the retries of an unanswered delivery.
-        max_tries: Deliveries of one event at the most.
+        max_tries: Most deliveries of one event.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -69,16 +69,16 @@ class Webhooks:
         self.max_tries = 20
 
     def add_endpoint(self, url: str, secret: str) -> None:
-        """Send every event from now on to this URL."""
+        """Send every event to this URL from now on."""
         self._endpoints.append((url, secret))
 
     @property
     def endpoints(self) -> tuple[str, ...]:
-        """Where events are sent."""
+        """The URLs of the endpoints."""
         return tuple(url for url, _ in self._endpoints)
 
     def send(self, event: Json) -> None:
-        """Deliver an event, now or when released."""
+        """Deliver an event now or on `release`."""
         with self._lock:
             if self.held:
                 self._waiting.append(event)
@@ -91,24 +91,24 @@ class Webhooks:
                 self._work.put((event, url, secret, 1))
 
     def release(self, *, order: str = "as_is", seed: int = 0) -> None:
-        """Deliver what was held: "as_is", "reversed" or "shuffled"."""
+        """Deliver the held events: "as_is", "reversed" or "shuffled"."""
         with self._lock:
             self.held, waiting = False, self._waiting
             self._waiting = []
         if order == "reversed":
             waiting.reverse()
         elif order == "shuffled":
-            random.Random(seed).shuffle(waiting)  # noqa: S311  a test's dice
+            random.Random(seed).shuffle(waiting)  # noqa: S311  not used for secrets
         for event in waiting:
             self.send(event)
 
     def drop(self) -> None:
-        """Forget what is held: it is never delivered."""
+        """Discard the held events."""
         with self._lock:
             self._waiting = []
 
     def wait_idle(self, seconds: float = 10.0) -> bool:
-        """Wait until every event is answered or given up."""
+        """Wait until every event was answered or given up."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             if self._work.unfinished_tasks == 0:
@@ -117,7 +117,7 @@ class Webhooks:
         return False
 
     def stop(self) -> None:
-        """End the delivering thread."""
+        """Stop the delivering thread."""
         self._work.put(None)
 
     def _run(self) -> None:
@@ -137,7 +137,7 @@ class Webhooks:
         self._work.task_done()
 
     def deliver(self, event: Json, url: str, secret: str) -> int:
-        """Deliver an event once, on this thread, and return the HTTP status."""
+        """Deliver an event once on this thread and return the HTTP status."""
         body = json.dumps(event).encode()
         stamp = int(self._clock.now().timestamp())
         headers = {

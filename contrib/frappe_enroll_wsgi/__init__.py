@@ -16,7 +16,7 @@ try:
     import jsonschema as _jsonschema
     import limits as _limits
     import werkzeug as _werkzeug
-except ImportError as error:  # the text is the command that mends it
+except ImportError as error:  # the message is the command that fixes it
     raise MissingExtraError("wsgi", error.name) from error
 
 from . import problems

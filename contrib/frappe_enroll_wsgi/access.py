@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Who gets in, decided in one place; whoever has no rule stays outside.
+The access rules: who may call which route.
 
-Operators come by a bearer token, by the dashboard's cookie, or by the host's own login
-(the hook `authenticate_admin`). The last two are sent along by a browser on its own, so
+Operators sign in with a bearer token, with the dashboard's cookie, or with the host's
+own login (the hook `authenticate_admin`). A browser sends the last two by itself, so
 with them a request that changes something must come from our own pages.
 """
 
@@ -43,23 +43,23 @@ class AccessRules:
 
     @property
     def is_on(self) -> bool:
-        """Whether there is an admin surface at all: somebody must be able to get in."""
+        """Whether the admin surface is on: somebody must be able to sign in."""
         hook = self._sdk.plugins.manager.hook.authenticate_admin
         return bool(self._sdk.settings.admin_tokens or hook.get_hookimpls())
 
     def admit(self, route: Route, request: Request) -> Operator | None:
         """
-        Let a request in, or refuse it.
+        Admit a request or refuse it.
 
         Returns:
             The operator on routes that need one, else None.
 
         Raises:
-            NotFoundError: The surface is off: no token, no cron secret is set.
+            NotFoundError: The surface is off: no token or cron secret is set.
             UnauthorizedError: No credentials, or wrong ones.
             ForbiddenError: The operator's role does not allow it.
-            CrossSiteError: The credentials came along with another site's request.
-            RateLimitedError: Too many wrong ones came from this address.
+            CrossSiteError: Another site sent the request.
+            RateLimitedError: Too many wrong credentials came from this address.
         """
         if route.access is Access.CRON:
             self._admit_cron(request)
@@ -95,7 +95,7 @@ class AccessRules:
         return operator
 
     def _identify(self, request: Request) -> Operator | None:
-        """Return who sends the request; a wrong bearer token is never overlooked."""
+        """Return who sent the request; a wrong bearer token is always refused."""
         given = request.headers.get("Authorization", "")
         if not given:
             return self._of_cookie(request) or self._of_host(request)
@@ -120,34 +120,34 @@ class AccessRules:
         return found
 
     def _of_cookie(self, request: Request) -> Operator | None:
-        """Return the operator of the session, while its token is in the settings."""
-        told = self._sessions.read(request.cookies.get(self.cookie_name(request)))
-        found = self._of_hash(told.digest) if told else None
+        """Return the session's operator while its token is in the settings."""
+        cookie = self._sessions.read(request.cookies.get(self.cookie_name(request)))
+        found = self._of_hash(cookie.digest) if cookie else None
         return found and attrs.evolve(found, ambient=True)
 
     def is_secure(self, request: Request) -> bool:
-        """Tell whether browsers come by HTTPS."""
+        """Return whether browsers use HTTPS."""
         url = self._sdk.settings.public_url
         return urls.parse(url).scheme == "https" if url else request.is_secure
 
     def cookie_name(self, request: Request) -> str:
-        """Return the name of the dashboard's cookie."""
+        """Return the name of the session cookie."""
         return cookies.HOST_NAME if self.is_secure(request) else cookies.NAME
 
     def _of_host(self, request: Request) -> Operator | None:
-        told = self._sdk.plugins.authenticate_admin(request.environ)
-        if told is None:
+        found = self._sdk.plugins.authenticate_admin(request.environ)
+        if found is None:
             return None
-        name, role = told
+        name, role = found
         return Operator(name=name, role=role, ambient=True)
 
     def sign_in(self, token: str, request: Request) -> str:
         """
-        Begin a session for a token, and return the cookie's value; audited.
+        Open a session for a token and return the cookie's value (audited).
 
         Raises:
-            UnauthorizedError: No such token, or no key to sign a cookie with.
-            RateLimitedError: Too many wrong ones came from this address.
+            UnauthorizedError: The token is unknown, or no key signs cookies.
+            RateLimitedError: Too many wrong credentials came from this address.
         """
         if not self._sdk.settings.secret_key.value:
             raise UnauthorizedError
@@ -155,27 +155,27 @@ class AccessRules:
             try:
                 who = self._of_token(token)
             except UnauthorizedError:
-                self._note("nobody", "sign_in_failed", "the token is not known")
+                self._note("nobody", "sign_in_failed", "unknown token")
                 raise
         value = self._sessions.open(hash_token(token))
-        self._note(who.name, "sign_in", "by a token")
+        self._note(who.name, "sign_in", "with a token")
         return value
 
     def sign_out(self, request: Request) -> None:
-        """End the session of a request, if it has one; audited."""
-        told = self._sessions.read(request.cookies.get(self.cookie_name(request)))
-        if told is None:
+        """Close the session of a request, if it has one (audited)."""
+        cookie = self._sessions.read(request.cookies.get(self.cookie_name(request)))
+        if cookie is None:
             return
-        self._sessions.close(told)
-        who = self._of_hash(told.digest)
+        self._sessions.close(cookie)
+        who = self._of_hash(cookie.digest)
         if who is not None:
-            self._note(who.name, "sign_out", "by its button")
+            self._note(who.name, "sign_out", "with the button")
 
     def _note(self, actor: str, action: str, reason: str) -> None:
         self._sdk.admin.note(actor, action, "dashboard", reason)
 
     def require_same_origin(self, request: Request) -> None:
-        """Refuse what another site's page sends: by the browser's own word."""
+        """Refuse requests from other sites, as the browser reports them."""
         site = request.headers.get("Sec-Fetch-Site")
         if site is not None:
             if site == "same-origin":
@@ -185,7 +185,7 @@ class AccessRules:
             raise CrossSiteError
 
     def _origins(self, request: Request) -> set[str]:
-        """Return our own origins: the configured one, else the one that was called."""
+        """Return our origin: the configured one, else the request's."""
         if public_url := self._sdk.settings.public_url:
             return {urls.parse(public_url).origin}
         return {f"{request.scheme}://{request.host}"}

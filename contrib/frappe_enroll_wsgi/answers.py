@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Records as the JSON that callers get: nothing that a route should not tell."""
+"""JSON answers."""
 
 from __future__ import annotations
 

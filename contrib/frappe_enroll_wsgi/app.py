@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The WSGI callable: routing, and answers for whatever is raised."""
+"""The WSGI application: it routes requests and answers errors."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 def create_app(sdk: EnrollSDK) -> WSGIApplication:
     """
-    Return a WSGI application over an SDK.
+    Return a WSGI application for an SDK.
 
-    Mount it at the root or under any prefix (SCRIPT_NAME is respected). Thread-safe;
+    Mount it at the root or under any prefix (it respects SCRIPT_NAME). Thread-safe;
     after a fork each process opens its own connections.
     """
     return _App(Surface(sdk))
 
 
 def url_map() -> Map:
-    """Return the map of all resources; methods are the surface's to refuse."""
+    """Return the URL map of all resources; the surface refuses wrong methods."""
     return Map(
         [Rule(found.path, endpoint=found) for found in RESOURCES],
         strict_slashes=False,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much of a body is taken, whether its length is told beforehand or not."""
+"""Limits on the size of request bodies, with or without a Content-Length."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
     from .routing import Route
 
-#: Bytes of a body that anybody may send; other routes take what the setting says.
-MOST_OF_ANYBODY = 65_536
-_ANYBODY = frozenset({Access.PUBLIC, Access.LEARNER, Access.SAME_ORIGIN})
+#: Most bytes of a body on public routes; the setting limits the others.
+MAX_PUBLIC_BODY = 65_536
+_PUBLIC = frozenset({Access.PUBLIC, Access.LEARNER, Access.SAME_ORIGIN})
 
 
 def bound(request: Request, route: Route, limit: int) -> None:
     """
-    See to it that a body is had whole, or not at all.
+    Make sure that a body is read as a whole or refused.
 
     Raises:
-        RequestEntityTooLarge: It is larger than the route takes.
-        LengthRequired: It comes in chunks, by a server that does not put them together.
+        RequestEntityTooLarge: It is larger than the route allows.
+        LengthRequired: It is chunked, and the server does not decode chunks.
     """
-    most = min(limit, MOST_OF_ANYBODY) if route.access in _ANYBODY else limit
+    most = min(limit, MAX_PUBLIC_BODY) if route.access in _PUBLIC else limit
     request.max_content_length = most
     length, environ = request.content_length, request.environ
     if length is not None:
@@ -40,11 +40,11 @@ def bound(request: Request, route: Route, limit: int) -> None:
         if environ.get("HTTP_TRANSFER_ENCODING"):
             raise LengthRequired
         return
-    if "stream" in vars(request):  # a host has begun to read
+    if "stream" in vars(request):  # the host has started to read
         if len(request.get_data()) > most:
             raise RequestEntityTooLarge
         return
-    # Werkzeug would cut it at the limit without a word.
+    # Werkzeug would silently cut it at the limit.
     data = _read(environ["wsgi.input"], most + 1)
     if len(data) > most:
         raise RequestEntityTooLarge
@@ -52,7 +52,7 @@ def bound(request: Request, route: Route, limit: int) -> None:
 
 
 def _read(stream: Any, most: int) -> bytes:
-    """Return up to `most` bytes; a server's stream may give less at a time."""
+    """Return up to `most` bytes; a stream may return less per call."""
     parts, left = [], most
     while left and (part := stream.read(left)):
         parts.append(part)

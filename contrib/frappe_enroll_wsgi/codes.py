@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Coupon codes as the roles see them: a code is worth money, and a viewer may only look.
+Mask coupon codes for viewers: a code is worth money, and a viewer may only look.
 
-What is masked is the record, so that a page, an answer and a file tell the same. A
-cursor goes on after a code, and is sealed for a viewer.
+Records are masked, not texts, so that pages, JSON and CSV agree. A cursor contains a
+code, so it is sealed for viewers.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _NONCE = 8
 
 
 def seen(call: Call, record: T) -> T:
-    """Return a record, or a page of records, as the caller's role sees it."""
+    """Return a record or page as the caller's role may see it."""
     if call.operator.may_change:
         return record
     return cast("T", _masked(record))
 
 
 def masked(code: str) -> str:
-    """Return so much of a code that people tell it from others."""
+    """Return enough of a code to tell it from others."""
     return f"{code[: len(code) // 4]}…"
 
 
@@ -47,7 +47,7 @@ def _masked(record: Any) -> Any:
 
 
 @_masked.register
-def _(record: Page) -> Any:  # type: ignore[type-arg]  # by its class alone
+def _(record: Page) -> Any:  # type: ignore[type-arg]  # registered by its class alone
     return attrs.evolve(record, items=tuple(map(_masked, record.items)))
 
 
@@ -74,7 +74,7 @@ def _(record: Grant) -> Any:
 
 @_masked.register
 def _(record: AuditEntry) -> Any:
-    # Of one coupon the subject is its code.
+    # For actions on one coupon, the subject is its code.
     if not record.action.endswith("_coupon"):
         return record
     return attrs.evolve(record, subject=masked(record.subject))
@@ -92,7 +92,7 @@ def _(record: Timeline) -> Any:
 
 
 def coupon_page(call: Call, **query: Any) -> Page[Coupon]:
-    """Return a page of coupons as the caller's role sees it, its cursor too."""
+    """Return a page of coupons, masked (with its cursor) for viewers."""
     if call.operator.may_change:
         return call.sdk.coupons.list(**query)
     key = _key_of(call.sdk.settings)
@@ -104,7 +104,7 @@ def coupon_page(call: Call, **query: Any) -> Page[Coupon]:
 
 
 def _key_of(settings: Settings) -> bytes:
-    """Return a key that whoever knows no secret of the settings does not know."""
+    """Return a key derived from the secrets in the settings."""
     secrets = (settings.secret_key, settings.stripe_secret_key, *settings.admin_tokens)
     words = ["frappe-enroll cursor", *(secret.value for secret in secrets)]
     return hashlib.sha256("\x1f".join(words).encode()).digest()
@@ -120,9 +120,9 @@ def _opened(cursor: str, key: bytes) -> str:
         raw = urlsafe_b64decode(cursor.encode())
         text = _pad(raw[_NONCE:], key + raw[:_NONCE]).decode()
     except ValueError as error:
-        raise ValidationError("cursor: is not one of ours", field="cursor") from error
+        raise ValidationError("cursor: is not valid", field="cursor") from error
     if _sealed(text, key) != cursor:
-        raise ValidationError("cursor: is not one of ours", field="cursor")
+        raise ValidationError("cursor: is not valid", field="cursor")
     return text
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The dashboard's cookie: which token, which session, until when, and a signature."""
+"""The dashboard's cookie: token hash, session, expiry and signature."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 
 NAME = "frappe_enroll_admin"
-#: What a browser takes from this very host only, over HTTPS only, for all of its paths.
+#: Browsers accept this prefix only over HTTPS, from this host and for all paths.
 HOST_NAME = f"__Host-{NAME}"
 _LABEL = b"frappe-enroll dashboard cookie v2:"
 
@@ -18,12 +18,12 @@ _LABEL = b"frappe-enroll dashboard cookie v2:"
 @attrs.frozen(kw_only=True)
 class Signed:
     """
-    What a cookie says.
+    The content of a cookie.
 
     Attributes:
         digest: Hash of the token that signed in.
-        session: The session's own random name.
-        until_s: When it is over, in seconds.
+        session: The random id of the session.
+        until_s: When it expires, in seconds since the epoch.
     """
 
     digest: str
@@ -31,18 +31,18 @@ class Signed:
     until_s: int
 
 
-def write(told: Signed, key: str) -> str:
+def write(cookie: Signed, key: str) -> str:
     """Return the value of a cookie."""
-    text = f"{told.until_s}.{told.session}.{told.digest}"
+    text = f"{cookie.until_s}.{cookie.session}.{cookie.digest}"
     return f"{text}.{_sign(text, key)}"
 
 
 def read(value: str | None, key: str, now_s: int, latest_s: int) -> Signed | None:
     """
-    Return what a cookie says; None when it is forged, over, or there is no key.
+    Return the content of a cookie; None if it is forged or expired or no key is set.
 
-    One that is good for longer than until `latest_s` was written by a clock that ran
-    ahead, and is as one that is over.
+    A cookie that is valid beyond `latest_s` was written by a clock that ran ahead; it
+    counts as expired.
     """
     text, _, signature = (value or "").rpartition(".")
     if not key or not hmac.compare_digest(
@@ -50,8 +50,8 @@ def read(value: str | None, key: str, now_s: int, latest_s: int) -> Signed | Non
     ):
         return None
     until, session, digest = text.split(".")
-    told = Signed(digest=digest, session=session, until_s=int(until))
-    return told if now_s < told.until_s <= latest_s else None
+    cookie = Signed(digest=digest, session=session, until_s=int(until))
+    return cookie if now_s < cookie.until_s <= latest_s else None
 
 
 def _sign(text: str, key: str) -> str:

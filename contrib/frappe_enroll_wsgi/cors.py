@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""CORS for the learners' routes, for the origins of the setting; off without any."""
+"""CORS for the learners' routes and the configured origins; off without any."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _ALLOWED = "Content-Type, Idempotency-Key, Enrollment-Token"
 _EXPOSED = "Idempotent-Replayed, RateLimit, RateLimit-Policy, Retry-After"
-#: Seconds for which a browser remembers a preflight.
+#: Seconds for which a browser caches a preflight.
 _MAX_AGE_S = "600"
 
 
 def preflight(
     origins: Collection[str], request: Request, resource: Resource
 ) -> Response | None:
-    """Answer a preflight of an allowed origin; None for any other request."""
+    """Answer a preflight from an allowed origin; None for any other request."""
     wanted = request.headers.get("Access-Control-Request-Method")
     if request.headers.get("Origin") not in origins or wanted not in resource.routes:
         return None
@@ -34,7 +34,7 @@ def preflight(
 
 
 def allow(origins: Collection[str], request: Request, response: Response) -> None:
-    """Let a page of an allowed origin read the answer; never with credentials."""
+    """Let pages of allowed origins read the answer, never with credentials."""
     if not origins:
         return
     response.headers.add("Vary", "Origin")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Refusals that only HTTP knows; like all others they carry a stable `code`."""
+"""Errors that only HTTP has; like all others they have a stable `code`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class UnauthorizedError(RejectedError):
 
     code = "unauthorized"
     http_status = 401
-    public_message = "Credentials are needed."
+    public_message = "Valid credentials are required."
 
 
 class ForbiddenError(RejectedError):
@@ -23,23 +23,23 @@ class ForbiddenError(RejectedError):
 
 
 class CrossSiteError(RejectedError):
-    """A browser sent the credentials along with another site's request."""
+    """A browser sent the credentials with another site's request."""
 
     code = "cross_site"
     http_status = 403
-    public_message = "This request comes from another site."
+    public_message = "The request came from another site."
 
 
 class UnsupportedError(RejectedError):
-    """The body's type, character set or encoding is not taken."""
+    """The body's type, character set or encoding is not supported."""
 
     code = "unsupported_media_type"
     http_status = 415
-    public_message = "The body must be plain JSON in UTF-8."
+    public_message = "The body must be uncompressed JSON in UTF-8."
 
 
 class RateLimitedError(TransientError):
-    """Too many requests of this kind from this address, or for this learner."""
+    """Too many requests of this kind from this address or for this learner."""
 
     code = "rate_limited"
     http_status = 429

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The header Forwarded (RFC 7239)."""
+"""The Forwarded header (RFC 7239)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAIR = re.compile(
 
 
 def parse(text: str) -> list[dict[str, str]]:
-    """Return what each proxy said, the nearest last; [] where it is not of its form."""
+    """Return the parameters of each proxy, nearest last; [] if malformed."""
     found: list[dict[str, str]] = []
     one: dict[str, str] = {}
     place = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Wrong credentials, counted for the client's address: right ones cost nothing."""
+"""Limit wrong credentials by client address; right ones cost nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Guesses:
-    """The guesses at the secrets of one SDK. Thread-safe."""
+    """Counts guesses at the secrets of one SDK. Thread-safe."""
 
     def __init__(self, limits: Limits, proxies: Proxies) -> None:
         self._limits, self._proxies = limits, proxies
@@ -26,11 +26,11 @@ class Guesses:
     @contextmanager
     def counted(self, name: str, request: Request) -> Iterator[None]:
         """
-        Look at credentials under a limit.
+        Check credentials within, and count them if they are wrong.
 
         Raises:
-            RateLimitedError: So many were wrong that these are not looked at.
-            UnauthorizedError: These are wrong; they have been counted.
+            RateLimitedError: Too many were wrong; these are not checked.
+            UnauthorizedError: These are wrong and were counted.
         """
         clients = self._proxies.clients(request.environ)
         for client in clients:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The headers that every answer carries; a page may say a policy of its own before."""
+"""Security headers of every answer; a page may have set its own policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADERS = {
 
 
 def finish(response: Response, hsts_s: int = 0) -> Response:
-    """Add what is not there yet; with `hsts_s` browsers keep to HTTPS that long."""
+    """Add the missing headers; with `hsts_s` browsers insist on HTTPS for that long."""
     if hsts_s:
         response.headers.setdefault("Strict-Transport-Security", f"max-age={hsts_s}")
     for name, value in _HEADERS.items():

@@ -2,10 +2,10 @@
 """
 Idempotency-Key: the same request with the same key gets the same answer for 24 hours.
 
-Records live in the events store, under a hash of the key. The stored answer is sealed
-with the key itself, which is stored nowhere: whoever reads the store reads no token.
-A process that dies in between leaves a lease that lapses; the next try goes on under
-the same inner key, so that it resumes what the first one began.
+Records live in the events store under a hash of the key. The stored answer is encrypted
+with the key itself, which is stored nowhere, so nobody can read tokens from the store.
+If the process dies, its lease expires, and the next request resumes the work under the
+same inner key.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
     from .routing import Route
 
-_MOST_KEY = 255
+_MAX_KEY = 255
 _ATTEMPTS = 5
-#: Seconds after which a caller may ask again while the first request still runs.
+#: Seconds after which a caller may retry while the first request is running.
 _AGAIN_S = 2
 
 
 class Idempotency:
-    """The records of one SDK. Thread-safe: one of many callers does the work."""
+    """The records of one SDK. Thread-safe: of concurrent callers, one does the work."""
 
     def __init__(self, sdk: EnrollSDK) -> None:
         self._sdk = sdk
@@ -58,17 +58,17 @@ class Idempotency:
         work: Callable[[str], Response],
     ) -> Response:
         """
-        Do the work once for a key, or return the answer that it had.
+        Do the work once per key, or return the stored answer.
 
         Args:
-            route: Which route; keys of different routes have nothing in common.
+            route: The route; keys of different routes are independent.
             key: The caller's key.
-            fields: What is asked for.
-            work: Gets the inner key and answers.
+            fields: The request's fields.
+            work: Takes the inner key and returns the answer.
 
         Raises:
             IdempotencyMismatchError: The key was used for another request.
-            InProgressError: The first request still runs.
+            InProgressError: The first request is still running.
         """
         record = _Record(self._sdk, route, _checked(key), fields)
         for _ in range(_ATTEMPTS):
@@ -92,7 +92,7 @@ def _worked(work: Callable[[str], Response], key: str) -> Response | EnrollError
 
 
 class _Record:
-    """One key's record."""
+    """The record of one key."""
 
     def __init__(
         self, sdk: EnrollSDK, route: Route, key: str, fields: Mapping[str, Any]
@@ -100,11 +100,11 @@ class _Record:
         self._sdk, self._key, self._route = sdk, key, route.name
         self._events = sdk.storage.events
         self._name = f"http:{route.name}:{_digest(route.name, key)[:40]}"
-        asked = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-        self._fingerprint = _digest("request", key, asked)
+        request = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        self._fingerprint = _digest("request", key, request)
 
     def open(self) -> Job:
-        """Write the record, or return the one that stands; too old is as none."""
+        """Create the record, or return the existing one unless it is too old."""
         now = self._sdk.clock.now()
         fresh = {
             "type": REQUEST_KIND,
@@ -116,28 +116,28 @@ class _Record:
         job = self._events.enqueue(
             self._name, REQUEST_KIND, fresh, now, now=now, once=True
         )
-        told = job.payload or {}
-        age = now.timestamp() - float(told.get("at", 0))
+        stored = job.payload or {}
+        age = now.timestamp() - float(stored.get("at", 0))
         if timedelta(seconds=age) >= REQUEST_LIFE:
             return self._events.enqueue(self._name, REQUEST_KIND, fresh, now, now=now)
-        if told.get("fingerprint") != self._fingerprint:
+        if stored.get("fingerprint") != self._fingerprint:
             raise IdempotencyMismatchError(field="idempotency_key")
-        if job.state in FINISHED and "answer" not in told:
-            # The first try ended without an answer to keep: it may run again.
-            return self._events.enqueue(self._name, REQUEST_KIND, told, now, now=now)
+        if job.state in FINISHED and "answer" not in stored:
+            # The first attempt ended without an answer to keep: it may run again.
+            return self._events.enqueue(self._name, REQUEST_KIND, stored, now, now=now)
         return job
 
     def claim(self) -> Job | None:
-        """Take the record for our work, unless somebody else has it."""
+        """Claim the record, unless another request holds it."""
         now, lease_s = self._sdk.clock.now(), self._sdk.settings.lease_s
         return self._events.claim_key(self._name, "http", now, lease_s)
 
     def inner_key(self, job: Job) -> str:
-        """Return what the SDK gets as idempotency key: the same for every try."""
+        """Return the SDK's idempotency key: the same for every attempt."""
         return _digest(self._route, self._key, str((job.payload or {}).get("nonce")))
 
     def keep(self, claim: Job, done: Response | EnrollError) -> Response:
-        """Keep an answer that will not change, and return it."""
+        """Store the answer if it is final, and return it."""
         now = self._sdk.clock.now()
         refused = isinstance(done, RejectedError) and not done.retryable
         if isinstance(done, EnrollError) and not refused:
@@ -157,25 +157,25 @@ class _Record:
         return answer
 
     def answer(self, job: Job) -> Response | None:
-        """Return the answer that is kept, or None."""
-        told = job.payload or {}
-        kept = told.get("answer")
+        """Return the stored answer, or None."""
+        stored = job.payload or {}
+        kept = stored.get("answer")
         if kept is None:
             return None
-        body = self._unseal(kept["body"], told)
+        body = self._unseal(kept["body"], stored)
         response = Response(body, kept["status"], content_type=kept["type"])
         response.headers["Idempotent-Replayed"] = "true"
         return response
 
-    def _seal(self, body: bytes, told: Mapping[str, Any]) -> str:
-        return base64.b64encode(self._pad(body, told)).decode()
+    def _seal(self, body: bytes, stored: Mapping[str, Any]) -> str:
+        return base64.b64encode(self._pad(body, stored)).decode()
 
-    def _unseal(self, text: str, told: Mapping[str, Any]) -> bytes:
-        return self._pad(base64.b64decode(text), told)
+    def _unseal(self, text: str, stored: Mapping[str, Any]) -> bytes:
+        return self._pad(base64.b64decode(text), stored)
 
-    def _pad(self, body: bytes, told: Mapping[str, Any]) -> bytes:
-        """Add a one-time pad of the caller's key and the record's nonce."""
-        seed = f"seal\x1f{told.get('nonce')}\x1f{self._key}".encode()
+    def _pad(self, body: bytes, stored: Mapping[str, Any]) -> bytes:
+        """Apply a one-time pad made from the caller's key and the record's nonce."""
+        seed = f"seal\x1f{stored.get('nonce')}\x1f{self._key}".encode()
         pad = hashlib.shake_256(seed).digest(len(body))
         return bytes(a ^ b for a, b in zip(body, pad, strict=True))
 
@@ -186,9 +186,9 @@ def _digest(*parts: str) -> str:
 
 def _checked(key: str) -> str:
     key = key.strip()
-    if not key or len(key) > _MOST_KEY or not key.isprintable():
+    if not key or len(key) > _MAX_KEY or not key.isprintable():
         raise ValidationError(
-            f"idempotency_key: must be 1 to {_MOST_KEY} printable characters",
+            f"idempotency_key: must be 1 to {_MAX_KEY} printable characters",
             field="idempotency_key",
         )
     return key

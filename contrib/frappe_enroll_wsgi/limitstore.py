@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Where requests are counted: the client of the `limits` library, by our own rules.
+The store of the rate limits: a client of the `limits` library with our own rules.
 
-It has a short time-out (a request waits for it), our name and our database, leaves
-itself alone for a while after a failure, and ends with the SDK.
+It has a short time-out (requests wait for it), our own key prefix and database, a pause
+after each failure, and it closes with the SDK.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds that one call may take, and for which a store that failed is left alone.
+#: Seconds that one call may take, and of the pause after a failure.
 _TIMEOUT_S, _REST_S = 1.0, 5.0
 _APP_NAME = "frappe-enroll-sdk"
 
 
 class LimitStore:
     """
-    The shared store, and this process's memory while that is down. Thread-safe.
+    The shared store, or this process's memory while it is down. Thread-safe.
 
     Each process opens its own.
     """
@@ -56,11 +56,11 @@ class LimitStore:
         failed: Callable[[StorageError], object],
     ) -> T:
         """
-        Count in the shared store, or in this process's memory where that fails.
+        Count in the shared store, or in this process's memory if it fails.
 
         Args:
-            count: What to do.
-            failed: Told of a failure, once per rest.
+            count: Counts in a storage.
+            failed: Called with the error, once per pause.
         """
         shared = self._open()
         if shared is None:
@@ -73,7 +73,7 @@ class LimitStore:
             return count(self._own)
 
     def close(self) -> None:
-        """End the client; the next request opens it again."""
+        """Close the client; the next request opens a new one."""
         with self._lock:
             shared, self._shared = self._shared, None
             mine = self._pid == os.getpid()
@@ -82,7 +82,7 @@ class LimitStore:
 
     def _open(self) -> MovingWindowRateLimiter | None:
         if self._pid != os.getpid():
-            # Forked: the parent's client is its own, and so is what it has counted.
+            # After a fork the child needs its own client and counts.
             self._lock, self._pid = threading.Lock(), os.getpid()
             self._shared, self._rest_until = None, 0.0
             self._own = MovingWindowRateLimiter(MemoryStorage())
@@ -95,7 +95,7 @@ class LimitStore:
         return SYSTEM.monotonic() >= self._rest_until
 
     def _rest(self, shared: MovingWindowRateLimiter) -> None:
-        """Leave the store alone; a new client makes what a failed one has not made."""
+        """Start the pause; after it a new client makes the missing indexes."""
         with self._lock:
             if self._shared is not shared:
                 return
@@ -106,16 +106,16 @@ class LimitStore:
 
 class _MongoWindows(MongoDBStorage):
     """
-    The library's storage, which ends when it is told to, and at no other time.
+    The library's MongoDB storage, which closes only when told to.
 
-    Its own ends whenever it is collected, opens a client to do so, and waits half a
-    minute for a server that is gone.
+    The library's own closes when it is collected; for that it opens a client and waits
+    half a minute for a server that is gone.
     """
 
-    STORAGE_SCHEME = []  # noqa: RUF012  as the library declares it: of no scheme
+    STORAGE_SCHEME = []  # noqa: RUF012  as the library declares it
 
     def close(self) -> None:
-        """End the client, if it was made."""
+        """Close the client, if it was opened."""
         client, self._storage = self._storage, None
         if client is not None:
             client.close()
@@ -130,12 +130,12 @@ def _options_of(uri: str, database: str) -> dict[str, Any]:
         milliseconds = int(_TIMEOUT_S * 1000)
         named = {} if "appname=" in uri.lower() else {"appname": _APP_NAME}
         return named | {
-            # The library's own would be one database for all deployments of a server.
+            # The library's default would share one database among all deployments.
             "database_name": urlsplit(uri).path.strip("/") or database,
             "counter_collection_name": "rate_limit_counters",
             "window_collection_name": "rate_limit_windows",
             "timeoutMS": milliseconds,
-            # Ending a client asks for a server, too.
+            # Closing a client talks to the server, too.
             "serverSelectionTimeoutMS": milliseconds,
         }
     if scheme.startswith(("redis", "valkey")):
@@ -155,8 +155,8 @@ def _made(uri: str, options: dict[str, Any]) -> MovingWindowRateLimiter:
         ValueError,
     ) as error:
         raise SettingsError(
-            "FRAPPE_ENROLL_RATE_LIMIT_STORAGE: can't count there "
-            f"({type(error).__name__}); redis:// and mongodb:// can"
+            "FRAPPE_ENROLL_RATE_LIMIT_STORAGE: this store cannot be used "
+            f"({type(error).__name__}); use redis:// or mongodb://"
         ) from error
 
 

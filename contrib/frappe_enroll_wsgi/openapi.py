@@ -2,8 +2,8 @@
 """
 The OpenAPI 3.1 document, made from the routes and the schemas.
 
-Whatever has a name stands once under ``components``: responses, parameters, form bodies
-and the schemas of `schemas.NAMED`. Operations refer to them.
+Each distinct response, parameter and request body is one component, as are the schemas
+in `schemas.SCHEMAS` and `schemas.NAMED`; operations refer to them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .schemas.parts import NAME_TEXT, Schema, ref
 
 #: Problems that every route may answer.
 _GENERAL = ("internal", "method_not_allowed", "storage_unavailable", "schema")
-#: Status of the codes that have no class of their own.
+#: Statuses of the codes without a class of their own.
 _STATUS_OF = {
     "internal": 500,
     "not_found": 404,
@@ -62,25 +62,25 @@ _SCHEMES = {
         "type": "apiKey",
         "in": "cookie",
         "name": "__Host-frappe_enroll_admin",
-        "description": "Over plain HTTP without the prefix.",
+        "description": "Over plain HTTP, the name has no `__Host-` prefix.",
     },
 }
 #: Headers that any answer may carry.
 _HEADERS = ("Retry-After", "RateLimit", "RateLimit-Policy")
 _MEANING = {
-    200: "Done.",
-    201: "Opened.",
-    202: "Received.",
-    303: "Go on there.",
+    200: "Success.",
+    201: "Created.",
+    202: "Accepted.",
+    303: "See the Location header.",
     304: "Not modified.",
     503: "The store is down.",
 }
-#: Codes that the name of a response spells out; more are named by their route.
-_MOST_NAMED = 3
+#: Most codes in the name of a response; beyond that the route names it.
+_MAX_NAMED = 3
 
 
 def document(routes: tuple[Route, ...], mount: str = "") -> dict[str, Any]:
-    """Return the document of some routes that are mounted under a path."""
+    """Return the document for routes that are mounted under a path."""
     return {**_document(routes), "servers": [{"url": mount or "/"}]}
 
 
@@ -91,7 +91,7 @@ def text_of(routes: tuple[Route, ...], mount: str = "") -> str:
 
 @lru_cache(maxsize=8)
 def served(routes: tuple[Route, ...], mount: str) -> tuple[bytes, str]:
-    """Return the document as it is sent, and its ETag."""
+    """Return the encoded document and its ETag."""
     body = json.dumps(document(routes, mount), ensure_ascii=False).encode()
     return body, hashlib.sha256(body).hexdigest()[:32]
 
@@ -137,7 +137,7 @@ class _Components:
     def ref(
         self, kind: str, route: Route, name: str, part: dict[str, Any]
     ) -> dict[str, str]:
-        """Return a reference to a part; the route tells two of one name apart."""
+        """Return a reference to a component; a taken name gets a prefix."""
         part = _named(part)
         shape = f"{kind} {json.dumps(part, sort_keys=True)}"
         if shape not in self._names:
@@ -151,7 +151,7 @@ class _Components:
 
 
 def _schemas() -> dict[str, Schema]:
-    """Return all named schemas, in terms of one another."""
+    """Return all named schemas, referring to one another."""
     parts = {name: {k: _named(v) for k, v in s.items()} for name, s in NAMED.items()}
     return parts | {name: _named(schema) for name, schema in SCHEMAS.items()}
 
@@ -162,7 +162,7 @@ def _names() -> dict[str, str]:
 
 
 def _named(node: Any) -> Any:
-    """Return a part of the document with references to the schemas that have names."""
+    """Return a part of the document with its named schemas replaced by references."""
     if isinstance(node, list):
         return [_named(item) for item in node]
     if not isinstance(node, dict):
@@ -244,7 +244,7 @@ def _name_of(route: Route, status: int, codes: list[str]) -> str:
     words = [route.answers[status]] if route.answers.get(status) else []
     if codes and route.area is Area.DASHBOARD:
         words.append("page")
-    words += codes if len(codes) <= _MOST_NAMED else [route.name]
+    words += codes if len(codes) <= _MAX_NAMED else [route.name]
     return ".".join([str(status), *words])
 
 
@@ -253,7 +253,7 @@ def _response(route: Route, status: int, codes: list[str]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if status in route.answers:
         name = route.answers[status]
-        found["description"] = _MEANING.get(status, "An answer.")
+        found["description"] = _MEANING.get(status, "Success.")
         if "/" in name:
             content[name] = {"schema": {"type": "string"}}
         elif name:
@@ -272,7 +272,7 @@ def _response(route: Route, status: int, codes: list[str]) -> dict[str, Any]:
 
 
 def codes_of(route: Route) -> tuple[str, ...]:
-    """Return every code that a route may answer."""
+    """Return every problem code that a route may return."""
     codes = {*_GENERAL, *route.codes}
     guarded = route.access in {Access.CRON, Access.VIEWER, Access.OPERATOR}
     if guarded or "<" in route.path or route.name == "account":
@@ -305,5 +305,5 @@ def _statuses() -> dict[str, int]:
 
 
 def status_of(code: str) -> int:
-    """Return the status that a code comes with."""
+    """Return the HTTP status of a code."""
     return _statuses()[code]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Errors as problem+json (RFC 9457), with a stable `code` and `retryable`."""
+"""Errors as problem+json (RFC 9457) with a stable `code` and `retryable`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SERVER_ERROR = 500
 
 
 def of_error(error: EnrollError) -> Response:
-    """Answer one of our errors; nothing but its public message is told."""
+    """Answer one of our errors with its public message only."""
     status = error.http_status
     if status >= _SERVER_ERROR:
         logger.error(
@@ -38,13 +38,13 @@ def of_error(error: EnrollError) -> Response:
     response = _problem(body, status)
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    if status == 401:  # noqa: PLR2004  RFC 9110 wants the scheme named
+    if status == 401:  # noqa: PLR2004  RFC 9110 requires the scheme
         response.headers["WWW-Authenticate"] = 'Bearer realm="frappe-enroll"'
     return response
 
 
 def _where(error: ValidationError) -> dict[str, str]:
-    """Return the place and the words of a refusal by the SDK itself."""
+    """Return the field and message of an error that the SDK itself raised."""
     words = str(error).removeprefix(f"{error.field}: ")
     return {"path": f"/{error.field or ''}".rstrip("/"), "problem": words}
 
@@ -68,11 +68,11 @@ def of_http(error: HTTPException) -> Response:
 
 
 def of_unknown(error: Exception) -> Response:
-    """Answer what nobody expected: logged here, never told."""
+    """Answer an unexpected error: its details go to the log only."""
     logger.error("request failed unexpectedly", exc_info=error)
     body = {
         "type": "urn:frappe-enroll:internal",
-        "title": "Something went wrong.",
+        "title": "An unexpected error occurred. Try again later.",
         "status": _SERVER_ERROR,
         "code": "internal",
         "retryable": True,

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-Proxies in front: what they say of the client is believed of ours, and of nobody else.
+Find the client's address: only trusted proxies may report it.
 
-The client is the last address of X-Forwarded-For, or of Forwarded (RFC 7239), that is
-not itself a trusted proxy: what stands before it was written by the client and may be
-made up. Where both come and differ, one of the two was made up: both are counted.
+The client is the last address in X-Forwarded-For or Forwarded (RFC 7239) that is not a
+trusted proxy; the client may have forged what comes before it. If both headers are set
+and disagree, one of them is forged, and the request counts for both addresses.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-#: What a learner's household shares of an IPv6 address.
+#: Length of the IPv6 prefix that a household shares.
 _IPV6_PREFIX = 64
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-#: The peer on a Unix socket: of gunicorn and others, of waitress, of uWSGI.
-_NO_PEER = frozenset({"", "localhost", "0.0.0.0"})  # noqa: S104  what uWSGI says
+#: The peer on a Unix socket, as gunicorn and others, waitress and uWSGI report it.
+_NO_PEER = frozenset({"", "localhost", "0.0.0.0"})  # noqa: S104  uWSGI's word for it
 _FOR, _FORWARDED = "HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"
 _TELLING = (_FOR, _FORWARDED, "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_PREFIX")
 
@@ -39,67 +39,67 @@ class Proxies:
 
     def __init__(self, words: Iterable[str], *, keeps_prefix: bool = False) -> None:
         """
-        Read who is trusted.
+        Parse the trusted proxies.
 
         Args:
             words: Addresses and networks, and ``unix`` for a Unix socket.
-            keeps_prefix: Whether the prefix that they name is still in the path.
+            keeps_prefix: Whether the prefix that they report is still in the path.
         """
         chosen = tuple(words)
         self._unix, self._keeps_prefix = "unix" in chosen, keeps_prefix
         self._networks = tuple(_network(word) for word in chosen if word != "unix")
-        self._has_told = False
+        self._has_warned = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Proxies:
-        """Return those that the settings name."""
+        """Return the proxies named in the settings."""
         return cls(settings.trusted_proxies, keeps_prefix=settings.proxy_keeps_prefix)
 
     def trusts(self, address: str) -> bool:
-        """Tell whether the peer is one of our proxies."""
+        """Return whether the peer is one of our proxies."""
         if address in _NO_PEER:
             return self._unix
         found = _parse(address)
         return found is not None and any(found in net for net in self._networks)
 
-    def is_unheard(self, environ: WSGIEnvironment) -> bool:
-        """Tell whether somebody in front says who the client is, and is not trusted."""
+    def is_untrusted(self, environ: WSGIEnvironment) -> bool:
+        """Return whether an untrusted peer reports a client address."""
         if self.trusts(_peer(environ)):
             return False
         return any(servers.header(environ, name) for name in _TELLING)
 
-    def look(self, environ: WSGIEnvironment) -> None:
-        """Say once that a proxy is not trusted: its clients count as one."""
-        if not self._has_told and self.is_unheard(environ):
-            self._has_told = True
+    def warn_once(self, environ: WSGIEnvironment) -> None:
+        """Warn once about an untrusted proxy: all of its clients share one limit."""
+        if not self._has_warned and self.is_untrusted(environ):
+            self._has_warned = True
             logger.warning(
-                "X-Forwarded-* or Forwarded comes from a peer that "
-                "FRAPPE_ENROLL_TRUSTED_PROXIES does not name: if it is your proxy, all "
+                "X-Forwarded-* or Forwarded came from a peer that "
+                "FRAPPE_ENROLL_TRUSTED_PROXIES does not name. If it is your proxy, all "
                 "of its clients share one limit"
             )
 
     def clients(self, environ: WSGIEnvironment) -> tuple[str, ...]:
         """
-        Return what the client's requests are counted for.
+        Return the keys that the client's requests count for.
 
-        One address ("" where nobody can tell); where two headers say two things, both,
-        told from plain addresses: one is the client's, and the other can be anybody's.
+        One address ("" if unknown). If two headers disagree, both, marked so that they
+        differ from plain addresses: one is the client's, the other could be anybody's.
         """
         peer = _peer(environ)
         if not self.trusts(peer):
             return (peer,)
         hops = [hop.strip() for hop in servers.header(environ, _FOR).split(",")]
-        told = forwarded.parse(servers.header(environ, _FORWARDED))
+        entries = forwarded.parse(servers.header(environ, _FORWARDED))
         plain = self._last(peer, hops)
-        if not told:
+        if not entries:
             return (plain,)
-        named = self._last(peer, [one.get("for", "") for one in told])
+        named = self._last(peer, [one.get("for", "") for one in entries])
         if not any(hops) or bucket_of(named) == bucket_of(plain):
             return (named,)
         return (f"x-forwarded-for {plain}", f"forwarded {named}")
 
     def _last(self, peer: str, hops: list[str]) -> str:
-        """Return the last address that is not trusted, from the peer on back."""
+        """Return the last untrusted address, going back from the peer."""
         address, left = peer, list(hops)
         while self.trusts(address) and left:
             found = _parse(left.pop())
@@ -109,27 +109,27 @@ class Proxies:
         return address
 
     def apply(self, environ: WSGIEnvironment) -> WSGIEnvironment:
-        """Return the environment as the trusted proxies tell it."""
+        """Return the environment with the trusted proxies' headers applied."""
         if not self.trusts(_peer(environ)):
             return environ
-        told: dict[str, Any] = dict(environ)
+        applied: dict[str, Any] = dict(environ)
         named = forwarded.parse(servers.header(environ, _FORWARDED))
         scheme = _last_word(environ, "HTTP_X_FORWARDED_PROTO")
         if named and not scheme:
             scheme = named[-1].get("proto", "")
         if scheme.lower() in {"http", "https"}:
-            told["wsgi.url_scheme"] = scheme.lower()
+            applied["wsgi.url_scheme"] = scheme.lower()
         prefix = _last_word(environ, "HTTP_X_FORWARDED_PREFIX").rstrip("/")
         if _is_path(prefix):
-            self._mount(told, prefix)
-        return told
+            self._mount(applied, prefix)
+        return applied
 
     def _mount(self, environ: dict[str, Any], prefix: str) -> None:
         """
-        Put a prefix before the mount.
+        Put a prefix in front of the mount.
 
-        It is taken out of the path only where the settings say that it is there: else a
-        path that a rule of the proxy does not match could become one that it does.
+        It is removed from the path only if the settings say that it is there; otherwise
+        a path that no rule of the proxy matches could become one that a rule matches.
         """
         mount = str(environ.get("SCRIPT_NAME") or "")
         path = str(environ.get("PATH_INFO") or "")
@@ -140,7 +140,7 @@ class Proxies:
 
 
 def bucket_of(address: str) -> str:
-    """Return what an address counts as: IPv6 hands out whole networks to one person."""
+    """Return the key of an address; with IPv6 one person has a whole network."""
     kind, _, text = address.rpartition(" ")
     found = _parse(text)
     if isinstance(found, ipaddress.IPv6Address):
@@ -179,12 +179,12 @@ def _peer(environ: WSGIEnvironment) -> str:
 
 
 def _last_word(environ: WSGIEnvironment, name: str) -> str:
-    """Return the word that the nearest proxy wrote."""
+    """Return the value that the nearest proxy added."""
     return servers.header(environ, name).split(",")[-1].strip()
 
 
 def _is_path(prefix: str) -> bool:
-    """Tell whether a prefix is a plain path: no other host's to any reader."""
+    """Return whether a prefix is a plain path that nobody can read as another host."""
     plain = prefix.isascii() and prefix.isprintable()
     odd = {"\\", "?", "#", "%", ";", " "} & set(prefix)
     parts = prefix.split("/")

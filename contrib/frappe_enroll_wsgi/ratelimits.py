@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Rate limits, by the `limits` library: a moving window per address and per learner.
+Rate limits with the `limits` library: a moving window per address and per learner.
 
-Counted where all processes see it (MongoDB, Redis) or in this process's memory. While
-that store is down, this process's memory counts: a limit is never a reason to be down.
+Counts live in a shared store (MongoDB, Redis) or in this process's memory. While the
+shared store is down, memory takes over: rate limits never cause an outage.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ logger = logging.getLogger(__name__)
 @attrs.frozen(kw_only=True)
 class Window:
     """
-    Where a caller stands.
+    The state of a caller's limit.
 
     Attributes:
         name: Name of the limit.
         quota: Requests per window.
         window_s: Seconds of the window.
-        left: Requests that are left.
+        left: Remaining requests.
         reset_s: Seconds until the oldest request no longer counts.
     """
 
@@ -64,7 +64,7 @@ class Window:
 
 
 class Limits:
-    """The limits of one SDK. Thread-safe; each process opens its own store."""
+    """The limits of one SDK. Thread-safe; each process has its own client."""
 
     def __init__(self, settings: Settings) -> None:
         self.quotas = quotas_of(settings.rate_limits)
@@ -73,35 +73,35 @@ class Limits:
         self._namespace = ":".join(filter(None, ("frappe-enroll", settings.deployment)))
 
     def close(self) -> None:
-        """End the store's client; the next request opens it again."""
+        """Close the store's client; the next request opens a new one."""
         self._store.close()
 
     def hit_address(self, name: str, address: str) -> Window | None:
-        """Count a request of an address; raises `RateLimitedError` past the limit."""
+        """Count a request from an address, or raise `RateLimitedError`."""
         return self._hit(name, "address", bucket_of(address))
 
     def hit_learner(self, name: str, email: str) -> Window | None:
-        """Count a request for a learner; raises `RateLimitedError` past the limit."""
+        """Count a request for a learner, or raise `RateLimitedError`."""
         return self._hit(name, "learner", fingerprint(email.strip().lower())[:32])
 
     def require_left(self, name: str, address: str) -> None:
-        """Count nothing; raises `RateLimitedError` where nothing is left."""
-        self._hit(name, "address", bucket_of(address), look=True)
+        """Raise `RateLimitedError` if no requests remain, without counting one."""
+        self._hit(name, "address", bucket_of(address), peek=True)
 
     def _hit(
-        self, name: str, kind: str, who: str, *, look: bool = False
+        self, name: str, kind: str, who: str, *, peek: bool = False
     ) -> Window | None:
         quota = self.quotas.get(name)
         if quota is None:
             return None
         item = RateLimitItemPerSecond(quota[0], quota[1], namespace=self._namespace)
         return self._store.run(
-            lambda limiter: _count(limiter, item, name, kind, who, look=look), _tell
+            lambda limiter: _count(limiter, item, name, kind, who, peek=peek), _warn
         )
 
 
 def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
-    """Return (requests, seconds) by name of the limits that are on."""
+    """Return (requests, seconds) of each enabled limit by name."""
     if "off" in words:
         return {}
     quotas = dict(RATE_LIMITS)
@@ -115,9 +115,9 @@ def quotas_of(words: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
     return quotas
 
 
-def _tell(error: StorageError) -> None:
+def _warn(error: StorageError) -> None:
     logger.warning(
-        "requests are counted in memory: the store of the limits fails",
+        "the store of the rate limits is failing; counting requests in memory",
         extra={"cause": type(error.storage_error).__name__},
     )
 
@@ -126,12 +126,12 @@ def _hit(
     limiter: MovingWindowRateLimiter,
     item: RateLimitItemPerSecond,
     *caller: str,
-    look: bool,
+    peek: bool,
 ) -> tuple[bool, int, int]:
-    """Return whether it is allowed, how many are left, and when one comes back."""
-    allowed = (limiter.test if look else limiter.hit)(item, *caller)
+    """Return whether it is allowed, how many remain, and when one is freed."""
+    allowed = (limiter.test if peek else limiter.hit)(item, *caller)
     reset_at, left = limiter.get_window_stats(item, *caller)
-    # The library stamps its entries by the wall clock.
+    # The library stamps its entries with the wall clock.
     reset_s = math.ceil(reset_at - SystemClock().now().timestamp())
     return allowed, left, reset_s
 
@@ -143,13 +143,13 @@ def _count(
     kind: str,
     who: str,
     *,
-    look: bool,
+    peek: bool,
 ) -> Window:
-    allowed, left, reset_s = _hit(limiter, item, name, kind, who, look=look)
+    allowed, left, reset_s = _hit(limiter, item, name, kind, who, peek=peek)
     if not allowed and reset_s > item.get_expiry() + SKEW.total_seconds():
-        # Counted while the clock ran ahead: no window is that long.
+        # Counted while the clock ran ahead; no window is that long.
         limiter.clear(item, name, kind, who)
-        allowed, left, reset_s = _hit(limiter, item, name, kind, who, look=look)
+        allowed, left, reset_s = _hit(limiter, item, name, kind, who, peek=peek)
     if not allowed:
         raise RateLimitedError(retry_after_s=max(reset_s, 1))
     return Window(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The backends' health, asked at most every few seconds, by one caller at a time."""
+"""The cached health of the backends."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
-#: Seconds for which an answer is reused.
+#: Seconds for which a result is reused.
 _KEPT_S = 5.0
-#: Seconds that the provider and the LMS have to answer.
+#: Time-out of a ping of the provider or the LMS, in seconds.
 _PING_S = 2.0
-#: Seconds that a backend has to answer in, until its last answer says nothing more.
+#: Seconds that a ping may take before the last result becomes unknown.
 _PATIENCE_S = 5.0
-#: Seconds after which whoever asks is taken for dead (a fork takes no threads along).
+#: Seconds after which a pinging thread is presumed dead (a fork kills threads).
 _LOST_S = 60.0
 UNKNOWN = "unknown"
 _BACKENDS = ("storage", "payments", "lms")
@@ -26,25 +26,27 @@ class Readiness:
     """
     A cached `ping` of each backend. Thread-safe.
 
-    Whoever comes when an answer is old asks anew; everybody else has the last one at
-    once, so that a backend that hangs holds one request up, and no more.
+    The first caller after a result is outdated pings again; all others get the last
+    result at once, so a hanging backend delays one request only.
     """
 
     def __init__(self, sdk: EnrollSDK) -> None:
-        self._asked = {name: _Asked(sdk, name) for name in _BACKENDS}
+        self._backends = {name: _Backend(sdk, name) for name in _BACKENDS}
 
     def checks(self) -> dict[str, str]:
         """Return "ok", "down" (the store), "degraded" or "unknown" by backend."""
-        return {name: _told(name, one.state()) for name, one in self._asked.items()}
+        return {
+            name: _check_of(name, one.state()) for name, one in self._backends.items()
+        }
 
 
-def _told(name: str, state: str) -> str:
+def _check_of(name: str, state: str) -> str:
     if state in {"ok", UNKNOWN}:
         return state
     return "down" if name == "storage" else "degraded"
 
 
-class _Asked:
+class _Backend:
     """One backend."""
 
     def __init__(self, sdk: EnrollSDK, name: str) -> None:
@@ -54,12 +56,12 @@ class _Asked:
         self._since: float | None = None
 
     def state(self) -> str:
-        """Return what the backend said last; ask it, unless somebody does."""
+        """Return the last result; ping first if it is outdated and nobody else does."""
         with self._lock:
             now = self._sdk.ambient.monotonic()
-            asked_s = None if self._since is None else now - self._since
-            if asked_s is not None and asked_s < _LOST_S:
-                return self._state if asked_s < _PATIENCE_S else UNKNOWN
+            waiting_s = None if self._since is None else now - self._since
+            if waiting_s is not None and waiting_s < _LOST_S:
+                return self._state if waiting_s < _PATIENCE_S else UNKNOWN
             if now - self._at <= _KEPT_S:
                 return self._state
             self._since = now

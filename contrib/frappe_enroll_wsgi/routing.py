@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-What a route is, and a call of it: from one table come routing, access, limits, OpenAPI.
+Routes and calls: URL map, access, limits and OpenAPI all come from one table of routes.
 
-A route without a rule can't be written: `access` has no default.
+A route cannot lack an access rule: `access` has no default.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from .readiness import Readiness
 
 
-#: Where an adapter says under which path the surface is mounted.
+#: Key of the WSGI environment in which an adapter puts the path of the mount.
 MOUNT = "frappe_enroll.mount"
 Handler = Callable[["Call"], Response]
 
 
 class Access(StrEnum):
-    """Who gets in."""
+    """Who may call a route."""
 
-    #: Anybody; what is answered tells nothing about anybody.
+    #: Anybody: the answers reveal nothing about anybody.
     PUBLIC = "public"
-    #: The learner that holds the enrollment's token.
+    #: The learner who holds the enrollment's token.
     LEARNER = "learner"
-    #: The payment provider, by its signature on the body.
+    #: The payment provider, identified by its signature on the body.
     PROVIDER = "provider"
-    #: The scheduler that holds the cron secret.
+    #: A scheduler that knows the cron secret.
     CRON = "cron"
-    #: Anybody, from a page of ours: signing in and out.
+    #: Anybody, from one of our pages: signing in and out.
     SAME_ORIGIN = "same_origin"
-    #: Any operator, to look.
+    #: Any operator; read-only.
     VIEWER = "viewer"
-    #: An operator whose role lets them change things.
+    #: An operator whose role allows changes.
     OPERATOR = "operator"
 
 
 class Area(StrEnum):
-    """Which part of the surface: a blueprint each in Flask."""
+    """The part of the surface that a route belongs to."""
 
     LEARNER = "learner"
     MACHINE = "machine"
@@ -58,12 +58,12 @@ class Area(StrEnum):
 @attrs.frozen(kw_only=True)
 class Operator:
     """
-    Who acts on the admin surface.
+    Somebody who is signed in to the admin surface.
 
     Attributes:
-        name: Goes into the audit trail.
+        name: Name in the audit trail.
         role: ``viewer`` or ``operator``.
-        ambient: Whether a browser sends the credentials by itself.
+        ambient: Whether a browser sends the credentials on its own.
     """
 
     name: str
@@ -72,30 +72,30 @@ class Operator:
 
     @property
     def may_change(self) -> bool:
-        """Whether the role lets them change things."""
+        """Whether the role allows changes."""
         return self.role == "operator"
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Route:
     """
-    One row of the table.
+    One route.
 
     Attributes:
         name: Unique; the endpoint's name for ``url_for``.
-        methods: HTTP methods (HEAD comes with GET).
+        methods: HTTP methods (GET includes HEAD).
         path: Werkzeug's rule, under the mount.
-        handler: Answers a call that was let in.
-        access: Who is let in.
-        area: Which part of the surface.
-        about: One line for people.
+        handler: Answers an admitted call.
+        access: Who may call it.
+        area: Part of the surface.
+        about: One-line summary.
         limit: Name of the rate limit, or None.
         body: Name of the schema of the JSON body, or None.
-        form: Schemas of the fields that a form of the dashboard must have, or None.
+        form: Schemas of the required fields of a dashboard form, or None.
         query: Schemas of the query parameters, by name.
         answers: Schema's name (or a content type) by status.
-        codes: Codes of the problems that it may answer, beside the general ones.
-        idempotent: Whether it follows ``Idempotency-Key``.
+        codes: Problem codes that it may return, besides the general ones.
+        idempotent: Whether it honours ``Idempotency-Key``.
     """
 
     name: str
@@ -120,10 +120,10 @@ class Resource:
     One path with its routes by method.
 
     Attributes:
-        name: The endpoint's name: that of its first route.
+        name: Name of the endpoint: that of its first route.
         path: Werkzeug's rule.
-        area: Which part of the surface.
-        routes: Routes by method, HEAD included.
+        area: Part of the surface.
+        routes: Routes by method, including HEAD.
     """
 
     name: str
@@ -145,7 +145,7 @@ class SignIn(Protocol):
         """Whether there is an admin surface."""
 
     def is_secure(self, request: Request) -> bool:
-        """Tell whether browsers use HTTPS."""
+        """Return whether browsers use HTTPS."""
 
     def cookie_name(self, request: Request) -> str:
         """Return the name of the session cookie."""
@@ -184,17 +184,17 @@ class Shared(Protocol):
 @attrs.define(kw_only=True)
 class Call:
     """
-    One request that was let in, its parts validated.
+    An admitted request with its validated parts.
 
     Attributes:
         surface: The surface that answers.
-        route: The row of the table.
+        route: The route.
         request: The request.
-        arguments: Parts of the path, by name.
+        arguments: Path parameters by name.
         fields: The JSON body or form, validated.
         query: The query parameters, validated and converted.
         who: The operator, on the admin surface.
-        key: What stands for the caller's Idempotency-Key, or None.
+        key: The inner idempotency key, or None.
     """
 
     surface: Shared
@@ -213,13 +213,13 @@ class Call:
 
     @property
     def mount(self) -> str:
-        """Path under which the surface is mounted, without a slash at its end."""
-        told = self.request.environ.get(MOUNT)
-        return (self.request.root_path if told is None else str(told)).rstrip("/")
+        """Path of the mount, without a trailing slash."""
+        mount = self.request.environ.get(MOUNT)
+        return (self.request.root_path if mount is None else str(mount)).rstrip("/")
 
     @property
     def operator(self) -> Operator:
-        """The operator of a call that needs one."""
+        """The operator; the route must require one."""
         if self.who is None:
             message = f"{self.route.name} has no access rule that brings an operator"
             raise AssertionError(message)
@@ -227,7 +227,7 @@ class Call:
 
 
 def resources_of(table: tuple[Route, ...]) -> tuple[Resource, ...]:
-    """Return the table by path, in its order."""
+    """Group routes by path, in order."""
     by_path: dict[str, list[Route]] = {}
     for route in table:
         by_path.setdefault(route.path, []).append(route)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What servers hide of a request: whom to trust is said in our settings alone."""
+"""Recover headers that servers hide: only our settings decide whom to trust."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _WAITRESS = "waitress.client_disconnected"
 
 
 def header(environ: WSGIEnvironment, name: str) -> str:
-    """Return a header by its name in the environment; "" where it did not come."""
+    """Return a header by its name in the environment; "" if it is missing."""
     told = environ.get(name)
     return _of_waitress(environ, name) if told is None else str(told)
 
 
 def _of_waitress(environ: WSGIEnvironment, name: str) -> str:
     """
-    Return a header that waitress took away.
+    Return a header that waitress removed.
 
-    It takes away what comes from peers that its own option `trusted_proxy` does not
-    name; what it read is still with the connection.
+    Waitress removes it if its own option `trusted_proxy` does not name the peer, but
+    keeps it with the connection.
     """
     channel: Any = getattr(environ.get(_WAITRESS), "__self__", None)
-    asked = getattr(channel, "requests", None) or ()
-    # One that its option names has its say in REMOTE_ADDR already.
-    if not asked or environ.get("REMOTE_ADDR") != channel.addr[0]:
+    requests = getattr(channel, "requests", None) or ()
+    # Waitress has already applied a trusted peer's header to REMOTE_ADDR.
+    if not requests or environ.get("REMOTE_ADDR") != channel.addr[0]:
         return ""
-    return str(asked[0].headers.get(name.removeprefix("HTTP_"), ""))
+    return str(requests[0].headers.get(name.removeprefix("HTTP_"), ""))

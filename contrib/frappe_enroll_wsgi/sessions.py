@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-Sessions of the dashboard: they end when somebody signs out, idles, or after their time.
+Dashboard sessions: they end at sign-out, after idling, or when they expire.
 
-When one was seen last, and that one was ended, are two records among the events, where
-those of Idempotency-Keys are: whoever is just being seen undoes no end. Maintenance
-forgets both after a day, which is as long as a session may last.
+The last use and the end of a session are two records in the events store (as for
+Idempotency-Key), so that a concurrent use cannot undo the end. Maintenance deletes both
+after a day, the longest life of a session.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import cookies
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
-#: Share of the idle time after which a session is written down as seen again.
+#: Share of the idle time after which a new use of a session is recorded.
 _OFTEN = 0.1
 _SKEW_S = int(SKEW.total_seconds())
 
@@ -32,39 +32,39 @@ class Sessions:
         self._sdk = sdk
 
     def open(self, digest: str) -> str:
-        """Begin a session of a token's hash; return the cookie's value."""
+        """Open a session for a token's hash; return the cookie's value."""
         settings = self._sdk.settings
-        told = cookies.Signed(
+        cookie = cookies.Signed(
             digest=digest,
             session=self._sdk.ambient.token_hex(16),
             until_s=int(self._now_s() + settings.sign_in_s),
         )
-        self._write(_seen(told))
-        return cookies.write(told, settings.secret_key.value)
+        self._write(_seen(cookie))
+        return cookies.write(cookie, settings.secret_key.value)
 
     def read(self, value: str | None) -> cookies.Signed | None:
-        """Return the session of a cookie while it lasts, and see it."""
+        """Return a cookie's session if it is alive, and record its use."""
         settings, now_s = self._sdk.settings, self._now_s()
         latest_s = int(now_s + settings.sign_in_s) + _SKEW_S
-        told = cookies.read(value, settings.secret_key.value, int(now_s), latest_s)
-        if told is None:
+        cookie = cookies.read(value, settings.secret_key.value, int(now_s), latest_s)
+        if cookie is None:
             return None
         events = self._sdk.storage.events
-        record = events.find(_seen(told))
-        if record is None or events.find(_ended(told)) is not None:
+        record = events.find(_seen(cookie))
+        if record is None or events.find(_ended(cookie)) is not None:
             return None
         idle_s = now_s - float((record.payload or {}).get("at", 0))
         longest_s = settings.sign_in_idle_s
-        # Seen in what is to come: by a clock that ran ahead, so nobody knows when.
+        # Used "in the future": recorded by a clock that ran ahead, so worthless.
         if not -_SKEW_S <= idle_s < longest_s:
             return None
         if idle_s >= longest_s * _OFTEN:
-            self._write(_seen(told))
-        return told
+            self._write(_seen(cookie))
+        return cookie
 
-    def close(self, told: cookies.Signed) -> None:
-        """End a session for good."""
-        self._write(_ended(told))
+    def close(self, cookie: cookies.Signed) -> None:
+        """Close a session for good."""
+        self._write(_ended(cookie))
 
     def _write(self, name: str) -> None:
         events, now = self._sdk.storage.events, self._sdk.clock.now()
@@ -78,9 +78,9 @@ class Sessions:
         return self._sdk.clock.now().timestamp()
 
 
-def _seen(told: cookies.Signed) -> str:
-    return f"http:session:{told.session}"
+def _seen(cookie: cookies.Signed) -> str:
+    return f"http:session:{cookie.session}"
 
 
-def _ended(told: cookies.Signed) -> str:
-    return f"http:session_ended:{told.session}"
+def _ended(cookie: cookies.Signed) -> str:
+    return f"http:session_ended:{cookie.session}"

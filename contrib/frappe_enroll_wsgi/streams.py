@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Answers that are files: CSV, streamed a piece at a time."""
+"""CSV files, streamed in chunks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 
-#: Characters that are worth sending.
+#: Characters per chunk.
 _CHUNK = 16_384
 
 
 def csv_answer(name: str, rows: Iterable[Iterable[Any]]) -> Response:
-    """Return rows as a file; what refuses them is told before the first byte."""
+    """Stream rows as a file; an error in the first chunk is still raised."""
     lines = _lines(rows)
     first = next(lines)
 

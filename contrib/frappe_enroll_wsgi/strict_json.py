@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""JSON of callers: bounded depth, numbers that a type holds, and one reading."""
+"""Strict JSON parsing: bounded depth, representable numbers, no duplicate names."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from itertools import accumulate
 from typing import Any
 
 
-#: Objects and lists in each other; the deepest schema has three.
-_MOST_DEEP = 16
-#: Characters of one number.
-_MOST_DIGITS = 40
-#: A string; one that does not end goes to the end, so that nothing is read twice.
+#: Deepest nesting; the deepest schema has three levels.
+_MAX_DEPTH = 16
+#: Most characters of a number.
+_MAX_DIGITS = 40
+#: A string; an unterminated one matches to the end, so matching stays linear.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _STEPS = [0] * 256
 for _opening, _closing in (b"[]", b"{}"):
@@ -22,7 +22,7 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if not _STEPS[byte])
 
 
 class OutOfRange:
-    """A number that no type holds: of no kind that a schema takes."""
+    """A number that no type can hold; no schema accepts it."""
 
     def __repr__(self) -> str:
         return "a number out of range"
@@ -30,12 +30,12 @@ class OutOfRange:
 
 def read(data: bytes) -> Any:
     """
-    Return what a body says.
+    Parse a body.
 
     Raises:
-        ValueError: It is not JSON in UTF-8, too deep, or has two readings.
+        ValueError: It is not JSON in UTF-8, too deep, or ambiguous.
     """
-    if _depth(data) > _MOST_DEEP:
+    if _depth(data) > _MAX_DEPTH:
         raise ValueError("is too deep")
     said = json.loads(
         data.decode("utf-8"),
@@ -44,19 +44,19 @@ def read(data: bytes) -> Any:
         parse_float=_number,
         parse_int=_whole,
     )
-    # Half a surrogate pair is no text.
+    # A lone surrogate is not text.
     json.dumps(said, ensure_ascii=False, default=repr).encode()
     return said
 
 
 def _depth(data: bytes) -> int:
-    """Return how deep it goes, without going there."""
+    """Return the nesting depth without parsing."""
     brackets = _STRING.sub(b"", data).translate(None, delete=_NO_BRACKETS)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that names a field twice: two readers would see two things."""
+    """Refuse an object that has a name twice: parsers disagree on its meaning."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("names a field twice")
@@ -64,12 +64,12 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> Any:
-    return int(digits) if len(digits) <= _MOST_DIGITS else OutOfRange()
+    return int(digits) if len(digits) <= _MAX_DIGITS else OutOfRange()
 
 
 def _number(digits: str) -> Any:
-    """Read 3.0 as 3: to JSON Schema it is a whole number."""
-    if len(digits) > _MOST_DIGITS:
+    """Parse 3.0 as 3: JSON Schema calls it an integer."""
+    if len(digits) > _MAX_DIGITS:
         return OutOfRange()
     value = float(digits)
     if value in {float("inf"), float("-inf")} or (value == 0 and _is_some(digits)):
@@ -78,9 +78,9 @@ def _number(digits: str) -> Any:
 
 
 def _is_some(digits: str) -> bool:
-    """Tell whether a number is written as another than 0."""
+    """Return whether a number's digits are not all zero."""
     return bool(digits.lower().partition("e")[0].strip("-+.0"))
 
 
 def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-The surface: one pipeline for every request, whoever mounts it.
+The surface: one pipeline for every request, whatever framework mounts it.
 
 Access → limit by address → body and query → limit by learner → idempotency → handler.
-Errors leave it as exceptions: an adapter (WSGI, Flask) makes answers of them.
+It raises errors; an adapter (WSGI, Flask) turns them into answers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .routing import Area, Call, Resource, Route, resources_of
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
-#: The one table of all routes.
+#: All routes.
 ROUTES = (*api.ROUTES, *dashboard.ROUTES)
 RESOURCES = resources_of(ROUTES)
 _WINDOW = "frappe_enroll.window"
@@ -39,7 +39,7 @@ _FORM = {"application/x-www-form-urlencoded", "multipart/form-data"}
 
 class Surface:
     """
-    Everything that the routes of one SDK share. Thread-safe and fork-safe.
+    What the routes of one SDK share. Thread-safe and fork-safe.
 
     Attributes:
         sdk: The SDK.
@@ -66,8 +66,8 @@ class Surface:
         Answer a request for a resource.
 
         Raises:
-            EnrollError: A refusal or failure.
-            HTTPException: One that Werkzeug has (405, 411, 413).
+            EnrollError: The request was refused or failed.
+            HTTPException: One of Werkzeug's (405, 411, 413).
         """
         with self.sdk.serving():
             return self._answer(resource, request, arguments)
@@ -75,7 +75,7 @@ class Surface:
     def _answer(
         self, resource: Resource, request: Request, arguments: Mapping[str, str]
     ) -> Response:
-        self.proxies.look(request.environ)
+        self.proxies.warn_once(request.environ)
         if request.method == "OPTIONS" and resource.area is Area.LEARNER:
             preflight = cors.preflight(
                 self.sdk.settings.cors_origins, request, resource
@@ -93,13 +93,13 @@ class Surface:
     def finish(
         self, resource: Resource | None, request: Request, response: Response
     ) -> Response:
-        """Give an answer, good or bad, what every answer carries."""
+        """Add the headers that every answer has, successful or not."""
         window = request.environ.get(_WINDOW)
         if isinstance(window, Window):
             response.headers.extend(window.headers())
         if resource is not None and resource.area is Area.LEARNER:
             cors.allow(self.sdk.settings.cors_origins, request, response)
-        # Browsers heed it over HTTPS only.
+        # Browsers ignore it over plain HTTP.
         hsts_s = self.sdk.settings.hsts_s if self.access.is_secure(request) else 0
         return finish(response, hsts_s)
 
@@ -126,7 +126,7 @@ class Surface:
         )
 
     def _note(self, request: Request, window: Window | None) -> None:
-        """Keep the narrower of the windows for the answer's headers."""
+        """Keep the tighter window for the answer's headers."""
         known = request.environ.get(_WINDOW)
         if window and (not isinstance(known, Window) or window.left < known.left):
             request.environ[_WINDOW] = window

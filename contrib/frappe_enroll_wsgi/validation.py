@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-Bodies and queries against their JSON schemas: the first problems, each with its path.
+Validate bodies and queries by their JSON schemas.
 
-What a request may cost: sizes are looked at before what they hold, and the search ends
-when there are as many problems as an answer tells.
+The cost of a request is bounded: sizes are checked before contents, and validation
+stops at the number of problems that an answer reports.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from .routing import Route
 
 _Keyword = Callable[[Any, Any, Any, Any], Iterable[SchemaFailure]]
-#: Problems that one answer names at the most.
-_MOST = 20
-#: Characters of a name that an answer repeats.
-_MOST_NAME = 64
-#: What a person reads for each keyword; the value itself is never repeated.
+#: Most problems in one answer.
+_MAX_PROBLEMS = 20
+#: Most characters of a name that an answer repeats.
+_MAX_NAME = 64
+#: Message for each keyword; the value itself is never repeated.
 _WORDS = {
     "type": "must be {}",
     "minLength": "must have {} characters or more",
@@ -41,11 +41,11 @@ _WORDS = {
     "maximum": "must be {} or less",
     "enum": "must be one of {}",
     "required": "is missing",
-    "additionalProperties": "is not known",
+    "additionalProperties": "is unknown",
     "maxProperties": "must have {} names or fewer",
     "maxItems": "must have {} items or fewer",
-    "pattern": "is not of its form",
-    "format": "is not of its form",
+    "pattern": "has the wrong format",
+    "format": "has the wrong format",
 }
 _KINDS = {
     "string": "text",
@@ -58,7 +58,7 @@ _KINDS = {
 
 class InvalidError(ValidationError):
     """
-    A body or query does not fit its schema.
+    A body or query does not match its schema.
 
     Attributes:
         errors: ``{"path": …, "problem": …}`` for each, by JSON pointer.
@@ -75,8 +75,8 @@ def json_body(request: Request, route: Route) -> dict[str, Any]:
     Return the validated JSON object of a request.
 
     Raises:
-        UnsupportedError: Not JSON in UTF-8, or compressed.
-        InvalidError: Not JSON, or not as the schema says.
+        UnsupportedError: It is not JSON in UTF-8, or it is compressed.
+        InvalidError: It is malformed or does not match the schema.
     """
     if request.mimetype != "application/json":
         raise UnsupportedError
@@ -93,12 +93,12 @@ def json_body(request: Request, route: Route) -> dict[str, Any]:
 
 
 def check_body(name: str, fields: Any) -> None:
-    """Refuse what is not as a schema says."""
+    """Check data against a schema; raise `InvalidError` if it does not match."""
     _raise_for(_validator(name).iter_errors(fields), ())
 
 
 def query_of(request: Request, route: Route) -> dict[str, Any]:
-    """Return the validated query; on the admin surface unknown names are refused."""
+    """Return the validated query; the admin surface refuses unknown names."""
     found: dict[str, Any] = {}
     for name, texts in request.args.lists():
         schema = route.query.get(name)
@@ -107,9 +107,9 @@ def query_of(request: Request, route: Route) -> dict[str, Any]:
         if schema is not None:
             found[name] = _converted(texts[0], schema)
         elif route.area in {"admin", "dashboard"}:
-            raise InvalidError([_problem(f"/{name[:_MOST_NAME]}", "is not known")])
+            raise InvalidError([_problem(f"/{name[:_MAX_NAME]}", "is unknown")])
     if route.area == "dashboard":
-        # An empty field of a form means "any".
+        # Forms send an empty field for "any".
         found = {name: value for name, value in found.items() if value != ""}
     for name, value in found.items():
         _raise_for(_Bounded(route.query[name]).iter_errors(value), (name,))
@@ -127,7 +127,7 @@ def _validator(name: str) -> Any:
     return _Bounded(schemas.resolved(name))
 
 
-#: What says how large a value may be; a larger one is not looked into.
+#: Keyword that limits the size of a type; a larger value is not examined.
 _SIZES: dict[type, str] = {str: "maxLength", list: "maxItems", dict: "maxProperties"}
 
 
@@ -155,7 +155,7 @@ def _pattern(
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # As in ECMA-262, which the document speaks: "$" is the end, not a line's end.
+    # As in ECMA-262, the dialect of OpenAPI, "$" matches only the end of the text.
     return re.compile(re.sub(r"\$$", r"\\Z", pattern))
 
 
@@ -196,20 +196,20 @@ _Bounded = extend(  # type: ignore[no-untyped-call]  # the library's
 
 
 def _raise_for(failures: Iterable[SchemaFailure], base: tuple[str, ...]) -> None:
-    """Refuse what has failures; they are looked for until there are enough to tell."""
+    """Raise `InvalidError` for the first failures, if there are any."""
     by_path: dict[str, dict[str, str]] = {}
     for failure in failures:
-        found = _told(failure, base)
+        found = _problem_of(failure, base)
         by_path.setdefault(found["path"], found)
-        if len(by_path) == _MOST:
+        if len(by_path) == _MAX_PROBLEMS:
             break
     if by_path:
         raise InvalidError([by_path[path] for path in sorted(by_path)])
 
 
-def _told(failure: Any, base: tuple[str, ...]) -> dict[str, str]:
+def _problem_of(failure: Any, base: tuple[str, ...]) -> dict[str, str]:
     parts = (*base, *failure.absolute_path)
-    path = "".join(f"/{str(part)[:_MOST_NAME]}" for part in parts)
+    path = "".join(f"/{str(part)[:_MAX_NAME]}" for part in parts)
     words = _WORDS.get(str(failure.validator), "is not valid")
     return _problem(path, words.format(_plain(failure.validator_value)))
 

@@ -324,7 +324,7 @@ def test_enrollments_are_listed_and_shown(granted, service, run):
     *lines, verdict, following = said.out.splitlines()[1:]
     facts = [line.split()[-1] for line in lines]
     assert facts == ["opened", "reserved", "coupon_redeemed"]
-    assert verdict == "verdict: entitled; the LMS is still owed"
+    assert verdict == "verdict: entitled; not yet enrolled in the LMS"
     assert following == f"next: frappe-enroll jobs show {granted}"
     assert run("enrollments", "show", "ada@example.com").out == said.out
     assert granted in said.out.splitlines()[0]

@@ -219,7 +219,7 @@ def test_reconcile_repairs_and_is_clean_after_it(desk):
     table = dry.out.splitlines()
     assert {line.split()[1]: line.split()[0] for line in table[:-1]} == wanted
     assert table[-1] == "6 differences"
-    assert dry.err.splitlines()[0].startswith("looked at 2 enrollments; ")
+    assert dry.err.splitlines()[0].startswith("compared 2 enrollments; ")
     assert len(dry.err.splitlines()) >= 5
     found, counts = differences(desk.run("reconcile", "--json"))
     assert found == wanted

@@ -132,8 +132,8 @@ def test_coupons_are_made_and_imported_in_bulk(site, browser):
     assert all(code in made.text for code in codes)
     text = "code,percent_off,any_course\nA-1,50,yes\nA-2,0,yes\n"
     whole = browser.post("/coupons/import", csv=text, all_or_nothing="yes", reason="x")
-    assert "0 created, 0 known, 1 bad" in whole.text
+    assert "0 created, 0 already known, 1 bad" in whole.text
     assert "Line 3, percent_off" in whole.text
     part = browser.post("/coupons/import", csv=text, reason="x")
-    assert "1 created, 0 known, 1 bad" in part.text
+    assert "1 created, 0 already known, 1 bad" in part.text
     assert browser.post("/coupons/import", csv=text).status_code == 400

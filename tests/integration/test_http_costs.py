@@ -19,7 +19,7 @@ from support.size import LEAST, SERVER_DIFFERS
 from support.world import COURSE
 
 from frappe_enroll_wsgi import ROUTES, validation
-from frappe_enroll_wsgi.bodies import MOST_OF_ANYBODY
+from frappe_enroll_wsgi.bodies import MAX_PUBLIC_BODY
 from frappe_enroll_wsgi.readiness import Readiness
 from frappe_enroll_wsgi.routing import Access, Area
 from frappe_enroll_wsgi.schemas import resolved
@@ -189,7 +189,7 @@ def test_learner_route_takes_64_kilobytes(route):
     """One byte more is 413; so much and no JSON is 400."""
     site = Site(account_check=True)
     headers = {"Content-Type": "application/json"}
-    for length, status in ((MOST_OF_ANYBODY, 400), (MOST_OF_ANYBODY + 1, 413)):
+    for length, status in ((MAX_PUBLIC_BODY, 400), (MAX_PUBLIC_BODY + 1, 413)):
         body = b'"' + b"x" * (length - 2) + b'"'
         answer = site.call("POST", route.path, data=body, headers=headers)
         assert answer.status_code == status
@@ -235,7 +235,7 @@ def in_chunks(site, path, data, **environ):
 def test_body_in_chunks_is_had_whole_or_refused(mount, path):
     """Above the limit it is 413, never a body that was cut there."""
     site = Site(mount=mount, body_limit=70_000, **ADMIN)
-    limit = MOST_OF_ANYBODY if path == "/checkout" else 70_000
+    limit = MAX_PUBLIC_BODY if path == "/checkout" else 70_000
     ended = {"wsgi.input_terminated": True}
     if "admin" in path:
         ended["HTTP_AUTHORIZATION"] = BEARER["Authorization"]

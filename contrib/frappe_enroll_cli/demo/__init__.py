@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""``frappe-enroll demo``: the whole path on loopback, played and checked."""
+"""``frappe-enroll demo``: run and check the whole flow on loopback."""

@@ -20,10 +20,12 @@ from .stage import Stage
 
 
 @click.command()
-@click.option("--once", is_flag=True, help="Play, check, and exit 0 if all held.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option(
+    "--once", is_flag=True, help="Run the scenarios and exit; 0 if all passed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def demo(*, once: bool, as_json: bool) -> None:
-    """Play the whole path on loopback and check the outcome on all three sides."""
+    """Run the whole flow on loopback and check the outcome in all three systems."""
     talk = Console(stderr=True, highlight=False)
     with (
         _quiet_logs(),
@@ -47,7 +49,7 @@ def demo(*, once: bool, as_json: bool) -> None:
 
 @contextmanager
 def _quiet_logs() -> Iterator[None]:
-    """Hush the faults of the play: they are expected, and would drown the story."""
+    """Silence the log of the planned faults, which would bury the output."""
     levels = {
         logger: logger.level
         for logger in map(
@@ -72,10 +74,10 @@ def _play(
         expected, observed = scenario(
             stage, lambda words: talk.print(f"   {words}", style="dim", markup=False)
         )
-    except Exception as error:  # noqa: BLE001  a broken scenario is a failed check
+    except Exception as error:  # noqa: BLE001  an exception is a failed check
         expected, observed = {"error": None}, {"error": repr(error)}
     ok = expected == observed
-    talk.print("   [green]holds[/green]" if ok else "   [red]does not hold[/red]")
+    talk.print("   [green]holds[/green]" if ok else "   [red]failed[/red]")
     if not ok:
         talk.print(f"   expected {expected}\n   observed {observed}", markup=False)
     return {"name": name, "ok": ok, "expected": expected, "observed": observed}
@@ -84,7 +86,7 @@ def _play(
 def _table(results: list[Facts]) -> Table:
     table = Table(title="frappe-enroll demo")
     table.add_column("scenario")
-    table.add_column("checked on store, provider and LMS")
+    table.add_column("checked in the store, at the provider and in the LMS")
     table.add_column("holds")
     for result in results:
         seen = ", ".join(f"{k} {v}" for k, v in result["observed"].items())
@@ -93,12 +95,12 @@ def _table(results: list[Facts]) -> Table:
 
 
 def _stay(stage: Stage, *, err: bool) -> None:
-    """Print where to click, beside the JSON and not in it, and wait for the end."""
+    """Print the URLs to open (not among the JSON) and wait for Ctrl-C."""
     answer = stage.checkout("visitor@example.com").body
     click.echo(f"API              {stage.web.url}/readyz", err=err)
     click.echo(f"A payment page   {answer['payment_url']}", err=err)
     click.echo(f"LMS sandbox      {stage.lms.url}/api/method/ping", err=err)
-    click.echo("Press Ctrl-C to end.", err=True)
+    click.echo("Press Ctrl-C to stop.", err=True)
     try:
         _wait()
     except KeyboardInterrupt:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-What the demo plays, and what each scenario must leave on all three sides.
+The scenarios of the demo and what each must leave in all three systems.
 
-Each scenario returns (expected, observed): the store, the provider and the LMS are
-asked, nothing is taken from the answers alone.
+Each scenario returns (expected, observed); what was observed comes from the store, the
+provider and the LMS, never from answers alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RACERS, _COPIES = 50, 20
 
 
 def _seen(stage: Stage, email: str, enrollment_id: str) -> Facts:
-    """Return what the three sides hold of one enrollment."""
+    """Return the state of one enrollment in all three systems."""
     row = stage.sdk.enrollments.get(enrollment_id)
     session = stage.stripe.account.sessions.get(row.session_id or "")
     return {
@@ -50,7 +50,7 @@ def paid_enrollment(stage: Stage, say: Say) -> tuple[Facts, Facts]:
 
 
 def full_grant(stage: Stage, say: Say) -> tuple[Facts, Facts]:
-    """Use a coupon of 100 % and be enrolled at once, without a payment."""
+    """Use a 100 % coupon and be enrolled at once, without a payment."""
     code = stage.sdk.coupons.create(100, COURSE).code
     answer = stage.checkout("grace@example.com", code).body
     say(f"a full grant is redeemed: {answer['status']} without a payment")
@@ -62,7 +62,7 @@ def full_grant(stage: Stage, say: Say) -> tuple[Facts, Facts]:
 
 
 def partial_grant(stage: Stage, say: Say) -> tuple[Facts, Facts]:
-    """Use a coupon of 40 %, pay the rest and be enrolled."""
+    """Use a 40 % coupon, pay the rest and be enrolled."""
     code = stage.sdk.coupons.create(40, COURSE).code
     answer = stage.checkout("edsger@example.com", code).body
     off, price, due = (Money(**answer[n]) for n in ("discount", "price", "amount"))
@@ -90,14 +90,14 @@ def partial_grant(stage: Stage, say: Say) -> tuple[Facts, Facts]:
 
 
 def race_for_one_code(stage: Stage, say: Say) -> tuple[Facts, Facts]:
-    """Let 50 learners race for one code: one wins, 49 are told politely."""
+    """Let 50 learners race for one code: one wins, 49 get a clear refusal."""
     code = stage.sdk.coupons.create(100, COURSE).code
     emails = [f"racer{n}@example.com" for n in range(_RACERS)]
     with ThreadPoolExecutor(_RACERS) as pool:
         answers = list(pool.map(lambda email: stage.checkout(email, code), emails))
     statuses = Counter(answer.status for answer in answers)
-    told = ", ".join(f"{count} × {status}" for status, count in statuses.items())
-    say(f"{_RACERS} learners at once: {told}")
+    summary = ", ".join(f"{count} × {status}" for status, count in statuses.items())
+    say(f"{_RACERS} learners at once: {summary}")
     coupon = stage.sdk.coupons.get(code)
     winners = [a.body["enrollment_id"] for a in answers if a.status == 201]  # noqa: PLR2004
     for winner in winners:
@@ -116,7 +116,7 @@ def race_for_one_code(stage: Stage, say: Say) -> tuple[Facts, Facts]:
 
 
 def same_event_in_parallel(stage: Stage, say: Say) -> tuple[Facts, Facts]:
-    """Deliver one event 20 times at once: one effect, every answer 2xx."""
+    """Deliver one event 20 times at once: it takes effect once, every answer is 2xx."""
     answer = stage.checkout("barbara@example.com").body
     stage.stripe.webhooks.held = True
     stage.press_pay(answer["payment_url"])
@@ -133,8 +133,8 @@ def same_event_in_parallel(stage: Stage, say: Say) -> tuple[Facts, Facts]:
             )
         )
     outcomes = Counter(a.body["outcome"] for a in answers)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    say(f"one event, {_COPIES} deliveries at once: {told}")
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    say(f"one event, {_COPIES} deliveries at once: {summary}")
     stage.wait_status(answer["enrollment_id"], "enrolled")
     history = stage.sdk.enrollments.history(answer["enrollment_id"])
     seen = _seen(stage, "barbara@example.com", answer["enrollment_id"])
@@ -153,11 +153,11 @@ def same_event_in_parallel(stage: Stage, say: Say) -> tuple[Facts, Facts]:
 
 
 def forged_event(stage: Stage, say: Say) -> tuple[Facts, Facts]:
-    """Forge a payment: a wrong signature, then a right one over a wrong amount."""
+    """Forge a payment: a wrong signature, then a valid one with a wrong amount."""
     answer = stage.checkout("mallory@example.com").body
     row = stage.sdk.enrollments.get(answer["enrollment_id"])
     forged = stage.stripe.account.sessions[row.session_id or ""]
-    told = {k: v for k, v in forged.items() if not k.startswith("_")} | {
+    fields = {k: v for k, v in forged.items() if not k.startswith("_")} | {
         "status": "complete",
         "payment_status": "paid",
         "payment_intent": "pi_forged",
@@ -169,7 +169,7 @@ def forged_event(stage: Stage, say: Say) -> tuple[Facts, Facts]:
         "type": "checkout.session.completed",
         "created": int(stage.clock.now().timestamp()),
         "livemode": False,
-        "data": {"object": told},
+        "data": {"object": fields},
     }
     body = json.dumps(event).encode()
     now_s = int(stage.clock.now().timestamp())
@@ -177,7 +177,7 @@ def forged_event(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     first = stage.post("/webhooks/stripe", body, Stripe_Signature=wrong)
     right = sign(body, WEBHOOK_SECRET, now_s)
     second = stage.post("/webhooks/stripe", body, Stripe_Signature=right)
-    # The worker may have been faster to take it than the request that brought it.
+    # The worker may have claimed it before the request that delivered it.
     stage.wait_status(answer["enrollment_id"], "on_hold")
     stage.wait(lambda: _event_state(stage, "evt_forged") == "quarantined")
     kept = _event_state(stage, "evt_forged")
@@ -203,18 +203,18 @@ def _event_state(stage: Stage, event_id: str) -> str | None:
 
 
 def lms_outage(stage: Stage, say: Say) -> tuple[Facts, Facts]:
-    """Let the LMS be down while a learner pays, then come back."""
+    """Take the LMS down while a learner pays, then bring it back."""
     answer = stage.checkout("radia@example.com").body
     stage.lms.stop()
     say("the LMS goes down; the learner pays")
     stage.press_pay(answer["payment_url"])
     during = stage.wait_status(answer["enrollment_id"], "confirmed")
     owed = stage.lms_rows("radia@example.com")
-    # Back too early, it would be up again when the failed try asks whose fault it was.
+    # If it came back too early, the ping after the failed attempt would succeed.
     stage.wait(lambda: not stage.sdk.storage.gates.is_open("lms"))
     stage.lms.start()
     stage.clock.advance(120)
-    say("the LMS is back; the clock moves on by two minutes, nobody sleeps")
+    say("the LMS is back; the clock is moved forward by two minutes")
     stage.wait_status(answer["enrollment_id"], "enrolled")
     seen = _seen(stage, "radia@example.com", answer["enrollment_id"])
     expected = {
@@ -228,13 +228,13 @@ def lms_outage(stage: Stage, say: Say) -> tuple[Facts, Facts]:
 
 
 def killed_process(stage: Stage, say: Say) -> tuple[Facts, Facts]:
-    """Kill a process between payment and enrollment; time alone recovers it."""
+    """Kill a process between payment and enrollment; time alone recovers the work."""
     answer = stage.checkout("margaret@example.com").body
-    # What the victim has begun must not be taken over before it is dead.
+    # Nobody may take over the victim's work before it is dead.
     stage.stop_worker()
     victim = stage.start_process()
     try:
-        # The LMS writes the row, and the answer never arrives.
+        # The LMS writes the row, but its answer never arrives.
         fault = stage.lms.fail_next(
             "POST .*Enrollment", "commit_then_timeout", seconds=30
         )
@@ -262,7 +262,7 @@ def killed_process(stage: Stage, say: Say) -> tuple[Facts, Facts]:
     say(f"the process was killed (exit {code}) while the row was {before}")
     stage.clock.advance(400)
     stage.start_worker()
-    say("the clock moves past its lease; the worker takes over and looks first")
+    say("the clock is moved past the lease; the worker takes over and looks first")
     stage.wait_status(answer["enrollment_id"], "enrolled")
     seen = _seen(stage, "margaret@example.com", answer["enrollment_id"])
     expected = {
@@ -278,7 +278,7 @@ def _deliver_quietly(url: str, body: bytes, headers: dict[str, str]) -> None:
     try:
         call(url, body, headers)
     except OSError:
-        # The other side was killed: no answer is what is wanted here.
+        # The server was killed, so no answer is expected.
         return
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stage: both sandboxes, an SDK on a SQLite file, the HTTP app and a worker."""
+"""The demo's sandboxes, SDK on a SQLite file, HTTP app and worker."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Answer:
 
 
 def demo_settings(stripe_url: str, lms_url: str, database: str, url: str) -> Settings:
-    """Return the settings of every process on the stage."""
+    """Return the settings of every process of the demo."""
     return Settings(
         database_url=f"sqlite:///{database}",
         stripe_secret_key=Secret("sk_test_sandbox"),
@@ -50,13 +50,13 @@ def demo_settings(stripe_url: str, lms_url: str, database: str, url: str) -> Set
         frappe_lms_timeout_s=5,
         public_url=url,
         gate_closed_s=10,
-        # Its learners all come from one address.
+        # All learners share one address.
         rate_limits=("off",),
     )
 
 
 class Stage:
-    """Owns everything that the demo starts; a context manager."""
+    """Owns everything that the demo starts. A context manager."""
 
     def __init__(self, folder: Path) -> None:
         self.clock = OffsetClock()
@@ -100,7 +100,7 @@ class Stage:
         self._thread.start()
 
     def stop_worker(self) -> None:
-        """Stop the worker: what it runs is finished first."""
+        """Stop the worker after its running jobs."""
         self._worker.stop()
         if self._thread is not None:
             self._thread.join(10)
@@ -108,7 +108,7 @@ class Stage:
     def _serve(self, request: Request) -> Response:
         return Response.from_app(self._app, request.environ)
 
-    # What a host's front end does.
+    # The host's front end.
 
     def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         """Send JSON (or raw bytes) to the app."""
@@ -119,14 +119,14 @@ class Stage:
         return call(f"{self.web.url}{path}", raw, headers)
 
     def checkout(self, email: str, code: str | None = None) -> Answer:
-        """Begin an enrollment over HTTP."""
+        """Start an enrollment over HTTP."""
         fields = {"course_id": COURSE, "email": email, "full_name": "Demo Learner"}
         if code is not None:
             fields["coupon_code"] = code
         return self.post("/checkout", fields)
 
     def press_pay(self, payment_url: str) -> int:
-        """Press Pay on the hosted page, without following where it leads."""
+        """Press Pay on the hosted page, without following the redirect."""
         request = urllib.request.Request(payment_url, b"press=pay")  # noqa: S310
         opener = urllib.request.build_opener(_NoRedirect)
         try:
@@ -137,15 +137,15 @@ class Stage:
             return error.code
 
     def status(self, enrollment_id: str) -> str:
-        """Return an enrollment's status as the store has it."""
+        """Return an enrollment's status from the store."""
         return str(self.sdk.enrollments.get(enrollment_id).status)
 
     def lms_rows(self, email: str) -> int:
-        """Return how many enrolments the LMS holds for a learner."""
+        """Return the number of a learner's enrolments in the LMS."""
         return len(self.lms.site.enrollments(email, COURSE))
 
     def wait(self, test: Callable[[], bool], seconds: float = 20.0) -> bool:
-        """Wait until something holds; False = it never did."""
+        """Wait until a condition holds; return False if it never does."""
         ends = SYSTEM.monotonic() + seconds
         while SYSTEM.monotonic() < ends:
             if test():
@@ -154,14 +154,14 @@ class Stage:
         return test()
 
     def wait_status(self, enrollment_id: str, status: str) -> str:
-        """Wait for a status and return what stands in the end."""
+        """Wait for a status and return the final one."""
         self.wait(lambda: self.status(enrollment_id) == status)
         return self.status(enrollment_id)
 
-    # A process that may be killed.
+    # A process to kill.
 
     def start_process(self) -> Victim:
-        """Start another process that serves the same app on a port of its own."""
+        """Start another process that serves the same app on its own port."""
         process = subprocess.Popen(  # noqa: S603  our own module
             [
                 sys.executable,
@@ -201,7 +201,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def call(url: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-    """Make one HTTP call; an error status is an answer like any other."""
+    """Make one HTTP call; an error status is returned like any other."""
     request = urllib.request.Request(url, body, headers)  # noqa: S310  loopback
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310

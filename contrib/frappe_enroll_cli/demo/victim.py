@@ -18,7 +18,7 @@ from .stage import demo_settings
 
 
 def main(stripe_url: str, lms_url: str, database: str, offset_s: str) -> None:
-    """Serve on a free port, say where, and wait for the end."""
+    """Serve on a free port, print it, and wait to be killed."""
     app: Any = None
 
     def serve(request: Request) -> Response:

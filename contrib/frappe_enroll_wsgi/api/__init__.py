@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The HTTP API: a module a subject, each with its handlers and its routes."""
+"""The HTTP API: one module for each subject, with its handlers and routes."""
 
 from __future__ import annotations
 

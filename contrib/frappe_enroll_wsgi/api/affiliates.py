@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Affiliates: the admin API."""
+"""Affiliates in the admin API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def affiliates(call: Call) -> Response:
 
 
 def affiliate(call: Call) -> Response:
-    """Return an affiliate with its balances, and what each course earned."""
+    """Return an affiliate with its balances and its earnings by course."""
     service, code = call.sdk.affiliates, call.arguments["code"]
     found, courses = service.get(code), service.by_course(code)
     return answer(
@@ -44,19 +44,19 @@ def affiliate(call: Call) -> Response:
 
 
 def ledger(call: Call) -> Response:
-    """Return an affiliate's ledger, the first row first."""
+    """Return an affiliate's ledger, oldest row first."""
     page = call.sdk.affiliates.rows(call.arguments["code"], **call.query)
     return answer(page_json(page, ledger_json))
 
 
 def statement(call: Call) -> Response:
-    """Return an affiliate's whole ledger as CSV, streamed."""
+    """Stream an affiliate's whole ledger as CSV."""
     code = call.arguments["code"]
     return csv_answer("statement", call.sdk.affiliates.statement_rows(code))
 
 
 def register(call: Call) -> Response:
-    """Register an affiliate; a known one is answered as it is."""
+    """Register an affiliate, or return the existing one unchanged."""
     fields = dict(call.fields)
     del fields["reason"]
     if "percent" in fields:
@@ -65,7 +65,7 @@ def register(call: Call) -> Response:
 
 
 def suspend(call: Call) -> Response:
-    """Let an affiliate earn nothing any more, or again."""
+    """Suspend an affiliate, or let it earn again."""
     done = orders_of(call).suspend(
         call.arguments["code"], suspended=call.fields.get("suspended", True)
     )
@@ -73,7 +73,7 @@ def suspend(call: Call) -> Response:
 
 
 def pay_out(call: Call) -> Response:
-    """Write a payout; the money is the host's to send."""
+    """Record a payout; the host sends the money."""
     fields = dict(call.fields)
     del fields["reason"]
     row = orders_of(call).pay_out(call.arguments["code"], **fields)
@@ -81,15 +81,15 @@ def pay_out(call: Call) -> Response:
 
 
 def affiliate_json(affiliate: Affiliate) -> dict[str, Any]:
-    """Return an affiliate."""
-    told = dump(affiliate)
-    return {name: told[name] for name in AFFILIATE_FIELDS}
+    """Return an affiliate as JSON."""
+    values = dump(affiliate)
+    return {name: values[name] for name in AFFILIATE_FIELDS}
 
 
 def ledger_json(row: LedgerRow) -> dict[str, Any]:
-    """Return a row of a ledger."""
-    told = dump(row)
-    return {name: told[name] for name in LEDGER_FIELDS}
+    """Return a ledger row as JSON."""
+    values = dump(row)
+    return {name: values[name] for name in LEDGER_FIELDS}
 
 
 ROUTES = (
@@ -115,14 +115,14 @@ ROUTES = (
         "affiliates/<code>",
         affiliate,
         "AffiliateShown",
-        "Return an affiliate, its balances, and what each course earned.",
+        "Return an affiliate with its balances and its earnings by course.",
     ),
     viewer(
         "ledger",
         "affiliates/<code>/ledger",
         ledger,
         "LedgerPage",
-        "Return an affiliate's ledger, the first row first.",
+        "Return an affiliate's ledger, oldest row first.",
         query=PAGED,
     ),
     viewer(
@@ -137,7 +137,7 @@ ROUTES = (
         "affiliates/<code>/suspend",
         suspend,
         "Affiliate",
-        "Let an affiliate earn nothing any more, or again.",
+        "Suspend an affiliate, or let it earn again.",
         "conflict",
         body="SuspendRequest",
     ),
@@ -146,7 +146,7 @@ ROUTES = (
         "affiliates/<code>/pay-out",
         pay_out,
         "LedgerRow",
-        "Write down that a balance was paid out.",
+        "Record that a balance was paid out.",
         "transition",
         "conflict",
         body="PayoutRequest",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The audit trail: the admin API."""
+"""The audit trail in the admin API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def audit(call: Call) -> Response:
 
 
 def audit_json(entry: AuditEntry) -> dict[str, Any]:
-    """Return what an operator did."""
+    """Return an audit entry as JSON."""
     return dict(dump(entry))
 
 

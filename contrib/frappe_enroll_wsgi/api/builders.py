@@ -10,12 +10,12 @@ from ..routing import Access, Area, Call, Handler, Route
 from ..schemas.parts import LIMIT, text
 
 
-TOKEN_HEADER = "Enrollment-Token"  # noqa: S105  a name
+TOKEN_HEADER = "Enrollment-Token"  # noqa: S105  a header's name
 PAGED = {"limit": LIMIT, "cursor": text(500)}
 
 
 def orders_of(call: Call) -> BusinessOrders:
-    """Return what the caller may order."""
+    """Return the operator's actions, for the reason in the body."""
     return BusinessOrders(call.sdk, call.operator, call.fields["reason"])
 
 
@@ -29,7 +29,7 @@ def viewer(
     query: dict[str, Any] | None = None,
     body: str | None = None,
 ) -> Route:
-    """Return a row of the table for whoever may look; with a body it is a POST."""
+    """Return a route for viewers: a POST if it has a body, else a GET."""
     return Route(
         name=f"api_{name}",
         methods=("POST",) if body else ("GET",),
@@ -55,7 +55,7 @@ def operator(
     body: str = "Reason",
     status: int = 200,
 ) -> Route:
-    """Return a row of the table for operators."""
+    """Return a route for operators."""
     return Route(
         name=f"api_{name}",
         methods=("POST",),

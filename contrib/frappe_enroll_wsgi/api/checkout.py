@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Checkout by the host's front end, the return page, and the account check."""
+"""Checkout, the return page and the account check."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .coupons import CODE_TROUBLE
 
 
 def checkout(call: Call) -> Response:
-    """``POST /checkout``: 201 for a new enrollment, 200 where one goes on."""
+    """``POST /checkout``: 201 for a new enrollment, 200 for a resumed one."""
     for name in ("success_url", "cancel_url"):
         _check_redirect(call, name)
     made = call.sdk.checkout(**call.fields, idempotency_key=call.key)
@@ -38,10 +38,10 @@ def checkout(call: Call) -> Response:
 
 def _require_holder(call: Call, made: Checkout) -> None:
     """
-    Tell what an entitled enrollment is like to its learner only.
+    Refuse to describe an entitled enrollment to anyone but its learner.
 
-    Whoever merely knows the address hears what the LMS's own enrolments are answered
-    with: no amount, no kind, no id.
+    Whoever merely knows the address gets the same answer as for an enrolment made in
+    the LMS: no amount, no kind, no id.
     """
     token = call.request.headers.get(TOKEN_HEADER, "")
     try:
@@ -51,7 +51,7 @@ def _require_holder(call: Call, made: Checkout) -> None:
 
 
 def _check_redirect(call: Call, field: str) -> None:
-    """Let an HTTP caller send learners to the hosts of the setting only."""
+    """Refuse redirects to hosts that the setting does not name."""
     url = validate.url(call.fields.get(field), field)
     hosts = call.sdk.settings.redirect_hosts
     if url is not None and not urls.parse(url).is_on(hosts):
@@ -59,7 +59,7 @@ def _check_redirect(call: Call, field: str) -> None:
 
 
 def account(call: Call) -> Response:
-    """``POST /accounts/check``: whether the LMS knows an address; off by default."""
+    """``POST /accounts/check``: whether the LMS knows an address (off by default)."""
     if not call.sdk.settings.account_check:
         raise NotFoundError
     return answer({"exists": call.sdk.has_account(call.fields["email"])})
@@ -69,7 +69,9 @@ def come_back(call: Call) -> Response:
     """``GET /return``: where the payment page sends the learner."""
     session_id = call.query.get("session_id")
     if not session_id:
-        return _page("Payment cancelled", "Nothing was charged.")
+        return _page(
+            "Payment cancelled", "Nothing was charged. You can start again at any time."
+        )
     row = call.sdk.confirm_return(session_id)
     page = course_link(call.sdk.settings.frappe_lms_url, row.course_id)
     if row.status is Status.ENROLLED and page:
@@ -78,9 +80,12 @@ def come_back(call: Call) -> Response:
         Status.ENROLLED: ("You are enrolled", "Your course is ready."),
         Status.CONFIRMED: ("Payment received", "Your course will be ready shortly."),
         Status.AWAITING_PAYMENT: ("Payment pending", "We are waiting for the payment."),
-        Status.ON_HOLD: ("Payment received", "We are looking at it."),
+        Status.ON_HOLD: (
+            "Payment received",
+            "We are checking it before we enroll you. You need not do anything.",
+        ),
     }
-    ended = ("Payment not completed", "You can begin again.")
+    ended = ("Payment not completed", "You were not enrolled. You can start again.")
     return _page(*texts.get(row.status, ended))
 
 
@@ -94,7 +99,7 @@ def _page(title: str, text: str) -> Response:
 
 
 def checkout_json(made: Checkout) -> dict[str, Any]:
-    """Return what a learner learns of a checkout."""
+    """Return a checkout as its learner sees it."""
     return {
         "enrollment_id": made.enrollment_id,
         "token": made.token,
@@ -116,7 +121,7 @@ ROUTES = (
         handler=checkout,
         access=Access.PUBLIC,
         area=Area.LEARNER,
-        about="Begin an enrollment, or go on with it.",
+        about="Start an enrollment, or resume it.",
         limit="checkout",
         body="CheckoutRequest",
         answers={201: "Checkout", 200: "Checkout"},
@@ -140,7 +145,7 @@ ROUTES = (
         handler=account,
         access=Access.PUBLIC,
         area=Area.LEARNER,
-        about="Tell whether the LMS knows an address; off unless a setting allows it.",
+        about="Return whether the LMS knows an address (off by default).",
         limit="account",
         body="AccountRequest",
         answers={200: "Account"},

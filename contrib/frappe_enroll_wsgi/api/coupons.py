@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Coupons: the learner's preview, and the admin API."""
+"""Coupons: the learner's preview and the admin API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COUPON_QUERY = {"prefix": text(64), "course_id": text()}
 
 
 def preview(call: Call) -> Response:
-    """``POST /coupons/preview``: what the learner would pay; nothing is reserved."""
+    """``POST /coupons/preview``: the price with a code, without reserving it."""
     found = call.sdk.coupons.preview(**call.fields)
     return answer(
         {
@@ -54,18 +54,18 @@ def coupons(call: Call) -> Response:
 
 
 def coupon(call: Call) -> Response:
-    """Return one coupon with its counts; a POST, as its code is worth money."""
+    """Return one coupon with its counts (a POST keeps the code out of the URL)."""
     found = call.sdk.coupons.get(call.fields["code"])
     return answer(coupon_json(seen(call, found)))
 
 
 def usage(call: Call) -> Response:
-    """Count what became of coupons."""
+    """Count coupons and seats by state."""
     return answer(plain(call.sdk.coupons.usage(**call.query)))
 
 
 def export_coupons(call: Call) -> Response:
-    """Return coupons with their counts as CSV, streamed."""
+    """Stream coupons with their counts as CSV."""
     coupons = call.sdk.coupons.each(**call.query)
     rows = coupon_files.export(seen(call, coupon) for coupon in coupons)
     return csv_answer("coupons", rows)
@@ -80,13 +80,13 @@ def create_coupon(call: Call) -> Response:
 
 
 def disable_coupon(call: Call) -> Response:
-    """Disable a coupon; seats that are taken stay."""
+    """Disable a coupon; taken seats stay valid."""
     done = orders_of(call).disable_coupon(call.fields["code"])
     return answer(coupon_json(done))
 
 
 def create_coupons(call: Call) -> Response:
-    """Create coupons of the same terms, each with a random code."""
+    """Create coupons with the same terms and random codes."""
     terms = dict(call.fields)
     del terms["reason"]
     codes = orders_of(call).create_coupons(terms.pop("count"), terms)
@@ -94,7 +94,7 @@ def create_coupons(call: Call) -> Response:
 
 
 def import_coupons(call: Call) -> Response:
-    """Create the coupons of a CSV text; each bad row is told."""
+    """Create coupons from CSV text and report each bad row."""
     report = orders_of(call).import_coupons(
         call.fields["csv"], all_or_nothing=call.fields.get("all_or_nothing", False)
     )
@@ -102,7 +102,7 @@ def import_coupons(call: Call) -> Response:
 
 
 def coupon_json(coupon: Coupon) -> dict[str, Any]:
-    """Return a coupon with its counts."""
+    """Return a coupon with its counts as JSON."""
     return dict(dump(coupon))
 
 
@@ -114,7 +114,7 @@ ROUTES = (
         handler=preview,
         access=Access.PUBLIC,
         area=Area.LEARNER,
-        about="Tell what a code takes off; nothing is reserved.",
+        about="Return the price with a code, without reserving it.",
         limit="preview",
         body="PreviewRequest",
         answers={200: "Preview"},
@@ -142,7 +142,7 @@ ROUTES = (
         "coupons/usage",
         usage,
         "CouponUsage",
-        "Count coupons, their seats, and what became of them.",
+        "Count coupons and seats by state.",
         query=_COUPON_QUERY,
     ),
     viewer(
@@ -192,7 +192,7 @@ ROUTES = (
         "coupons/import",
         import_coupons,
         "Imported",
-        "Create the coupons of a CSV text.",
+        "Create coupons from CSV text.",
         "lms_unavailable",
         "throttled",
         body="ImportRequest",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Enrollments: the learner's own, and the admin API."""
+"""Enrollments: the learner's own and the admin API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .coupons import coupon_json
 from .jobs import job_json
 
 
-#: What operators see of an enrollment, in this order (in the CSV too).
+#: Fields of an enrollment that operators see, in this order (in the CSV too).
 ENROLLMENT_FIELDS = (
     "id",
     "email",
@@ -56,7 +56,7 @@ _EXPORT_PAGE = 200
 
 
 def enrollment(call: Call) -> Response:
-    """``GET /enrollments/<id>``: to the holder of its token."""
+    """``GET /enrollments/<id>``: one enrollment, for the holder of its token."""
     row = call.sdk.enrollments.get_with_token(
         call.arguments["enrollment_id"], call.request.headers.get(TOKEN_HEADER, "")
     )
@@ -64,7 +64,7 @@ def enrollment(call: Call) -> Response:
 
 
 def cancel(call: Call) -> Response:
-    """``POST /enrollments/<id>/cancel``: the learner gives up."""
+    """``POST /enrollments/<id>/cancel``: cancel an unpaid enrollment."""
     row = call.sdk.cancel(
         call.arguments["enrollment_id"], call.request.headers.get(TOKEN_HEADER, "")
     )
@@ -72,7 +72,7 @@ def cancel(call: Call) -> Response:
 
 
 def enrollment_json(row: Enrollment) -> dict[str, Any]:
-    """Return what the holder of its token learns of an enrollment."""
+    """Return an enrollment as its learner sees it."""
     return {
         "id": row.id,
         "course_id": row.course_id,
@@ -88,16 +88,16 @@ def enrollment_json(row: Enrollment) -> dict[str, Any]:
 
 
 def enrollments(call: Call) -> Response:
-    """Return enrollments by filters that name nobody."""
+    """List enrollments by filters that identify nobody."""
     page = call.sdk.enrollments.list(**call.query)
     return answer(page_json(seen(call, page), row_json))
 
 
 def search(call: Call) -> Response:
     """
-    Return enrollments by ``q`` (whatever is at hand), or by filters.
+    Search enrollments by ``q`` (an address, code or id) or by filters.
 
-    A POST: addresses and codes have no place in URLs, which everybody logs.
+    A POST, because URLs are logged and must hold no addresses or codes.
     """
     fields = dict(call.fields)
     wanted = fields.pop("q", None)
@@ -112,7 +112,7 @@ def search(call: Call) -> Response:
 
 
 def export(call: Call) -> Response:
-    """Return enrollments as CSV, streamed page by page."""
+    """Stream enrollments as CSV, page by page."""
     return csv_answer("enrollments", _table(_rows(call)))
 
 
@@ -131,18 +131,18 @@ def _rows(call: Call) -> Iterator[Enrollment]:
 def _table(rows: Iterator[Enrollment]) -> Iterator[list[str]]:
     yield [*ENROLLMENT_FIELDS, "currency"]
     for row in rows:
-        told = row_json(row)
-        cells = [_plain(told[name]) for name in ENROLLMENT_FIELDS]
+        values = row_json(row)
+        cells = [_plain(values[name]) for name in ENROLLMENT_FIELDS]
         yield [*cells, row.price.currency]
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell; money is its minor units."""
+    """Return a cell; money becomes its minor units."""
     return cell(value["amount_minor"] if isinstance(value, dict) else value)
 
 
 def timeline(call: Call) -> Response:
-    """Return one enrollment with all that happened to it."""
+    """Return one enrollment with its whole history."""
     found = call.sdk.admin.timeline(call.arguments["enrollment_id"])
     return answer(timeline_json(seen(call, found)))
 
@@ -156,7 +156,7 @@ def _word(verb: str) -> Handler:
 
 
 def reassign(call: Call) -> Response:
-    """Give the right to the course to another learner; answer the new enrollment."""
+    """Move the enrollment to another learner; return the new enrollment."""
     row = orders_of(call).reassign(
         call.arguments["enrollment_id"], call.fields["email"]
     )
@@ -172,13 +172,13 @@ def retry_enrollment(call: Call) -> Response:
 
 
 def row_json(row: Enrollment) -> dict[str, Any]:
-    """Return an enrollment."""
-    told = dump(row)
-    return {name: told[name] for name in ENROLLMENT_FIELDS}
+    """Return an enrollment as JSON, as operators see it."""
+    values = dump(row)
+    return {name: values[name] for name in ENROLLMENT_FIELDS}
 
 
 def timeline_json(timeline: Timeline) -> dict[str, Any]:
-    """Return all that happened to one enrollment."""
+    """Return a timeline as JSON."""
     return {
         "enrollment": row_json(timeline.enrollment),
         "moments": [dump(moment) for moment in timeline.moments],
@@ -190,10 +190,10 @@ def timeline_json(timeline: Timeline) -> dict[str, Any]:
 
 
 _ABOUT = {
-    "revoke": "Take the right to the course away.",
-    "reinstate": "Give the right to the course back.",
-    "accept": "Enroll one that is on hold.",
-    "dismiss": "End one that is on hold.",
+    "revoke": "Revoke the right to the course.",
+    "reinstate": "Restore the right to the course.",
+    "accept": "Accept the payment of an enrollment that is on hold.",
+    "dismiss": "Dismiss an enrollment that is on hold.",
 }
 ROUTES = (
     Route(
@@ -214,7 +214,7 @@ ROUTES = (
         handler=cancel,
         access=Access.LEARNER,
         area=Area.LEARNER,
-        about="Give an unpaid enrollment up.",
+        about="Cancel an unpaid enrollment.",
         limit="cancel",
         answers={200: "Enrollment"},
         codes=("token", "conflict", "payments_unavailable"),
@@ -232,7 +232,7 @@ ROUTES = (
         "enrollments/search",
         search,
         "EnrollmentPage",
-        "Search enrollments: by `q` or by filters.",
+        "Search enrollments by `q` or by filters.",
         body="SearchRequest",
     ),
     viewer(
@@ -248,7 +248,7 @@ ROUTES = (
         "enrollments/<enrollment_id>",
         timeline,
         "Timeline",
-        "Return one enrollment with all that happened to it.",
+        "Return one enrollment with its whole history.",
         "enrollment_not_found",
     ),
     *(
@@ -270,7 +270,7 @@ ROUTES = (
         "enrollments/<enrollment_id>/reassign",
         reassign,
         "AdminEnrollment",
-        "Give the right to the course to another learner.",
+        "Move the enrollment to another learner.",
         "enrollment_not_found",
         "already_enrolled",
         "transition",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Payment events: the provider's webhook, and the admin API."""
+"""Payment events: the provider's webhook and the admin API."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .builders import PAGED, operator, orders_of, viewer
 from .jobs import full_job_json, job_json, one_job
 
 
-#: Events that one request lists: each that was missed costs some calls.
-_MOST_PULLED = 1000
+#: Most events that one request lists: each missed one costs several calls.
+_MAX_PULLED = 1000
 
 
 def webhook(call: Call) -> Response:
-    """``POST /webhooks/<provider>``: 2xx = stored durably, and will take effect."""
+    """``POST /webhooks/<provider>``: 2xx once the event is stored durably."""
     body = call.request.get_data()
     headers = dict(call.request.headers.items())
     result = call.sdk.handle_webhook(body, headers, call.arguments["provider"])
@@ -36,7 +36,7 @@ def event(call: Call) -> Response:
 
 
 def replay(call: Call) -> Response:
-    """Give a stored event its effect again; nothing doubles."""
+    """Replay a stored event (safe to repeat)."""
     event = orders_of(call).replay(
         call.arguments["event_id"], notify=call.fields.get("notify", True)
     )
@@ -44,12 +44,12 @@ def replay(call: Call) -> Response:
 
 
 def pull(call: Call) -> Response:
-    """Feed the events that the provider has and we missed; may be repeated."""
+    """Fetch the events that we missed from the provider (safe to repeat)."""
     fields = call.fields
     pulled = orders_of(call).pull(
         fields["since"],
         notify=fields.get("notify", True),
-        limit=fields.get("limit", _MOST_PULLED),
+        limit=fields.get("limit", _MAX_PULLED),
     )
     return answer(plain(pulled))
 
@@ -62,7 +62,7 @@ ROUTES = (
         handler=webhook,
         access=Access.PROVIDER,
         area=Area.MACHINE,
-        about="Take a signed payment event.",
+        about="Receive a signed payment event.",
         answers={200: "Webhook"},
         codes=("signature", "payload", "configuration"),
     ),
@@ -79,14 +79,14 @@ ROUTES = (
         "events/<event_id>",
         event,
         "Job",
-        "Return one payment event; its payload to operators only.",
+        "Return one payment event; only operators see its payload.",
     ),
     operator(
         "replay",
         "events/<event_id>/replay",
         replay,
         "Job",
-        "Give a stored event its effect again.",
+        "Replay a stored event.",
         "conflict",
         body="ReplayRequest",
     ),
@@ -95,7 +95,7 @@ ROUTES = (
         "events/pull",
         pull,
         "Pulled",
-        "Feed the events that the provider has and we missed.",
+        "Fetch the events that we missed from the provider.",
         "payments_unavailable",
         body="PullRequest",
     ),

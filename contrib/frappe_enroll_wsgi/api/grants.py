@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Grants: applying for one, and the admin API."""
+"""Grants: applications and the admin API."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def form(call: Call) -> Response:
 
 def apply(call: Call) -> Response:
     """
-    ``POST /grants``: take an application.
+    ``POST /grants``: receive an application.
 
-    One answer for all: whether somebody has applied before, or has a grant, is nobody
-    else's business.
+    The answer is always the same: it does not reveal whether the learner has applied
+    before or has a grant.
     """
     call.sdk.grants.apply(**call.fields)
     return answer({"received": True}, 202)
 
 
 def grants(call: Call) -> Response:
-    """Return applications, newest first."""
+    """List applications, newest first."""
     page = call.sdk.grants.list(**call.query)
     return answer(page_json(seen(call, page), grant_json))
 
@@ -62,7 +62,7 @@ def approve(call: Call) -> Response:
 
 
 def approve_many(call: Call) -> Response:
-    """Approve several applications, each by itself."""
+    """Approve several applications, each on its own."""
     outcomes = orders_of(call).approve_many(
         call.fields["grant_ids"], str(call.fields["percent_off"])
     )
@@ -82,9 +82,9 @@ def reject(call: Call) -> Response:
 
 
 def grant_json(grant: Grant) -> dict[str, Any]:
-    """Return an application."""
-    told = dump(grant)
-    return {name: told[name] for name in GRANT_FIELDS}
+    """Return an application as JSON."""
+    values = dump(grant)
+    return {name: values[name] for name in GRANT_FIELDS}
 
 
 ROUTES = (
@@ -115,7 +115,7 @@ ROUTES = (
         handler=form,
         access=Access.PUBLIC,
         area=Area.LEARNER,
-        about="Tell the fields of the form that applies for a grant.",
+        about="Return the fields of the application form.",
         answers={200: "GrantForm"},
         codes=("plugin_failed",),
     ),
@@ -124,7 +124,7 @@ ROUTES = (
         "grants",
         grants,
         "GrantPage",
-        "Return applications for grants, newest first.",
+        "List applications for grants, newest first.",
         query={**_QUERY, **PAGED},
     ),
     viewer("grant", "grants/<grant_id>", grant, "Grant", "Return one application."),
@@ -133,7 +133,7 @@ ROUTES = (
         "grants/approve",
         approve_many,
         "Approved",
-        "Approve several applications, each by itself.",
+        "Approve several applications, each on its own.",
         body="ApproveManyRequest",
     ),
     operator(
@@ -141,7 +141,7 @@ ROUTES = (
         "grants/<grant_id>/approve",
         approve,
         "Grant",
-        "Approve an application: it gets its coupon.",
+        "Approve an application and create its coupon.",
         "transition",
         "conflict",
         body="ApproveRequest",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Jobs: the admin API, and the cron pass."""
+"""Jobs: the cron pass and the admin API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..schemas.parts import text
 from .builders import PAGED, operator, orders_of, viewer
 
 
-#: Seconds of one cron pass at the most (serverless hosts cut off at ten and more).
+#: Most seconds of one cron pass (serverless hosts stop requests after ten or more).
 _CRON_S = 8.0
 JOB_FIELDS = (
     "key",
@@ -37,7 +37,7 @@ JOB_FIELDS = (
 
 
 def cron(call: Call) -> Response:
-    """``GET|POST /cron/run``: one bounded pass over what is due."""
+    """``GET|POST /cron/run``: run due jobs for a few seconds."""
     return answer(attrs.asdict(call.sdk.run_jobs(limit=200, time_budget_s=_CRON_S)))
 
 
@@ -53,7 +53,7 @@ def job(call: Call) -> Response:
 
 
 def one_job(call: Call, found: Job | None) -> Response:
-    """Return a job or event, its payload to operators only."""
+    """Return a job or event; only operators see its payload."""
     if found is None:
         raise NotFoundError
     return answer(full_job_json(found, payload=call.operator.may_change))
@@ -69,7 +69,7 @@ def retry_job(call: Call) -> Response:
 
 
 def bury_job(call: Call) -> Response:
-    """End a job that waits as dead."""
+    """Give up a waiting job: it becomes dead."""
     orders_of(call).bury(call.arguments["key"])
     return answer({"due": False})
 
@@ -82,14 +82,14 @@ def requeue(call: Call) -> Response:
 
 
 def job_json(job: Job) -> dict[str, Any]:
-    """Return a job or event, without its payload."""
-    told = dump(job)
+    """Return a job or event as JSON, without its payload."""
+    values = dump(job)
     kind = (job.payload or {}).get("type") if job.deliveries else None
-    return {name: told[name] for name in JOB_FIELDS} | {"type": kind}
+    return {name: values[name] for name in JOB_FIELDS} | {"type": kind}
 
 
 def full_job_json(job: Job, *, payload: bool) -> dict[str, Any]:
-    """Return a job or event; its payload is for operators only."""
+    """Return a job or event as JSON, with its payload if the caller may see it."""
     return job_json(job) | {"payload": dump(job.payload) if payload else None}
 
 
@@ -101,7 +101,7 @@ ROUTES = (
         handler=cron,
         access=Access.CRON,
         area=Area.MACHINE,
-        about="Work through what is due, for some seconds.",
+        about="Run due jobs for a few seconds.",
         answers={200: "Pass"},
         codes=("unauthorized",),
     ),
@@ -126,7 +126,7 @@ ROUTES = (
         "jobs/<path:key>/bury",
         bury_job,
         "Due",
-        "End a job that waits as dead.",
+        "Give up a waiting job: it becomes dead.",
     ),
     operator(
         "requeue",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The quarantine: payments that fit no order, and the two ways out."""
+"""The quarantine of unmatched payments in the admin API."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .enrollments import row_json
 
 
 def listed(call: Call) -> Response:
-    """Return what waits: enrollments that are held, and events that name none."""
+    """List held enrollments and events that match no enrollment."""
     page = call.sdk.admin.quarantine(**call.query)
     return answer(page_json(page, plain))
 
 
 def accept(call: Call) -> Response:
-    """Let the payer have the course."""
+    """Accept the payment: the payer gets the course."""
     row = orders_of(call).accept(
         call.arguments["name"], call.fields.get("enrollment_id")
     )
@@ -26,7 +26,7 @@ def accept(call: Call) -> Response:
 
 
 def dismiss(call: Call) -> Response:
-    """Put it aside for good; no money is given back by it."""
+    """Dismiss the payment for good; this refunds nothing."""
     name = call.arguments["name"]
     return answer({"id": name, "state": orders_of(call).dismiss(name)})
 
@@ -38,7 +38,7 @@ ROUTES = (
         "quarantine",
         listed,
         "QuarantinePage",
-        "Return the payments that wait for an operator, each with its reason.",
+        "List the payments that wait for an operator, with the reason for each.",
         query=PAGED,
     ),
     operator(
@@ -46,7 +46,7 @@ ROUTES = (
         "quarantine/<name>/accept",
         accept,
         "AdminEnrollment",
-        "Let the payer of a held enrollment, or of an event, have the course.",
+        "Accept the payment of a held enrollment or of an event.",
         "enrollment_not_found",
         *_CODES,
         body="AcceptRequest",
@@ -56,7 +56,7 @@ ROUTES = (
         "quarantine/<name>/dismiss",
         dismiss,
         "Dismissed",
-        "Put a held enrollment, or an event, aside for good.",
+        "Dismiss a held enrollment or an event for good.",
         *_CODES,
     ),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reconciliation: the admin API."""
+"""Reconciliation in the admin API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .builders import operator, orders_of
 
 
 def reconcile(call: Call) -> Response:
-    """Compare one page of provider, enrollments and LMS; go on by the cursor."""
+    """Compare one page of provider, enrollments and LMS."""
     fields = call.fields
     report = orders_of(call).reconcile(
         repair=fields.get("repair", False),
@@ -27,7 +27,7 @@ ROUTES = (
         "reconcile",
         reconcile,
         "Reconciled",
-        "Compare one page of provider, enrollments and LMS, and repair.",
+        "Compare one page of provider, enrollments and LMS, and repair differences.",
         "payments_unavailable",
         "lms_unavailable",
         "throttled",

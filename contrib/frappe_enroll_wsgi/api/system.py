@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Health, metrics, description and settings, for machines and operators."""
+"""Health, metrics, statistics, settings and backends."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def healthz(_call: Call) -> Response:
 
 
 def readyz(call: Call) -> Response:
-    """``GET /readyz``: 503 only when the store is down; the answer is cached."""
+    """``GET /readyz``: 503 only while the store is down (cached)."""
     checks = call.surface.readiness.checks()
-    if call.surface.proxies.is_unheard(call.request.environ):
+    if call.surface.proxies.is_untrusted(call.request.environ):
         checks["proxy"] = "untrusted"
     ready = checks.get("storage") == "ok"
     body = {"status": "ok" if ready else "unavailable", "checks": checks}
@@ -31,7 +31,7 @@ def readyz(call: Call) -> Response:
 
 
 def metrics(call: Call) -> Response:
-    """``GET /metrics``: where the host has given the SDK metrics that can be read."""
+    """``GET /metrics``: if the host has given the SDK readable metrics."""
     render = getattr(call.sdk.metrics, "render", None)
     if render is None:
         raise NotFoundError
@@ -40,7 +40,7 @@ def metrics(call: Call) -> Response:
 
 
 def description(call: Call) -> Response:
-    """``GET /openapi.json``: the description of this very surface."""
+    """``GET /openapi.json``: the description of this surface."""
     body, etag = openapi.served(call.surface.routes, call.mount)
     response = Response(body, content_type="application/json")
     response.set_etag(etag)
@@ -49,31 +49,31 @@ def description(call: Call) -> Response:
 
 
 def stats(call: Call) -> Response:
-    """Return the queue's numbers."""
+    """Return the queue's statistics."""
     return answer(plain(call.sdk.admin.stats()))
 
 
 def plugins(call: Call) -> Response:
-    """Return the installed plugins and what became of them."""
+    """Return the installed plugins and their status."""
     return answer({"items": [plain(i) for i in call.sdk.plugins.infos]})
 
 
 def config(call: Call) -> Response:
-    """Return the settings with their sources, secrets masked."""
+    """Return the settings and their sources, with secrets masked."""
     names = ("variable", "value", "source", "meaning")
     rows = describe(call.sdk.settings)
     return answer({"items": [dict(zip(names, row, strict=True)) for row in rows]})
 
 
 def breaker(call: Call) -> Response:
-    """Return whether each backend's gate lets work through."""
+    """Return whether each backend's gate is open."""
     gates = call.sdk.storage.gates
     items = [{"backend": name, "open": gates.is_open(name)} for name in BACKENDS]
     return answer({"items": items})
 
 
 def retention(call: Call) -> Response:
-    """Null old events' payloads and drop old done jobs, now."""
+    """Clear the payloads of old events and delete old finished jobs now."""
     fields = call.fields
     events, jobs = orders_of(call).prune(
         fields.get("events_days", 30), fields.get("jobs_days", 7)
@@ -82,7 +82,7 @@ def retention(call: Call) -> Response:
 
 
 def probe(call: Call) -> Response:
-    """Ask a backend now and tell its gate."""
+    """Ping a backend now and update its gate."""
     backend = call.arguments["backend"]
     works = orders_of(call).probe(backend)
     return answer({"backend": backend, "open": works})
@@ -96,7 +96,7 @@ ROUTES = (
         handler=healthz,
         access=Access.PUBLIC,
         area=Area.MACHINE,
-        about="Tell that the process is up; nothing is asked.",
+        about="Report that the process is up, without I/O.",
         answers={200: "Alive"},
     ),
     Route(
@@ -106,7 +106,7 @@ ROUTES = (
         handler=readyz,
         access=Access.PUBLIC,
         area=Area.MACHINE,
-        about="Tell whether the service works; 503 when the store is down.",
+        about="Report whether the service works; 503 while the store is down.",
         answers={200: "Ready", 503: "Ready"},
     ),
     Route(
@@ -116,7 +116,7 @@ ROUTES = (
         handler=metrics,
         access=Access.VIEWER,
         area=Area.MACHINE,
-        about="Return the measurements for Prometheus, where the host has metrics.",
+        about="Return metrics for Prometheus, if the host has any.",
         answers={200: "text/plain"},
     ),
     Route(
@@ -129,16 +129,24 @@ ROUTES = (
         about="Return this description.",
         answers={200: "OpenAPI", 304: ""},
     ),
-    viewer("stats", "stats", stats, "Stats", "Return the queue's numbers."),
+    viewer("stats", "stats", stats, "Stats", "Return the queue's statistics."),
     viewer("plugins", "plugins", plugins, "Items", "Return the installed plugins."),
-    viewer("config", "config", config, "Items", "Return the settings, masked."),
-    viewer("breaker", "breaker", breaker, "Items", "Return each backend's gate."),
+    viewer(
+        "config", "config", config, "Items", "Return the settings, with secrets masked."
+    ),
+    viewer(
+        "breaker",
+        "breaker",
+        breaker,
+        "Items",
+        "Return whether each backend's gate is open.",
+    ),
     operator(
         "retention",
         "retention",
         retention,
         "Pruned",
-        "Null old payloads and drop old done jobs, now.",
+        "Clear old payloads and delete old finished jobs now.",
         body="RetentionRequest",
     ),
     operator(
@@ -146,6 +154,6 @@ ROUTES = (
         "breaker/<backend>/probe",
         probe,
         "Gate",
-        "Ask a backend now and tell its gate.",
+        "Ping a backend now and update its gate.",
     ),
 )

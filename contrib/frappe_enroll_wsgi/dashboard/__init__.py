@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The dashboard: pages that the server renders; they need no script."""
+"""The dashboard: server-rendered pages that work without JavaScript."""
 
 from __future__ import annotations
 

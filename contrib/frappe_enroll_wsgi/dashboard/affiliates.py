@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages and forms of affiliates."""
+"""The dashboard's pages and forms for affiliates."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from frappe_enroll_sdk.money import Money
 
 from ..routing import Access, Call
 from ..schemas.parts import EMAIL_TEXT, words
-from .builders import CURSOR, REASON, change, look
+from .builders import CURSOR, REASON, form_route, page_route
 from .forms import field, number, orders_of
-from .render import LIMIT, Asked, asked_of, go, list_page, page
+from .render import LIMIT, Filters, filters_of, go, list_page, page
 
 
 _DECIDED = ("transition", "conflict")
 
 
 def affiliates(call: Call) -> Response:
-    """Show affiliates, and a form for a new one."""
+    """Show affiliates and the form for a new one."""
     return list_page(
         call,
         "affiliates.html",
@@ -31,8 +31,8 @@ def affiliates(call: Call) -> Response:
 
 
 def affiliate(call: Call) -> Response:
-    """Show one affiliate: balances, courses, ledger."""
-    service, code, query = call.sdk.affiliates, call.arguments["code"], asked_of(call)
+    """Show one affiliate with its balances, courses and ledger."""
+    service, code, query = call.sdk.affiliates, call.arguments["code"], filters_of(call)
     found, ledger = service.get(code), service.rows(code, **query, limit=LIMIT)
     return page(
         call,
@@ -43,9 +43,9 @@ def affiliate(call: Call) -> Response:
         courses=service.by_course(code),
         rows=ledger.items,
         more=ledger.next_cursor,
-        asked=Asked(query),
+        filters=Filters(query),
         money=_money,
-        # The form's own: sent twice, it pays once.
+        # Unique to the form: submitting it twice pays once.
         payout_id=f"pay_{call.sdk.ambient.token_hex(12)}",
     )
 
@@ -63,8 +63,8 @@ def register(call: Call) -> Response:
     return go(call, f"/affiliates/{made.code}", done="register")
 
 
-def affiliate_order(call: Call) -> Response:
-    """Suspend an affiliate, let it earn again, or write a payout."""
+def act(call: Call) -> Response:
+    """Suspend or resume an affiliate, or record a payout."""
     code, verb, orders = call.arguments["code"], field(call, "verb"), orders_of(call)
     if verb == "pay_out":
         some = field(call, "amount_minor")
@@ -82,32 +82,32 @@ def affiliate_order(call: Call) -> Response:
 
 
 ROUTES = (
-    look(
+    page_route(
         "affiliates",
         "affiliates",
         affiliates,
         "Show affiliates.",
         query=CURSOR,
     ),
-    change(
+    form_route(
         "register_affiliate",
         "affiliates",
         register,
         "Register an affiliate.",
         fields={"email": EMAIL_TEXT, **REASON},
     ),
-    look(
+    page_route(
         "affiliate",
         "affiliates/<code>",
         affiliate,
-        "Show an affiliate, its balances and its ledger.",
+        "Show an affiliate with its balances and its ledger.",
         query=CURSOR,
     ),
-    change(
+    form_route(
         "affiliate_order",
         "affiliates/<code>",
-        affiliate_order,
-        "Suspend an affiliate, let it earn again, or write a payout.",
+        act,
+        "Suspend or resume an affiliate, or record a payout.",
         Access.OPERATOR,
         *_DECIDED,
         fields={"verb": words(("suspend", "resume")), **REASON},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The audit trail."""
+"""The dashboard's page for the audit trail."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from werkzeug.wrappers import Response
 
 from ..routing import Call
 from ..schemas.parts import text
-from .builders import CURSOR, either, look
+from .builders import CURSOR, or_empty, page_route
 from .render import list_page
 
 
 def audit(call: Call) -> Response:
-    """Show what operators did."""
+    """Show the audit trail."""
     return list_page(
         call,
         "audit.html",
@@ -23,11 +23,11 @@ def audit(call: Call) -> Response:
 
 
 ROUTES = (
-    look(
+    page_route(
         "audit",
         "audit",
         audit,
-        "Show what operators did.",
-        query={"subject": either(text(255)), **CURSOR},
+        "Show the audit trail.",
+        query={"subject": or_empty(text(255)), **CURSOR},
     ),
 )

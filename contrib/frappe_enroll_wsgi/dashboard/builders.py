@@ -14,16 +14,16 @@ _DONE: dict[str, Any] = {"done": {"type": "string", "maxLength": 40}}
 REASON = {"reason": text(500)}
 
 
-def either(schema: dict[str, Any]) -> dict[str, Any]:
-    """Let an empty field of a form mean "any"."""
+def or_empty(schema: dict[str, Any]) -> dict[str, Any]:
+    """Allow the empty string, which forms send for "any"."""
     empty = {"type": "string", "maxLength": 0}
     return {"anyOf": [schema, empty]}
 
 
-CURSOR: dict[str, Any] = {"cursor": either(text(500))}
+CURSOR: dict[str, Any] = {"cursor": or_empty(text(500))}
 
 
-def look(
+def page_route(
     name: str,
     path: str,
     handler: Handler,
@@ -33,7 +33,7 @@ def look(
     query: dict[str, Any] | None = None,
     kind: str = _HTML,
 ) -> Route:
-    """Return a row for a page."""
+    """Return the route of a page."""
     return Route(
         name=f"dashboard_{name}",
         methods=("GET",),
@@ -48,7 +48,7 @@ def look(
     )
 
 
-def change(
+def form_route(
     name: str,
     path: str,
     handler: Handler,
@@ -58,7 +58,7 @@ def change(
     fields: dict[str, Any] | None = None,
     status: int = 303,
 ) -> Route:
-    """Return a row for a form."""
+    """Return the route of a form."""
     return Route(
         name=f"dashboard_{name}",
         methods=("POST",),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages and forms of coupons."""
+"""The dashboard's pages and forms for coupons."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from frappe_enroll_sdk.services.coupons.files import Imported
 from ..codes import coupon_page
 from ..routing import Access, Call
 from ..schemas.parts import CODE_TEXT, PERCENT_TEXT, text
-from .builders import CURSOR, REASON, change, either, look
+from .builders import CURSOR, REASON, form_route, or_empty, page_route
 from .forms import field, number, orders_of
 from .render import go, list_page
 
 
-#: Coupons that one press makes: they are shown on the page.
-_MOST = 1000
+#: Most coupons of one form: the page shows them all.
+_MAX_COUPONS = 1000
 
 
 def coupons(
@@ -29,7 +29,7 @@ def coupons(
     codes: Sequence[str] = (),
     report: Imported | None = None,
 ) -> Response:
-    """Show coupons, forms for new ones, and what a form that was sent has made."""
+    """Show coupons, the forms for new ones, and the result of a form."""
     return list_page(
         call,
         "coupons.html",
@@ -53,7 +53,7 @@ def create_coupon(call: Call) -> Response:
     if field(call, "expires_at"):
         terms["expires_at"] = f"{field(call, 'expires_at')}T00:00:00+00:00"
     made = orders_of(call).create_coupon(terms)
-    # No redirect: the code would stand in its address.
+    # No redirect: the code would be in its URL.
     return coupons(call, made.code)
 
 
@@ -64,7 +64,7 @@ def disable_coupon(call: Call) -> Response:
 
 
 def create_coupons(call: Call) -> Response:
-    """Create many coupons; their codes are on the page, not in its address."""
+    """Create many coupons and show their codes."""
     names = ("course_id", "prefix")
     terms: dict[str, Any] = {n: field(call, n) for n in names if field(call, n)}
     terms["percent_off"] = field(call, "percent_off")
@@ -73,12 +73,12 @@ def create_coupons(call: Call) -> Response:
         terms["per_learner"] = number(call, "per_learner", 1)
     if field(call, "expires_at"):
         terms["expires_at"] = f"{field(call, 'expires_at')}T00:00:00+00:00"
-    count = min(number(call, "count", 1), _MOST)
+    count = min(number(call, "count", 1), _MAX_COUPONS)
     return coupons(call, codes=orders_of(call).create_coupons(count, terms))
 
 
 def import_coupons(call: Call) -> Response:
-    """Create the coupons of a CSV text; tell each bad row."""
+    """Create coupons from CSV text and show each bad row."""
     whole = field(call, "all_or_nothing") == "yes"
     text = str(call.fields.get("csv", ""))
     report = orders_of(call).import_coupons(text, all_or_nothing=whole)
@@ -86,17 +86,17 @@ def import_coupons(call: Call) -> Response:
 
 
 ROUTES = (
-    look(
+    page_route(
         "coupons",
         "coupons",
         coupons,
         "Show coupons.",
         query={
-            "course_id": either(text()),
+            "course_id": or_empty(text()),
             **CURSOR,
         },
     ),
-    change(
+    form_route(
         "create_coupon",
         "coupons",
         create_coupon,
@@ -108,14 +108,14 @@ ROUTES = (
         status=201,
         fields={"percent_off": PERCENT_TEXT, "reason": text(500)},
     ),
-    change(
+    form_route(
         "disable_coupon",
         "coupons/disable",
         disable_coupon,
         "Disable a coupon.",
         fields={"code": CODE_TEXT, "reason": text(500)},
     ),
-    change(
+    form_route(
         "create_coupons",
         "coupons/bulk",
         create_coupons,
@@ -128,11 +128,11 @@ ROUTES = (
         status=201,
         fields={"percent_off": PERCENT_TEXT, **REASON},
     ),
-    change(
+    form_route(
         "import_coupons",
         "coupons/import",
         import_coupons,
-        "Create the coupons of a CSV text.",
+        "Create coupons from CSV text.",
         Access.OPERATOR,
         "lms_unavailable",
         "throttled",

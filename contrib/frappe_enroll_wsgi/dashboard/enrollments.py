@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages and forms of enrollments."""
+"""The dashboard's pages and forms for enrollments."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..orders import VERBS
 from ..routing import Access, Call
 from ..schemas.enrollments import FILTERS
 from ..schemas.parts import text, words
-from .builders import CURSOR, change, either, look
+from .builders import CURSOR, form_route, or_empty, page_route
 from .forms import field, orders_of
-from .render import LIMIT, Asked, asked_of, go, page
+from .render import LIMIT, Filters, filters_of, go, page
 
 
 def enrollments(call: Call) -> Response:
-    """Show enrollments by filters."""
-    query = asked_of(call)
+    """Show enrollments, filtered."""
+    query = filters_of(call)
     return _listed(call, call.sdk.enrollments.list(**query, limit=LIMIT), query)
 
 
 def search(call: Call) -> Response:
-    """Show what a search finds: a POST, as addresses have no place in URLs."""
+    """Show search results (a POST keeps addresses out of URLs)."""
     fields = {name: str(value).strip() for name, value in call.fields.items()}
     wanted, cursor = fields.get("q", ""), fields.get("cursor") or None
     if not wanted:
@@ -35,21 +35,21 @@ def search(call: Call) -> Response:
     return _listed(call, found, {"q": wanted})
 
 
-def _listed(call: Call, found: Page[Enrollment], asked: dict[str, Any]) -> Response:
+def _listed(call: Call, found: Page[Enrollment], filters: dict[str, Any]) -> Response:
     return page(
         call,
         "enrollments.html",
         title="Learners",
         rows=seen(call, found).items,
         more=found.next_cursor,
-        asked=Asked(asked),
+        filters=Filters(filters),
         statuses=list(Status),
         lms_statuses=list(LMSStatus),
     )
 
 
 def enrollment(call: Call) -> Response:
-    """Show what happened to one enrollment."""
+    """Show one enrollment with its history."""
     found = seen(call, call.sdk.admin.timeline(call.arguments["enrollment_id"]))
     row = found.enrollment
     dead = [job for job in found.jobs if job.state is JobState.DEAD]
@@ -66,7 +66,7 @@ def enrollment(call: Call) -> Response:
 
 
 def _verbs(row: Enrollment) -> tuple[str, ...]:
-    """Return the operators' words that fit where a row stands."""
+    """Return the actions that an enrollment's status allows."""
     status = row.status
     if status is Status.ON_HOLD:
         return ("accept", "dismiss")
@@ -76,8 +76,8 @@ def _verbs(row: Enrollment) -> tuple[str, ...]:
     return () if gone else ("reinstate",)
 
 
-def order(call: Call) -> Response:
-    """Speak a word on an enrollment, or make its sync due."""
+def act(call: Call) -> Response:
+    """Carry out an action on an enrollment, or make its sync due."""
     name, verb = call.arguments["enrollment_id"], field(call, "verb")
     if verb == "retry":
         orders_of(call).retry(name)
@@ -87,14 +87,14 @@ def order(call: Call) -> Response:
 
 
 ROUTES = (
-    look(
+    page_route(
         "enrollments",
         "enrollments",
         enrollments,
         "Show enrollments, newest first.",
-        query={**{name: either(s) for name, s in FILTERS.items()}, **CURSOR},
+        query={**{name: or_empty(s) for name, s in FILTERS.items()}, **CURSOR},
     ),
-    change(
+    form_route(
         "search",
         "enrollments",
         search,
@@ -103,19 +103,19 @@ ROUTES = (
         status=200,
         fields={},
     ),
-    look(
+    page_route(
         "enrollment",
         "enrollments/<enrollment_id>",
         enrollment,
-        "Show what happened to one enrollment.",
+        "Show one enrollment with its history.",
         Access.VIEWER,
         "enrollment_not_found",
     ),
-    change(
+    form_route(
         "order",
         "enrollments/<enrollment_id>/order",
-        order,
-        "Speak an operator's word on an enrollment.",
+        act,
+        "Carry out an operator's action on an enrollment.",
         Access.OPERATOR,
         "enrollment_not_found",
         "transition",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages and forms of payment events."""
+"""The dashboard's pages and forms for payment events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from frappe_enroll_sdk.models import JobState
 
 from ..routing import Access, Call
 from ..schemas.jobs import STATE_QUERY
-from .builders import CURSOR, change, either, look
+from .builders import CURSOR, form_route, or_empty, page_route
 from .forms import field, orders_of
 from .render import go, list_page, page
 
@@ -29,7 +29,7 @@ def events(call: Call) -> Response:
 
 
 def event(call: Call) -> Response:
-    """Show one payment event; its payload to operators only."""
+    """Show one payment event; only operators see its payload."""
     found = call.sdk.storage.events.find(call.arguments["event_id"])
     if found is None:
         raise NotFoundError
@@ -41,26 +41,26 @@ def event(call: Call) -> Response:
 
 
 def replay(call: Call) -> Response:
-    """Give an event its effect again."""
+    """Replay an event."""
     event_id = call.arguments["event_id"]
     orders_of(call).replay(event_id, notify=field(call, "notify") != "no")
     return go(call, f"/events/{event_id}", done="replay")
 
 
 ROUTES = (
-    look(
+    page_route(
         "events",
         "events",
         events,
         "Show payment events.",
-        query={"state": either(STATE_QUERY), **CURSOR},
+        query={"state": or_empty(STATE_QUERY), **CURSOR},
     ),
-    look("event", "events/<event_id>", event, "Show one payment event."),
-    change(
+    page_route("event", "events/<event_id>", event, "Show one payment event."),
+    form_route(
         "replay",
         "events/<event_id>/replay",
         replay,
-        "Give a stored event its effect again.",
+        "Replay a stored event.",
         Access.OPERATOR,
         "conflict",
     ),

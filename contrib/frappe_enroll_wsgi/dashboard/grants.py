@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages and forms of grants."""
+"""The dashboard's pages and forms for grants."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from frappe_enroll_sdk.models import GrantStatus
 from ..codes import seen
 from ..routing import Access, Call
 from ..schemas.parts import PERCENT_TEXT, words
-from .builders import CURSOR, REASON, change, either, look
+from .builders import CURSOR, REASON, form_route, or_empty, page_route
 from .forms import field, orders_of
 from .render import go, list_page, page
 
 
-#: What the ids of applications begin with.
+#: Prefix of application ids.
 _GRANT = "grt_"
 _DECIDED = ("transition", "conflict")
 
 
 def grants(call: Call, outcomes: Mapping[str, str] | None = None) -> Response:
-    """Show applications; and what became of those that were just decided."""
+    """Show applications, and the outcome of a bulk decision."""
     return list_page(
         call,
         "grants.html",
@@ -37,7 +37,7 @@ def grants(call: Call, outcomes: Mapping[str, str] | None = None) -> Response:
 
 
 def grant(call: Call) -> Response:
-    """Show one application, and the form that decides it."""
+    """Show one application and the form to decide it."""
     found = seen(call, call.sdk.grants.get(call.arguments["grant_id"]))
     labels = {one.name: one.label for one in call.sdk.grants.form()}
     return page(call, "grant.html", title=found.email, grant=found, labels=labels)
@@ -57,29 +57,29 @@ def decide(call: Call) -> Response:
 
 
 def approve_many(call: Call) -> Response:
-    """Approve the applications that are ticked, each by itself."""
+    """Approve the selected applications, each on its own."""
     ids = [name for name in call.fields if name.startswith(_GRANT)]
     return grants(call, orders_of(call).approve_many(ids, field(call, "percent_off")))
 
 
 ROUTES = (
-    look(
+    page_route(
         "grants",
         "grants",
         grants,
         "Show applications for grants.",
-        query={"status": either(words(GrantStatus)), **CURSOR},
+        query={"status": or_empty(words(GrantStatus)), **CURSOR},
     ),
-    change(
+    form_route(
         "approve_grants",
         "grants",
         approve_many,
-        "Approve the applications that are ticked.",
+        "Approve the selected applications.",
         status=200,
         fields={"percent_off": PERCENT_TEXT, **REASON},
     ),
-    look("grant", "grants/<grant_id>", grant, "Show one application."),
-    change(
+    page_route("grant", "grants/<grant_id>", grant, "Show one application."),
+    form_route(
         "decide_grant",
         "grants/<grant_id>",
         decide,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Refusals as pages: whoever is not known is shown the sign-in, others are told why."""
+"""Error pages: unknown visitors get the sign-in page, operators the cause."""
 
 from __future__ import annotations
 
@@ -23,34 +23,36 @@ _SERVER_ERROR = 500
 
 
 def guarded(call: Call, run: Callable[[Call], Response]) -> Response:
-    """Run a call of the dashboard; answer our errors as pages."""
+    """Handle a call of the dashboard; answer our errors with pages."""
     try:
         return run(call)
     except UnauthorizedError:
         if call.route.name == "dashboard_sign_in":
-            return _refused(call)
+            return _sign_in_page(call)
         return go(call, "/sign-in")
     except EnrollError as error:
         if error.http_status >= _SERVER_ERROR:
             logger.error(  # noqa: TRY400  the cause is in the fields, as for the API
                 "request failed", extra={"error_code": error.code, "cause": str(error)}
             )
-        return _told(call, error)
+        return _problem_page(call, error)
 
 
-def _refused(call: Call) -> Response:
+def _sign_in_page(call: Call) -> Response:
     known = bool(call.sdk.settings.secret_key)
     return page(
         call,
         "sign_in.html",
         title="Sign in",
         status=401,
-        problem="This token is not known." if known else "",
+        problem="This token is unknown. Check it, or ask for a new one."
+        if known
+        else "",
         can_sign_in=known,
     )
 
 
-def _told(call: Call, error: EnrollError) -> Response:
+def _problem_page(call: Call, error: EnrollError) -> Response:
     response = page(
         call,
         "problem.html",

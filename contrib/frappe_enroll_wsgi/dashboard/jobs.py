@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages and forms of jobs."""
+"""The dashboard's pages and forms for jobs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from frappe_enroll_sdk.models import JobState
 from ..routing import Call
 from ..schemas.jobs import STATE_QUERY
 from ..schemas.parts import text, words
-from .builders import CURSOR, change, either, look
+from .builders import CURSOR, form_route, or_empty, page_route
 from .forms import field, number, orders_of
 from .render import go, list_page, page
 
@@ -33,7 +33,7 @@ _OF_EVENTS = {JobState.QUARANTINED, JobState.IGNORED}
 
 
 def job(call: Call) -> Response:
-    """Show one job with its tries."""
+    """Show one job with its failed attempts."""
     found = call.sdk.storage.jobs.find(call.arguments["key"])
     if found is None:
         raise NotFoundError
@@ -41,8 +41,8 @@ def job(call: Call) -> Response:
     return page(call, "job.html", title=found.key, job=found, payload=payload)
 
 
-def job_order(call: Call) -> Response:
-    """Retry a job, or end it."""
+def act(call: Call) -> Response:
+    """Retry a job or give it up."""
     key, verb = call.arguments["key"], field(call, "verb")
     if verb == "retry":
         orders_of(call).retry(key)
@@ -54,27 +54,27 @@ def job_order(call: Call) -> Response:
 
 
 def requeue(call: Call) -> Response:
-    """Make dead jobs due, in bulk."""
+    """Make many dead jobs due."""
     limit = number(call, "limit", 100)
     orders_of(call).requeue(limit, None)
     return go(call, "/jobs", done="requeue", state="due")
 
 
 ROUTES = (
-    look(
+    page_route(
         "jobs",
         "jobs",
         jobs,
         "Show jobs.",
-        query={"state": either(STATE_QUERY), "kind": either(text()), **CURSOR},
+        query={"state": or_empty(STATE_QUERY), "kind": or_empty(text()), **CURSOR},
     ),
-    look("job", "jobs/<path:key>", job, "Show one job."),
-    change("requeue", "jobs/requeue", requeue, "Make dead jobs due."),
-    change(
+    page_route("job", "jobs/<path:key>", job, "Show one job."),
+    form_route("requeue", "jobs/requeue", requeue, "Make dead jobs due."),
+    form_route(
         "job_order",
         "jobs/<path:key>/order",
-        job_order,
-        "Retry a job, or end it.",
+        act,
+        "Retry a job or give it up.",
         fields={"verb": words(("retry", "bury")), "reason": text(500)},
     ),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the home page counts from the newest rows: money, outcomes, tries, by day."""
+"""Numbers of the overview: money, outcomes and failed attempts by day."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
 DAYS = 14
-#: Rows that are looked at, at the most; the page says so when there were more.
-_MOST = 2000
+#: Most rows that are counted; the page says if there are more.
+_MAX_ROWS = 2000
 _PAGE = 200
 
 
@@ -30,7 +30,7 @@ class Bar:
     One day of a chart.
 
     Attributes:
-        day: Which.
+        day: The day.
         counts: Numbers by series, in the order of the chart's series.
     """
 
@@ -39,7 +39,7 @@ class Bar:
 
     @property
     def total(self) -> int:
-        """All series together."""
+        """Sum over all series."""
         return sum(self.counts)
 
 
@@ -50,7 +50,7 @@ class Chart:
 
     Attributes:
         title: What it shows.
-        series: Names of the series, also the classes that colour them.
+        series: Names of the series; the style sheet colours them by name.
         bars: The days, oldest first.
     """
 
@@ -76,12 +76,12 @@ class Chart:
 @attrs.frozen(kw_only=True)
 class Numbers:
     """
-    What the newest rows tell.
+    The numbers of the overview.
 
     Attributes:
-        money: What was paid today, by currency.
-        charts: Enrollments by outcome, and failed tries, over the last days.
-        complete: Whether all rows of these days were looked at.
+        money: Today's payments by currency.
+        charts: Enrollments by outcome and failed attempts over the last days.
+        complete: Whether all rows of these days were counted.
     """
 
     money: tuple[Money, ...]
@@ -90,7 +90,7 @@ class Numbers:
 
 
 def numbers_of(sdk: EnrollSDK) -> Numbers:
-    """Count over the newest rows: a bounded number of them, never a scan."""
+    """Count the newest rows, up to a bound."""
     today = sdk.clock.now().date()
     first = today - timedelta(days=DAYS - 1)
     days = [first + timedelta(days=n) for n in range(DAYS)]
@@ -104,10 +104,10 @@ def numbers_of(sdk: EnrollSDK) -> Numbers:
 
 
 def _newest(listing: Callable[..., Page[Any]], first: date) -> tuple[list[Any], bool]:
-    """Return the rows since a day, newest first, and whether these are all."""
+    """Return the rows since a day, newest first, and whether they are complete."""
     found: list[Any] = []
     cursor: str | None = None
-    while len(found) < _MOST:
+    while len(found) < _MAX_ROWS:
         page = listing(limit=_PAGE, cursor=cursor)
         found += [row for row in page.items if row.created_at.date() >= first]
         cursor = page.next_cursor
@@ -117,7 +117,7 @@ def _newest(listing: Callable[..., Page[Any]], first: date) -> tuple[list[Any], 
 
 
 def _paid_on(day: date, rows: list[Enrollment]) -> tuple[Money, ...]:
-    """Add up what was paid on a day (a session lives for hours: its row is near)."""
+    """Return the payments of a day by currency (rows are at most hours older)."""
     sums: dict[str, Money] = {}
     for row in rows:
         paid = any(e.fact == "paid" and e.at.date() == day for e in row.history)
@@ -146,7 +146,7 @@ def _tries(days: list[date], jobs: list[Job]) -> Chart:
         last = job.errors[-1:] if job.outcome and str(job.state) == "dead" else ()
         for error in job.errors:
             found[_day(error.at), "dead" if error in last else "retried"] += 1
-    return _chart("Failed tries", ("retried", "dead"), days, found)
+    return _chart("Failed attempts", ("retried", "dead"), days, found)
 
 
 def _day(moment: datetime) -> date:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The quarantine."""
+"""The dashboard's page and form for the quarantine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from ..routing import Access, Call
 from ..schemas.parts import text, words
-from .builders import CURSOR, change, look
+from .builders import CURSOR, form_route, page_route
 from .forms import field, orders_of
 from .render import go, list_page
 
@@ -24,7 +24,7 @@ def quarantine(call: Call) -> Response:
 
 
 def decide(call: Call) -> Response:
-    """Accept what is quarantined, or put it aside."""
+    """Accept or dismiss a quarantined payment."""
     name, orders = call.arguments["name"], orders_of(call)
     if field(call, "verb") == "dismiss":
         orders.dismiss(name)
@@ -34,18 +34,18 @@ def decide(call: Call) -> Response:
 
 
 ROUTES = (
-    look(
+    page_route(
         "quarantine",
         "quarantine",
         quarantine,
         "Show the payments that wait for an operator.",
         query=CURSOR,
     ),
-    change(
+    form_route(
         "quarantine_order",
         "quarantine/<name>",
         decide,
-        "Accept what is quarantined, or put it aside.",
+        "Accept or dismiss a quarantined payment.",
         Access.OPERATOR,
         "enrollment_not_found",
         "transition",

@@ -1,51 +1,58 @@
 # SPDX-License-Identifier: MIT
-"""Reconciliation, a page at a time."""
+"""The dashboard's page and form for reconciliation."""
 
 from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
 from ..routing import Access, Call
-from .builders import change, look
+from .builders import form_route, page_route
 from .forms import field, number, orders_of
-from .render import Asked, page
+from .render import Filters, page
 
 
-#: Rows that one press compares: each costs up to four calls to the backends.
+#: Rows that one form compares: each costs up to four calls to the backends.
 _A_PAGE = 25
 
 
 def reconcile(call: Call) -> Response:
-    """Show the form that compares the three sides."""
+    """Show the form for reconciliation."""
     return page(
-        call, "reconcile.html", title="Reconcile", report=None, checked=0, asked=Asked()
+        call,
+        "reconcile.html",
+        title="Reconcile",
+        report=None,
+        checked=0,
+        filters=Filters(),
     )
 
 
 def compare(call: Call) -> Response:
-    """Compare one page, and offer the next: progress that a reload can't lose."""
+    """Compare one page and offer the next; a reload keeps the progress."""
     repair = field(call, "repair") == "yes"
     report = orders_of(call).reconcile(
         repair=repair, limit=_A_PAGE, cursor=field(call, "cursor") or None
     )
-    asked = Asked(repair="yes" if repair else "", reason=field(call, "reason"))
+    filters = Filters(repair="yes" if repair else "", reason=field(call, "reason"))
     return page(
         call,
         "reconcile.html",
         title="Reconcile",
         report=report,
         checked=number(call, "checked", 0) + sum(report.checked.values()),
-        asked=asked,
+        filters=filters,
     )
 
 
 ROUTES = (
-    look("reconcile", "reconcile", reconcile, "Show the form to reconcile."),
-    change(
+    page_route(
+        "reconcile", "reconcile", reconcile, "Show the form for reconciliation."
+    ),
+    form_route(
         "reconcile_page",
         "reconcile",
         compare,
-        "Compare one page of provider, enrollments and LMS, and repair.",
+        "Compare one page of provider, enrollments and LMS, and repair differences.",
         Access.OPERATOR,
         "payments_unavailable",
         "lms_unavailable",

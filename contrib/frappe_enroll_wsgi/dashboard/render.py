@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Templates to answers: all text is escaped, and no inline script or style may run."""
+"""Render templates: text is escaped, and inline scripts and styles cannot run."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ if TYPE_CHECKING:
 
     from ..routing import Call
 
-#: Rows of a page's list.
+#: Rows of one list page.
 LIMIT = 50
-#: What a path may hold as it is (RFC 3986, 3.3).
+#: Characters that need no quoting in a path (RFC 3986, 3.3).
 _PLAIN = "/:@!$&'()*+,;="
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-#: What a page says after an order, by a word in its address: never a text of others.
+#: Messages after an action by the key in the URL: no URL can bring its own text.
 DONE = {
-    "revoke": "The right to the course was taken away.",
-    "reinstate": "The right to the course was given back.",
+    "revoke": "The learner's right to the course was revoked.",
+    "reinstate": "The learner's right to the course was restored.",
     "accept": "The payment was accepted; the learner is being enrolled.",
     "dismiss": "The payment was dismissed.",
     "retry": "The job is due now.",
-    "bury": "The job was ended.",
+    "bury": "The job was given up.",
     "requeue": "The dead jobs are due again.",
-    "replay": "The event was given its effect again.",
+    "replay": "The event was replayed.",
     "disable": "The coupon was disabled.",
-    "approve": "The grant was approved: its coupon is there.",
+    "approve": "The grant was approved and its coupon created.",
     "reject": "The grant was rejected.",
-    "register": "The affiliate is registered.",
-    "suspend": "The affiliate earns nothing any more.",
-    "resume": "The affiliate earns again.",
-    "pay_out": "The payout was written.",
-    "probe": "The backend was asked.",
+    "register": "The affiliate was registered.",
+    "suspend": "The affiliate was suspended and earns nothing from now on.",
+    "resume": "The affiliate was resumed and earns again.",
+    "pay_out": "The payout was recorded.",
+    "probe": "The backend was pinged.",
 }
 
 
-class Asked(dict[str, Any]):
-    """What was asked for: whatever was not is empty."""
+class Filters(dict[str, Any]):
+    """The filters of a list; a missing one is empty."""
 
     def __missing__(self, _: str) -> str:
         return ""
@@ -63,7 +63,7 @@ class Asked(dict[str, Any]):
 
 @cache
 def environment() -> Environment:
-    """Return the templates' environment."""
+    """Return the template environment."""
     found = Environment(
         loader=PackageLoader("frappe_enroll_wsgi.dashboard"),
         autoescape=True,
@@ -75,8 +75,8 @@ def environment() -> Environment:
     return found
 
 
-def asked_of(call: Call) -> dict[str, Any]:
-    """Return what a list is asked for: all of the query but what was just done."""
+def filters_of(call: Call) -> dict[str, Any]:
+    """Return the filters in the query: all parameters but `done`."""
     return {name: value for name, value in call.query.items() if name != "done"}
 
 
@@ -89,13 +89,13 @@ def list_page(
     items: str,
     **values: Any,
 ) -> Response:
-    """Return the page of a list: what `find` finds, under the name `items`."""
-    query = asked_of(call)
+    """Render the rows that `find` returns, named `items` in the template."""
+    query = filters_of(call)
     found = seen(call, find(**query, limit=LIMIT))
     listed: dict[str, Any] = {
         items: found.items,
         "more": found.next_cursor,
-        "asked": Asked(query),
+        "filters": Filters(query),
     }
     return page(call, template, title=title, **listed, **values)
 
@@ -122,23 +122,22 @@ def page(
 
 def url(call: Call, path: str, **query: Any) -> str:
     """
-    Return the address of a page of ours, under the mount.
+    Return the URL of a dashboard page under the mount.
 
-    A part of the path may be a name that a plugin chose: what has a meaning in a URL
-    has none there.
+    The path may contain a name that a plugin chose, so reserved characters are quoted.
     """
-    asked = {name: value for name, value in query.items() if value not in (None, "")}
-    tail = f"?{urlencode(asked)}" if asked else ""
+    given = {name: value for name, value in query.items() if value not in (None, "")}
+    tail = f"?{urlencode(given)}" if given else ""
     return f"{call.mount}/admin{quote(path, safe=_PLAIN)}{tail}"
 
 
 def go(call: Call, path: str, **query: Any) -> Response:
-    """Send the browser on after an order, so that a reload repeats nothing."""
+    """Redirect after an action, so that a reload repeats nothing."""
     return redirect(url(call, path, **query), 303)
 
 
 def when(moment: datetime | None) -> Markup | str:
-    """Return a moment for people, and for the script that shows it in local time."""
+    """Format a moment in UTC; the script shows it in local time."""
     if moment is None:
         return "–"
     at = moment.astimezone(UTC)
@@ -148,7 +147,7 @@ def when(moment: datetime | None) -> Markup | str:
 
 
 def age(seconds: float | None) -> str:
-    """Return a span in its largest unit."""
+    """Format a duration in its largest unit."""
     if seconds is None:
         return "–"
     for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
@@ -158,10 +157,10 @@ def age(seconds: float | None) -> str:
 
 
 def words(text: Any) -> str:
-    """Return a stable word as people write it."""
+    """Format an identifier as words."""
     return str(text).replace("_", " ")
 
 
 def pretty(value: Any) -> str:
-    """Return JSON to read."""
+    """Format a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)

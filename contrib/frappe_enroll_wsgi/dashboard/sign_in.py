@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Signing in and out."""
+"""The dashboard's sign-in page."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from frappe_enroll_sdk.errors import NotFoundError
 
 from ..routing import Access, Call
 from ..schemas.parts import text
-from .builders import change, look
+from .builders import form_route, page_route
 from .forms import field
 from .render import go, page
 
 
 def form(call: Call) -> Response:
-    """Show the form to sign in."""
+    """Show the sign-in form."""
     if not call.surface.access.is_on:
         raise NotFoundError
     can = bool(call.sdk.settings.secret_key)
@@ -25,7 +25,7 @@ def form(call: Call) -> Response:
 
 
 def sign_in(call: Call) -> Response:
-    """Exchange a token for the cookie of a session."""
+    """Exchange a token for a session cookie."""
     value = call.surface.access.sign_in(field(call, "token"), call.request)
     response = go(call, "/")
     life_s = int(call.sdk.settings.sign_in_s)
@@ -34,7 +34,7 @@ def sign_in(call: Call) -> Response:
 
 
 def sign_out(call: Call) -> Response:
-    """End the session, and take the cookie back."""
+    """Close the session and delete the cookie."""
     call.surface.access.sign_out(call.request)
     response = go(call, "/sign-in")
     response.delete_cookie(**_cookie(call))
@@ -42,7 +42,7 @@ def sign_out(call: Call) -> Response:
 
 
 def _cookie(call: Call) -> dict[str, Any]:
-    """Return how the cookie is named and bound; a name of `__Host-` wants "/"."""
+    """Return the cookie's attributes; a ``__Host-`` name needs the path "/"."""
     secure = call.surface.access.is_secure(call.request)
     return {
         "key": call.surface.access.cookie_name(call.request),
@@ -54,19 +54,19 @@ def _cookie(call: Call) -> dict[str, Any]:
 
 
 ROUTES = (
-    look(
+    page_route(
         "sign_in_form",
         "sign-in",
         form,
-        "Show the form to sign in.",
+        "Show the sign-in form.",
         Access.PUBLIC,
         "not_found",
     ),
-    change(
+    form_route(
         "sign_in",
         "sign-in",
         sign_in,
-        "Exchange a token for a cookie.",
+        "Exchange a token for a session cookie.",
         Access.SAME_ORIGIN,
         "not_found",
         "unauthorized",
@@ -74,11 +74,11 @@ ROUTES = (
         "rate_limited",
         fields={"token": text(200)},
     ),
-    change(
+    form_route(
         "sign_out",
         "sign-out",
         sign_out,
-        "Take the cookie back.",
+        "Close the session and delete the cookie.",
         Access.SAME_ORIGIN,
         "not_found",
         "cross_site",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The overview, the state of the system, and the static files."""
+"""The dashboard's overview, system page and static files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from frappe_enroll_sdk.settings.text import describe
 
 from ..orders import BACKENDS
 from ..routing import Access, Call
-from .builders import change, look
+from .builders import form_route, page_route
 from .forms import orders_of
 from .numbers import numbers_of
 from .render import go, page
@@ -26,7 +26,7 @@ _KEPT_S = 3600
 
 
 def home(call: Call) -> Response:
-    """Show how things stand."""
+    """Show the overview."""
     stats = call.sdk.admin.stats()
     return page(
         call,
@@ -40,7 +40,7 @@ def home(call: Call) -> Response:
 
 
 def system(call: Call) -> Response:
-    """Check settings, backends, plugins and workers."""
+    """Show the state of backends, plugins, workers and settings."""
     stats = call.sdk.admin.stats()
     return page(
         call,
@@ -57,7 +57,7 @@ def system(call: Call) -> Response:
 
 
 def static(call: Call) -> Response:
-    """Return a style sheet, the script, or the icon."""
+    """Return a static file."""
     name = call.arguments["name"]
     if name not in _STATIC:
         raise NotFoundError
@@ -69,25 +69,30 @@ def static(call: Call) -> Response:
 
 
 def probe(call: Call) -> Response:
-    """Ask a backend now."""
+    """Ping a backend now."""
     orders_of(call).probe(call.arguments["backend"])
     return go(call, "/system", done="probe")
 
 
 ROUTES = (
-    look("home", "", home, "Show how things stand."),
-    look("system", "system", system, "Check settings, backends and workers."),
-    change(
+    page_route("home", "", home, "Show the overview."),
+    page_route(
+        "system",
+        "system",
+        system,
+        "Show the state of backends, plugins, workers and settings.",
+    ),
+    form_route(
         "probe",
         "system/<backend>/probe",
         probe,
-        "Ask a backend now and tell its gate.",
+        "Ping a backend now and update its gate.",
     ),
-    look(
+    page_route(
         "static",
         "static/<name>",
         static,
-        "Return a style sheet, the script, or the icon.",
+        "Return a static file.",
         Access.PUBLIC,
         kind="text/css",
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of requests and answers: validation and OpenAPI read the same."""
+"""JSON schemas of requests and answers, for validation and OpenAPI."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCHEMAS: dict[str, Schema] = {
     **audit.SCHEMAS,
     **system.SCHEMAS,
 }
-#: Schemas that are parts of others, by the names that the OpenAPI document gives them.
+#: Common parts of schemas, by their names in the OpenAPI document.
 NAMED: dict[str, Schema] = {
     "Text140": text(),
     "Text255": text(255),
@@ -66,7 +66,7 @@ NAMED: dict[str, Schema] = {
 
 
 def resolved(name: str) -> Schema:
-    """Return a schema with its references filled in, for a validator."""
+    """Return a schema with its references resolved, for a validator."""
     found = _fill(SCHEMAS[name])
     return dict(found)
 

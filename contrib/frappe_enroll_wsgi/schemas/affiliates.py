@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of affiliates."""
+"""JSON schemas of affiliates."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of the audit trail."""
+"""JSON schemas of the audit trail."""
 
 from __future__ import annotations
 

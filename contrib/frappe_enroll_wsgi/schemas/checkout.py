@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of checkout and the account check."""
+"""JSON schemas of checkout and the account check."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of coupons."""
+"""JSON schemas of coupons."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .parts import (
 )
 
 
-#: Terms that many coupons may share.
+#: Terms that coupons made together share.
 _SHARED_TERMS: dict[str, Schema] = {
     "percent_off": PERCENT,
     "course_id": text(),
@@ -104,7 +104,7 @@ SCHEMAS: dict[str, Schema] = {
                 "maxLength": 40,
                 "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$",
             },
-            # So many blanks that nobody finds one of ten thousand codes by guessing.
+            # Enough random characters that nobody can guess one of ten thousand codes.
             "pattern": {
                 "type": "string",
                 "maxLength": 23,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of enrollments."""
+"""JSON schemas of enrollments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .parts import (
 
 STATUS_QUERY = words(Status)
 LMS_STATUS_QUERY = words(LMSStatus)
-#: Filters that may stand in a URL: they name nobody.
+#: Filters that may appear in a URL: they identify nobody.
 FILTERS = {
     "course_id": text(),
     "status": STATUS_QUERY,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of payment events."""
+"""JSON schemas of payment events."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of grants."""
+"""JSON schemas of grants."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .parts import (
 )
 
 
-#: Lines and tabs may stand in an answer; nothing else that steers.
+#: An answer may contain line breaks and tabs, but no other control characters.
 _ANSWER = {
     "type": ["string", "integer", "boolean", "null"],
     "maxLength": 4000,

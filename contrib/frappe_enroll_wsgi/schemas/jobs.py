@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of jobs."""
+"""JSON schemas of jobs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What JSON schemas are made of: texts, moments, money, records, pages."""
+"""Building blocks of JSON schemas: texts, moments, money, records, pages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ EMAIL = (
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$"
 )
-#: Text that a person reads: something in it, nothing that steers a terminal. Blanks
-#: first, then what is none: the two share no character, so that there is one way to
-#: read a text.
+#: Text for people: not blank, no control characters. Blanks come first, then a
+#: non-blank; the two classes are disjoint, so matching never backtracks.
 _STEERS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 PRINTABLE = rf"^[^\S{_STEERS}]*[^\s{_STEERS}][^{_STEERS}]*$"
-#: A name of ours, or of the provider, in a path.
+#: An id of ours or of the provider in a path.
 NAME = r"^[A-Za-z0-9:._@-]+$"
 #: A coupon's code.
 CODE_TEXT: Schema = {
@@ -36,7 +35,7 @@ def text(most: int = 140, **more: Any) -> Schema:
 
 
 def maybe(schema: Schema) -> Schema:
-    """Return a schema that takes null too."""
+    """Return a schema that also allows null."""
     return {**schema, "type": [schema["type"], "null"]}
 
 
@@ -46,12 +45,12 @@ def words(kind: Any) -> Schema:
 
 
 def ref(name: str) -> Schema:
-    """Return a reference to a schema of this module."""
+    """Return a reference to a named schema."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def record(properties: dict[str, Schema], *, closed: bool = True) -> Schema:
-    """Return the schema of an object whose properties are all there."""
+    """Return the schema of an object with all of these properties."""
     return {
         "type": "object",
         "properties": properties,
@@ -61,7 +60,7 @@ def record(properties: dict[str, Schema], *, closed: bool = True) -> Schema:
 
 
 def request(properties: dict[str, Schema], *required: str) -> Schema:
-    """Return the schema of a request body: unknown names are refused."""
+    """Return the schema of a request body; other properties are refused."""
     return {
         "type": "object",
         "properties": properties,
@@ -87,10 +86,10 @@ MONEY = ref("Money")
 PRICES = {"price": MONEY, "discount": MONEY, "amount": MONEY}
 NAME_TEXT: Schema = {"type": "string", "pattern": NAME, "maxLength": 140}
 DAYS: Schema = {"type": "integer", "minimum": 1, "maximum": 3650}
-#: Rows of one page, and events or jobs that one request takes.
+#: Rows of one page; below, the events or jobs of one request.
 LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 200}
 LARGE_LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1000}
-#: A percentage as a form of the dashboard has it.
+#: A percentage in a dashboard form.
 PERCENT_TEXT: Schema = {"type": "string", "maxLength": 2, "pattern": "^[1-9][0-9]?$"}
 REASON: Schema = text(500)
 PERCENT: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 100}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of the quarantine."""
+"""JSON schemas of the quarantine."""
 
 from __future__ import annotations
 

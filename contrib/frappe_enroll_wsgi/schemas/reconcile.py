@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of reconciliation."""
+"""JSON schemas of reconciliation."""
 
 from __future__ import annotations
 

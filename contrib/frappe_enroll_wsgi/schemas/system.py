@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The JSON schemas of health, settings and retention."""
+"""JSON schemas of health, settings and retention."""
 
 from __future__ import annotations
 
