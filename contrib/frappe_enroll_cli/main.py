@@ -9,26 +9,28 @@ from typing import Any
 import click
 
 
+__all__ = ["LazyGroup", "cli", "main"]
+
 #: Where each command is.
 _COMMANDS = {
-    "admin-token": "frappe_enroll_cli.tokens:admin_token",
-    "affiliates": "frappe_enroll_cli.affiliates:affiliates",
-    "check": "frappe_enroll_cli.system:check",
-    "config": "frappe_enroll_cli.system:config",
-    "coupons": "frappe_enroll_cli.coupons:coupons",
-    "demo": "frappe_enroll_cli.demo.command:demo",
-    "enrollments": "frappe_enroll_cli.enrollments:enrollments",
-    "events": "frappe_enroll_cli.events:events",
-    "grants": "frappe_enroll_cli.grants:grants",
-    "jobs": "frappe_enroll_cli.jobs:jobs",
-    "maintain": "frappe_enroll_cli.system:maintain",
-    "plugins": "frappe_enroll_cli.system:plugins",
-    "quarantine": "frappe_enroll_cli.quarantine:quarantine",
-    "reconcile": "frappe_enroll_cli.reconcile:reconcile",
-    "serve": "frappe_enroll_cli.serve:serve",
-    "setup": "frappe_enroll_cli.system:setup",
-    "stats": "frappe_enroll_cli.system:stats",
-    "worker": "frappe_enroll_cli.worker:worker",
+    "admin-token": "frappe_enroll_cli._internal.tokens:admin_token",
+    "affiliates": "frappe_enroll_cli._internal.affiliates:affiliates",
+    "check": "frappe_enroll_cli._internal.system:check",
+    "config": "frappe_enroll_cli._internal.system:config",
+    "coupons": "frappe_enroll_cli._internal.coupons:coupons",
+    "demo": "frappe_enroll_cli._internal.demo.command:demo",
+    "enrollments": "frappe_enroll_cli._internal.enrollments:enrollments",
+    "events": "frappe_enroll_cli._internal.events:events",
+    "grants": "frappe_enroll_cli._internal.grants:grants",
+    "jobs": "frappe_enroll_cli._internal.jobs:jobs",
+    "maintain": "frappe_enroll_cli._internal.system:maintain",
+    "plugins": "frappe_enroll_cli._internal.system:plugins",
+    "quarantine": "frappe_enroll_cli._internal.quarantine:quarantine",
+    "reconcile": "frappe_enroll_cli._internal.reconcile:reconcile",
+    "serve": "frappe_enroll_cli._internal.serve:serve",
+    "setup": "frappe_enroll_cli._internal.system:setup",
+    "stats": "frappe_enroll_cli._internal.system:stats",
+    "worker": "frappe_enroll_cli._internal.worker:worker",
 }
 _HELP = {
     "admin-token": "Create tokens for the admin surface.",
@@ -57,7 +59,7 @@ class LazyGroup(click.Group):
 
     def make_context(self, *arguments: Any, **named: Any) -> click.Context:
         """Prepare the output streams, then create the context."""
-        from .terminal import print_anything  # noqa: PLC0415  `import` stays fast
+        from ._internal.terminal import print_anything  # noqa: PLC0415  `import` stays fast
 
         print_anything()
         return super().make_context(*arguments, **named)
@@ -104,7 +106,7 @@ def _of_plugins(name: str) -> click.Command | None:
     """Return a plugin's command; it cannot replace ours."""
     from frappe_enroll_sdk.plugins import Plugins  # noqa: PLC0415  for plugins' commands only
 
-    from .opened import settings  # noqa: PLC0415
+    from ._internal.opened import settings  # noqa: PLC0415
 
     found = Plugins.from_settings(settings()).commands()
     ours = (command for command in found if isinstance(command, click.Command))
@@ -142,7 +144,7 @@ def _level(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.version_option(package_name="frappe-enroll-sdk")
 def cli(log_level: str, log_format: str) -> None:
     """Turn a grant coupon or a payment into a Frappe LMS enrollment, exactly once."""
-    from .logs import set_up  # noqa: PLC0415  `--help` needs no log
+    from ._internal.logs import set_up  # noqa: PLC0415  `--help` needs no log
 
     set_up(log_level, log_format)
 

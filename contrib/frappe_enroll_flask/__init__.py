@@ -11,8 +11,8 @@ try:
 except ImportError as error:  # the message is the command that fixes it
     raise MissingExtraError("flask", "Flask") from error
 
-from .blueprints import ADMIN_BLUEPRINT, LEARNER_BLUEPRINT, MACHINE_BLUEPRINT
-from .extension import FrappeEnroll, current_enroll
+from ._blueprints import ADMIN_BLUEPRINT, LEARNER_BLUEPRINT, MACHINE_BLUEPRINT
+from ._extension import FrappeEnroll, current_enroll
 
 
 __all__ = [

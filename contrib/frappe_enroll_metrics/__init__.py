@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Prometheus metrics: pass `PrometheusMetrics()` to the SDK and serve `render`."""
 
-from .prometheus import PrometheusMetrics
+from ._prometheus import PrometheusMetrics
 
 
 __all__ = ["PrometheusMetrics"]

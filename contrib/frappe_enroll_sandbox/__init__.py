@@ -6,8 +6,10 @@ Hosts and plugin authors use them for tests and demonstrations: the real ``strip
 ``frappe-client`` packages talk to them, and they produce faults on demand.
 """
 
-from .lms import LMSSandbox
-from .stripe import StripeSandbox
+from ._internal.lms import LMSSandbox
+from ._internal.server import LoopbackServer
+from ._internal.stripe import StripeSandbox
+from ._internal.stripe_webhooks import sign
 
 
-__all__ = ["LMSSandbox", "StripeSandbox"]
+__all__ = ["LMSSandbox", "LoopbackServer", "StripeSandbox", "sign"]

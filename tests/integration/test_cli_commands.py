@@ -12,8 +12,7 @@ from support.cli import SECRET, caller, settings_of
 from support.world import COURSE
 
 from frappe_enroll_cli.main import cli
-from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox, sign
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.models import Status
 

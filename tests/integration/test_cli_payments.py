@@ -10,9 +10,8 @@ import pytest
 from support.cli import SECRET, lender, settings_of
 from support.world import COURSE
 
-from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sandbox.lms_model import ENROLLMENT
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox, sign
+from frappe_enroll_sandbox._internal.lms_model import ENROLLMENT
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.pair import Pair

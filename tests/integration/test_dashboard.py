@@ -13,9 +13,10 @@ from support.world import COURSE
 
 from frappe_enroll_sdk.errors import BackendRejectedError
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_wsgi import ROUTES, cookies
-from frappe_enroll_wsgi.dashboard.numbers import numbers_of
-from frappe_enroll_wsgi.routing import Area
+from frappe_enroll_wsgi import ROUTES
+from frappe_enroll_wsgi._internal import cookies
+from frappe_enroll_wsgi._internal.dashboard.numbers import numbers_of
+from frappe_enroll_wsgi._internal.routing import Area
 
 
 @pytest.fixture

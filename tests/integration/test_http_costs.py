@@ -18,11 +18,12 @@ from support.site import ADMIN, EMAIL, OPERATOR, SECRET, Site, check_problem
 from support.size import LEAST, SERVER_DIFFERS
 from support.world import COURSE
 
-from frappe_enroll_wsgi import ROUTES, validation
-from frappe_enroll_wsgi.bodies import MAX_PUBLIC_BODY
-from frappe_enroll_wsgi.readiness import Readiness
-from frappe_enroll_wsgi.routing import Access, Area
-from frappe_enroll_wsgi.schemas import resolved
+from frappe_enroll_wsgi import ROUTES
+from frappe_enroll_wsgi._internal import validation
+from frappe_enroll_wsgi._internal.bodies import MAX_PUBLIC_BODY
+from frappe_enroll_wsgi._internal.readiness import Readiness
+from frappe_enroll_wsgi._internal.routing import Access, Area
+from frappe_enroll_wsgi._internal.schemas import resolved
 
 
 #: Routes by what they take of JSON.
@@ -271,7 +272,7 @@ def test_deep_or_endless_json_is_refused_before_it_is_read(body, monkeypatch):
     site = Site()
     deep = body.count(b"[") > 16 or body.count(b"{") > 16
     if deep:
-        monkeypatch.setattr("frappe_enroll_wsgi.strict_json.json", None)
+        monkeypatch.setattr("frappe_enroll_wsgi._internal.strict_json.json", None)
     answer = site.call(
         "POST", "/checkout", data=body, headers={"Content-Type": "application/json"}
     )

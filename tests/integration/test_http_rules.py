@@ -15,7 +15,7 @@ from support.world import COURSE
 
 from frappe_enroll_sdk.settings.http import RATE_LIMITS
 from frappe_enroll_sdk.testing.faults import CrashPlan
-from frappe_enroll_wsgi.proxies import Proxies, bucket_of
+from frappe_enroll_wsgi._internal.proxies import Proxies, bucket_of
 
 
 def limited(**more):

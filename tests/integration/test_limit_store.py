@@ -18,8 +18,8 @@ from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.payments import FakePayments
 from frappe_enroll_wsgi import Surface
-from frappe_enroll_wsgi.errors import RateLimitedError
-from frappe_enroll_wsgi.limitstore import LimitStore
+from frappe_enroll_wsgi._internal.errors import RateLimitedError
+from frappe_enroll_wsgi._internal.limitstore import LimitStore
 
 
 pytest.importorskip("pymongo")

@@ -17,8 +17,7 @@ from typing import Any, Self
 import attrs
 from werkzeug.wrappers import Request, Response
 
-from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sandbox.server import LoopbackServer
+from frappe_enroll_sandbox import LMSSandbox, LoopbackServer, StripeSandbox
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import SYSTEM, OffsetClock
 from frappe_enroll_sdk.settings.sources import Secret
@@ -166,7 +165,7 @@ class Stage:
             [
                 sys.executable,
                 "-m",
-                "frappe_enroll_cli.demo.victim",
+                "frappe_enroll_cli._internal.demo.victim",
                 self.stripe.url,
                 self.lms.url,
                 self.database,

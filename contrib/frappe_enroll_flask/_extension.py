@@ -17,9 +17,9 @@ from frappe_enroll_sdk.errors import ConfigurationError, EnrollError
 from frappe_enroll_sdk.settings.http import SHORTEST_SECRET
 from frappe_enroll_wsgi import Surface, problems
 
-from .blueprints import blueprints_of
-from .commands import enroll_group
-from .csrf import exempt
+from ._blueprints import blueprints_of
+from ._commands import enroll_group
+from ._csrf import exempt
 
 
 EXTENSION = "frappe_enroll"

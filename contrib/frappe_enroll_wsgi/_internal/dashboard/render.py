@@ -65,7 +65,7 @@ class Filters(dict[str, Any]):
 def environment() -> Environment:
     """Return the template environment."""
     found = Environment(
-        loader=PackageLoader("frappe_enroll_wsgi.dashboard"),
+        loader=PackageLoader("frappe_enroll_wsgi._internal.dashboard"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Flask
 
-from .blueprints import ADMIN_BLUEPRINT, MACHINE_BLUEPRINT
+from ._blueprints import ADMIN_BLUEPRINT, MACHINE_BLUEPRINT
 
 
 def exempt(app: Flask) -> None:

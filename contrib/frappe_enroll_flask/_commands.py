@@ -7,8 +7,8 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from frappe_enroll_cli._internal.opened import lend
 from frappe_enroll_cli.main import LazyGroup
-from frappe_enroll_cli.opened import lend
 
 
 @click.group("enroll", cls=LazyGroup)

@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from frappe_enroll_sandbox.server import LoopbackServer
+from frappe_enroll_sandbox import LoopbackServer
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_wsgi import create_app

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import sign
 from frappe_enroll_sdk.money import Money
 
 from .stage import COURSE, WEBHOOK_SECRET, Stage, call
