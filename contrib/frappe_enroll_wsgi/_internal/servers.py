@@ -14,8 +14,8 @@ _WAITRESS = "waitress.client_disconnected"
 
 def header(environ: WSGIEnvironment, name: str) -> str:
     """Return a header by its name in the environment; "" if it is missing."""
-    told = environ.get(name)
-    return _of_waitress(environ, name) if told is None else str(told)
+    found = environ.get(name)
+    return _of_waitress(environ, name) if found is None else str(found)
 
 
 def _of_waitress(environ: WSGIEnvironment, name: str) -> str:

@@ -147,12 +147,12 @@ def timeline(call: Call) -> Response:
     return answer(timeline_json(seen(call, found)))
 
 
-def _word(verb: str) -> Handler:
-    def speak(call: Call) -> Response:
+def _action(verb: str) -> Handler:
+    def act(call: Call) -> Response:
         row = orders_of(call).enrollment(verb, call.arguments["enrollment_id"])
         return answer(row_json(row))
 
-    return speak
+    return act
 
 
 def reassign(call: Call) -> Response:
@@ -255,7 +255,7 @@ ROUTES = (
         operator(
             verb,
             f"enrollments/<enrollment_id>/{verb}",
-            _word(verb),
+            _action(verb),
             "AdminEnrollment",
             _ABOUT[verb],
             "enrollment_not_found",

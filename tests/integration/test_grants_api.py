@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Grants, affiliates and coupons in bulk over HTTP."""
+"""Grants over HTTP."""
 
 from __future__ import annotations
 
-import csv
-import io
-
 import pytest
-from support.site import ADMIN, EMAIL, VIEWER, Site
+from support.site import ADMIN, EMAIL, Site
 from support.world import COURSE
 
 from frappe_enroll_sdk import hookimpl
@@ -116,72 +113,3 @@ def test_applying_is_limited():
         environ=elsewhere,
     )
     assert again.status_code == 429
-
-
-def test_coupons_are_made_and_moved_in_bulk(site):
-    """Made, counted, exported as a file, imported whole or not at all."""
-    made = site.order(
-        "/coupons/bulk", count=300, percent_off=12.5, prefix="SPRING", per_learner=1
-    )
-    assert made.status_code == 201
-    assert len(set(made.json["codes"])) == 300
-    usage = site.admin("GET", "/coupons/usage", VIEWER, query={"prefix": "SPRING-"})
-    assert (usage.json["coupons"], usage.json["unused"]) == (300, 300)
-    file = site.admin("GET", "/coupons.csv")
-    assert file.headers["Content-Disposition"] == "attachment; filename=coupons.csv"
-    rows = list(csv.DictReader(io.StringIO(file.text)))
-    assert [row["code"] for row in rows] == sorted(made.json["codes"])
-    text = file.text.replace("SPRING", "SUMMER")
-    bad = text + "A-1,0,,yes\r\n"
-    whole = site.order("/coupons/import", csv=bad, all_or_nothing=True).json
-    assert (whole["created"], whole["bad"]) == (0, 1)
-    assert whole["problems"][0]["line"] == 302
-    assert site.order("/coupons/import", csv=text).json["created"] == 300
-    assert site.admin("GET", "/coupons/usage").json["coupons"] == 600
-    assert noted(site) == [
-        *["create_coupons"] * 2,
-        *["import_coupons"] * 4,
-    ]
-
-
-def test_affiliate_is_registered_paid_and_suspended(site):
-    """Balances are exact, courses told, the statement a file, each word audited."""
-    made = site.order("/affiliates", email="bob@example.com", code="bob", percent=12.5)
-    assert made.json["percent"] == "12.5"
-    sold = site.checkout(affiliate="bob").json
-    site.deliver(site.world.pay(sold["enrollment_id"]))
-    site.world.clock.advance(31 * 86_400)
-    site.sdk.run_jobs()
-    shown = site.admin("GET", "/affiliates/bob", VIEWER).json
-    (total,) = shown["totals"]
-    assert total["available_minor"] == 612
-    assert shown["courses"] == [
-        {"course_id": COURSE, "currency": "usd", "sales": 1, "earned_minor": 612}
-    ]
-    too_much = site.order("/affiliates/bob/pay-out", currency="usd", amount_minor=613)
-    assert too_much.json["code"] == "transition"
-    for _ in range(2):
-        paid = site.order("/affiliates/bob/pay-out", currency="usd", payout_id="p-1")
-        assert paid.json["totals"][0]["paid_minor"] == 612
-    ledger = site.admin("GET", "/affiliates/bob/ledger").json["items"]
-    file = site.admin("GET", "/affiliates/bob/statement.csv", VIEWER).text
-    lines = list(csv.DictReader(io.StringIO(file)))
-    assert [row["kind"] for row in lines] == [row["kind"] for row in ledger]
-    assert lines[-1]["kind"] == "payout"
-    assert site.order("/affiliates/bob/suspend").json["suspended"] is True
-    assert [a["code"] for a in site.admin("GET", "/affiliates").json["items"]] == [
-        "bob"
-    ]
-    assert noted(site) == [
-        "affiliate_paid_out",
-        "affiliate_registered",
-        "affiliate_suspended",
-    ]
-
-
-def test_self_referral_is_refused_over_http(site):
-    """By alias and dots: 400, and nothing is opened."""
-    site.order("/affiliates", email="b.ob@gmail.com", code="bob")
-    refused = site.checkout(email="bob+x@googlemail.com", affiliate="bob")
-    assert (refused.status_code, refused.json["code"]) == (409, "self_referral")
-    assert site.world.rows() == ()

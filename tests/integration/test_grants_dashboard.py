@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The dashboard's pages of grants, affiliates and coupons in bulk."""
+"""The dashboard's pages of grants; and of coupons and affiliates, by role."""
 
 from __future__ import annotations
 
@@ -90,50 +90,3 @@ def test_grants_are_decided(site, browser):
     assert site.sdk.grants.get(fourth).status == "pending"
     waiting = browser.get("/grants", status="pending").text
     assert waiting.count("/grants/grt_") == 1
-
-
-def test_affiliate_is_registered_paid_and_suspended(site, browser):
-    """Balances in money; the form's own id pays once, however often it is sent."""
-    made = browser.post(
-        "/affiliates", email="bob@example.com", code="bob", reason="new"
-    )
-    assert made.location == "/enroll/admin/affiliates/bob?done=register"
-    sold(site)
-    page = browser.get("/affiliates/bob").text
-    assert "4.90 USD" in page
-    form = {
-        "payout_id": re.search(r'name="payout_id" value="([^"]+)"', page)[1],
-        "currency": "usd",
-        "verb": "pay_out",
-        "reason": "January",
-    }
-    for _ in range(2):
-        done = browser.post("/affiliates/bob", **form)
-        assert done.location == "/enroll/admin/affiliates/bob?done=pay_out"
-    (total,) = site.sdk.affiliates.stats("bob")
-    assert (total.available_minor, total.paid_minor) == (0, 490)
-    more = browser.post("/affiliates/bob", **form | {"payout_id": "p-2"})
-    assert more.status_code == 409
-    browser.post("/affiliates/bob", verb="suspend", reason="spam")
-    assert site.sdk.affiliates.get("bob").suspended
-    browser.post("/affiliates/bob", verb="resume", reason="was none")
-    assert not site.sdk.affiliates.get("bob").suspended
-    assert browser.post("/affiliates/bob", verb="x", reason="y").status_code == 404
-
-
-def test_coupons_are_made_and_imported_in_bulk(site, browser):
-    """Codes and bad rows are on the page, and nowhere in an address."""
-    made = browser.post(
-        "/coupons/bulk", count="12", percent_off="20", prefix="SPRING", reason="spring"
-    )
-    assert made.status_code == 201
-    codes = [coupon.code for coupon in site.sdk.coupons.each(prefix="SPRING-")]
-    assert len(codes) == 12
-    assert all(code in made.text for code in codes)
-    text = "code,percent_off,any_course\nA-1,50,yes\nA-2,0,yes\n"
-    whole = browser.post("/coupons/import", csv=text, all_or_nothing="yes", reason="x")
-    assert "0 created, 0 already known, 1 bad" in whole.text
-    assert "Line 3, percent_off" in whole.text
-    part = browser.post("/coupons/import", csv=text, reason="x")
-    assert "1 created, 0 already known, 1 bad" in part.text
-    assert browser.post("/coupons/import", csv=text).status_code == 400
