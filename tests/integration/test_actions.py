@@ -189,7 +189,7 @@ def test_import_that_is_interrupted_tells_what_it_did(tmp_path, number):
         made = sdk.coupons.usage().coupons
         assert 0 < made < 60_000
         assert process.returncode == 1
-        assert f"{made} coupons were made; import the file again" in err
+        assert f"{made} coupons were created; import the file again" in err
         phases = [(phase, detail) for _, phase, detail in trail(sdk)]
         assert phases[0] == ("begun", {})
         assert (phases[1][0], phases[1][1]["created"]) == ("failed", made)

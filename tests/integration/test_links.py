@@ -15,7 +15,7 @@ from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_mail.letters import Desk
 from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_wsgi.dashboard.render import url
+from frappe_enroll_wsgi._internal.dashboard.render import url
 
 
 LMS = "https://lms.example.com"

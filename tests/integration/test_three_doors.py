@@ -17,7 +17,7 @@ from support.world import COURSE
 from frappe_enroll_cli.main import cli
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_wsgi import ROUTES
-from frappe_enroll_wsgi.routing import Access
+from frappe_enroll_wsgi._internal.routing import Access
 
 
 REASON = "the reason of all"
