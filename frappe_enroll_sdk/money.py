@@ -28,14 +28,6 @@ _MOST_DIGITS, _LEAST_DIGIT = 15, -400
 _MOST_TEXT, _MOST_PLACES = 40, 20
 _CURRENCY = re.compile(r"[a-z]{3}")
 
-# Stripe, "Supported currencies": least charge, in the units that Stripe is sent.
-_MINIMUM_CHARGE = {
-    "usd": 50, "aed": 200, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "czk": 1500,
-    "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50,
-    "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200, "ron": 200,
-    "sek": 300, "sgd": 50, "thb": 1000,
-}  # fmt: skip
-
 # Stripe, "Supported currencies", special cases: no decimals in use, sent times 100.
 _SENT_AS_TWO_DECIMAL = frozenset({"isk", "ugx"})
 # Stripe, "Zero-decimal currencies": MGA has a fifth as minor unit and is sent whole.
@@ -187,8 +179,3 @@ def discount_of(price: Money, percent_off: Decimal) -> Money:
     exact = Decimal(price.amount_minor) * (100 - percent_off) / 100
     steps = (exact / step).to_integral_value(ROUND_HALF_DOWN)
     return Money(price.amount_minor - int(steps) * step, price.currency)
-
-
-def minimum_charge(currency: str) -> int:
-    """Return the least amount in minor units that the provider charges."""
-    return _MINIMUM_CHARGE.get(currency, charge_step(currency))

@@ -170,12 +170,17 @@ class Coupons:
                 raise CouponExhaustedError(field="coupon_code")
         if coupon.per_learner is not None and self._is_used_up(typed, address, course):
             raise CouponExhaustedError(field="coupon_code")
+        return self.quote(course, coupon)
+
+    def quote(self, course: Course, coupon: Coupon | None) -> Quote:
+        """Return what a learner pays for a course; see ``pricing.quote``."""
         settings = self._context.settings
         return quote(
             course,
             coupon,
             free_courses=settings.free_courses,
             below_minimum=settings.below_minimum,
+            minimum=self._context.payments.traits.minimum_charge,
         )
 
     def _is_used_up(self, code: str, email: str, course: Course) -> bool:

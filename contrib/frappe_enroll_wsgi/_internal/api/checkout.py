@@ -15,7 +15,6 @@ from frappe_enroll_sdk.errors import (
     TokenError,
     ValidationError,
 )
-from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Checkout, Status
 from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.states import ENTITLED
@@ -73,7 +72,7 @@ def come_back(call: Call) -> Response:
             "Payment cancelled", "Nothing was charged. You can start again at any time."
         )
     row = call.sdk.confirm_return(session_id)
-    page = course_link(call.sdk.settings.frappe_lms_url, row.course_id)
+    page = call.sdk.catalogue.url_of(row.course_id)
     if row.status is Status.ENROLLED and page:
         return redirect(page, 303)
     texts = {
