@@ -23,9 +23,9 @@ from .errors import MissingExtraError, ValidationError
 
 
 #: Places of an amount's first digit, before the point and behind it.
-_MOST_DIGITS, _LEAST_DIGIT = 15, -400
+_MAX_DIGITS, _MIN_DIGIT = 15, -400
 #: Characters of a share in decimals, and digits behind its point.
-_MOST_TEXT, _MOST_PLACES = 40, 20
+_MAX_TEXT, _MAX_PLACES = 40, 20
 _CURRENCY = re.compile(r"[a-z]{3}")
 
 # Stripe, "Supported currencies", special cases: no decimals in use, sent times 100.
@@ -130,7 +130,7 @@ def from_major(amount: Decimal | float | str, currency: str) -> Money:
     except (InvalidOperation, ValueError) as error:
         raise ValidationError("amount: is not a number", field="amount") from error
     # Beyond what a float holds, decimals raise errors of their own.
-    sane = number.is_finite() and _LEAST_DIGIT <= number.adjusted() <= _MOST_DIGITS
+    sane = number.is_finite() and _MIN_DIGIT <= number.adjusted() <= _MAX_DIGITS
     if not sane or number < 0:
         raise ValidationError("amount: must be finite and not negative", field="amount")
     minor = number.scaleb(exponent(currency))
@@ -141,13 +141,13 @@ def share(value: Any) -> Decimal | None:
     """Return a share from 0 to 100 that sums can be made of, or None."""
     try:
         text = str(value)
-        number = Decimal(text) if len(text) <= _MOST_TEXT else Decimal("NaN")
+        number = Decimal(text) if len(text) <= _MAX_TEXT else Decimal("NaN")
     except (InvalidOperation, ValueError):
         return None
     if not number.is_finite() or not 0 <= number <= 100:  # noqa: PLR2004  percent
         return None
     places = number.as_tuple().exponent
-    if not isinstance(places, int) or places < -_MOST_PLACES:
+    if not isinstance(places, int) or places < -_MAX_PLACES:
         return None
     return number if places <= 0 else number.quantize(Decimal(1))
 
