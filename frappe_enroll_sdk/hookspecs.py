@@ -47,7 +47,7 @@ class HookSpecs:
 
         Called: once, when the SDK is made. For each fact in `on` one job is owed; the
         handler gets a `JobContext` and answers Done, Retry, Snooze or Dead. `settings`
-        hold the plugin's own (``plugin_settings.load_part``).
+        hold the plugin's own (``settings/plugins.py``).
         """
 
     @hookspec

@@ -8,7 +8,7 @@ attempt in one row; `settle` does the rest, now and after any crash.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -26,7 +26,6 @@ from ..errors import (
     TransitionError,
 )
 from ..ids import fingerprint, hash_token, new_enrollment_id, new_token
-from ..links import course_link
 from ..models import (
     Checkout,
     Course,
@@ -37,7 +36,7 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS, UNPAID
 from . import validate
-from .coupons.pricing import Quote, quote
+from .coupons.pricing import Quote
 from .settle.decision import Wish
 
 
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from .settle.settle import Settle
 
 #: How often a checkout may find that another attempt has just ended.
-_MOST_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +66,7 @@ class Request:
     idempotency_key: str | None = attrs.field(repr=False)
 
 
-class CheckoutService:
+class Checkouts:
     """`EnrollSDK.checkout` of one SDK. Thread-safe."""
 
     def __init__(
@@ -86,9 +85,8 @@ class CheckoutService:
         self._settle = settle
         self._inline = inline
 
-    def __call__(self, **arguments: Any) -> Checkout:
+    def start(self, request: Request) -> Checkout:
         """See `EnrollSDK.checkout`."""
-        request = read_request(arguments)
         if request.affiliate is not None:
             code = self._affiliates.referrer(request.affiliate, request.email)
             request = attrs.evolve(request, affiliate=code)
@@ -100,7 +98,7 @@ class CheckoutService:
             if resumed is None:
                 raise ConflictError("the attempt of this key has ended; use a new key")
             return resumed
-        return self._start(request, course)
+        return self._begin(request, course)
 
     def _known(self, request: Request, course: Course) -> Enrollment | None:
         """Return the row that this idempotency key has opened."""
@@ -112,17 +110,11 @@ class CheckoutService:
             raise IdempotencyMismatchError(field="idempotency_key")
         return row
 
-    def _start(self, request: Request, course: Course) -> Checkout:
-        settings = self._context.settings
+    def _begin(self, request: Request, course: Course) -> Checkout:
         coupon = None
         if request.coupon_code is not None:
             coupon = self._coupons.usable(request.coupon_code, course.id, request.email)
-        price = quote(
-            course,
-            coupon,
-            free_courses=settings.free_courses,
-            below_minimum=settings.below_minimum,
-        )
+        price = self._coupons.quote(course, coupon)
         self._context.plugins.check(
             "check_checkout",
             course=course,
@@ -130,7 +122,7 @@ class CheckoutService:
             coupon_code=request.coupon_code,
         )
         request = self._with_urls(request, price)
-        for _ in range(_MOST_ATTEMPTS):
+        for _ in range(_MAX_ATTEMPTS):
             answer = self._attempt(request, course, price)
             if answer is not None:
                 return answer
@@ -157,7 +149,7 @@ class CheckoutService:
             raise TransitionError(
                 "an earlier payment is being looked at", code="on_hold"
             )
-        ended = self._settle(standing.id, wish=Wish.EXPIRE)
+        ended = self._settle.run(standing.id, wish=Wish.EXPIRE)
         return None if ended.status in EXITS else self._answer(ended, resumed=True)
 
     def _resume(self, row: Enrollment) -> Checkout | None:
@@ -165,7 +157,7 @@ class CheckoutService:
         if row.status in UNPAID:
             # They may have been let in by hand since: nothing more is charged.
             self._look_at_lms(row.email, row.course_id)
-            row = self._settle(row.id, wish=Wish.ADVANCE)
+            row = self._settle.run(row.id, wish=Wish.ADVANCE)
         return None if row.status in EXITS else self._answer(row, resumed=True)
 
     def _look_at_lms(self, email: str, course_id: str) -> str:
@@ -230,7 +222,7 @@ class CheckoutService:
 
     def _go(self, row: Enrollment, token: str) -> Checkout:
         """Settle while the learner waits, and answer."""
-        row = self._settle(row.id, opened=row, wish=Wish.ADVANCE)
+        row = self._settle.run(row.id, opened=row, wish=Wish.ADVANCE)
         return self._answer(row, token=token)
 
     def _answer(
@@ -262,11 +254,12 @@ class CheckoutService:
         )
 
     def _course_url(self, row: Enrollment) -> str | None:
-        page = course_link(self._context.settings.frappe_lms_url, row.course_id)
+        page = self._catalogue.url_of(row.course_id)
         if page:
             return page
         # Nobody was sent to pay: a URL that waits for a session's id leads nowhere.
-        waits = "{CHECKOUT_SESSION_ID}" in (row.success_url or "")
+        blank = self._context.payments.traits.session_blank
+        waits = bool(blank) and blank in (row.success_url or "")
         return None if waits else row.success_url
 
     def _with_urls(self, request: Request, price: Quote) -> Request:
@@ -279,7 +272,8 @@ class CheckoutService:
                 "FRAPPE_ENROLL_PUBLIC_URL: is needed unless checkout is given "
                 "success_url and cancel_url"
             )
-        back = f"{base}/return?session_id={{CHECKOUT_SESSION_ID}}"
+        blank = self._context.payments.traits.session_blank
+        back = f"{base}/return?session_id={blank}" if blank else f"{base}/return"
         return attrs.evolve(
             request,
             success_url=request.success_url or back,
@@ -287,23 +281,33 @@ class CheckoutService:
         )
 
 
-def read_request(arguments: dict[str, Any]) -> Request:
+def request_of(
+    *,
+    course_id: object,
+    email: object,
+    full_name: object = None,
+    coupon_code: object = None,
+    affiliate: object = None,
+    success_url: object = None,
+    cancel_url: object = None,
+    idempotency_key: object = None,
+) -> Request:
     """
-    Validate and normalise.
+    Return a request, validated and normalised.
 
     Raises:
         ValidationError: Names the first field that is wrong.
     """
-    code = validate.optional_text(arguments.get("coupon_code"), "coupon_code")
+    code = validate.optional_text(coupon_code, "coupon_code")
     return Request(
-        course_id=validate.text(arguments.get("course_id"), "course_id"),
-        email=validate.email(arguments.get("email")),
-        full_name=validate.optional_text(arguments.get("full_name"), "full_name"),
+        course_id=validate.text(course_id, "course_id"),
+        email=validate.email(email),
+        full_name=validate.optional_text(full_name, "full_name"),
         coupon_code=validate.code(code) if code else None,
-        affiliate=validate.optional_text(arguments.get("affiliate"), "affiliate"),
-        success_url=validate.url(arguments.get("success_url"), "success_url"),
-        cancel_url=validate.url(arguments.get("cancel_url"), "cancel_url"),
-        idempotency_key=validate.key(arguments.get("idempotency_key")),
+        affiliate=validate.optional_text(affiliate, "affiliate"),
+        success_url=validate.url(success_url, "success_url"),
+        cancel_url=validate.url(cancel_url, "cancel_url"),
+        idempotency_key=validate.key(idempotency_key),
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -19,22 +20,28 @@ from urllib.parse import urlsplit
 import attrs
 
 from .. import urls
+from ..backoff import RetryPolicy
 from ..errors import SettingsError
-from .http import http_contradictions
-from .money import MoneySettings
-from .sources import (
+from ..models import GatePolicy
+from ..policies import SettlePolicy
+from . import http
+from .http import limit_words, proxy_words
+from .money import ACTIONS, percent, short_name
+from .options import (
     Secret,
     convert_all,
-    gather,
     in_range,
     one_of,
     option,
     secret_option,
     words,
 )
+from .sources import gather
 
 
 _STRIPE = "https://api.stripe.com"
+# Their defaults stand with the policies.
+_SETTLE, _RETRY, _GATE = SettlePolicy(), RetryPolicy(), GatePolicy()
 
 
 def _host_or_none(value: Any) -> str:
@@ -44,7 +51,7 @@ def _host_or_none(value: Any) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Settings(MoneySettings):
+class Settings:
     """
     Everything that can be set; see ``docs/settings.md`` for each field's meaning.
 
@@ -194,19 +201,19 @@ class Settings(MoneySettings):
     retry_schedule_s: tuple[float, ...] = option(
         "FRAPPE_ENROLL_RETRY_SCHEDULE_S",
         "seconds before the second, third, … try",
-        (120.0, 240.0, 480.0, 960.0, 1920.0),
+        _RETRY.schedule_s,
         convert=words(in_range(float, 0, 604800)),
     )
     retry_jitter: float = option(
         "FRAPPE_ENROLL_RETRY_JITTER",
         "share by which each wait varies",
-        0.1,
+        _RETRY.jitter,
         convert=in_range(float, 0, 0.5),
     )
     retry_max_tries: int = option(
         "FRAPPE_ENROLL_RETRY_MAX_TRIES",
         "tries after which a job is dead; 0 = when the schedule is through",
-        0,
+        _RETRY.most_tries,
         convert=in_range(int, 0, 1000),
     )
     job_timeout_s: float = option(
@@ -277,7 +284,7 @@ class Settings(MoneySettings):
     gate_closed_s: float = option(
         "FRAPPE_ENROLL_GATE_CLOSED_S",
         "seconds between probes of a backend that is down",
-        30.0,
+        _GATE.closed_s,
         convert=in_range(float, 0.1, 3600),
     )
     allow_insecure_lms: bool = option(
@@ -290,8 +297,157 @@ class Settings(MoneySettings):
         "allow a foreign STRIPE_API_BASE off loopback (never with a live key)",
         default=False,
     )
+    # The money.
+    below_minimum: str = option(
+        "FRAPPE_ENROLL_BELOW_MINIMUM",
+        "what becomes of a remainder below the provider's minimum: free or refused",
+        "refused",
+        convert=one_of("free", "refused"),
+    )
+    refund_policy: str = option(
+        "FRAPPE_ENROLL_REFUND_POLICY",
+        "what a full refund does: keep, suspend or revoke",
+        _SETTLE.refund_policy,
+        convert=one_of(*ACTIONS),
+    )
+    refund_threshold_percent: Decimal = option(
+        "FRAPPE_ENROLL_REFUND_THRESHOLD_PERCENT",
+        "percent given back from which a refund counts as full",
+        _SETTLE.refund_threshold_percent,
+        convert=percent,
+    )
+    partial_refund_policy: str = option(
+        "FRAPPE_ENROLL_PARTIAL_REFUND_POLICY",
+        "what a smaller refund does: keep, suspend or revoke",
+        _SETTLE.partial_refund_policy,
+        convert=one_of(*ACTIONS),
+    )
+    dispute_policy: str = option(
+        "FRAPPE_ENROLL_DISPUTE_POLICY",
+        "what an open dispute does: keep, suspend or revoke (an inquiry: nothing)",
+        _SETTLE.dispute_policy,
+        convert=one_of(*ACTIONS),
+    )
+    dispute_lost_policy: str = option(
+        "FRAPPE_ENROLL_DISPUTE_LOST_POLICY",
+        "what a lost dispute does: keep, suspend or revoke",
+        _SETTLE.dispute_lost_policy,
+        convert=one_of(*ACTIONS),
+    )
+    fraud_policy: str = option(
+        "FRAPPE_ENROLL_FRAUD_POLICY",
+        "what a fraud warning or a review does: keep, or suspend (until accepted)",
+        _SETTLE.fraud_policy,
+        convert=one_of("keep", "suspend"),
+    )
+    tax_behavior: str = option(
+        "FRAPPE_ENROLL_TAX_BEHAVIOR",
+        "whether prices hold the taxes: inclusive or exclusive",
+        _SETTLE.tax_behavior,
+        convert=one_of("inclusive", "exclusive"),
+    )
+    commission_percent: Decimal = option(
+        "FRAPPE_ENROLL_COMMISSION_PERCENT",
+        "an affiliate's share of what is paid without taxes, unless it has its own",
+        Decimal(10),
+        convert=percent,
+    )
+    commission_hold_days: float = option(
+        "FRAPPE_ENROLL_COMMISSION_HOLD_DAYS",
+        "days that a commission is held before it may be paid out",
+        30.0,
+        convert=in_range(float, 0, 3650),
+    )
+    deployment: str = option(
+        "FRAPPE_ENROLL_DEPLOYMENT",
+        "name that tells apart deployments that share a payment account",
+        "",
+        convert=short_name,
+    )
+    # The HTTP surface.
+    public_url: str = option(
+        "FRAPPE_ENROLL_PUBLIC_URL",
+        "where the mount is reached from outside",
+        "",
+        convert=urls.optional_base,
+    )
+    redirect_hosts: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_REDIRECT_HOSTS",
+        "hosts to which an HTTP caller's success and cancel URLs may point",
+        (),
+        convert=words(urls.authority),
+    )
+    cors_origins: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_CORS_ORIGINS",
+        "origins whose pages may call the learners' routes",
+        (),
+        convert=words(urls.origin),
+    )
+    trusted_proxies: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_TRUSTED_PROXIES",
+        "addresses or networks whose X-Forwarded headers are believed",
+        (),
+        convert=words(proxy_words),
+    )
+    proxy_keeps_prefix: bool = option(
+        "FRAPPE_ENROLL_PROXY_KEEPS_PREFIX",
+        "whether the prefix of X-Forwarded-Prefix is still in the path",
+        default=False,
+    )
+    rate_limits: tuple[str, ...] = option(
+        "FRAPPE_ENROLL_RATE_LIMITS",
+        "limits other than the defaults, as name=count/seconds, or off",
+        (),
+        convert=words(limit_words),
+    )
+    rate_limit_storage: Secret = secret_option(
+        "FRAPPE_ENROLL_RATE_LIMIT_STORAGE",
+        "where requests are counted, e.g. redis://…; default: MongoDB, else memory",
+    )
+    account_check: bool = option(
+        "FRAPPE_ENROLL_ACCOUNT_CHECK",
+        "whether anybody may ask if an address has an account in the LMS",
+        default=False,
+    )
+    body_limit: int = option(
+        "FRAPPE_ENROLL_BODY_LIMIT",
+        "largest request body in bytes",
+        1_048_576,
+        convert=in_range(int, 1024, 67_108_864),
+    )
+    cron_secret: Secret = secret_option(
+        "FRAPPE_ENROLL_CRON_SECRET", "bearer secret of /cron/run", also=("CRON_SECRET",)
+    )
+    secret_key: Secret = secret_option(
+        "FRAPPE_ENROLL_SECRET_KEY", "signs the cookie of the dashboard's sign-in"
+    )
+    admin_tokens: tuple[Secret, ...] = option(
+        "FRAPPE_ENROLL_ADMIN_TOKENS",
+        "hash lines of admin tokens (frappe-enroll admin-token create)",
+        (),
+        convert=words(Secret),
+        secret=True,
+    )
+    sign_in_s: float = option(
+        "FRAPPE_ENROLL_SIGN_IN_S",
+        "seconds after which the dashboard's sign-in ends",
+        28_800.0,
+        convert=in_range(float, 60, 86_400),
+    )
+    sign_in_idle_s: float = option(
+        "FRAPPE_ENROLL_SIGN_IN_IDLE_S",
+        "seconds without a request after which it ends too",
+        3600.0,
+        convert=in_range(float, 60, 86_400),
+    )
+    hsts_s: int = option(
+        "FRAPPE_ENROLL_HSTS_S",
+        "seconds for which browsers keep to HTTPS; 0 = nothing is said",
+        0,
+        convert=in_range(int, 0, 63_072_000),
+    )
     sources: Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
-    #: Variables of plugins, by name; see ``plugin_settings.load_part``.
+    #: Variables of plugins, by name; see ``settings/plugins.py``.
     plugin_settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -326,9 +482,10 @@ class Settings(MoneySettings):
         return settings
 
     @property
-    def live(self) -> bool:
-        """Whether the Stripe key moves real money."""
-        return self.stripe_secret_key.value.startswith(("sk_live_", "rk_live_"))
+    def is_lms_insecure(self) -> bool:
+        """Whether the LMS is reached without TLS, and off loopback."""
+        lms = self.frappe_lms_url
+        return bool(lms) and _is_plain_and_far(urls.parse(lms))
 
     @property
     def storage_name(self) -> str:
@@ -339,6 +496,13 @@ class Settings(MoneySettings):
     def default_database(self) -> bool:
         """Whether neither a storage backend's address nor name was given."""
         return not (self.mongodb_uri or self.database_url or self.storage)
+
+    @property
+    def limits_uri(self) -> str:
+        """Where requests are counted; "" is each process's own memory."""
+        if self.rate_limit_storage:
+            return self.rate_limit_storage.value
+        return self.mongodb_uri.value if self.storage_name == "mongo" else ""
 
     @property
     def resolved_database_url(self) -> str:
@@ -361,27 +525,20 @@ def _home() -> Path:
 
 def _contradictions(settings: Settings) -> list[str]:
     """Return what does not fit together."""
-    found = http_contradictions(settings)
-    lms = settings.frappe_lms_url
-    insecure = settings.allow_insecure_lms and not settings.live
-    if lms and _is_plain_and_far(urls.parse(lms)) and not insecure:
+    found = http.contradictions(
+        settings.admin_tokens, settings.secret_key, settings.cron_secret
+    )
+    if settings.is_lms_insecure and not settings.allow_insecure_lms:
         found.append(
             "FRAPPE_LMS_URL: http:// is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_INSECURE_LMS allows it, never with a live key)"
         )
     stripe = urls.parse(settings.stripe_api_base)
-    foreign = stripe.origin != _STRIPE
-    if settings.live and foreign:
-        found.append("STRIPE_API_BASE: a live key goes to https://api.stripe.com only")
-    elif foreign and not stripe.is_near and not settings.allow_foreign_stripe:
+    foreign = stripe.origin != _STRIPE and not stripe.is_near
+    if foreign and not settings.allow_foreign_stripe:
         found.append(
             "STRIPE_API_BASE: is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE allows it, never with a live key)"
-        )
-    if settings.live and settings.default_database:
-        found.append(
-            "DATABASE_URL: a live STRIPE_SECRET_KEY needs a database that is named "
-            "(MONGODB_URI or DATABASE_URL)"
         )
     method = settings.frappe_lms_enroll_method
     if method and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", method, re.ASCII):

@@ -3,7 +3,7 @@
 Settings of plugins: declared by the plugin, gathered with ours.
 
 A plugin declares an attrs class whose fields are made by `option` and `secret_option`
-(``settings_loader``), takes `settings` in its `register_jobs`, and calls `load_part`.
+(``options.py``), takes `settings` in its `register_jobs`, and calls `load_part`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from ..errors import SettingsError
-from .sources import convert_all, names
+from .options import convert_all, names
 
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from .core import Settings
-from .sources import names
+from .options import names
 
 
 def describe(settings: Settings) -> list[tuple[str, str, str, str]]:

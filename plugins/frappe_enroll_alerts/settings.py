@@ -6,7 +6,7 @@ from __future__ import annotations
 import attrs
 
 from frappe_enroll_sdk import urls
-from frappe_enroll_sdk.settings.sources import (
+from frappe_enroll_sdk.settings.options import (
     Secret,
     in_range,
     option,

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from frappe_enroll_sdk import urls
-from frappe_enroll_sdk.settings.sources import (
+from frappe_enroll_sdk.settings.options import (
     Secret,
     in_range,
     one_of,
@@ -102,7 +102,7 @@ class MailSettings:
     )
     course_url: str = option(
         f"{PREFIX}COURSE_URL",
-        "link to a course, with {course_id} in it; none = its page in the LMS",
+        "link to a course, with {course_id} in it; none = the course's own URL",
         "",
         convert=_url,
     )

@@ -17,7 +17,7 @@ from frappe_enroll_sdk.errors import (
 )
 from frappe_enroll_sdk.models import JobState, LMSStatus, Sale, Status
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.settings.sources import Secret
+from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments
 

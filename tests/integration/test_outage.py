@@ -18,7 +18,7 @@ from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import BackendRefusedError, LMSUnavailableError
 from frappe_enroll_sdk.models import JobState, Status
-from frappe_enroll_sdk.settings.sources import Secret
+from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments

@@ -214,7 +214,7 @@ def test_two_entitled_rows_are_found_and_one_is_held(world, by):
         (finding,) = findings(world, repair=True)
         assert finding.after == "on_hold"
     else:
-        world.sdk()._settle.owe_sync(row_of(world, second))
+        world.sdk()._services.settle.owe_sync(row_of(world, second))
         world.let_time_pass()
     assert row_of(world, first).held_for == "paid_twice"
     assert row_of(world, second).status is Status.ENROLLED
@@ -270,7 +270,7 @@ def test_learner_let_in_by_hand_while_the_page_was_open_is_told(world):
     world.deliver(sdk, world.pay(name))
     world.let_time_pass()
     for _ in range(2):
-        sdk._settle.owe_sync(row_of(world, name))
+        sdk._services.settle.owe_sync(row_of(world, name))
         world.let_time_pass()
     assert told(world) == [("paid_but_already_enrolled", name, None)]
     assert len(world.lms.rows) == 1

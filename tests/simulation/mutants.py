@@ -153,8 +153,8 @@ def _lost_try_done() -> Patch:
 
     def one_try(self, claim):
         verdict = known(self, claim)
-        if verdict.action == "retry":
-            return attrs.evolve(verdict, action="done", code="done")
+        if verdict.end == "retry":
+            return attrs.evolve(verdict, end=runner.End.DONE, code="done")
         return verdict
 
     return runner.Runner, "_try", one_try

@@ -23,12 +23,12 @@ import attrs
 
 from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_mongo.storage import MongoStorage
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import sign
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.errors import EnrollError
 from frappe_enroll_sdk.models import JobState, Status
-from frappe_enroll_sdk.settings.sources import Secret
+from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_stripe.gateway import StripePayments
 from support.realworld import COURSE, SECRET, RealWorld
 from support.victim import settings_of

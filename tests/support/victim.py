@@ -20,7 +20,7 @@ from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.errors import EnrollError
-from frappe_enroll_sdk.settings.sources import Secret
+from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_sdk.testing.faults import Tap
 from frappe_enroll_sql.storage import SQLStorage
 from frappe_enroll_stripe.gateway import StripePayments

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from frappe_enroll_sdk.services.jobs.signals import STOPPING, stop_on_signals
+from frappe_enroll_sdk.services.jobs.worker import STOPPING, stop_on_signals
 
 
 @pytest.mark.parametrize("number", STOPPING)

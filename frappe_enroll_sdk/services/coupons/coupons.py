@@ -1,26 +1,50 @@
 # SPDX-License-Identifier: MIT
-"""Creating, previewing and disabling coupons."""
+"""Coupons: made one by one and in bulk, previewed, disabled, counted."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 
-from ...errors import CodeTakenError, CouponExhaustedError, NotFoundError
-from ...models import Coupon, Course, Page
-from .. import validate
-from .bulk import BulkCoupons
-from .per_learner import has_enough
+from ...errors import (
+    CodeTakenError,
+    CouponExhaustedError,
+    CourseNotFoundError,
+    NotFoundError,
+    ValidationError,
+)
+from ...ids import new_coupon_code
+from ...models import Actor, Coupon, Course, Page, walk
+from ...money import share
+from .. import audit, validate
+from . import batches, files
 from .pricing import Quote, quote, require_fit
 
 
+if TYPE_CHECKING:
+    from ...interfaces import Storage
+    from ..catalogue import Catalogue
+    from ..context import Context
+
 _TRIES_FOR_A_CODE = 20
+_MAX_REDEMPTIONS = 10_000_000
+_PAGE = 200
+#: The LMS's name of each course of a file, or why there is none.
+Names = dict[Any, str | CourseNotFoundError]
 
 
-class Coupons(BulkCoupons):
+class Coupons:
     """Coupons of one SDK. Thread-safe."""
+
+    def __init__(self, context: Context, catalogue: Catalogue) -> None:
+        self._context = context
+        self._catalogue = catalogue
 
     def create(
         self,
@@ -34,6 +58,8 @@ class Coupons(BulkCoupons):
         starts_at: datetime | None = None,
         expires_at: datetime | None = None,
         any_course: bool = False,
+        actor: str = "",
+        reason: str = "",
     ) -> Coupon:
         """
         Create a coupon and return it.
@@ -48,11 +74,14 @@ class Coupons(BulkCoupons):
             starts_at: Aware moment from which it is good.
             expires_at: Aware moment from which it no longer is.
             any_course: Good for every course (then no `course_id`).
+            actor: Who creates it, for the audit trail.
+            reason: Why, for the audit trail.
 
         Raises:
             ValidationError: Names the field.
             CodeTakenError: The code is another one's.
         """
+        by = audit.actor_of(actor, reason)
         terms = self.terms(
             code=self.new_code() if code is None else code,
             percent_off=percent_off,
@@ -64,7 +93,9 @@ class Coupons(BulkCoupons):
             expires_at=expires_at,
             any_course=any_course,
         )
-        return self._store(terms, chosen=code is not None)
+        made = self._store(terms, chosen=code is not None)
+        audit.write(self._context, by, "create_coupon", made.code)
+        return made
 
     def _store(self, coupon: Coupon, *, chosen: bool) -> Coupon:
         for _ in range(_TRIES_FOR_A_CODE):
@@ -105,15 +136,19 @@ class Coupons(BulkCoupons):
             **validate.paging(limit, cursor),
         )
 
-    def disable(self, code: str) -> None:
+    def disable(self, code: str, *, actor: str = "", reason: str = "") -> Coupon:
         """
-        Disable a coupon: nobody gets a seat any more, taken ones stay.
+        Disable a coupon: nobody gets a seat any more, taken ones stay; return it.
 
         Raises:
             NotFoundError: There is none.
         """
-        if not self._context.storage.coupons.disable(validate.code(code, "code")):
-            raise NotFoundError(field="code")
+        by = audit.actor_of(actor, reason)
+        # Written first: what is there will be disabled, whoever dies in between.
+        found = self.get(code)
+        audit.write(self._context, by, "disable_coupon", found.code)
+        self._context.storage.coupons.disable(found.code)
+        return attrs.evolve(found, disabled=True)
 
     def preview(self, code: str, course_id: str, email: str) -> Quote:
         """
@@ -129,18 +164,23 @@ class Coupons(BulkCoupons):
         typed = validate.code(code)
         course = self._catalogue.get(validate.text(course_id, "course_id"))
         coupon = self.usable(typed, course.id, address)
-        if coupon.redeemed >= coupon.max_redemptions:
+        if coupon.is_used_up:
             standing = self._context.storage.enrollments.find_live(address, course.id)
             if standing is None or standing.coupon_code != typed:
                 raise CouponExhaustedError(field="coupon_code")
         if coupon.per_learner is not None and self._is_used_up(typed, address, course):
             raise CouponExhaustedError(field="coupon_code")
+        return self.quote(course, coupon)
+
+    def quote(self, course: Course, coupon: Coupon | None) -> Quote:
+        """Return what a learner pays for a course; see ``pricing.quote``."""
         settings = self._context.settings
         return quote(
             course,
             coupon,
             free_courses=settings.free_courses,
             below_minimum=settings.below_minimum,
+            minimum=self._context.payments.traits.minimum_charge,
         )
 
     def _is_used_up(self, code: str, email: str, course: Course) -> bool:
@@ -161,3 +201,281 @@ class Coupons(BulkCoupons):
             "check_coupon", code=code, course_id=course_id, email=email
         )
         return coupon
+
+    def new_code(self) -> str:
+        """Return a new code; nothing is written."""
+        return new_coupon_code(ambient=self._context.ambient)
+
+    def terms(
+        self,
+        *,
+        code: str,
+        percent_off: Decimal | int | str,
+        course_id: str | None = None,
+        email: str | None = None,
+        max_redemptions: int = 1,
+        per_learner: int | None = None,
+        starts_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        any_course: bool = False,
+    ) -> Coupon:
+        """Return the coupon of these terms, validated and not written; see `create`."""
+        if any_course == (course_id is not None):
+            raise ValidationError(
+                "course_id: give a course, or any_course", field="course_id"
+            )
+        name = None
+        if course_id is not None:
+            name = self._catalogue.get(validate.text(course_id, "course_id")).id
+        seats = validate.whole(
+            max_redemptions, "max_redemptions", most=_MAX_REDEMPTIONS
+        )
+        if per_learner is not None:
+            validate.whole(per_learner, "per_learner", most=_MAX_REDEMPTIONS)
+        since, until = (
+            _moment(starts_at, "starts_at"),
+            _moment(expires_at, "expires_at"),
+        )
+        if since is not None and until is not None and until <= since:
+            raise ValidationError(
+                "expires_at: must come after starts_at", field="expires_at"
+            )
+        return Coupon(
+            code=validate.code(code, "code"),
+            percent_off=percent_off_of(percent_off),
+            course_id=name,
+            email=validate.email(email) if email is not None else None,
+            max_redemptions=seats,
+            per_learner=per_learner,
+            starts_at=since,
+            expires_at=until,
+            created_at=self._context.now(),
+        )
+
+    # In bulk.
+
+    def create_many(
+        self,
+        count: int,
+        percent_off: Decimal | int | str,
+        course_id: str | None = None,
+        **more: Any,
+    ) -> tuple[Coupon, ...]:
+        """Create many coupons of the same terms and return them; see `create_each`."""
+        return tuple(self.create_each(count, percent_off, course_id, **more))
+
+    def create_each(
+        self,
+        count: int,
+        percent_off: Decimal | int | str,
+        course_id: str | None = None,
+        *,
+        prefix: str = "GRANT",
+        pattern: str = batches.PATTERN,
+        on_progress: Callable[[int], None] | None = None,
+        actor: str = "",
+        reason: str = "",
+        **terms: Any,
+    ) -> Generator[Coupon, None, None]:
+        """
+        Create many coupons of the same terms; yield each as soon as it is written.
+
+        Each has a random code. Written in batches: what was written when a call fails
+        or dies stays, and is found by its prefix (`each`).
+
+        Args:
+            count: How many, up to a million.
+            percent_off: As in `create`.
+            course_id: As in `create`.
+            prefix: What each code begins with; may be empty.
+            pattern: The rest; each ``#`` is a letter or digit that nobody confuses.
+            on_progress: Called now and then with how many there are.
+            actor: Who creates them, for the audit trail.
+            reason: Why, for the audit trail.
+            **terms: `email`, `max_redemptions`, `per_learner`, `starts_at`,
+                `expires_at`, `any_course`, as in `create`.
+
+        Raises:
+            ValidationError: Names the field; a pattern with too few codes counts as
+                one. Nothing was begun.
+            ConflictError: All codes of the pattern seem to be taken.
+        """
+        by = audit.actor_of(actor, reason)
+        validate.whole(count, "count", most=batches.MAX_COUPONS)
+        codes = batches.Codes(count, prefix, pattern, self._context.ambient)
+        made = self.terms(
+            code=codes.new(), percent_off=percent_off, course_id=course_id, **terms
+        )
+        store = self._context.storage.coupons
+        written = batches.write(store, made, codes, count, on_progress or _ignore)
+        # What is refused so far is not begun, and not audited.
+        return self._audited(written, by, prefix, count)
+
+    def _audited(
+        self, written: Iterator[Coupon], by: Actor | None, prefix: str, wanted: int
+    ) -> Generator[Coupon, None, None]:
+        """Yield coupons as they are written, as one action of the audit trail."""
+        with audit.acting(
+            self._context, by, "create_coupons", prefix, wanted=wanted
+        ) as result:
+            for count, coupon in enumerate(written, 1):
+                result["count"] = count
+                yield coupon
+
+    def each(
+        self, *, prefix: str | None = None, course_id: str | None = None
+    ) -> Iterator[Coupon]:
+        """Yield all coupons with their counts, by code, reading a page at a time."""
+        begin = validate.optional_text(prefix, "prefix", most=64)
+        store = self._context.storage.coupons
+        return batches.each(store, prefix=begin, course_id=course_id)
+
+    def usage(
+        self, *, prefix: str | None = None, course_id: str | None = None
+    ) -> batches.Usage:
+        """Count what became of coupons; reads all of those that are meant."""
+        found, now = batches.Usage(), self._context.now()
+        for coupon in self.each(prefix=prefix, course_id=course_id):
+            found = found.plus(coupon, now)
+        return found
+
+    def export_csv(
+        self, out: IO[str], *, prefix: str | None = None, course_id: str | None = None
+    ) -> int:
+        """Write coupons with their counts as CSV, a page at a time; count them."""
+        writer, count = csv.writer(out), -1
+        for count, row in enumerate(  # noqa: B007  the count is the answer
+            files.export(self.each(prefix=prefix, course_id=course_id))
+        ):
+            writer.writerow(row)
+        return count
+
+    def import_csv(
+        self,
+        source: IO[str],
+        *,
+        all_or_nothing: bool = False,
+        on_problem: Callable[[files.Problem], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+        report: files.Imported | None = None,
+        actor: str = "",
+        reason: str = "",
+    ) -> files.Imported:
+        """
+        Create the coupons of a CSV file, read row by row; return what became of it.
+
+        A file that was imported in part is imported again: rows whose coupon is there
+        with the same terms count as `known`.
+
+        Args:
+            source: The file, its columns named in the first line (``coupon_files``
+                lists them); rows without a code get one.
+            all_or_nothing: Read the file twice (it must be seekable) and write nothing
+                if any row is bad or any code is taken by then.
+            on_problem: Called with each bad row, as it is found.
+            on_progress: Called now and then with how many rows are behind.
+            report: Filled in as the work goes on, so that it tells what was done
+                whatever ends it.
+            actor: Who imports it, for the audit trail.
+            reason: Why, for the audit trail.
+
+        Raises:
+            ValidationError: The header is not one.
+        """
+        known: Names = {}
+        work = files.Import(
+            self._context.storage.coupons,
+            partial(self._terms_of_row, known),
+            self.new_code,
+            on_problem or _ignore,
+            files.Imported() if report is None else report,
+        )
+        by = audit.actor_of(actor, reason)
+        name = str(getattr(source, "name", "csv"))
+        with audit.acting(self._context, by, "import_coupons", name) as result:
+            try:
+                work.run(
+                    source,
+                    all_or_nothing=all_or_nothing,
+                    on_progress=on_progress or _ignore,
+                )
+            finally:
+                result.update(work.report.counts)
+        return work.report
+
+    def _terms_of_row(self, known: Names, **fields: Any) -> Coupon:
+        """Return a row's coupon; a course is asked for once in a file."""
+        course = fields.get("course_id")
+        if course is None:
+            return self.terms(**fields)
+        if course not in known:
+            known[course] = self._name_of(course)
+        name = known[course]
+        if isinstance(name, CourseNotFoundError):
+            raise name
+        whole = self.terms(**{**fields, "course_id": None, "any_course": True})
+        if fields.get("any_course"):
+            raise ValidationError(
+                "any_course: there is a course too", field="any_course"
+            )
+        return attrs.evolve(whole, course_id=name)
+
+    def _name_of(self, course: Any) -> str | CourseNotFoundError:
+        """Return the LMS's name of a course, or why there is none."""
+        try:
+            return self._catalogue.get(validate.text(course, "course_id")).id
+        except CourseNotFoundError as error:
+            return error
+
+
+def percent_off_of(value: Decimal | float | str) -> Decimal:
+    """Return a discount above 0 and at most 100; ValidationError otherwise."""
+    percent = share(value)
+    if percent is None or not percent:
+        raise ValidationError(
+            "percent_off: must be above 0 and at most 100", field="percent_off"
+        )
+    return percent
+
+
+def _moment(value: object, field: str) -> datetime | None:
+    return None if value is None else validate.moment(value, field)
+
+
+def has_enough(storage: Storage, email: str, code: str, *, but: str = "") -> bool:
+    """
+    Tell whether a learner has all the seats that the code gives to one person.
+
+    Exact where the asker took its own seat before: whoever asks second sees the first
+    one's seat. (Two that ask at once may both be told yes; never both no.)
+
+    Args:
+        storage: The store.
+        email: The learner's address, normalised.
+        code: The coupon's code.
+        but: An enrollment whose seat does not count: the asker's own.
+    """
+    coupon = storage.coupons.find(code, counted=False)
+    if coupon is None or coupon.per_learner is None:
+        return False
+    taken = 0
+    for enrollment_id in _attempts(storage, email, coupon):
+        if enrollment_id != but and storage.coupons.find_seat(code, enrollment_id):
+            taken += 1
+            if taken >= coupon.per_learner:
+                return True
+    return False
+
+
+def _attempts(storage: Storage, email: str, coupon: Coupon) -> Iterator[str]:
+    find = storage.enrollments.list
+    for row in walk(
+        lambda cursor: find(
+            email=email, coupon_code=coupon.code, limit=_PAGE, cursor=cursor
+        )
+    ):
+        yield row.id
+
+
+def _ignore(_: object) -> None:
+    """Tell nobody."""

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""One claimed job in the hands of its handler: lease, progress, time."""
+"""
+Claimed jobs: one in the hands of its handler, and the leases of all that run.
+
+A handler that hangs past its deadline gets no more heartbeats: its lease lapses, the
+next worker claims the job, and whatever the hung one still writes is fenced off.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...errors import LeaseLostError
+import attrs
+
+from ...errors import LeaseLostError, StorageUnavailableError
 from ...stores.queue import united
 
 
@@ -15,10 +24,13 @@ if TYPE_CHECKING:
     from ...models import Job
     from ..context import Context
 
+logger = logging.getLogger(__name__)
 
 #: A call that writes is begun only if the budget leaves it this many seconds: one that
 #: is cut off leaves an unclear outcome, which costs minutes to settle.
-_LEAST_WRITE_S = 1.0
+_MIN_WRITE_S = 1.0
+#: Seconds that a handler has past its deadline: the wall around a plugin speaks first.
+_GRACE_S = 1.0
 
 
 class BudgetSpentError(Exception):
@@ -112,4 +124,85 @@ class Claim:
         return True
 
     def _least_s(self) -> float:
-        return min(_LEAST_WRITE_S, self._context.settings.inline_s / 2)
+        return min(_MIN_WRITE_S, self._context.settings.inline_s / 2)
+
+
+@attrs.frozen(eq=False, kw_only=True)
+class Lease:
+    """
+    One claim that runs.
+
+    Attributes:
+        store: Where the job lives.
+        job: The job as claimed.
+        began: When its handler began, on the monotonic clock.
+    """
+
+    store: JobStore
+    job: Job
+    began: float
+
+
+class Leases:
+    """The claims that run in this worker. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._held: dict[str, Lease] = {}
+        self._missed: set[str] = set()
+
+    def hold(self, store: JobStore, job: Job) -> None:
+        """Extend this claim's lease from now on."""
+        lease = Lease(store=store, job=job, began=self._context.monotonic())
+        with self._lock:
+            self._held[job.token or ""] = lease
+
+    def drop(self, job: Job) -> None:
+        """Its handler has ended."""
+        with self._lock:
+            self._held.pop(job.token or "", None)
+
+    def beat(self) -> list[Lease]:
+        """
+        Extend all leases once; return those that hang past their deadline.
+
+        Those are dropped: nothing extends them any more.
+        """
+        deadline_s = self._context.settings.job_timeout_s + _GRACE_S
+        now_s = self._context.monotonic()
+        with self._lock:
+            hung = [x for x in self._held.values() if now_s - x.began > deadline_s]
+            for lease in hung:
+                del self._held[lease.job.token or ""]
+            held = list(self._held.values())
+        for kind in (True, False):
+            self._extend([x for x in held if (x.job.deliveries > 0) is kind])
+        return hung
+
+    def _extend(self, leases: list[Lease]) -> None:
+        if not leases:
+            return
+        tokens = [lease.job.token or "" for lease in leases]
+        now, lease_s = self._context.now(), self._context.settings.lease_s
+        try:
+            kept = leases[0].store.heartbeat_many(tokens, now, lease_s)
+        except StorageUnavailableError as error:
+            # The next beat may come through before the leases lapse.
+            logger.warning("heartbeat failed", extra={"error_code": error.code})
+            return
+        for lease in leases:
+            if lease.job.token not in kept:
+                self._miss(lease)
+
+    def _miss(self, lease: Lease) -> None:
+        """One that is missed once may just have ended; one missed twice is lost."""
+        token = lease.job.token or ""
+        with self._lock:
+            lost = token in self._missed and token in self._held
+            if lost:
+                del self._held[token]
+            self._missed = (self._missed | {token}) & self._held.keys()
+        if lost:
+            # Its handler finds out by itself at its next write, which is fenced.
+            logger.warning("lease lost", extra={"job": lease.job.key})

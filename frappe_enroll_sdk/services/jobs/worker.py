@@ -11,24 +11,26 @@ polls in any case. Several workers on several hosts need nothing but the store.
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from collections import Counter
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...errors import EnrollError, SchemaError
+from .claim import Lease
 from .intake import Work
-from .leases import Lease
 from .maintenance import EVERY_S
 from .shift import Shift, log_failure
-from .signals import stop_on_signals
+from .verdict import End
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ...interfaces import Watch
     from ..context import Context
@@ -39,7 +41,11 @@ logger = logging.getLogger(__name__)
 _SLICE_S = 0.1
 #: Seconds before news is listened to again after it was news of nothing for us: the
 #: first time, and at the most.
-_DEAF_S, _MOST_DEAF_S = 0.02, 0.16
+_DEAF_S, _MAX_DEAF_S = 0.02, 0.16
+#: What a shell says of a process that a signal has ended.
+_BY_SIGNAL = 128
+
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 @attrs.define(eq=False)
@@ -86,9 +92,9 @@ class Worker:
         return self.shift.name
 
     @property
-    def actions(self) -> Counter[str]:
+    def ends(self) -> Counter[str]:
         """What became of its claims, counted."""
-        return self.shift.actions
+        return self.shift.ends
 
     def stop(self) -> None:
         """Claim nothing more; takes no lock, so that a signal handler may call it."""
@@ -157,7 +163,7 @@ class Worker:
         for _ in self._slots:
             self._todo.put(None)
         self.shift.end()
-        extra = {"worker": self.name, "unfinished": left} | dict(self.actions)
+        extra = {"worker": self.name, "unfinished": left} | dict(self.ends)
         (logger.warning if left else logger.info)("worker stopped", extra=extra)
 
     # Claiming.
@@ -216,15 +222,15 @@ class Worker:
 
     def _run_claims(self, slot: _Slot) -> None:
         while not slot.given_up and (work := self._todo.get()) is not None:
-            action = self._run(slot, work)
+            end = self._run(slot, work)
             with self._changed:
                 if not slot.given_up:
                     self._free += 1
                     slot.token = ""
-                    self.actions[action] += 1
+                    self.ends[str(end)] += 1
                     self._changed.notify_all()
 
-    def _run(self, slot: _Slot, work: Work) -> str:
+    def _run(self, slot: _Slot, work: Work) -> End:
         slot.token = (work.job.token or "") if work.job else ""
         return self.shift.run(work, begin=not self._asked)
 
@@ -249,7 +255,7 @@ class Worker:
                     slot.given_up = True
                     self._slots.remove(slot)
                     self._free += 1
-                    self.actions["hung"] += 1
+                    self.ends["hung"] += 1
                     self._add_slot()
                     self._changed.notify_all()
                     return
@@ -284,7 +290,7 @@ class _Ears:
         if found:
             self._deaf_s = 0.0
         elif self._heard:
-            self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MOST_DEAF_S)
+            self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MAX_DEAF_S)
             self._deaf_until = self._ambient.monotonic() + self._deaf_s
         self._heard = False
 
@@ -308,3 +314,35 @@ class _Ears:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+
+
+def _end(number: int, _frame: Any) -> None:
+    os._exit(_BY_SIGNAL + number)
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """
+    Call `stop` at the first SIGTERM or SIGINT; let the second one end the process.
+
+    Handlers are set in the main thread only (Python allows no other); anywhere else
+    this does nothing, and the host's handlers stay. They are put back at the end.
+    `stop` must take no lock: the thread that it interrupts may hold it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(_number: int, _frame: Any) -> None:
+        for name in STOPPING:
+            signal.signal(name, second)
+        stop()
+
+    # The first process of a container ignores what has no handler of its own.
+    second = _end if os.getpid() == 1 else signal.SIG_DFL
+    before = {name: signal.signal(name, first) for name in STOPPING}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

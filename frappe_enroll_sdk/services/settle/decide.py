@@ -40,6 +40,7 @@ from ...models import (
     SessionStatus,
     Status,
 )
+from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
 from . import lost
 from .decide_money import (
@@ -61,7 +62,6 @@ from .decision import (
     Need,
     OperatorAction,
     Refuse,
-    SettlePolicy,
     Step,
     Wish,
     Write,
@@ -79,9 +79,9 @@ def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     """Answer what to do next with this row, given what is known."""
     if facts.created is not None and not lost.can_store(row, facts.created):
         return Need(Step.DISCARD)
-    told = _decide_attached(row, facts) or _decide_order(row, facts)
-    if told is not None:
-        return told
+    decision = _decide_attached(row, facts) or _decide_action(row, facts)
+    if decision is not None:
+        return decision
     if row.status is Status.PENDING:
         return _decide_pending(row, facts, policy)
     if row.status is Status.AWAITING_PAYMENT:
@@ -139,7 +139,7 @@ _TO = {
 
 def _may_be(row: Enrollment, override: Override) -> bool:
     """
-    Tell whether an operator's word may be said of the row as it stands.
+    Tell whether an operator's action fits the row as it stands.
 
     What waits for an operator is accepted or dismissed; what the money suspended is
     reinstated or revoked, like what it has revoked.
@@ -152,45 +152,48 @@ def _may_be(row: Enrollment, override: Override) -> bool:
     return (row.status is Status.REVOKED and row.moved_to is None) or suspended
 
 
-def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
-    order = facts.order
-    if order is None:
+def _decide_action(row: Enrollment, facts: Facts) -> Decision | None:
+    action = facts.action
+    if action is None:
         return None
-    if order.override is Override.REVOKED and row.status in UNPAID:
+    if action.override is Override.REVOKED and row.status in UNPAID:
         # There is no right to take away: the attempt is ended, its session first.
         return None
-    if not _may_be(row, order.override):
-        if row.override is order.override:
+    if not _may_be(row, action.override):
+        if row.override is action.override:
             return None
-        return Refuse(f"an enrollment that is {row.status} can't be {order.override}")
-    to = _TO[order.override]
+        return Refuse(f"an enrollment that is {row.status} can't be {action.override}")
+    to = _TO[action.override]
     rivals = rivals_of(row, facts) if to in ENTITLED else ()
     if isinstance(rivals, Need):
         return rivals
     if rivals:
-        return _decide_taken(row, facts, order, rivals)
+        return _decide_taken(row, facts, action, rivals)
     changes: dict[str, object] = {
-        "override": order.override,
+        "override": action.override,
         "reason": None if to in ENTITLED else "operator",
         "held_for": None,
         "lms_status": LMSStatus.PENDING,
     }
-    fact = f"{order.override}_by_operator"
-    if order.moved_to is not None:
-        changes |= {"moved_to": order.moved_to, "reason": "reassigned"}
+    fact = f"{action.override}_by_operator"
+    if action.moved_to is not None:
+        changes |= {"moved_to": action.moved_to, "reason": "reassigned"}
         fact = "reassigned_by_operator"
-    detail = {"actor": order.actor, "reason": order.reason}
+    detail = {"actor": action.actor, "reason": action.reason}
     return Write(to=to, fact=fact, changes=changes, detail=detail)
 
 
 def _decide_taken(
-    row: Enrollment, facts: Facts, order: OperatorAction, rivals: tuple[Enrollment, ...]
+    row: Enrollment,
+    facts: Facts,
+    action: OperatorAction,
+    rivals: tuple[Enrollment, ...],
 ) -> Decision | None:
-    """Refuse a word that would entitle the learner twice; hold money that is here."""
+    """Refuse to entitle the learner twice; hold money that is here."""
     if facts.attached is None:
         other = rivals[0]
         return Refuse(
-            f"can't be {order.override}: the learner has {other.id}, "
+            f"can't be {action.override}: the learner has {other.id}, "
             f"which is {other.status}"
         )
     return None if row.held_for in TAKEN else hold(row, rivals)
@@ -233,7 +236,7 @@ def _advance_with_coupon(
 
 
 def _use_seat(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
-    if row.amount.amount_minor == 0:
+    if row.is_full_grant:
         if facts.redeemed is None:
             return Need(Step.REDEEM)
         if facts.redeemed:
@@ -423,12 +426,11 @@ def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decisio
     if row.override is Override.DISMISSED:
         return Keep()
     someone_acts = facts.wish in _ENDINGS or facts.wish is Wish.ADVANCE
-    full_grant = row.coupon_code is not None and row.amount.amount_minor == 0
-    asks = someone_acts or (full_grant and row.effects_owed)
+    asks = someone_acts or (row.is_full_grant and row.effects_owed)
     if asks and row.coupon_code is not None and facts.released is None:
         # A checkout that lost to this exit may have left a seat behind.
         return Need(Step.RELEASE)
-    if full_grant and facts.released is ReleaseOutcome.REDEEMED:
+    if row.is_full_grant and facts.released is ReleaseOutcome.REDEEMED:
         rivals = rivals_of(row, facts)
         if isinstance(rivals, Need):
             return rivals
@@ -487,11 +489,11 @@ def _lms_trouble(row: Enrollment, report: LMSReport) -> Decision:
 
 def _leave(row: Enrollment, facts: Facts) -> Decision:
     """End a row that was never paid."""
-    order = facts.order
-    if order is not None:
-        said = {"actor": order.actor, "reason": order.reason}
-        fact = f"{order.override}_by_operator"
-        return _exit(row, facts, Status.CANCELLED, "operator", said, fact=fact)
+    action = facts.action
+    if action is not None:
+        detail = {"actor": action.actor, "reason": action.reason}
+        fact = f"{action.override}_by_operator"
+        return _exit(row, facts, Status.CANCELLED, "operator", detail, fact=fact)
     to = Status.CANCELLED if facts.wish is Wish.CANCEL else Status.EXPIRED
     return _exit(row, facts, to, str(to), {})
 
@@ -509,7 +511,7 @@ def _exit(
     *,
     fact: str | None = None,
 ) -> Decision:
-    if row.coupon_code is not None and row.amount.amount_minor == 0:
+    if row.is_full_grant:
         if facts.released is None:
             return Need(Step.RELEASE)
         if facts.released is ReleaseOutcome.REDEEMED:

@@ -27,9 +27,10 @@ from ...models import (
     Refund,
     Status,
 )
+from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
 from .decide_slot import others, rivals_of, taken_by
-from .decision import Decision, Facts, Need, SettlePolicy, Step, Wish, Write
+from .decision import Decision, Facts, Need, Step, Wish, Write
 
 
 #: Reason of a row that was opened anew: it waits until its money was looked at.
@@ -91,7 +92,7 @@ def decide_money(
     """Bring the row to where its money is; None = it is there."""
     if row.status in UNPAID | EXITS:
         return None
-    told: dict[str, Any] = {}
+    money: dict[str, Any] = {}
     looks = row.gone_at is not None and facts.wish is Wish.DUE
     asked = facts.check_money or looks or _came_late(row) or row.reason == REBUILT
     if facts.payment_gone:
@@ -104,11 +105,11 @@ def decide_money(
             return Need(Step.REFUNDS)
         if facts.disputes is None:
             return Need(Step.DISPUTES)
-        told = sums_of(facts.refunds, facts.disputes, row.amount.currency)
-        told["gone_at"] = None
+        money = sums_of(facts.refunds, facts.disputes, row.amount.currency)
+        money["gone_at"] = None
     if _is_flagged(row, facts, policy):
-        told["held_for"] = "fraud_warning"
-    return _write(row, told, facts, policy)
+        money["held_for"] = "fraud_warning"
+    return _write(row, money, facts, policy)
 
 
 def _came_late(row: Enrollment) -> bool:
@@ -200,25 +201,25 @@ def _all_back(row: Enrollment) -> bool:
 
 
 def _is_flagged(row: Enrollment, facts: Facts, policy: SettlePolicy) -> bool:
-    told = facts.event is not None and facts.event.fact is Fact.FLAGGED
+    flagged = facts.event is not None and facts.event.fact is Fact.FLAGGED
     free = row.override is None and row.held_for is None
-    return told and free and policy.fraud_policy == "suspend"
+    return flagged and free and policy.fraud_policy == "suspend"
 
 
 def _write(
-    row: Enrollment, told: Mapping[str, Any], facts: Facts, policy: SettlePolicy
+    row: Enrollment, money: Mapping[str, Any], facts: Facts, policy: SettlePolicy
 ) -> Decision | None:
-    new = attrs.evolve(row, **told)
+    new = attrs.evolve(row, **money)
     to, reason = standing_of(new, policy)
     rivals = rivals_of(row, facts) if to in ENTITLED - {row.status} else ()
     if isinstance(rivals, Need):
         return rivals
     if rivals:
         # What the money gives back somebody else has taken meanwhile.
-        told = {**told, **taken_by(row)}
-        to, reason = Status.ON_HOLD, str(told["reason"])
-        new = attrs.evolve(row, **told)
-    changes = {k: v for k, v in told.items() if getattr(row, k) != v}
+        money = {**money, **taken_by(row)}
+        to, reason = Status.ON_HOLD, str(money["reason"])
+        new = attrs.evolve(row, **money)
+    changes = {k: v for k, v in money.items() if getattr(row, k) != v}
     if to is not row.status:
         changes |= {"lms_status": LMSStatus.PENDING, "reason": reason}
     elif reason != row.reason:

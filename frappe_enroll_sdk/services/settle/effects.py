@@ -19,7 +19,7 @@ from ...states import ENTITLED, EXITS
 from ...stores.ledger import was_entitled
 
 
-#: How the history fact of an operator's word ends.
+#: How the history fact of an operator's action ends.
 BY_OPERATOR = "_by_operator"
 
 
@@ -54,7 +54,7 @@ class Effect:
 def effects_of(row: Enrollment) -> tuple[Effect, ...]:
     """Return what the row's last write owes."""
     return (
-        *_effects_of_word(row),
+        *_effects_of_action(row),
         *_effects_of_status(row),
         *_effects_of_money(row),
         *_effects_of_lapse(row),
@@ -62,7 +62,7 @@ def effects_of(row: Enrollment) -> tuple[Effect, ...]:
     )
 
 
-def _effects_of_word(row: Enrollment) -> tuple[Effect, ...]:
+def _effects_of_action(row: Enrollment) -> tuple[Effect, ...]:
     fact = row.history[-1].fact if row.history else ""
     if not fact.endswith(BY_OPERATOR):
         return ()

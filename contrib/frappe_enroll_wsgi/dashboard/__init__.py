@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""The dashboard: pages that the server renders; they need no script."""

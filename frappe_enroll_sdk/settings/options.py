@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""How a setting is declared, and what makes its value of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+@attrs.frozen(repr=False)
+class Secret:
+    """A text that never shows itself; take `value` where it is used."""
+
+    value: str = ""
+
+    def __repr__(self) -> str:
+        return "Secret('***')" if self.value else "Secret('')"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+
+def option(
+    env: str,
+    meaning: str,
+    default: Any = None,
+    *,
+    convert: Callable[[Any], Any] | None = None,
+    secret: bool = False,
+    also: tuple[str, ...] = (),
+) -> Any:
+    """
+    Declare a setting.
+
+    Args:
+        env: Its variable.
+        meaning: Words for people.
+        default: Its value where nobody sets it.
+        convert: Makes the value of a text (or of a typed argument), or raises
+            ValueError with a reason.
+        secret: Whether it is masked.
+        also: Other variables that are read where the first is unset.
+    """
+    return attrs.field(
+        default=default,
+        repr=not secret,
+        metadata={
+            "env": (env, *also),
+            "help": meaning,
+            "secret": secret,
+            "convert": convert or (_boolean if isinstance(default, bool) else _text),
+        },
+    )
+
+
+def secret_option(env: str, meaning: str, *, also: tuple[str, ...] = ()) -> Any:
+    """Declare a secret text."""
+    return option(env, meaning, Secret(), convert=_secret, secret=True, also=also)
+
+
+def names(field: Any) -> tuple[str, ...]:
+    """Return the variables of a field."""
+    env: tuple[str, ...] = field.metadata["env"]
+    return env
+
+
+def words(kind: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return a converter of a comma-separated text (or a list) to a tuple."""
+
+    def convert(value: Any) -> tuple[Any, ...]:
+        if _is_number(value):
+            value = str(value)
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, (tuple, list)):
+            raise ValueError("must be a comma-separated list")
+        clean = [p.strip() if isinstance(p, str) else p for p in parts]
+        return tuple(p if isinstance(p, Secret) else kind(p) for p in clean if p != "")
+
+    return convert
+
+
+def in_range(kind: type, low: float, high: float) -> Callable[[Any], Any]:
+    """Return a converter to a number between two bounds."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise ValueError("must be a number")
+        try:
+            number = kind(value)
+        except (ValueError, OverflowError):
+            raise ValueError("must be a number") from None
+        # NaN is within nothing.
+        if not low <= number <= high:
+            raise ValueError(f"must be between {low:g} and {high:g}")
+        return number
+
+    return convert
+
+
+def one_of(*choices: str) -> Callable[[Any], str]:
+    """Return a converter that takes only these words."""
+
+    def convert(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return str(value)
+
+    return convert
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Hosts' configs make numbers of what looks like one; a whole one is itself.
+        return str(value)
+    if isinstance(value, float):
+        # 1e5 and 100000.0 were two texts: which one is lost.
+        raise ValueError("must be text, not a number with a point or exponent")
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    return value.strip()
+
+
+def _secret(value: Any) -> Secret:
+    return value if isinstance(value, Secret) else Secret(_text(value))
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in _TRUE | _FALSE:
+        return word in _TRUE
+    raise ValueError("must be 1 or 0")
+
+
+def declared(cls: type) -> list[Any]:
+    """Return the fields of a class that are settings."""
+    return [f for f in attrs.fields(cls) if "env" in f.metadata]
+
+
+def convert_all(settings: Any) -> list[str]:
+    """Convert every field in place (it is being built) and return the problems."""
+    problems = []
+    for field in declared(type(settings)):
+        value = getattr(settings, field.name)
+        try:
+            converted = field.metadata["convert"](value)
+        except ValueError as error:
+            problems.append(f"{names(field)[0]} ({field.name}): {error}")
+            # The others are still looked at together, so that all is told at once.
+            converted = field.default
+        object.__setattr__(settings, field.name, converted)
+    return problems
