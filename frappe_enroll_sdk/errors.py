@@ -428,6 +428,8 @@ class UnclearWriteError(StorageUnavailableError):
     own operation, and let it out only when it comes again.
     """
 
+    code = "unclear_write"
+
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or "no acknowledgement of a write", unclear=True)
 

@@ -13,7 +13,8 @@ each of its rows by itself, and none needs a transaction.
 
 **Durable.** A verb that wrote returns once the write is durable (it survives the loss
 of the process, the host, or a minority of a cluster). What a read returns is committed,
-and includes everything that this process has written or read before.
+and includes everything that this process has written or read before, and whatever has
+refused one of its writes.
 
 **Errors.** No exception of a driver leaves a backend. `StorageUnavailableError`: the
 database can't be reached or can't write, and nothing was written by this call.
