@@ -90,14 +90,14 @@ class Layout:
 
     def _add(self, index: port.Index) -> None:
         fields = [self.table.c[name] for name in index.fields]
-        partial = and_(*(f.is_not(None) for f in fields if f.nullable))
+        known = [field.is_not(None) for field in fields if field.nullable]
         if index.unique:
             self._slots.update(index.fields)
         elif index.fields[-1] != KEY:
             fields.append(self.table.c[KEY])
-        where = {}
-        if any(field.nullable for field in fields):
-            where = {"sqlite_where": partial, "postgresql_where": partial}
+        # A row that has a null there is not in it, and costs it nothing.
+        dialects = ("sqlite_where", "postgresql_where") if known else ()
+        where = {dialect: and_(*known) for dialect in dialects}
         Index(self.name_of(index.name), *fields, unique=index.unique, **where)
 
     def name_of(self, index: str) -> str:
