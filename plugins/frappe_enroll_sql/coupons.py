@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from frappe_enroll_sdk.codec import require_text
-from frappe_enroll_sdk.interfaces.tables import Cell, Row
-from frappe_enroll_sdk.models import Reservation
+from frappe_enroll_sdk.interfaces.tables import Row
+from frappe_enroll_sdk.models import Reservation, ReserveOutcome
 from frappe_enroll_sdk.stores import seats
 from frappe_enroll_sdk.stores.coupons import Coupons
+from frappe_enroll_sdk.stores.layout import SEATS
 from frappe_enroll_sdk.stores.records import ms_of
 
 from .tables import SQLiteTables
@@ -43,6 +44,17 @@ _LAPSED = (
 )
 
 
+#: The holder's own seat, or else the first one of those that others hold; with whether
+#: all seats of the code have a row, so that none is left to be found.
+_FULL = f"""
+SELECT complete OR max_redemptions = 1 AS has_all, seat.* FROM coupons
+LEFT JOIN coupon_seats AS seat ON seat.key = coalesce(
+(SELECT key FROM coupon_seats WHERE code = :code AND holder = :holder),
+(SELECT key FROM coupon_seats INDEXED BY coupon_seats_open
+WHERE code = :code AND open_at IS NOT NULL ORDER BY open_at, key LIMIT 1))
+WHERE coupons.{_USABLE}"""  # noqa: S608  ours
+
+
 class SQLiteCoupons(Coupons):
     """`CouponStore` over SQLite's tables."""
 
@@ -51,22 +63,34 @@ class SQLiteCoupons(Coupons):
     ) -> Reservation:
         """See `CouponStore.reserve`."""
         require_text(code=code, holder=holder)
-        cells: dict[str, Cell] = seats.held(code, holder, now, until)
-        op = self.port.stamp()
+        cells, op = seats.held(code, holder, now, until), self.port.stamp()
         values = {**cells, "op": op, "now": ms_of(now)}
-
-        def take(connection: Connection) -> Any:
-            fresh = connection.exec_driver_sql(_FRESH, values).one_or_none()
-            if fresh is not None:
-                connection.exec_driver_sql(_COUNT, values)
-                return fresh
-            return connection.exec_driver_sql(_LAPSED, values).one_or_none()
-
         tables = self.port.use()
         assert isinstance(tables, SQLiteTables)  # noqa: S101  whose store this is
-        taken = tables.database.write(take)
-        if taken is None:
-            return self._own(code, holder, until) or super().reserve(
-                code, holder, now, until
-            )
-        return self._reserved(Row(taken.key, taken.rev, op, cells))
+        layout = tables.layout_of(SEATS)
+
+        def take(connection: Connection) -> Row | Any:
+            run = connection.exec_driver_sql
+            taken = run(_FRESH, values).one_or_none()
+            if taken is not None:
+                run(_COUNT, values)
+            else:
+                taken = run(_LAPSED, values).one_or_none()
+            if taken is not None:
+                return Row(taken.key, taken.rev, op, cells)
+            return run(_FULL, values).one_or_none()
+
+        answer = tables.database.write(take)
+        if isinstance(answer, Row):
+            return self._reserved(answer)
+        if answer is not None and answer.holder == holder:
+            self._note(layout.row(answer[1:]))
+            own = self._own(code, holder, until)
+            if own is not None:
+                return own
+        elif answer is not None and answer.has_all:
+            if answer.key is None:
+                return Reservation(outcome=ReserveOutcome.EXHAUSTED)
+            blocker = seats.seat_of(layout.row(answer[1:]))
+            return Reservation(outcome=ReserveOutcome.HELD, blocker=blocker)
+        return super().reserve(code, holder, now, until)

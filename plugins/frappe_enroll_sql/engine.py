@@ -200,7 +200,7 @@ class Database:
     def read(self, ask: Callable[[Connection], T], *, snapshot: bool = False) -> T:
         """Answer a question; with `snapshot`, all of its queries at one moment."""
         opened = self._here()
-        with opened.asked(), opened.engine.connect() as connection, connection.begin():
+        with opened.asked(), opened.engine.connect() as connection:
             if snapshot:
                 connection.exec_driver_sql("BEGIN")
             opened.file.require_schema(raw(connection))

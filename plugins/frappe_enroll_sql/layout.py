@@ -137,9 +137,13 @@ class Layout:
 
     def find(self, *, many: bool) -> Select[Any]:
         """Return the query for the row of ``keys`` (one, or many)."""
-        key, keys = self.table.c[KEY], bindparam("keys", expanding=many)
-        here = key.in_(keys) if many else key == keys
-        return self._once(("find", many), lambda: select(self.table).where(here))
+
+
+        def build() -> Select[Any]:
+            key, keys = self.table.c[KEY], bindparam("keys", expanding=many)
+            return select(self.table).where(key.in_(keys) if many else key == keys)
+
+        return self._once(("find", many), build)
 
     def delete(self) -> Delete:
         """Return the write that deletes the row of ``of_key`` at ``of_rev``."""
