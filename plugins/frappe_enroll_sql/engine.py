@@ -183,19 +183,16 @@ class Database:
         finally:
             opened.close()
 
-    def write(self, write: Callable[[Connection], T], *, alone: bool = False) -> T:
+    def write(self, write: Callable[[Connection], T]) -> T:
         """
         Run a write and return its answer, once it is synced: all of it, or nothing.
 
-        Others' may be in the same commit, unless it is to be `alone`. Else it may be
-        run again, from its beginning, after all of them were rolled back.
+        Others' may be in the same commit: it may be run again, from its beginning,
+        after all of them were rolled back.
         """
         opened = self._here()
         with opened.asked():
-            if not alone:
-                return opened.writer.run(write)
-            with opened.writer.transaction() as connection:
-                return write(connection)
+            return opened.writer.run(write)
 
     def read(self, ask: Callable[[Connection], T], *, snapshot: bool = False) -> T:
         """Answer a question; with `snapshot`, all of its queries at one moment."""

@@ -109,7 +109,9 @@ class Layout:
         key, rev, op, *values = found
         cells = dict(zip(self._names, values, strict=True))
         for name in self._lines:
-            cells[name] = tuple(cells[name].split(_END)[:-1])
+            *lines, rest = cells[name].split(_END)
+            # What somebody else has left without an end is shown, too.
+            cells[name] = (*lines, rest) if rest else tuple(lines)
         return Row(key, rev, op, cells)
 
     def values(self, row: Row) -> dict[str, Any]:
