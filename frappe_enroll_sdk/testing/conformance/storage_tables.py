@@ -47,7 +47,7 @@ class TableChecks:
         for row in rows:
             stands = found[row.key]
             assert (stands.rev, stands.op) == (1, "op")
-            wanted = dict.fromkeys(("retry_at", "tokens", "filled_at")) | row.cells
+            wanted = {"retry_at": None, "tokens": None, "filled_at": None, **row.cells}
             assert {n: stands.cells.get(n) for n in wanted} == wanted
         assert [*tables.get(GATES, [])] == []
 
@@ -207,7 +207,7 @@ class TableChecks:
             ({"among": {"kind": ()}}, []),
             ({"not_among": {"kind": ()}}, ["j0", "j1", "j2", "j3"]),
         ):
-            query = Query("claimable", **more)  # type: ignore[arg-type]  # of a kind
+            query = Query("claimable", **more)
             assert _keys(tables.page(JOBS, query, 9)) == wanted
             assert [*tables.count(JOBS, [query], 9)] == [len(wanted)]
 
