@@ -110,6 +110,9 @@ class OpenFile:
             self.require_schema(connection)
         except (EnrollError, sqlite3.Error):
             connection.close()
+            if not self.was_open:
+                # With its last connection SQLite has deleted the log that was seen.
+                self._seen = None
             raise
         self.was_open = True
         return connection

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from functools import partial
@@ -40,7 +39,7 @@ from frappe_enroll_sdk.stores.schema import require_not_newer
 from frappe_enroll_sdk.stores.storage import TableStorage
 
 from .file import version_of
-from .tables import SQLiteTables
+from .tables import ASIDE, SQLiteTables
 from .writer import raw
 
 
@@ -59,10 +58,9 @@ Old = dict[str, Any]
 _PAGE = 500
 #: The version since which what a job knows only grows.
 _KNOWING = 5
-_ASIDE = re.compile(r"(\w+)_of_(\d+)")
 _MAKE_VERSION = """
-CREATE TABLE schema_version (id INTEGER PRIMARY KEY CHECK (id = 1),
-version INTEGER NOT NULL, coming_from INTEGER) STRICT"""
+CREATE TABLE schema_version (id INTEGER NOT NULL CHECK (id = 1),
+version INTEGER NOT NULL, coming_from INTEGER, PRIMARY KEY (id)) STRICT"""
 
 
 def upgrade(begin: Begin, layouts: Collection[Layout], version: int) -> None:
@@ -97,7 +95,7 @@ def upgrade(begin: Begin, layouts: Collection[Layout], version: int) -> None:
 def asides(connection: Connection) -> list[str]:
     """Return the tables of former schemas that still hold rows."""
     query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
-    return [n for n in _run(connection, query).scalars() if _ASIDE.fullmatch(n)]
+    return [n for n in _run(connection, query).scalars() if ASIDE.fullmatch(n)]
 
 
 def _run(connection: Connection, statement: str, **values: Any) -> Any:
@@ -230,7 +228,7 @@ def _move_job(table: Table, into: _Into, row: Old) -> bool:
         for name in ("data", "errors", "payload"):
             if row[name] is not None and row[name] is not doc:
                 row[name] = records.text_of(row[name])
-    if into.found < _KNOWING and row["kind"] == "sync":
+    if into.found < _KNOWING and table is layout.JOBS and row["kind"] == "sync":
         row |= _known(row)
     ended = row["state"] in _ENDS[table.name] and not pruned
     return into.put(table, row.pop("key"), row | {"prune_at": row["updated_at"] if ended else None})

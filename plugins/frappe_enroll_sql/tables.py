@@ -8,6 +8,7 @@ an insert that passes over taken keys and slots, a swap that may find a slot tak
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ from .watch import SQLWatch
 
 T = TypeVar("T")
 
+#: Where `setup` puts the tables of an older schema: name and version.
+ASIDE = re.compile(r"(\w+)_of_\d+")
 #: Values of one IN list.
 _CHUNK = 500
 
@@ -216,12 +219,14 @@ class SQLiteTables(SQLTables):
     def list_drift(self, tables: Collection[port.Table]) -> tuple[str, ...]:
         """Return the tables and indexes that are missing, and rows left by `setup`."""
         known = text("SELECT name FROM sqlite_master WHERE type IN ('table', 'index')")
-        there = set(self._read(lambda connection: connection.execute(known).scalars().all()))
+        there = self._read(lambda c: set(c.execute(known).scalars()))
         wanted = [self.layout_of(table).table for table in tables]
         names = [f"table {table.name}" for table in wanted]
         names += [f"index {index.name}" for table in wanted for index in table.indexes]
-        missing = [name for name in names if name.split()[1] not in there]
-        return tuple(f"{name} is missing" for name in missing)
+        drift = [f"{n} is missing" for n in names if n.split()[1] not in there]
+        aside = sorted(name for name in there if ASIDE.fullmatch(name))
+        drift += [f"table {name} has rows that setup could not read" for name in aside]
+        return tuple(drift)
 
     def ping(self) -> None:
         """See `Tables.ping`."""
