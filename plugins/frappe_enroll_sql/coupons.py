@@ -32,7 +32,8 @@ _FRESH = (
     "ON CONFLICT DO NOTHING RETURNING key, rev"
 )
 _COUNT = (
-    "UPDATE coupons SET issued = issued + 1, rev = rev + 1, op = :op WHERE key = :code"
+    "UPDATE coupons SET issued = issued + 1, rev = rev + 1, op = :op "
+    "WHERE key = :code AND max_redemptions > 1"
 )
 #: The one that is free, or has lapsed, for longest; for who has no seat.
 _LAPSED = (
