@@ -11,32 +11,21 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Engine,
-    Executable,
-    Row,
-    create_engine,
-    func,
-    select,
-)
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from frappe_enroll_sdk.errors import (
     EnrollError,
     SettingsError,
     StorageUnavailableError,
+    ValidationError,
 )
 from frappe_enroll_sdk.stores.news import News
 
@@ -75,6 +64,14 @@ def checked_url(url: str) -> URL:
 T = TypeVar("T")
 
 
+class _Compiler(SQLiteCompiler):
+    """SQLAlchemy's, which writes no hints for SQLite."""
+
+    def get_from_hint_text(self, table: object, text: str | None) -> str | None:  # noqa: ARG002  its signature
+        """Write ``INDEXED BY``: the planner may not choose another index."""
+        return text
+
+
 class _Opened:
     """One file, its engine and its writer: they are replaced together."""
 
@@ -89,6 +86,7 @@ class _Opened:
             # Its errors are the causes of ours, and parameters are learners' addresses.
             hide_parameters=True,
         )
+        self.engine.dialect.statement_compiler = _Compiler
         self.writer = Writer(self.engine.connect, file)
 
     @contextmanager
@@ -114,10 +112,12 @@ class Database:
 
     Attributes:
         news: Where this process's writers announce what fell due.
+        needed: The schema's version that each transaction requires; None = any.
     """
 
     def __init__(self, url: str) -> None:
         self.news = News()
+        self.needed: int | None = None
         self._url = checked_url(url)
         self._path = Path(str(self._url.database)).absolute()
         self._lock = threading.Lock()
@@ -150,9 +150,12 @@ class Database:
                 stale.file.require_own_log()
                 stale.close(wait=False)
                 self._known |= stale.file.was_open
-            opened = _Opened(self._url, OpenFile(self._path, known=self._known))
+            opened = _Opened(self._url, self._file(known=self._known))
             self._opened = opened
             return opened
+
+    def _file(self, *, known: bool = False) -> OpenFile:
+        return OpenFile(self._path, lambda: self.needed, known=known)
 
     def engine(self) -> Engine:
         """Return this process's engine."""
@@ -173,58 +176,34 @@ class Database:
     def set_up(self) -> Iterator[Connection]:
         """Run one write transaction whatever the schema, in a file made if need be."""
         make(self._path)
-        opened = _Opened(self._url, OpenFile(self._path, checked=False))
+        opened = _Opened(self._url, OpenFile(self._path, lambda: None))
         try:
             with opened.asked(), opened.writer.transaction() as connection:
                 yield connection
         finally:
             opened.close()
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Run one write transaction: wholly done, or not at all."""
-        opened = self._here()
-        with opened.asked(), opened.writer.transaction() as connection:
-            yield connection
-
-    def write_one(self, statement: Executable, values: Mapping[str, Any]) -> int:
-        """Run a write of one statement, and return how many rows it has changed."""
-        opened = self._here()
-
-        def run(connection: Connection) -> int:
-            return connection.execute(statement, values).rowcount
-
-        with opened.asked():
-            return opened.writer.run(run)
-
-    def write_short(self, write: Callable[[Connection], T]) -> T:
+    def write(self, write: Callable[[Connection], T]) -> T:
         """
-        Run a short write and return its answer; others' may be in the same commit.
+        Run a write and return its answer, once it is synced: all of it, or nothing.
 
-        It may be run again, from its beginning, after all of them were rolled back.
+        Others' may be in the same commit: it may be run again, from its beginning,
+        after all of them were rolled back.
         """
         opened = self._here()
         with opened.asked():
             return opened.writer.run(write)
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Run one read transaction."""
-        opened = self._here()
-        with opened.asked(), opened.engine.connect() as connection, connection.begin():
-            connection.exec_driver_sql("BEGIN")
-            opened.file.require_schema(raw(connection))
-            yield connection
-        opened.file.require_same()
-
-    def first(self, query: Executable, values: Mapping[str, Any]) -> Row[Any] | None:
-        """Run a query of one statement, and return its first row, or None."""
+    def read(self, ask: Callable[[Connection], T], *, snapshot: bool = False) -> T:
+        """Answer a question; with `snapshot`, all of its queries at one moment."""
         opened = self._here()
         with opened.asked(), opened.engine.connect() as connection:
+            if snapshot:
+                connection.exec_driver_sql("BEGIN")
             opened.file.require_schema(raw(connection))
-            found = connection.execute(query, values).first()
+            answer = ask(connection)
         opened.file.require_same()
-        return found
+        return answer
 
 
 @contextmanager
@@ -234,17 +213,9 @@ def our_errors() -> Iterator[None]:
         yield
     except EnrollError:
         raise
+    except (UnicodeError, OverflowError) as error:
+        raise ValidationError("a value that the database can't hold") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         cause = getattr(error, "orig", None) or error
         words = str(cause) if isinstance(cause, sqlite3.Error) else type(error).__name__
         raise StorageUnavailableError(f"DATABASE_URL: {words}") from error
-
-
-def capped_count(
-    connection: Connection, column: Column[Any], cap: int, *where: ColumnElement[bool]
-) -> int:
-    """Count rows, but no more than `cap`."""
-    capped = select(column).where(*where).limit(cap).subquery()
-    return int(
-        connection.execute(select(func.count()).select_from(capped)).scalar_one()
-    )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -24,8 +25,6 @@ from frappe_enroll_sdk.errors import (
     StorageUnavailableError,
 )
 from frappe_enroll_sdk.stores.schema import require_schema
-
-from .schema import SCHEMA_VERSION
 
 
 #: Seconds that a writer waits for other processes' writers.
@@ -70,8 +69,8 @@ class OpenFile:
 
     Args:
         path: Where it is.
+        needed: Tells the schema's version that is required, or None (any).
         known: Whether this process has had the file open before.
-        checked: Whether its schema has to be this code's.
 
     Attributes:
         is_stale: Whether the path names another file by now: open it anew.
@@ -79,10 +78,10 @@ class OpenFile:
     """
 
     def __init__(
-        self, path: Path, *, known: bool = False, checked: bool = True
+        self, path: Path, needed: Callable[[], int | None], *, known: bool = False
     ) -> None:
         self.is_stale, self.was_open = False, known
-        self._path, self._checked = path, checked
+        self._path, self._needed = path, needed
         # SQLite follows links when it opens: the other two stand beside the target.
         self._log, self._index = _beside(path, "-wal"), _beside(path, "-shm")
         self._seen: _Seen | None = None
@@ -111,6 +110,9 @@ class OpenFile:
             self.require_schema(connection)
         except (EnrollError, sqlite3.Error):
             connection.close()
+            if not self.was_open:
+                # With its last connection SQLite has deleted the log that was seen.
+                self._seen = None
             raise
         self.was_open = True
         return connection
@@ -201,19 +203,24 @@ class OpenFile:
         Raises:
             SchemaError: It is missing, older or newer; says what to do.
         """
-        if self._checked:
-            require_schema(version_of(connection), SCHEMA_VERSION)
+        needed = self._needed()
+        if needed is not None:
+            require_schema(version_of(connection), needed)
 
 
 def version_of(connection: sqlite3.Connection) -> int | None:
-    """Return the schema's version, or None where there is none."""
-    try:
-        found = connection.execute("SELECT version FROM schema_version").fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return None
-        raise
-    return None if found is None else int(found[0])
+    """Return the schema's version (of one under way, the old), or None for none."""
+    for version in ("coalesce(coming_from, version)", "version"):
+        try:
+            query = f"SELECT {version} FROM schema_version"  # noqa: S608  ours
+            found = connection.execute(query).fetchone()
+        except sqlite3.OperationalError as error:
+            # Schema 5 and those before it knew no way from another.
+            if "no such" not in str(error):
+                raise
+        else:
+            return None if found is None else int(found[0])
+    return None
 
 
 #: Somebody has to give the folder, or name another one.

@@ -1,108 +1,299 @@
 # SPDX-License-Identifier: MIT
-"""From an older schema to this one: in one transaction, wholly or not at all."""
+"""
+From an older schema to this one, page by page.
+
+Schemas up to 5 were this package's own. Their tables are put aside under names that
+tell the version (``jobs_of_5``), and their rows are moved into new ones, each page in a
+transaction of its own. Until the last one is there the file says what it comes from:
+older code finds a schema that is newer than its own, this code one that is older, and
+`setup` goes on where it stopped. A row that can't be read stays where it was put.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Table, inspect, select, text
-from sqlalchemy.dialects.sqlite import insert
+import json
+import logging
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import Connection, text
+
+from frappe_enroll_sdk.codec import dump, load, moment_of
+from frappe_enroll_sdk.errors import ValidationError
+from frappe_enroll_sdk.interfaces.tables import Cell, Row, Table
+from frappe_enroll_sdk.models import (
+    Affiliate,
+    AuditEntry,
+    Coupon,
+    Enrollment,
+    Grant,
+    Job,
+    LedgerRow,
+    WorkerSeen,
+)
 from frappe_enroll_sdk.pair import from_earlier
+from frappe_enroll_sdk.stores import layout, records, seats
 from frappe_enroll_sdk.stores.schema import require_not_newer
+from frappe_enroll_sdk.stores.storage import TableStorage
 
-from . import schema
 from .file import version_of
-from .job_rows import NO_DATA, decode, documents_of
+from .tables import ASIDE, SQLiteTables
 from .writer import raw
 
 
-#: The version that gave an enrollment's code its column.
-_CODES = 3
+if TYPE_CHECKING:
+    from .layout import Layout
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+#: Opens a write transaction, whatever the schema is.
+Begin = Callable[[], AbstractContextManager[Connection]]
+#: A row of an old table, by column.
+Old = dict[str, Any]
+
+#: Rows of one transaction.
+_PAGE = 500
 #: The version since which what a job knows only grows.
 _KNOWING = 5
+_MAKE_VERSION = """
+CREATE TABLE schema_version (id INTEGER NOT NULL CHECK (id = 1),
+version INTEGER NOT NULL, coming_from INTEGER, PRIMARY KEY (id)) STRICT"""
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(begin: Begin, layouts: Collection[Layout], version: int) -> None:
     """
-    Bring the tables to `SCHEMA_VERSION`.
+    Bring the file to this version; any number of hosts may do so together.
 
     Raises:
-        SchemaError: The schema is newer than this code.
+        SchemaError: It is newer than this code.
     """
-    found = version_of(raw(connection))
-    require_not_newer(found, schema.SCHEMA_VERSION)
-    if found == 1:
-        for table in (schema.jobs, schema.events):
-            _spread_doc(connection, table)
-    if found is not None and found < _CODES:
-        _add_codes(connection)
-    schema.metadata.create_all(connection)
-    if found is not None and found < _KNOWING:
-        _keep_what_is_known(connection)
-    if found is None or found < schema.SCHEMA_VERSION:
-        row = insert(schema.schema_version).values(id=1, version=schema.SCHEMA_VERSION)
-        connection.execute(
-            row.on_conflict_do_update(
-                index_elements=["id"], set_={"version": schema.SCHEMA_VERSION}
+    with begin() as connection:
+        found = version_of(raw(connection))
+        require_not_newer(found, version)
+        if found is None:
+            _run(connection, _MAKE_VERSION)
+            _run(
+                connection, "INSERT INTO schema_version VALUES (1, :v, NULL)", v=version
             )
-        )
+        elif found < version and not asides(connection):
+            _put_aside(connection, found, version)
+        for one in layouts:
+            one.table.create(connection, checkfirst=True)
+            for index in one.table.indexes:
+                index.create(connection, checkfirst=True)
+    if found is not None and found < version:
+        for name in _MOVES:
+            left = 0
+            while left is not None:
+                with begin() as connection:
+                    left = _move_page(connection, name, found, left)
+        with begin() as connection:
+            _run(connection, "UPDATE schema_version SET coming_from = NULL")
 
 
-def _add_codes(connection: Connection) -> None:
-    """Before version 3 an enrollment's code was in its document only."""
-    table = schema.enrollments
-    code = "CASE WHEN json_valid(doc) THEN json_extract(doc, '$.coupon_code') END"
-    connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN coupon_code TEXT"))
-    connection.execute(text(f"UPDATE {table.name} SET coupon_code = {code}"))  # noqa: S608  own names
-    for index in table.indexes:
-        index.create(connection, checkfirst=True)
+def asides(connection: Connection) -> list[str]:
+    """Return the tables of former schemas that still hold rows."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    return [n for n in _run(connection, query).scalars() if ASIDE.fullmatch(n)]
 
 
-def _keep_what_is_known(connection: Connection) -> None:
-    """Before version 5 a sync job's data was a record of one try, not sets."""
-    table = schema.jobs
-    known = (table.c.data != NO_DATA) | table.c.payload.contains('"suspects"')
-    query = select(table).where(table.c.kind == "sync", known)
-    for row in connection.execute(query).all():
-        job = decode(row)
-        if job is None:
-            # A damaged row is kept as it is for whoever repairs it.
-            continue
-        write = table.update().where(table.c.key == row.key)
-        connection.execute(write.values(documents_of(from_earlier(job))))
+def _run(connection: Connection, statement: str, **values: Any) -> Any:
+    return connection.execute(text(statement), values)
 
 
-def _spread_doc(connection: Connection, table: Table) -> None:
-    """Version 1 kept a job's fields in `doc`: give each the column that it has now."""
-    old = f"{table.name}_v1"
-    names = [index["name"] for index in inspect(connection).get_indexes(table.name)]
-    connection.execute(text(f"ALTER TABLE {table.name} RENAME TO {old}"))
-    for name in names:
-        connection.execute(text(f"DROP INDEX {name}"))
-    table.create(connection)
-    columns = ", ".join(column.name for column in table.columns)
-    values = ", ".join(_VALUES.get(c.name, c.name) for c in table.columns)
-    connection.execute(
-        text(f"INSERT INTO {table.name} ({columns}) SELECT {values} FROM {old}")  # noqa: S608  own names
+def _put_aside(connection: Connection, found: int, version: int) -> None:
+    objects = "SELECT type, name, tbl_name FROM sqlite_master WHERE sql IS NOT NULL"
+    for kind, name, table in _run(connection, objects).all():
+        if table in _MOVES and kind == "index":
+            _run(connection, f"DROP INDEX {name}")
+        elif name in _MOVES:
+            _run(connection, f"ALTER TABLE {name} RENAME TO {name}_of_{found}")
+    _run(connection, "ALTER TABLE schema_version ADD COLUMN coming_from INTEGER")
+    now = "UPDATE schema_version SET version = :v, coming_from = :found"
+    _run(connection, now, v=version, found=found)
+
+
+def _move_page(connection: Connection, name: str, found: int, left: int) -> int | None:
+    """Move one page; return how many rows could not be moved, None at the end."""
+    table = f"{name}_of_{found}"
+    if table not in asides(connection):
+        return None
+    into, (keys, move) = _Into(connection, found), _MOVES[name]
+    order = ", ".join(keys)
+    page = f"SELECT * FROM {table} ORDER BY {order} LIMIT {_PAGE} OFFSET :left"  # noqa: S608  own names
+    rows = [dict(row) for row in _run(connection, page, left=left).mappings()]
+    if not rows:
+        if not left:
+            _run(connection, f"DROP TABLE {table}")
+        return None
+    here = " AND ".join(f"{key} = :{key}" for key in keys)
+    for row in rows:
+        place = {key: row[key] for key in keys}
+        try:
+            moved = move(into, row)
+        except (ValueError, LookupError, TypeError, ValidationError):
+            moved = False
+        if moved:
+            _run(connection, f"DELETE FROM {table} WHERE {here}", **place)  # noqa: S608  own names
+        else:
+            logger.error("row can't be read: it stays in %s", table, extra=place)
+            left += 1
+    return left
+
+
+class _Into(SQLiteTables):
+    """The new tables, within the transaction that moves a page."""
+
+    def __init__(self, connection: Connection, found: int) -> None:
+        self._layouts = {}
+        self._connection, self.found = connection, found
+        self.stores = TableStorage(self)
+
+    def _read(self, ask: Callable[[Connection], T], *, snapshot: bool = False) -> T:  # noqa: ARG002  it is one
+        return ask(self._connection)
+
+    def _write(self, write: Callable[[Connection], T]) -> T:
+        return write(self._connection)
+
+    def check_schema(self, version: int) -> None:
+        """Look at nothing: it is under way."""
+
+    def put(self, table: Table, key: str, cells: dict[str, Cell]) -> bool:
+        """Write a row as it is."""
+        return self.insert(table, [Row(key, 1, "", cells)])[0]
+
+    def run(self, statement: str, **values: Any) -> Any:
+        """Run a statement."""
+        return _run(self._connection, statement, **values)
+
+
+def _record(kind: type[T], row: Old) -> T:
+    return load(kind, json.loads(row["doc"]))
+
+
+def _move_seat(into: _Into, row: Old) -> bool:
+    code, state, until = row["code"], row["state"], row["until"]
+    first, end = seats.key_of(code, 0), seats.key_of(code, 99_999_999)
+    last = "SELECT max(key) FROM coupon_seats WHERE key BETWEEN :first AND :last"
+    known = into.run(last, first=first, last=end).scalar()
+    cells = {
+        **{name: row[name] for name in ("code", "holder", "state", "reserved_at")},
+        "until": until,
+        "lapses_at": until if state == "held" else None,
+        "open_at": None if state == "redeemed" else row["reserved_at"],
+        "redeemed": 1 if state == "redeemed" else None,
+    }
+    number = 0 if known is None else seats.number_of(known) + 1
+    return into.put(layout.SEATS, seats.key_of(code, number), cells)
+
+
+def _move_coupon(into: _Into, row: Old) -> bool:
+    code, coupon = row["code"], _record(Coupon, row)
+    if row["disabled"] and not coupon.disabled:
+        coupon = load(Coupon, {**dump(coupon), "disabled": True})
+    # Its seats were moved before, and numbered from 0.
+    issued = "(SELECT count(*) FROM coupon_seats WHERE code = :code)"
+    known = f"UPDATE coupons SET issued = {issued} WHERE key = :code"  # noqa: S608  ours
+    return into.stores.coupons.create(coupon) and bool(into.run(known, code=code))
+
+
+def _move_gate(into: _Into, row: Old) -> bool:
+    gate = json.loads(row["doc"])
+    cells: dict[str, Cell] = {"tokens": gate.get("tokens")}
+    for name in ("retry_at", "filled_at"):
+        at = gate.get(name)
+        cells[name] = None if at is None else records.ms_of(moment_of(at))
+    cells["permits"] = records.text_of(gate.get("permits", {}))
+    return into.put(layout.GATES, row["name"], cells)
+
+
+#: What version 1 kept of a job in `doc`, and what is meant where it is missing.
+_IN_DOC: Old = {
+    **{"seq": 1, "tries": 0, "owner": None, "outcome": None, "deliveries": 0},
+    **{"recovered": False, "data": {}, "errors": [], "payload": None},
+}
+
+
+def _move_job(table: Table, into: _Into, row: Old) -> bool:
+    """Move it cell by cell: a damaged one stays so, for whoever repairs it."""
+    doc, pruned = row.pop("doc", None), row.pop("pruned")
+    if doc is not None:
+        try:
+            known = json.loads(doc)
+        except ValueError:
+            known, row["payload"] = {}, doc
+        row = {**{name: known.get(name, _IN_DOC[name]) for name in _IN_DOC}, **row}
+        row["recovered"] = int(row["recovered"])
+        for name in ("data", "errors", "payload"):
+            if row[name] is not None and row[name] is not doc:
+                row[name] = records.text_of(row[name])
+    if into.found < _KNOWING and table is layout.JOBS and row["kind"] == "sync":
+        row |= _known(row)
+    ended = row["state"] in _ENDS[table.name] and not pruned
+    return into.put(
+        table, row.pop("key"), row | {"prune_at": row["updated_at"] if ended else None}
     )
-    connection.execute(text(f"DROP TABLE {old}"))
 
 
-def _from_doc(field: str, default: str) -> str:
-    # A damaged document stays damaged, in `payload`, for whoever repairs it.
-    found = f"coalesce(json_extract(doc, '$.{field}'), {default})"
-    return f"CASE WHEN json_valid(doc) THEN {found} ELSE {default} END"
+def _known(row: Old) -> Old:
+    """Before version 5 a sync job's data was a record of one try, not sets."""
+    at = records.moment_of(row["due_at"])
+    try:
+        documents = {name: json.loads(row[name]) for name in ("payload", "data")}
+        job = Job(
+            key="", kind="sync", due_at=at, created_at=at, updated_at=at, **documents
+        )
+        job = from_earlier(job)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return {}
+    return {"payload": records.text_of(job.payload), "data": records.text_of(job.data)}
 
 
-_VALUES = {
-    "seq": _from_doc("seq", "1"),
-    "tries": _from_doc("tries", "0"),
-    "owner": _from_doc("owner", "NULL"),
-    "outcome": _from_doc("outcome", "NULL"),
-    "deliveries": _from_doc("deliveries", "0"),
-    "recovered": _from_doc("recovered", "0"),
-    "data": _from_doc("data", "'{}'"),
-    "errors": _from_doc("errors", "'[]'"),
-    "payload": (
-        "CASE WHEN json_valid(doc) THEN json_extract(doc, '$.payload') ELSE doc END"
-    ),
+def _move_grant(into: _Into, row: Old) -> bool:
+    grant = _record(Grant, row)
+    return into.stores.grants.open(grant) is grant
+
+
+def _move_affiliate(into: _Into, row: Old) -> bool:
+    affiliate = _record(Affiliate, row)
+    return into.stores.affiliates.register(affiliate) is affiliate
+
+
+def _move_ledger(into: _Into, row: Old) -> bool:
+    stated = _record(LedgerRow, row)
+    return into.stores.affiliates.append(stated) is stated
+
+
+def _move_enrollment(into: _Into, row: Old) -> bool:
+    return into.stores.enrollments.open(_record(Enrollment, row)).opened
+
+
+def _move_audit(into: _Into, row: Old) -> bool:
+    into.stores.audit.append(_record(AuditEntry, row))
+    return True
+
+
+def _move_worker(into: _Into, row: Old) -> bool:
+    into.stores.workers.seen(_record(WorkerSeen, row))
+    return True
+
+
+_ENDS = {"jobs": {"done", "cancelled"}, "events": {"done", "ignored"}}
+#: How a row of each table is moved, and the columns of its key; those that refer to
+#: others come before these.
+_MOVES: dict[str, tuple[tuple[str, ...], Callable[[_Into, Old], bool]]] = {
+    "coupon_seats": (("code", "holder"), _move_seat),
+    "coupons": (("code",), _move_coupon),
+    "ledger": (("affiliate", "n"), _move_ledger),
+    "affiliates": (("code",), _move_affiliate),
+    "enrollments": (("id",), _move_enrollment),
+    "jobs": (("key",), partial(_move_job, layout.JOBS)),
+    "events": (("key",), partial(_move_job, layout.EVENTS)),
+    "gates": (("name",), _move_gate),
+    "audit": (("id",), _move_audit),
+    "grants": (("id",), _move_grant),
+    "workers": (("name",), _move_worker),
 }

@@ -9,22 +9,22 @@ claims' index then tells whether something is due.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, PoolProxiedConnection, select
+from sqlalchemy import Engine, PoolProxiedConnection
 
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import StorageUnavailableError
+from frappe_enroll_sdk.stores.records import ms_of
 
-from . import schema
 from .engine import our_errors
-from .times import to_ms
 
 
 if TYPE_CHECKING:
     from .engine import Database
+    from .layout import Layout
 
 #: Seconds between two looks at the data version: about ten microseconds each.
 _LOOK_S = 0.01
@@ -33,8 +33,8 @@ _LOOK_S = 0.01
 class SQLWatch:
     """`Watch` on a SQLite file; used by one thread."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, layouts: Sequence[Layout]) -> None:
+        self._database, self._layouts = database, layouts
         self._seen = database.news.count
         self._connection: PoolProxiedConnection | None = None
         self._engine: Engine | None = None
@@ -50,7 +50,7 @@ class SQLWatch:
                 self._seen = seen
                 return True
             passed = timedelta(seconds=SYSTEM.monotonic() - began)
-            if self._is_news(to_ms(now + passed)):
+            if self._is_news(ms_of(now + passed)):
                 return True
             if left_s <= 0:
                 return False
@@ -94,9 +94,9 @@ class SQLWatch:
         return int(version)
 
     def _due(self, now_ms: int) -> int:
-        with self._database.read() as connection:
-            for table in (schema.events, schema.jobs):
-                query = select(table.c.key).where(table.c.claim_at <= now_ms).limit(1)
-                if connection.execute(query).first() is not None:
-                    return 1
-        return 0
+        asked = [layout.due(now_ms) for layout in self._layouts]
+        return self._database.read(
+            lambda connection: sum(
+                connection.execute(*one).scalar_one() for one in asked
+            )
+        )

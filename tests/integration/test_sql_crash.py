@@ -13,10 +13,10 @@ import pytest
 from support.flows import FLOWS
 from support.size import step_of, with_the_first_python
 from support.sqlfaults import StatementPlan
-from support.verbs import VERBS, fill
 from support.world import World
 
 from frappe_enroll_sdk.errors import EnrollError
+from frappe_enroll_sdk.testing.conformance.verbs import VERBS, fill
 from frappe_enroll_sdk.testing.faults import Crash
 from frappe_enroll_sql.storage import SQLStorage
 
@@ -25,7 +25,7 @@ pytestmark = with_the_first_python
 
 
 def dump(path) -> dict[str, set[str]]:
-    """Return every row of every table, but for the claims' random tokens."""
+    """Return every row of every table, but for random tokens and stamps."""
     connection = sqlite3.connect(path)
     try:
         check = connection.execute("PRAGMA integrity_check").fetchone()
@@ -39,7 +39,7 @@ def dump(path) -> dict[str, set[str]]:
                 column[1]
                 for column in connection.execute(f"PRAGMA table_info({table})")
             ]
-            kept = [name for name in columns if name not in ("token", "doc")]
+            kept = [name for name in columns if name not in ("token", "op", "op_id")]
             query = f"SELECT {', '.join(kept)} FROM {table}"  # noqa: S608  own names
             rows[table] = {repr(row) for row in connection.execute(query)}
         return rows
@@ -80,6 +80,19 @@ def die_in_child(path: str, verb, k: int) -> int:
     return os.waitpid(pid, 0)[1]
 
 
+#: Verbs that insert rows and change others: each row for itself (`NewJob`s are known by
+#: their keys, and whoever was not answered enqueues them again).
+ROW_BY_ROW = {"jobs.enqueue_many", "events.enqueue_many"}
+
+
+def is_mixture(found, before, done) -> bool:
+    """Tell whether each row is as it was or as it is to be."""
+    return all(
+        before[table] & done[table] <= rows <= before[table] | done[table]
+        for table, rows in found.items()
+    )
+
+
 @pytest.mark.parametrize("name", sorted(VERBS))
 def test_verb_killed_at_every_statement_is_all_or_nothing(name, filled, db_folder):
     """SIGKILL before and after every statement and commit of every verb."""
@@ -98,7 +111,9 @@ def test_verb_killed_at_every_statement_is_all_or_nothing(name, filled, db_folde
         path = copy_of(filled, db_folder)
         assert os.WTERMSIG(die_in_child(path, verb, k)) == signal.SIGKILL
         found = dump(path)
-        assert found in (before, done), (k, plan.log[k - 1])
+        whole = found in (before, done)
+        mixed = name in ROW_BY_ROW and is_mixture(found, before, done)
+        assert whole or mixed, (k, plan.log[k - 1])
         committed = any("after COMMIT" in step for step in plan.log[:k])
         assert found == before or committed, "seen before it was committed"
         again = SQLStorage(f"sqlite:///{path}")

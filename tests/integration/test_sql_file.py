@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -15,64 +16,105 @@ from frappe_enroll_sdk.errors import (
     SchemaError,
     SettingsError,
     StorageUnavailableError,
+    ValidationError,
 )
-from frappe_enroll_sdk.models import JobState
+from frappe_enroll_sdk.models import JobState, Status
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,
     coupon,
     enrollment,
+    entry,
 )
 from frappe_enroll_sql.storage import SQLStorage
 
 
 def test_connection_is_durable_and_checked(sql_storage):
     """WAL, synchronous FULL, foreign keys: on every connection."""
-    with sql_storage._database.write() as connection:
-        found = {
-            name: connection.execute(text(f"PRAGMA {name}")).scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys")
-        }
+
+    def pragmas(connection):
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        found = {name: connection.execute(text(f"PRAGMA {name}")) for name in names}
+        return {name: cursor.scalar() for name, cursor in found.items()}
+
+    found = sql_storage.tables.database.write(pragmas)
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
 def test_write_begins_immediately(sql_storage, sql_path):
     """A writer holds the lock from its first moment: no read turns into a write."""
     other = sqlite3.connect(sql_path, timeout=0)
-    locked = pytest.raises(sqlite3.OperationalError, match="locked")
-    with sql_storage._database.write(), locked:
-        other.execute("BEGIN IMMEDIATE")
+
+    def write(_connection):
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+
+    sql_storage.tables.database.write(write)
     other.execute("BEGIN IMMEDIATE")
     other.close()
+
+
+@pytest.fixture
+def console(sql_storage, sql_path):
+    """Return a hand at the console of a file with a row of each sort."""
+    sql_storage.coupons.create(coupon(max_redemptions=2))
+    for number in (1, 2):
+        sql_storage.enrollments.open(enrollment(number))
+        sql_storage.coupons.reserve("GRANT-1", f"enr_{number}", NOW, after(9))
+    sql_storage.jobs.enqueue("job-1", "sync", {}, NOW, now=NOW)
+    with contextlib.closing(sqlite3.connect(sql_path)) as connection:
+        yield connection
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE coupons SET taken = 2",
-        "UPDATE coupons SET redeemed = 1",
-        "UPDATE coupon_seats SET code = 'NONE'",
-        "UPDATE coupon_seats SET state = 'free'",
-        "UPDATE enrollments SET status = 'paid'",
-        "UPDATE enrollments SET amount_minor = 1",
-        "UPDATE enrollments SET amount_minor = -1, discount_minor = 4901",
-        "UPDATE jobs SET state = 'lost'",
+        "UPDATE coupons SET max_redemptions = 'many'",
+        "UPDATE coupons SET issued = NULL",
+        "UPDATE coupon_seats SET key = 'GRANT-1#00000000'",
+        "UPDATE coupon_seats SET holder = 'enr_1'",
+        "UPDATE coupon_seats SET state = NULL",
+        "UPDATE enrollments SET status = NULL",
+        "UPDATE enrollments SET amount_minor = 0.5",
+        "UPDATE enrollments SET history = NULL",
         "UPDATE jobs SET due_at = 'soon'",
-        "UPDATE jobs SET claim_at = NULL",
+        "UPDATE jobs SET claim_at = 'soon'",
+        "UPDATE jobs SET rev = NULL",
+        "INSERT INTO jobs SELECT * FROM jobs",
     ],
 )
-def test_database_itself_refuses_what_can_not_be(sql_storage, sql_path, damage):
-    """CHECKs and foreign keys hold even against a hand at the console."""
-    sql_storage.coupons.create(coupon())
-    sql_storage.enrollments.open(enrollment())
-    sql_storage.jobs.enqueue("job-1", "sync", {}, NOW, now=NOW)
-    if "redeemed" not in damage:
-        sql_storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(9))
-    connection = sqlite3.connect(sql_path)
-    connection.execute("PRAGMA foreign_keys=ON")
+def test_database_itself_refuses_what_can_not_be(console, damage):
+    """Types, keys, slots and what is required hold even against a hand there."""
     with pytest.raises(sqlite3.IntegrityError):
-        connection.execute(damage)
-    connection.close()
+        console.execute(damage)
+
+
+def _move(storage):
+    storage.enrollments.transition(
+        "enr_0001", 1, Status.CONFIRMED, entry(2, Status.CONFIRMED), None, {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "use"),
+    [
+        (
+            "UPDATE coupons SET max_redemptions = 0",
+            lambda s: s.coupons.disable("GRANT-1"),
+        ),
+        ("UPDATE enrollments SET status = 'paid'", lambda s: s.enrollments.list()),
+        ("UPDATE enrollments SET amount_minor = 1", _move),
+        ("UPDATE enrollments SET amount_minor = -1, discount_minor = 4901", _move),
+    ],
+)
+def test_what_a_hand_writes_and_no_record_may_say_is_refused(
+    sql_storage, console, damage, use
+):
+    """What only the rules of the records know is checked where they are used."""
+    with console:
+        console.execute(damage)
+    with pytest.raises(ValidationError):
+        use(sql_storage)
 
 
 def test_two_live_rows_of_a_slot_are_refused_by_the_index(sql_storage, sql_path):
@@ -219,20 +261,20 @@ def test_forked_child_makes_its_own_connections(sql_storage):
     held, let_go = threading.Event(), threading.Event()
 
     def hold_the_writer():
-        with sql_storage._database._writer.lock:
+        with sql_storage.tables.database._writer.lock:
             held.set()
             let_go.wait(30)
 
     thread = threading.Thread(target=hold_the_writer)
     thread.start()
     held.wait(10)
-    parents = sql_storage._database.engine()
+    parents = sql_storage.tables.database.engine()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
             assert sql_storage.jobs.find("parent") is not None
-            assert sql_storage._database.engine() is not parents
+            assert sql_storage.tables.database.engine() is not parents
             sql_storage.jobs.enqueue("child", "sync", {}, NOW, now=NOW)
             code = 0
         finally:
@@ -267,7 +309,7 @@ def test_enrollment_that_can_not_be_decoded_fails_alone(sql_storage, sql_path):
     for number in (1, 2, 3):
         sql_storage.enrollments.open(enrollment(number, due_at=NOW))
     connection = sqlite3.connect(sql_path)
-    connection.execute("UPDATE enrollments SET doc = '[]' WHERE id = 'enr_0002'")
+    connection.execute("UPDATE enrollments SET history = '[]' WHERE key = 'enr_0002'")
     connection.commit()
     connection.close()
     claimed = sql_storage.enrollments.claim_due(NOW, 60, 10)

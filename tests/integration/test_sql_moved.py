@@ -14,8 +14,8 @@ import time
 import pytest
 
 from frappe_enroll_sdk.errors import SchemaError, StorageUnavailableError
+from frappe_enroll_sdk.stores.layout import LAYOUT_VERSION
 from frappe_enroll_sdk.testing.conformance.records import NOW, coupon
-from frappe_enroll_sql.schema import SCHEMA_VERSION
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -414,17 +414,17 @@ def set_version(path, version):
     connection.close()
 
 
-@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, SCHEMA_VERSION - 1])
+@pytest.mark.parametrize("version", [LAYOUT_VERSION + 1, LAYOUT_VERSION - 1])
 def test_schema_that_changes_under_a_process_stops_it(opened, version):
     """Upgraded by newer code, or restored from older: nothing is written or read."""
     storage, path, _ = opened
     set_version(path, version)
-    words = "update frappe-enroll-sdk" if version > SCHEMA_VERSION else "enroll setup"
+    words = "update frappe-enroll-sdk" if version > LAYOUT_VERSION else "enroll setup"
     for _name, ask in asks(storage):
         with pytest.raises(SchemaError, match=words):
             ask()
     assert not found_by_another(path, "job-2")
-    set_version(path, SCHEMA_VERSION)
+    set_version(path, LAYOUT_VERSION)
     assert enqueue(storage, "job-2").key == "job-2"
 
 
@@ -455,7 +455,7 @@ def test_writer_that_waits_for_an_upgrade_writes_nothing(opened):
 def test_setup_refuses_a_newer_schema(opened):
     """It never goes back, and says what to update."""
     storage, path, _ = opened
-    set_version(path, SCHEMA_VERSION + 1)
+    set_version(path, LAYOUT_VERSION + 1)
     before = shutil.copy(path, path.with_name("before"))
     with pytest.raises(SchemaError, match="update frappe-enroll-sdk on this host"):
         storage.setup()

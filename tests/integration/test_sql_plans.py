@@ -7,9 +7,9 @@ import re
 
 import pytest
 from sqlalchemy import event
-from support.verbs import VERBS, fill
 
 from frappe_enroll_sdk import interfaces
+from frappe_enroll_sdk.testing.conformance.verbs import VERBS, fill
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -39,7 +39,7 @@ def storage(db_folder):
 def plans_of(storage, verb) -> list[tuple[str, str]]:
     """Return each statement that the verb runs, with SQLite's plan for it."""
     seen = []
-    engine = storage._database.engine()
+    engine = storage.tables.database.engine()
 
     def note(_connection, _cursor, statement, parameters, *_):
         if not statement.startswith(("BEGIN", "PRAGMA", "EXPLAIN")):

@@ -31,7 +31,7 @@ LATER = NOW + timedelta(minutes=15)
 def commits(sql_storage):
     """Return what was sent to the file, by the thread that wrote: a list to read."""
     seen = []
-    engine = sql_storage._database.engine()
+    engine = sql_storage.tables.database.engine()
 
     def note(_connection, _cursor, statement, *_):
         seen.append(statement.split()[0])
@@ -49,7 +49,7 @@ class Held:
     """Keeps the writer's turn until several threads wait for it."""
 
     def __init__(self, sql_storage) -> None:
-        self._writer = sql_storage._database._writer
+        self._writer = sql_storage.tables.database._writer
         sql_storage.ping()
 
     def together(self, *writes):
@@ -114,7 +114,7 @@ def test_one_that_is_refused_fails_alone(sql_storage, sql_path, commits):
 def test_commit_that_fails_is_nobodys_yes(sql_storage):
     """All of its writes are told that the file failed, and may be repeated."""
     held = Held(sql_storage)
-    dialect = sql_storage._database.engine().dialect
+    dialect = sql_storage.tables.database.engine().dialect
     commit = dialect.do_commit
 
     def fail(connection):
@@ -135,7 +135,7 @@ def test_commit_that_fails_is_nobodys_yes(sql_storage):
 def test_writers_interrupt_leaves_no_one_waiting(sql_storage):
     """Who writes for others is interrupted: they are told, and the turn goes on."""
     held = Held(sql_storage)
-    engine = sql_storage._database.engine()
+    engine = sql_storage.tables.database.engine()
 
     def interrupt(*_):
         event.remove(engine, "before_cursor_execute", interrupt)
@@ -201,7 +201,9 @@ def test_lock_that_stays_is_an_error_in_our_words(sql_storage, sql_path, monkeyp
     with pytest.raises(StorageUnavailableError, match="locked"):
         enqueue(sql_storage, "job-1")
     with pytest.raises(StorageUnavailableError, match="locked"):
-        sql_storage.coupons.disable("NONE")
+        sql_storage.coupons.reserve("NONE", "enr_1", NOW, LATER)
+    with pytest.raises(StorageUnavailableError, match="locked"):
+        sql_storage.ping()
     other.execute("ROLLBACK")
     other.close()
     assert enqueue(sql_storage, "job-1").key == "job-1"
@@ -211,15 +213,17 @@ def test_without_a_write_ahead_log_sqlite_waits(sql_path, monkeypatch):
     """Where WAL is not to be had, a commit waits for readers."""
     sql_storage = SQLStorage(f"sqlite:///{sql_path}")
     sql_storage.setup()
-    with sql_storage._database.write() as connection:
-        wait_ms = connection.execute(text("PRAGMA busy_timeout")).scalar()
-    assert wait_ms == writer._FIRST_LOOKS_MS
+
+    def wait_ms():
+        return sql_storage.tables.database.write(
+            lambda connection: connection.execute(text("PRAGMA busy_timeout")).scalar()
+        )
+
+    assert wait_ms() == writer._FIRST_LOOKS_MS
     sql_storage.close()
 
     monkeypatch.setattr(file, "_PRAGMAS", ["journal_mode=DELETE"])
-    with sql_storage._database.write() as connection:
-        wait_ms = connection.execute(text("PRAGMA busy_timeout")).scalar()
-    assert wait_ms == writer.BUSY_TIMEOUT_S * 1000
+    assert wait_ms() == writer.BUSY_TIMEOUT_S * 1000
     reader = sqlite3.connect(sql_path, isolation_level=None, check_same_thread=False)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM jobs").fetchone()

@@ -18,7 +18,7 @@ class StatementPlan:
     def __init__(self, storage, die=None) -> None:
         self.k, self.log = 0, []
         self._die = die
-        engine = storage._database.engine()
+        engine = storage.tables.database.engine()
         event.listen(engine, "before_cursor_execute", self._before)
         event.listen(engine, "after_cursor_execute", self._after)
         commit = engine.dialect.do_commit
