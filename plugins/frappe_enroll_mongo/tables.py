@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: What stands of rows by key: rev and op, or None for what surely is not ours.
 _Stands = Mapping[str, "tuple[int, str] | None"]
+#: Counts of one command: the server refuses a pipeline of more than 1,000 stages.
+_MAX_COUNTS = 200
 #: How often a take may find that others were faster; each loss is their success.
 _MAX_RACES = 100
 
@@ -100,27 +102,36 @@ class MongoTables:
 
     def count(self, table: Table, queries: Sequence[Query], cap: int) -> Sequence[int]:
         """See `Tables.count`."""
-        steps: dict[int, list[Mapping[str, Any]]] = {
-            number: [
+        counted: dict[int, int] = {}
+        for first in range(0, len(queries), _MAX_COUNTS):
+            some = enumerate(queries[first : first + _MAX_COUNTS], first)
+            counted |= self._count(table, dict(some), cap)
+        return [counted.get(number, 0) for number in range(len(queries))]
+
+    def _count(
+        self, table: Table, queries: Mapping[int, Query], cap: int
+    ) -> dict[int, int]:
+        """Count by one command: each query is a pipeline of its own."""
+        steps: list[list[Mapping[str, Any]]] = [
+            [
                 {"$match": filter_of(table, query)},
                 {"$limit": cap},
                 {"$group": {"_id": number, "count": {"$sum": 1}}},
             ]
-            for number, query in enumerate(queries)
+            for number, query in queries.items()
             if cap > 0 and may_match(query)
-        }
+        ]
         if not steps:
-            return [0] * len(queries)
-        (_, pipeline), *others = steps.items()
-        for _, more in others:
-            pipeline.append({"$unionWith": {"coll": table.name, "pipeline": more}})
+            return {}
+        others = [
+            {"$unionWith": {"coll": table.name, "pipeline": more}} for more in steps[1:]
+        ]
         collection = self.link.collection(table.name)
         with self.link.session() as session:
             answers = collection.aggregate(
-                pipeline, session=session, batchSize=len(steps)
+                [*steps[0], *others], session=session, batchSize=len(steps)
             )
-            counts = {one["_id"]: int(one["count"]) for one in answers}
-        return [counts.get(number, 0) for number in range(len(queries))]
+            return {one["_id"]: int(one["count"]) for one in answers}
 
     # Writes.
 

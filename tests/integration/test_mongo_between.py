@@ -73,7 +73,7 @@ def between(wire, name, act, *, nth=1, then=None):
 
 def drop(storage, collection, name):
     """Take a document away, as a pruning process or a rollback does."""
-    gone = storage._link.collection(collection).delete_one({"_id": name})
+    gone = storage.tables.link.collection(collection).delete_one({"_id": name})
     assert gone.deleted_count == 1
 
 
@@ -245,7 +245,7 @@ def test_holder_that_calls_twice_at_once_draws_no_more_than_twice(pair, wire):
     answer = reserve(slow)
     assert answer.outcome is ReserveOutcome.RESERVED
     assert answer.seat == other.coupons.find_seat("GRANT-1", "enr_1")
-    document = other._link.collection("coupons").find_one({"_id": "GRANT-1"})
+    document = other.tables.link.collection("coupons").find_one({"_id": "GRANT-1"})
     assert document["issued"] == 2
     assert other.coupons.find("GRANT-1").reserved == 1
 

@@ -13,7 +13,6 @@ from support.bulk import MARK, fill_up
 from support.size import LEAST, SERVER_DIFFERS
 from support.verbs import VERBS, fill
 
-from frappe_enroll_mongo.schema import INDEXES, META
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk import interfaces
 
@@ -103,9 +102,9 @@ def explained(crowded, mongo_uri):
     explainer = Explainer(crowded)
     storage = MongoStorage(mongo_uri, crowded.name)
     fill(storage)
-    storage._link.close()
+    storage.tables.link.close()
     client = MongoClient(mongo_uri, event_listeners=[explainer])
-    storage._link._make_client = lambda: client
+    storage.tables.link._make_client = lambda: client
     storage.check_schema()
     explainer.plans.clear()
     yield storage, explainer

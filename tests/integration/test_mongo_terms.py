@@ -29,7 +29,7 @@ def stores(mongo_uri):
     both = [MongoStorage(mongo_uri, name) for _ in range(2)]
     both[0].setup()
     yield both
-    both[0]._link.client().drop_database(name)
+    both[0].tables.link.client().drop_database(name)
     for store in both:
         store.close()
 
@@ -60,9 +60,9 @@ def test_code_that_is_known_is_not_read_again(known, mongo_uri):
     """Draw a ticket, take the seat."""
     first, _ = known
     plan = CommandPlan()
-    first._link.close()
+    first.tables.link.close()
     client = MongoClient(mongo_uri, event_listeners=[plan])
-    first._link._make_client = lambda: client
+    first.tables.link._make_client = lambda: client
     assert first.coupons.find_seat("FIVE", "enr_0") is not None
     plan.log.clear()
     assert reserve(first, "enr_1") is ReserveOutcome.RESERVED
@@ -73,7 +73,7 @@ def test_code_that_is_known_is_not_read_again(known, mongo_uri):
 def numbers_of(store):
     """Return the numbers of the seats that somebody has."""
     held = {"code": "FIVE", "holder": {"$exists": True}}
-    found = store._link.collection("coupon_seats").find(held, sort=[("_id", 1)])
+    found = store.tables.link.collection("coupon_seats").find(held, sort=[("_id", 1)])
     return [int(seat["_id"][-1]) for seat in found]
 
 
@@ -140,7 +140,7 @@ def test_code_whose_time_is_over_gives_no_seat(known):
 def test_code_that_was_put_there_anew_is_read_again(known):
     """By hand, from a backup for instance: its new terms hold."""
     first, second = known
-    table = second._link.collection("coupons")
+    table = second.tables.link.collection("coupons")
     table.update_one({"_id": "FIVE"}, {"$set": {"max_redemptions": 2}})
     assert reserve(first, "enr_1") is ReserveOutcome.RESERVED
     assert reserve(first, "enr_2") is ReserveOutcome.HELD

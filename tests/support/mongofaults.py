@@ -8,7 +8,6 @@ import uuid
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 
-from frappe_enroll_mongo.schema import INDEXES, META
 from frappe_enroll_mongo.storage import MongoStorage
 from support.world import World
 
@@ -70,8 +69,8 @@ class MongoWorlds:
         storage = MongoStorage(self._uri, self._name)
         if listener is not None:
             # The store's own options, and a listener beside them.
-            make = storage._link._factory
-            storage._link._make_client = lambda: make(
+            make = storage.tables.link._factory
+            storage.tables.link._make_client = lambda: make(
                 self._uri, timeoutMS=10_000, event_listeners=[listener]
             )
         self._opened.append(storage)
