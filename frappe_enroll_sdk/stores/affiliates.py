@@ -24,24 +24,28 @@ def _facts_of(row: LedgerRow) -> Mapping[str, Cell]:
     return {"fact_key": row.fact_key}
 
 
+_LEDGER = Codec(
+    LedgerRow,
+    LEDGER,
+    lambda row: f"{row.affiliate}#{row.n:010d}",
+    derived=_facts_of,
+    check=_check_row,
+)
+
+
+_AFFILIATES = Codec(
+    Affiliate,
+    AFFILIATES,
+    lambda affiliate: affiliate.code,
+    computed={"code": lambda row: row.key},
+)
+
+
 class Affiliates:
     """`AffiliateStore` over tables."""
 
     def __init__(self, port: Port) -> None:
-        affiliates = Codec(
-            Affiliate,
-            AFFILIATES,
-            lambda affiliate: affiliate.code,
-            computed={"code": lambda row: row.key},
-        )
-        ledger = Codec(
-            LedgerRow,
-            LEDGER,
-            lambda row: f"{row.affiliate}#{row.n:010d}",
-            derived=_facts_of,
-            check=_check_row,
-        )
-        self._records, self._ledger = Records(port, affiliates), Records(port, ledger)
+        self._records, self._ledger = Records(port, _AFFILIATES), Records(port, _LEDGER)
 
     def register(self, affiliate: Affiliate) -> Affiliate:
         """See `AffiliateStore.register`."""

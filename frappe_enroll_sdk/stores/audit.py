@@ -11,17 +11,19 @@ from .records import Codec
 from .rows import Port, Records
 
 
+_CODEC = Codec(
+    AuditEntry,
+    AUDIT,
+    lambda entry: entry.id,
+    computed={"id": lambda row: row.key},
+)
+
+
 class Audit:
     """`AuditStore` over tables."""
 
     def __init__(self, port: Port) -> None:
-        codec = Codec(
-            AuditEntry,
-            AUDIT,
-            lambda entry: entry.id,
-            computed={"id": lambda row: row.key},
-        )
-        self._records = Records(port, codec)
+        self._records = Records(port, _CODEC)
 
     def append(self, entry: AuditEntry) -> None:
         """See `AuditStore.append`."""

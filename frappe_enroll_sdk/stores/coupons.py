@@ -61,6 +61,17 @@ def is_usable(coupon: Coupon, now: datetime) -> bool:
     return started and not ended and not coupon.disabled
 
 
+_CODEC = Codec(
+    Coupon,
+    COUPONS,
+    lambda coupon: coupon.code,
+    computed={"code": lambda row: row.key},
+    derived=_derived,
+    omitted=("reserved", "redeemed"),
+    check=_check,
+)
+
+
 class Coupons:
     """
     `CouponStore` over tables.
@@ -70,16 +81,7 @@ class Coupons:
     """
 
     def __init__(self, port: Port) -> None:
-        codec = Codec(
-            Coupon,
-            COUPONS,
-            lambda coupon: coupon.code,
-            computed={"code": lambda row: row.key},
-            derived=_derived,
-            omitted=("reserved", "redeemed"),
-            check=_check,
-        )
-        self.port, self.records = port, Records(port, codec)
+        self.port, self.records = port, Records(port, _CODEC)
         self.seats = Rows(port, SEATS)
         #: Numbers that this process has drawn and not used, by code.
         self._spare: dict[str, list[int]] = {}

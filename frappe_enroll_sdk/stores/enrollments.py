@@ -78,22 +78,24 @@ class _Seen(threading.local):
     row: Row | None = None
 
 
+_CODEC = Codec(
+    Enrollment,
+    ENROLLMENTS,
+    lambda row: row.id,
+    computed={
+        "id": lambda row: row.key,
+        "holds_slot": lambda row: row.cells.get("held") == 1,
+    },
+    derived=_derived,
+    check=_check,
+)
+
+
 class Enrollments:
     """`EnrollmentStore` over tables."""
 
     def __init__(self, port: Port) -> None:
-        codec = Codec(
-            Enrollment,
-            ENROLLMENTS,
-            lambda row: row.id,
-            computed={
-                "id": lambda row: row.key,
-                "holds_slot": lambda row: row.cells.get("held") == 1,
-            },
-            derived=_derived,
-            check=_check,
-        )
-        self._records, self._seen = Records(port, codec), _Seen()
+        self._records, self._seen = Records(port, _CODEC), _Seen()
 
     def _noted(self, row: Row | None) -> Enrollment | None:
         if row is None:

@@ -25,14 +25,16 @@ from .rows import Port, Records
 R = TypeVar("R")
 
 
+_CODEC = Codec(
+    Gate, GATES, lambda gate: gate.name, computed={"name": lambda row: row.key}
+)
+
+
 class Gates:
     """`GateStore` over tables."""
 
     def __init__(self, port: Port) -> None:
-        codec = Codec(
-            Gate, GATES, lambda gate: gate.name, computed={"name": lambda row: row.key}
-        )
-        self._port, self._records = port, Records(port, codec)
+        self._port, self._records = port, Records(port, _CODEC)
         #: Each gate as this process has written it last.
         self._seen: dict[str, Row] = {}
 

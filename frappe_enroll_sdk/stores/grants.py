@@ -12,21 +12,23 @@ from .rows import Port, Records, query_of
 from .versions import replace
 
 
+_CODEC = Codec(
+    Grant,
+    GRANTS,
+    lambda grant: grant.id,
+    computed={
+        "id": lambda row: row.key,
+        "holds_slot": lambda row: row.cells.get("held") == 1,
+    },
+    derived=lambda grant: {"held": 1 if grant.holds_slot else None},
+)
+
+
 class Grants:
     """`GrantStore` over tables."""
 
     def __init__(self, port: Port) -> None:
-        codec = Codec(
-            Grant,
-            GRANTS,
-            lambda grant: grant.id,
-            computed={
-                "id": lambda row: row.key,
-                "holds_slot": lambda row: row.cells.get("held") == 1,
-            },
-            derived=lambda grant: {"held": 1 if grant.holds_slot else None},
-        )
-        self._records = Records(port, codec)
+        self._records = Records(port, _CODEC)
 
     def open(self, grant: Grant) -> Grant:
         """See `GrantStore.open`."""

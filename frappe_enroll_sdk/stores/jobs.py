@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from ..codec import require_text
@@ -47,7 +47,8 @@ def _parts_of(token: str) -> tuple[str, str]:
     return batch, key
 
 
-def _codec(table: Table, ends: Collection[JobState]) -> Codec[Job]:
+@cache
+def _codec(table: Table, ends: frozenset[JobState]) -> Codec[Job]:
     def derived(job: Job) -> Mapping[str, Cell]:
         old = job.state in ends and not queue.is_pruned(job)
         return {

@@ -13,17 +13,19 @@ from .records import Codec, ms_of
 from .rows import Port, Records
 
 
+_CODEC = Codec(
+    WorkerSeen,
+    WORKERS,
+    lambda worker: worker.name,
+    computed={"name": lambda row: row.key},
+)
+
+
 class Workers:
     """`WorkerStore` over tables."""
 
     def __init__(self, port: Port) -> None:
-        codec = Codec(
-            WorkerSeen,
-            WORKERS,
-            lambda worker: worker.name,
-            computed={"name": lambda row: row.key},
-        )
-        self._records = Records(port, codec)
+        self._records = Records(port, _CODEC)
 
     def seen(self, worker: WorkerSeen) -> None:
         """See `WorkerStore.seen`."""
