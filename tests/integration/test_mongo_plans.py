@@ -15,6 +15,7 @@ from support.verbs import VERBS, fill
 
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk import interfaces
+from frappe_enroll_sdk.stores.layout import TABLES
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
@@ -96,9 +97,8 @@ def crowded(mongo_uri):
 @pytest.fixture
 def explained(crowded, mongo_uri):
     """Return a store with the verbs' own rows, and what explains its commands."""
-    for name in INDEXES:
-        if name != META:
-            crowded[name].delete_many({"_id": {"$lt": MARK}})
+    for table in TABLES:
+        crowded[table.name].delete_many({"_id": {"$lt": MARK}})
     explainer = Explainer(crowded)
     storage = MongoStorage(mongo_uri, crowded.name)
     fill(storage)

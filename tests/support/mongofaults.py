@@ -9,6 +9,7 @@ from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 
 from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_sdk.stores.layout import TABLES
 from support.world import World
 
 
@@ -80,9 +81,8 @@ class MongoWorlds:
         """End the world before, empty the database; return a world on it."""
         self._end()
         database = self._client[self._name]
-        for name in INDEXES:
-            if name != META:
-                database[name].delete_many({})
+        for table in TABLES:
+            database[table.name].delete_many({})
         return World(self.open, probed=True, **settings)
 
     def _end(self) -> None:
