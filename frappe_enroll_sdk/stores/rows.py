@@ -348,12 +348,12 @@ class Rows:
         """Delete rows that still are as they were read; return how many."""
         if not rows:
             return 0
-        tables, revs = self.port.use(), {row.key: row.rev for row in rows}
-        deleted, lost = _repeated(lambda: tables.delete(self.table, revs))
+        tables = self.port.use()
+        deleted, lost = _repeated(lambda: tables.delete(self.table, rows))
         if not lost:
             return deleted
         # Those that are no longer there were deleted by one of the runs.
-        return len(revs) - len(self.get(revs))
+        return len(rows) - len(self.get([row.key for row in rows]))
 
 
 class _Run:
