@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymongo
 from bson.int64 import Int64
-from pymongo import DeleteMany, ReturnDocument, UpdateMany, UpdateOne
+from pymongo import DeleteOne, ReturnDocument, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from frappe_enroll_sdk.errors import UnclearWriteError
@@ -254,19 +254,15 @@ class MongoTables:
                 return None, False
         return (_row_of(found) if found else None), True
 
-    def delete(self, table: Table, revs: Mapping[str, int]) -> int:
+    def delete(self, table: Table, rows: Collection[Row]) -> int:
         """See `Tables.delete`."""
-        by_rev: dict[int, list[str]] = {}
-        for key, rev in revs.items():
-            by_rev.setdefault(rev, []).append(key)
-        if not by_rev:
+        operations = [
+            DeleteOne({"_id": row.key, REV: row.rev, OP: row.op}) for row in rows
+        ]
+        if not operations:
             return 0
         collection = self.link.collection(table.name)
         with self.link.session(writes=True) as session:
-            operations = [
-                DeleteMany({"_id": {"$in": keys}, REV: rev})
-                for rev, keys in by_rev.items()
-            ]
             done = collection.bulk_write(operations, ordered=False, session=session)
             return done.deleted_count
 
