@@ -9,6 +9,7 @@ then deleted from the old one, so that an upgrade that died goes on where it was
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -244,6 +245,12 @@ def _derived(table: Table, document: Document) -> Document:
     return made
 
 
+def _line(entry: Any) -> Any:
+    """Return an entry of a history, whose detail was text within it."""
+    detail = entry.get("detail") if isinstance(entry, Mapping) else None
+    return entry if detail is None else {**entry, "detail": json.loads(detail)}
+
+
 def _cell(kind: CellKind, value: Any) -> Any:
     if isinstance(value, datetime):
         return ms_of(value)
@@ -251,9 +258,9 @@ def _cell(kind: CellKind, value: Any) -> Any:
         return int(value)
     try:
         if kind is CellKind.LINES:
-            return [text_of(line) for line in value or ()]
+            return [text_of(_line(one)) for one in value or ()]
         if isinstance(value, Mapping | list | tuple):
             return text_of(value)
-    except (ValidationError, TypeError):
+    except (ValidationError, ValueError, TypeError):
         logger.exception("a damaged value is kept as it is")
     return value
