@@ -172,7 +172,7 @@ class Row:
     record: Any = attrs.field(default=None, init=False, repr=False)
 
 
-@attrs.frozen
+@attrs.define(slots=True)
 class Swap:
     """
     One conditional write: done where the row's `rev` still is `rev`.
@@ -184,6 +184,7 @@ class Swap:
         cells: What is to be written: changed columns only, None for null. May be empty:
             rev and op are written all the same.
         more: Lines to append, by column of kind LINES.
+        record: What the core knows of the row that it makes; never stored.
     """
 
     key: str
@@ -191,6 +192,7 @@ class Swap:
     op: str
     cells: Mapping[str, Cell]
     more: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    record: Any = attrs.field(default=None, repr=False, eq=False)
 
     def applied(self, row: Row) -> Row:
         """Return the row that this makes of `row`."""
@@ -199,13 +201,17 @@ class Swap:
             before = cells.get(name) or ()
             assert isinstance(before, tuple)  # noqa: S101  of kind LINES
             cells[name] = (*before, *lines)
-        return Row(row.key, self.rev + 1, self.op, cells)
+        made = Row(row.key, self.rev + 1, self.op, cells)
+        made.record = self.record
+        return made
 
 
-@attrs.frozen
+@attrs.define(slots=True)
 class Query:
     """
     Rows of one index, in its order: by its **last field**, and by key among equals.
+
+    Never changed once it is made.
 
     Attributes:
         index: Which. `equal` names all of its fields but the last one (and that, too,

@@ -197,7 +197,7 @@ class Coupons:
         """
         code, holder = str(cells["code"]), str(cells["holder"])
         key = seats.key_of(code, number)
-        if self.seats.insert([(key, cells)])[0]:
+        if self.seats.insert({key: cells})[0]:
             # Its `rev` is 1: a later write of it begins with this.
             return Row(key, 1, "", cells)
         if self.seats.first(seats.of_holder(code, holder)) is not None:

@@ -72,6 +72,9 @@ def _check(row: Enrollment) -> None:
         raise ValidationError("version: begins with 1", field="version")
 
 
+_OF_STATUS = [Query("by_status", {"status": status.value}) for status in Status]
+
+
 class _Seen(threading.local):
     """The row that a thread has last read or written."""
 
@@ -273,8 +276,8 @@ class Enrollments:
     def stats(self, now: datetime, *, cap: int = 10_000) -> EnrollmentStats:
         """See `EnrollmentStore.stats`."""
         rows = self._records.rows
-        of_status = [Query("by_status", {"status": status.value}) for status in Status]
-        *counts, due = rows.count([*of_status, Query("due", high=ms_of(now) + 1)], cap)
+        due_now = Query("due", high=ms_of(now) + 1)
+        *counts, due = rows.count([*_OF_STATUS, due_now], cap)
         owed = Query("by_status", {"status": Status.CONFIRMED.value})
         oldest = self._records.first(owed)
         return EnrollmentStats(

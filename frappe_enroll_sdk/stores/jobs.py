@@ -33,6 +33,15 @@ _NO_DATA = "{}"
 #: Claimed rows that a process remembers, to end them without reading them.
 _MAX_CLAIMED = 2048
 
+_OF_STATE = [Query("by_state", {"state": state.value}) for state in JobState]
+
+#: What becomes of a due row that can't be read.
+_BURY: Mapping[str, Cell] = {
+    "state": JobState.DEAD.value,
+    "claim_at": None,
+    "token": None,
+}
+
 Rule = Callable[[Job], Job | None]
 
 
@@ -205,11 +214,12 @@ class Jobs:
             lambda job: queue.claimed(
                 job, owner, f"{batch}{_SEPARATOR}{job.key}", now, lease_s
             ),
-            damaged={"state": JobState.DEAD.value, "claim_at": None, "token": None},
+            damaged=_BURY,
             # By the token: an `enqueue` in between leaves it, and its own stamp.
             is_mine=lambda row: row.cells.get("token") == batch,
         )
-        self._claimed.note(taken)
+        if taken:
+            self._claimed.note(taken)
         return tuple(map(self._records.read, taken))
 
     def claim_key(
@@ -445,8 +455,7 @@ class Jobs:
             {"state": JobState.DONE.value},
             low=ms_of(now - _HOUR) + 1,
         )
-        of_state = [Query("by_state", {"state": state.value}) for state in JobState]
-        *counts, due_now, done_now = self._rows.count([*of_state, due, done], cap)
+        *counts, due_now, done_now = self._rows.count([*_OF_STATE, due, done], cap)
         oldest = self._rows.first(due)
         oldest_at: Any = None if oldest is None else oldest.cells["claim_at"]
         return JobStats(

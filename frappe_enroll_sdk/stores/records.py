@@ -17,6 +17,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache, partial
 from json import JSONEncoder, loads
+from operator import attrgetter
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -59,7 +60,7 @@ def text_of(value: Any) -> str:
         raise ValidationError(f"not JSON: {type(error).__name__}") from error
 
 
-@attrs.frozen
+@attrs.define(slots=True)
 class Changes:
     """
     What a write changes.
@@ -83,7 +84,7 @@ class _Field:
     column: str
     encode: Callable[[Any], Cell]
     decode: Callable[[Any], Any]
-    #: What a cell is; JSON is compared as text (1 is not true).
+    #: What a cell is; two JSON values are never called equal (1 is not true).
     cell: type | tuple[type, ...]
     is_json: bool = False
 
@@ -152,9 +153,11 @@ class Codec(Generic[T]):
         for field in attrs.fields(kind):  # type: ignore[arg-type]  # an attrs class
             if field.name not in skipped:
                 self._add(field.name, _bare(hints[field.name]))
-        self._names = [
+        # (One call for all of them: records have many fields, and few change.)
+        self._values = _getter([one.name for one in self._fields])
+        self._names = {
             column.name for column in table.columns if column.kind is CellKind.NAME
-        ]
+        }
 
     def _add(self, name: str, kind: Any) -> None:
         if kind is Money:
@@ -215,14 +218,13 @@ class Codec(Generic[T]):
     def changes_of(self, before: T, after: T) -> Changes:
         """Return what has to be written to make `after` of the row of `before`."""
         cells: dict[str, Cell] = {}
-        for one in self._fields:
-            old, new = getattr(before, one.name), getattr(after, one.name)
-            if old is new or (not one.is_json and old == new):
+        pairs = zip(
+            self._fields, self._values(before), self._values(after), strict=True
+        )
+        for one, old, new in [three for three in pairs if three[1] is not three[2]]:
+            if not one.is_json and old == new:
                 continue
-            cell = None if new is None else one.encode(new)
-            if one.is_json and old is not None and one.encode(old) == cell:
-                continue
-            cells[one.column] = cell
+            cells[one.column] = None if new is None else one.encode(new)
         for money in self._money:
             old, new = getattr(before, money.name), getattr(after, money.name)
             if old != new:
@@ -242,8 +244,8 @@ class Codec(Generic[T]):
         return Changes(cells, more, after)
 
     def _require(self, record: T, cells: Mapping[str, Cell]) -> None:
-        for name in self._names:
-            require_name(cells.get(name), name)
+        for name in self._names & cells.keys():
+            require_name(cells[name], name)
         if self._check is not None:
             self._check(record)
 
@@ -291,6 +293,11 @@ class Codec(Generic[T]):
         return self.kind(**values)
 
 
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda record: (get(record),)
+
+
 def _bare(hint: Any) -> Any:
     """Return a type without its None."""
     if get_origin(hint) in {Union, types.UnionType}:
@@ -305,17 +312,16 @@ def require_name(value: Any, field: str) -> None:
     Raises:
         ValidationError: Names the field.
     """
-    if value is None:
+    if value is None or (
+        isinstance(value, str) and value.isascii() and len(value) <= _MAX_NAME
+    ):
         return
     if not isinstance(value, str):
         raise ValidationError(f"{field}: must be text", field=field)
-    if value.isascii():
-        size = len(value)
-    else:
-        try:
-            size = len(value.encode())
-        except UnicodeEncodeError as error:
-            # Half of a surrogate pair: no database can write it.
-            raise ValidationError(f"{field}: is not text", field=field) from error
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        # Half of a surrogate pair: no database can write it.
+        raise ValidationError(f"{field}: is not text", field=field) from error
     if size > _MAX_NAME:
         raise ValidationError(f"{field}: is too long", field=field)

@@ -55,6 +55,8 @@ _MAX_REPEATS = 2
 _LOOK_EVERY_S = 15.0
 #: Seconds that a thread waits for its turn: nothing depends on it.
 _TURN_S = 2.0
+#: Turns that are told apart.
+_MAX_TURNS = 16
 _PAGE = 200
 
 #: What becomes of a row; None = it is left as it is.
@@ -67,6 +69,20 @@ class SlotTakenError(Exception):
     """A write was refused although its row is unchanged: another row has the slot."""
 
 
+class _Forks:
+    """How many forks this process is away from the first one."""
+
+    count = 0
+
+    @classmethod
+    def more(cls) -> None:
+        """Count one."""
+        cls.count += 1
+
+
+os.register_at_fork(after_in_child=_Forks.more)
+
+
 class Port:
     """
     The database, as all stores of one storage use it. Thread-safe and fork-safe.
@@ -77,6 +93,10 @@ class Port:
         ambient: Time and dice.
         takes_turns: Whether threads of one process wait for each other before they
             write a row that all of them write.
+
+    Attributes:
+        ambient: Time and dice.
+        taking: The backend, if it can take rows under locks.
     """
 
     def __init__(
@@ -84,16 +104,17 @@ class Port:
     ) -> None:
         self.ambient, self.version = ambient, version
         self._tables, self._takes_turns = tables, takes_turns
+        self.taking = tables if isinstance(tables, TakingTables) else None
         self._checked = float("-inf")
         self._renew()
 
     def _renew(self) -> None:
-        self._pid, self._numbers = os.getpid(), count()
+        self._forks, self._numbers = _Forks.count, count()
         self._mark = self.ambient.token_hex(8)
-        self._turns = [threading.Lock() for _ in range(64)]
+        self._turns = [threading.Lock() for _ in range(_MAX_TURNS)]
 
     def _here(self) -> None:
-        if self._pid != os.getpid():
+        if self._forks != _Forks.count:
             # Forked: stamps would come twice, and a lock that was held stays locked.
             self._renew()
 
@@ -117,9 +138,12 @@ class Port:
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
         """Wait until no other thread of this process has this turn (or not so long)."""
+        if not self._takes_turns:
+            yield
+            return
         self._here()
-        lock = self._turns[hash(name) % len(self._turns)]
-        has_it = self._takes_turns and lock.acquire(timeout=_TURN_S)
+        lock = self._turns[hash(name) % _MAX_TURNS]
+        has_it = lock.acquire(timeout=_TURN_S)
         try:
             yield
         finally:
@@ -140,9 +164,12 @@ class Rows:
 
     def get(self, keys: Collection[str]) -> dict[str, Row]:
         """Return the rows of these keys that are there, by key."""
+        return self._get(self.port.use(), keys)
+
+    def _get(self, tables: Tables, keys: Collection[str]) -> dict[str, Row]:
         for key in keys:
             require_name(key, "key")
-        return {row.key: row for row in self.port.use().get(self.table, keys)}
+        return {row.key: row for row in tables.get(self.table, keys)} if keys else {}
 
     def one(self, key: str) -> Row | None:
         """Return a row, or None."""
@@ -175,12 +202,16 @@ class Rows:
 
     # Writes.
 
-    def insert(self, rows: Sequence[tuple[str, Mapping[str, Cell]]]) -> list[bool]:
-        """Write new rows; False where a key or a slot is taken."""
-        if not rows:
+    def insert(self, rows: Mapping[str, Mapping[str, Cell]]) -> list[bool]:
+        """Write new rows by key; False where a key or a slot is taken."""
+        op = self.port.stamp()
+        return self.write_new([Row(key, 1, op, cells) for key, cells in rows.items()])
+
+    def write_new(self, made: Sequence[Row]) -> list[bool]:
+        """Write new rows of one operation; False where a key or a slot is taken."""
+        if not made:
             return []
-        tables, op = self.port.use(), self.port.stamp()
-        made = [Row(key, 1, op, cells) for key, cells in rows]
+        tables, op = self.port.use(), made[0].op
         answers, lost = _repeated(lambda: tables.insert(self.table, made))
         if not lost or all(answers):
             return list(answers)
@@ -234,15 +265,15 @@ class Rows:
             SlotTakenError: A row needs a slot that is taken.
             ConflictError: The rows keep changing.
         """
-        rows = dict(guesses or {})
+        tables, rows = self.port.use(), dict(guesses or {})
         run = _Run(self, changes, op or self.port.stamp(), is_mine, guessed=set(rows))
-        run.confirms = confirm and not self.port.use().durable_reads
-        rows |= self.get([key for key in changes if key not in rows])
+        run.confirms = confirm and not tables.durable_reads
+        rows |= self._get(tables, [key for key in changes if key not in rows])
         for _ in range(MAX_RACES):
-            run.send(run.plan(rows), rows)
+            run.send(tables, run.plan(rows), rows)
             if not run.left:
                 return run.done
-            rows = self.get(run.left)
+            rows = self._get(tables, run.left)
         raise ConflictError(f"rows keep changing: {', '.join(run.left)}")
 
     def needs_slot(self, swap: Swap) -> bool:
@@ -261,10 +292,10 @@ class Rows:
             SlotTakenError: It is, and needs a slot that is taken.
         """
         tables, op = self.port.use(), op or self.port.stamp()
-        swap = Swap(row.key, row.rev, op, changes.cells, changes.more)
+        swap = Swap(row.key, row.rev, op, changes.cells, changes.more, changes.record)
         (yes,), lost = _repeated(lambda: tables.swap(self.table, [swap]))
         if yes:
-            return _after(swap, row, changes)
+            return swap.applied(row)
         if not (lost or self.needs_slot(swap)):
             return None
         found = self.one(row.key)
@@ -293,15 +324,15 @@ class Rows:
 
         def swap_of(row: Row) -> Swap:
             want = make(row)
-            swap = Swap(row.key, row.rev, op, want.cells, want.more)
-            made[row.key], swaps[row.key] = _after(swap, row, want), swap
+            swap = Swap(row.key, row.rev, op, want.cells, want.more, want.record)
+            made[row.key], swaps[row.key] = swap.applied(row), swap
             return swap
 
         if limit <= 0:
             return []
-        if isinstance(tables, TakingTables):
+        if self.port.taking is not None:
             try:
-                written = tables.take(self.table, query, limit, swap_of)
+                written = self.port.taking.take(self.table, query, limit, swap_of)
                 return [made[row.key] for row in written]
             except UnclearWriteError:
                 if ours := self._ours(swaps, op, is_mine):
@@ -340,7 +371,7 @@ class Rows:
         for _ in range(MAX_RACES):
             if self.change(key, lambda _: Changes(cells)) is not None:
                 return
-            if self.insert([(key, cells)])[0]:
+            if self.insert({key: cells})[0]:
                 return
         raise ConflictError(f"a row keeps coming and going: {key}")
 
@@ -375,16 +406,22 @@ class _Run:
         guessed: set[str],
     ) -> None:
         self._rows, self._op, self._guessed = rows, op, guessed
-        self._is_mine = is_mine or (lambda row: row.op == op)
+        self._mine = is_mine
         self.left, self.done, self.confirms = dict(changes), dict[str, Row](), False
-        self._made: dict[str, Changes] = {}
         self._sent: dict[str, Swap] = {}
         self._lost, self._was_lost = 0, False
 
+    def _is_mine(self, row: Row) -> bool:
+        return self._mine(row) if self._mine else row.op == self._op
+
     def plan(self, rows: Mapping[str, Row]) -> list[Swap]:
         """Return what is to be written, now that these rows were read (or guessed)."""
-        found = ((key, rows.get(key)) for key in [*self.left])
-        return [swap for key, row in found if (swap := self._next(key, row))]
+        swaps = []
+        for key in [*self.left]:
+            swap = self._next(key, rows.get(key))
+            if swap is not None:
+                swaps.append(swap)
+        return swaps
 
     def _next(self, key: str, row: Row | None) -> Swap | None:
         sent = self._sent.get(key)
@@ -400,8 +437,7 @@ class _Run:
                 raise SlotTakenError(key)
         want = self.left[key](row)
         if want is not None and (want.cells or want.more or self.confirms):
-            self._made[key] = want
-            return Swap(key, row.rev, self._op, want.cells, want.more)
+            return Swap(key, row.rev, self._op, want.cells, want.more, want.record)
         if key not in self._guessed:
             self._end(key, None if want is None else row)
         return None
@@ -411,13 +447,17 @@ class _Run:
         if row is not None:
             self.done[key] = row
 
-    def send(self, swaps: Sequence[Swap], rows: Mapping[str, Row]) -> None:
+    def send(
+        self, tables: Tables, swaps: Sequence[Swap], rows: Mapping[str, Row]
+    ) -> None:
         """Write; what was refused, or not answered, is left."""
-        tables, answers = self._rows.port.use(), [False] * len(swaps)
         self._was_lost = False
+        if not swaps:
+            self._sent, self._guessed = {}, set()
+            return
+        answers: Sequence[bool] = [False] * len(swaps)
         try:
-            if swaps:
-                answers = [*tables.swap(self._rows.table, swaps)]
+            answers = tables.swap(self._rows.table, swaps)
         except UnclearWriteError:
             self._lost, self._was_lost = self._lost + 1, True
             if self._lost > _MAX_REPEATS:
@@ -425,8 +465,7 @@ class _Run:
         self._sent, self._guessed = {}, set()
         for swap, yes in zip(swaps, answers, strict=True):
             if yes:
-                made = self._made[swap.key]
-                self._end(swap.key, _after(swap, rows[swap.key], made))
+                self._end(swap.key, swap.applied(rows[swap.key]))
             else:
                 self._sent[swap.key] = swap
 
@@ -440,12 +479,6 @@ def _repeated(act: Callable[[], R]) -> tuple[R, bool]:
             if not left:
                 raise
     raise AssertionError  # the last one has raised
-
-
-def _after(swap: Swap, row: Row, changes: Changes) -> Row:
-    written = swap.applied(row)
-    written.record = changes.record
-    return written
 
 
 def cell_of(row: Row, field: str) -> Any:
@@ -494,8 +527,12 @@ class Records(Generic[T]):
 
     def insert(self, records: Sequence[T]) -> list[bool]:
         """Write new records; False where a key or a slot is taken."""
-        codec = self.codec
-        return self.rows.insert([(codec.key_of(r), codec.cells_of(r)) for r in records])
+        codec, op, made = self.codec, self.rows.port.stamp(), []
+        for record in records:
+            row = Row(codec.key_of(record), 1, op, codec.cells_of(record))
+            row.record = record
+            made.append(row)
+        return self.rows.write_new(made)
 
     def stand(self, record: T, standing: Callable[[], Row | None]) -> T:
         """Write a new record, or return the one that stands in its way, confirmed."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from itertools import islice
 from threading import RLock
@@ -12,34 +12,84 @@ from typing import Any
 
 from ...clock import Clock, SystemClock
 from ...interfaces import Watch
-from ...interfaces.tables import KEY, Index, Query, Row, Swap, Table
+from ...interfaces.tables import KEY, CellKind, Index, Query, Row, Swap, Table
 from ...stores.news import News, NewsWatch
 
 
 Entry = tuple[Any, ...]
+#: After all text.
+_LAST = "\U0010ffff" * 2
+
+
+class _Ordered:
+    """One index: its entries (fields, then the key) in their order."""
+
+    def __init__(self, index: Index, table: Table) -> None:
+        self.fields, self.unique = index.fields, index.unique
+        self.entries: list[Entry] = []
+        *self._first, self._last = index.fields
+        by_number = (CellKind.INT, CellKind.FLOAT)
+        is_text = self._last == KEY or table.column(self._last).kind not in by_number
+        # What comes after all that the last field can hold.
+        self._top = _LAST if is_text else float("inf")
+
+    def entry(self, row: Row | None) -> Entry | None:
+        """Return a row's entry, if it has one."""
+        if row is None:
+            return None
+        cells, key = row.cells, row.key
+        entry = tuple([key if f == KEY else cells.get(f) for f in self.fields])
+        return None if None in entry else (*entry, key)
+
+    def is_taken(self, entry: Entry) -> bool:
+        """Tell whether another row stands in a row's way."""
+        place = bisect_left(self.entries, entry[:-1])
+        found = self.entries[place : place + 1]
+        return self.unique and bool(found) and found[0][:-1] == entry[:-1]
+
+    def found(self, query: Query) -> tuple[Sequence[Entry], bool]:
+        """Return the entries of a query, and whether the rest of it are filters."""
+        entries, equal = self.entries, query.equal
+        if not entries:
+            return (), False
+        low, high, end = 0, len(entries), self._top
+        prefix: Entry = tuple([equal[field] for field in self._first])
+        if query.after is not None:
+            after = (*prefix, *query.after)
+            if query.newest:
+                high = bisect_left(entries, after)
+            else:
+                low = bisect_right(entries, after)
+        if self._last in equal:
+            prefix, end = (*prefix, equal[self._last]), _LAST
+        if prefix or query.low is not None:
+            begin = prefix if query.low is None else (*prefix, query.low)
+            low = bisect_left(entries, begin, low, max(low, high))
+        if prefix or query.high is not None:
+            stop = (*prefix, end if query.high is None else query.high)
+            high = bisect_left(entries, stop, low, max(low, high))
+        others = len(equal) != len(prefix) or query.among or query.not_among
+        return entries[low:high], bool(others)
 
 
 class _Table:
-    """The rows of one table, and the entries of each index in their order."""
+    """The rows of one table, and its indexes."""
 
     def __init__(self, table: Table) -> None:
-        own = table.index(KEY)
         self.rows: dict[str, Row] = {}
-        self.entries: dict[Index, list[Entry]] = {
-            index: [] for index in (own, *table.indexes)
-        }
+        own = (table.index(KEY), *table.indexes)
+        self._indexes = {index.name: _Ordered(index, table) for index in own}
 
-    def write(self, before: Row | None, after: Row | None) -> bool:
+    def write(self, before: Row | None, after: Row | None, changed: Any = None) -> bool:
         """Put a row in the place of another; False = a slot is taken."""
         moves = []
-        for index, entries in self.entries.items():
-            old, new = _entry(index, before), _entry(index, after)
-            if old != new:
-                if new is not None and index.unique:
-                    place = bisect_left(entries, new[:-1])
-                    if entries[place : place + 1] and entries[place][:-1] == new[:-1]:
+        for index in self._indexes.values():
+            if changed is None or not changed.isdisjoint(index.fields):
+                old, new = index.entry(before), index.entry(after)
+                if old != new:
+                    if new is not None and index.is_taken(new):
                         return False
-                moves.append((entries, old, new))
+                    moves.append((index.entries, old, new))
         for entries, old, new in moves:
             if old is not None:
                 del entries[bisect_left(entries, old)]
@@ -56,49 +106,28 @@ class _Table:
         row = self.rows.get(swap.key)
         if row is None or row.rev != swap.rev:
             return False
-        return self.write(row, swap.applied(row))
+        return self.write(row, swap.applied(row), swap.cells.keys())
 
-    def find(self, index: Index, query: Query) -> Iterator[Row]:
-        """Return the rows of a query, in its order."""
-        rows, entries = self.rows, self.entries[index]
-        *first, last = index.fields
-        prefix = tuple(query.equal[field] for field in first)
-        if last in query.equal:
-            prefix += (query.equal[last],)
-        size = len(prefix)
-        low = bisect_left(
-            entries, prefix if query.low is None else (*prefix, query.low)
-        )
-        if query.high is None:
-            high = bisect_right(entries, prefix, key=lambda entry: entry[:size])
-        else:
-            high = bisect_left(entries, (*prefix, query.high))
-        if query.after is not None:
-            after = (*prefix[: len(first)], *query.after)
-            if query.newest:
-                high = min(high, bisect_left(entries, after))
-            else:
-                low = max(low, bisect_right(entries, after))
-        places = range(high - 1, low - 1, -1) if query.newest else range(low, high)
-        found = (rows[entries[place][-1]] for place in places)
-        others = [kv for kv in query.equal.items() if kv[0] not in index.fields]
-        if not (others or query.among or query.not_among):
-            return found
-        return (row for row in found if _passes(row, others, query))
+    def find(self, query: Query, limit: int) -> list[Row]:
+        """Return the first rows of a query, in its order."""
+        entries, filters = self._indexes[query.index].found(query)
+        if query.newest:
+            entries = entries[::-1]
+        if not filters:
+            return [self.rows[entry[-1]] for entry in entries[:limit]]
+        rows = (self.rows[entry[-1]] for entry in entries)
+        return [*islice((row for row in rows if _passes(row, query)), limit)]
+
+    def count(self, query: Query, cap: int) -> int:
+        """Return how many rows a query has, capped."""
+        entries, filters = self._indexes[query.index].found(query)
+        return min(len(self.find(query, cap) if filters else entries), cap)
 
 
-def _entry(index: Index, row: Row | None) -> Entry | None:
-    if row is None:
-        return None
-    cells, key = row.cells, row.key
-    entry = tuple([key if f == KEY else cells.get(f) for f in index.fields])
-    return None if None in entry else (*entry, key)
-
-
-def _passes(row: Row, equal: list[tuple[str, Any]], query: Query) -> bool:
+def _passes(row: Row, query: Query) -> bool:
     cells = row.cells
     return (
-        all(cells.get(name) == value for name, value in equal)
+        all(cells.get(name) == value for name, value in query.equal.items())
         and all(cells.get(name) in values for name, values in query.among.items())
         and not any(cells.get(name) in vs for name, vs in query.not_among.items())
     )
@@ -181,15 +210,14 @@ class MemoryTables:
         """See `Tables.page`."""
         self._step("page")
         with self.data.lock:
-            found = self.data.of(table).find(table.index(query.index), query)
-            return [*islice(found, limit)]
+            return self.data.of(table).find(query, limit)
 
     def count(self, table: Table, queries: Sequence[Query], cap: int) -> Sequence[int]:
         """See `Tables.count`."""
         self._step("count")
         with self.data.lock:
-            found = [self.data.of(table).find(table.index(q.index), q) for q in queries]
-            return [sum(1 for _ in islice(rows, cap)) for rows in found]
+            of = self.data.of(table)
+            return [of.count(query, cap) for query in queries]
 
     def now(self) -> datetime:
         """Return the given clock's time."""
