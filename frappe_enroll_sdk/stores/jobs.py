@@ -378,18 +378,6 @@ class Jobs:
             self._announce([job], now)
         return job is not None
 
-    def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
-        """See `JobStore.requeue`."""
-        dead = query_of(
-            {"state": (JobState.DEAD.value, "by_state"), "kind": (kind, "by_kind")},
-            newest=False,
-        )
-        rule = self._records.changing(lambda job: queue.retried(job, now))
-        found = self._rows.page(dead, limit)
-        done = self._rows.change_many({row.key: rule for row in found})
-        self._announce([self._records.read(row) for row in done.values()], now)
-        return len(done)
-
     def find(self, key: str) -> Job | None:
         """See `JobStore.find`."""
         require_text(key=key)

@@ -28,12 +28,12 @@ from frappe_enroll_sdk.testing.conformance.records import (
     entry,
     try_error,
 )
-from frappe_enroll_sdk.testing.conformance.storage_business import (
+from frappe_enroll_sdk.testing.conformance.storage_affiliates import (
     affiliate,
-    grant,
     ledger_row,
 )
-from support.verbs import fill, token
+from frappe_enroll_sdk.testing.conformance.storage_grants import grant
+from frappe_enroll_sdk.testing.conformance.verbs import fill, token
 
 
 #: Every field of an enrollment that may be empty.
