@@ -527,12 +527,18 @@ class Records(Generic[T]):
 
     def insert(self, records: Sequence[T]) -> list[bool]:
         """Write new records; False where a key or a slot is taken."""
-        codec, op, made = self.codec, self.rows.port.stamp(), []
-        for record in records:
-            row = Row(codec.key_of(record), 1, op, codec.cells_of(record))
-            row.record = record
-            made.append(row)
-        return self.rows.write_new(made)
+        op = self.rows.port.stamp()
+        return self.rows.write_new([self._new(record, op) for record in records])
+
+    def add(self, record: T) -> Row | None:
+        """Write a new record; return its row, or None where a slot is taken."""
+        row = self._new(record, self.rows.port.stamp())
+        return row if self.rows.write_new([row])[0] else None
+
+    def _new(self, record: T, op: str) -> Row:
+        row = Row(self.codec.key_of(record), 1, op, self.codec.cells_of(record))
+        row.record = record
+        return row
 
     def stand(self, record: T, standing: Callable[[], Row | None]) -> T:
         """Write a new record, or return the one that stands in its way, confirmed."""
