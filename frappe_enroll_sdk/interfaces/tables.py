@@ -282,7 +282,7 @@ class Tables(Protocol):
 
     def delete(self, table: Table, rows: Collection[Row]) -> int:
         """
-        Delete those rows whose rev **and op** still are the given ones; return how many.
+        Delete rows whose rev **and op** still are the given ones; return how many.
 
         (A row that has gone and come back begins with the same revs.)
         """
