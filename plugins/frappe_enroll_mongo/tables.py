@@ -18,6 +18,7 @@ from bson.int64 import Int64
 from pymongo import DeleteOne, ReturnDocument, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import UnclearWriteError
 from frappe_enroll_sdk.interfaces.tables import OP, REV, Row, Swap
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 _Stands = Mapping[str, "tuple[int, str] | None"]
 #: Counts of one command: the server refuses a pipeline of more than 1,000 stages.
 _MAX_COUNTS = 200
+#: A take that has lost its race chooses among so many times what it wants.
+_SPREAD = 4
 #: How often a take may find that others were faster; each loss is their success.
 _MAX_RACES = 100
 
@@ -210,8 +213,8 @@ class MongoTables:
         self, table: Table, query: Query, limit: int, make: Callable[[Row], Swap]
     ) -> Sequence[Row]:
         """See `TakingTables.take`: no locks, but no walk over what has left either."""
-        for _ in range(_MAX_RACES):
-            found = self._marks.page(self.page, table, query, limit)
+        for race in range(_MAX_RACES):
+            found = self._first(table, query, limit, spread=race > 0)
             swaps = [make(row) for row in found]
             stands = self._swap(table, swaps)
             revs = {key: one[0] for key, one in stands.items() if one is not None}
@@ -226,6 +229,19 @@ class MongoTables:
             if taken or not found:
                 return taken
         return ()
+
+    def _first(
+        self, table: Table, query: Query, limit: int, *, spread: bool
+    ) -> Sequence[Row]:
+        """Return the first rows; or some of them, where others begin with those."""
+        most = limit * _SPREAD if spread else limit
+        found = self._marks.page(self.page, table, query, most)
+        if len(found) <= limit:
+            return found
+        # What lies before those that are chosen is still to be taken.
+        self._marks.expect(table, [found[0].cells])
+        first = int(SYSTEM.token_hex(2), 16) % (len(found) // limit) * limit
+        return found[first : first + limit]
 
     def take_first(
         self, table: Table, query: Query, cells: Mapping[str, Cell], op: str
