@@ -280,8 +280,12 @@ class Tables(Protocol):
         """
         ...
 
-    def delete(self, table: Table, revs: Mapping[str, int]) -> int:
-        """Delete the rows by key whose rev still is the given one; return how many."""
+    def delete(self, table: Table, rows: Collection[Row]) -> int:
+        """
+        Delete rows whose rev **and op** still are the given ones; return how many.
+
+        (A row that has gone and come back begins with the same revs.)
+        """
         ...
 
     def page(self, table: Table, query: Query, limit: int) -> Sequence[Row]:

@@ -27,7 +27,9 @@ class Audit:
 
     def append(self, entry: AuditEntry) -> None:
         """See `AuditStore.append`."""
-        self._records.insert([entry])
+        if not self._records.insert([entry])[0]:
+            # Known: made as durable as a new one.
+            self._records.rows.confirm(entry.id)
 
     def list(
         self, *, subject: str | None = None, limit: int = 50, cursor: str | None = None

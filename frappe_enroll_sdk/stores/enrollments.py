@@ -109,8 +109,9 @@ class Enrollments:
     def open(self, enrollment: Enrollment) -> OpenResult:
         """See `EnrollmentStore.open`."""
         for _ in range(MAX_RACES):
-            if self._records.insert([enrollment])[0]:
-                return OpenResult(enrollment=enrollment, opened=True)
+            written = self._noted(self._records.add(enrollment))
+            if written is not None:
+                return OpenResult(enrollment=written, opened=True)
             standing = self._standing(enrollment)
             # None: it has just ended, or was rolled back with its primary.
             if standing is not None:

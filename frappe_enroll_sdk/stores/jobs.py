@@ -170,8 +170,12 @@ class Jobs:
             if known:
                 rules = {key: self._records.changing(again[key]) for key in known}
                 rows = self._rows.change_many(rules, confirm=True)
-                # A damaged one is kept as it is for whoever repairs it.
-                rows |= self._rows.get([key for key in known if key not in rows])
+                # A damaged one is kept as it is for whoever repairs it. (One that has
+                # come back since it was looked for is not: it has to be written.)
+                unwritten = [key for key in known if key not in rows]
+                for key, row in self._rows.get(unwritten).items():
+                    if self._is_damaged(row):
+                        rows[key] = row
                 stand |= {key: self._show(row) for key, row in rows.items()}
             # Pruned just now, or rolled back with the primary that knew it.
             left = [key for key in known if key not in stand]
@@ -398,6 +402,13 @@ class Jobs:
             newest=state is None,
         )
         return self._records.list(query, limit, cursor, self._show)
+
+    def _is_damaged(self, row: Row) -> bool:
+        try:
+            self._records.read(row)
+        except ValidationError:
+            return True
+        return False
 
     def _show(self, row: Row) -> Job:
         """Return the job of a row; of a damaged one what still can be read."""

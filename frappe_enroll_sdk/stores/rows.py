@@ -379,12 +379,12 @@ class Rows:
         """Delete rows that still are as they were read; return how many."""
         if not rows:
             return 0
-        tables, revs = self.port.use(), {row.key: row.rev for row in rows}
-        deleted, lost = _repeated(lambda: tables.delete(self.table, revs))
+        tables = self.port.use()
+        deleted, lost = _repeated(lambda: tables.delete(self.table, rows))
         if not lost:
             return deleted
         # Those that are no longer there were deleted by one of the runs.
-        return len(revs) - len(self.get(revs))
+        return len(rows) - len(self.get([row.key for row in rows]))
 
 
 class _Run:
@@ -527,12 +527,18 @@ class Records(Generic[T]):
 
     def insert(self, records: Sequence[T]) -> list[bool]:
         """Write new records; False where a key or a slot is taken."""
-        codec, op, made = self.codec, self.rows.port.stamp(), []
-        for record in records:
-            row = Row(codec.key_of(record), 1, op, codec.cells_of(record))
-            row.record = record
-            made.append(row)
-        return self.rows.write_new(made)
+        op = self.rows.port.stamp()
+        return self.rows.write_new([self._new(record, op) for record in records])
+
+    def add(self, record: T) -> Row | None:
+        """Write a new record; return its row, or None where a slot is taken."""
+        row = self._new(record, self.rows.port.stamp())
+        return row if self.rows.write_new([row])[0] else None
+
+    def _new(self, record: T, op: str) -> Row:
+        row = Row(self.codec.key_of(record), 1, op, self.codec.cells_of(record))
+        row.record = record
+        return row
 
     def stand(self, record: T, standing: Callable[[], Row | None]) -> T:
         """Write a new record, or return the one that stands in its way, confirmed."""

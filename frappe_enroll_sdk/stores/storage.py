@@ -76,6 +76,7 @@ class TableStorage:
 
     def ping(self) -> None:
         """See `Storage.ping`."""
+        self.check_schema()
         self.tables.ping()
 
     def close(self) -> None:

@@ -2,8 +2,8 @@
 """
 The driver's errors in our own words: what happened, never a document or the URI.
 
-One question decides what a verb does next: may the write have landed although its
-acknowledgement did not come? Then the verb runs once more and looks for its own stamp.
+One question decides what the core does next: may the write have landed although its
+acknowledgement did not come? Then it repeats the verb, and looks for its own operation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
-    DuplicateKeyError,
     ExecutionTimeout,
     InvalidName,
     InvalidURI,
@@ -33,6 +32,7 @@ from frappe_enroll_sdk.errors import (
     EnrollError,
     SettingsError,
     StorageUnavailableError,
+    UnclearWriteError,
     ValidationError,
 )
 
@@ -74,13 +74,6 @@ def is_unclear(error: Exception) -> bool:
     )
 
 
-def duplicate_of(error: DuplicateKeyError, index: str) -> bool:
-    """Tell whether this index refused the write."""
-    details: Any = error.details or {}
-    # The names of the database and the values that collide are in the text too.
-    return f" index: {index} " in str(details.get("errmsg") or error)
-
-
 def only_duplicates(error: BulkWriteError) -> bool:
     """Tell whether nothing but known keys kept an unordered bulk from being whole."""
     details: Any = error.details or {}
@@ -89,7 +82,7 @@ def only_duplicates(error: BulkWriteError) -> bool:
 
 
 @contextmanager
-def our_errors() -> Iterator[None]:
+def our_errors(*, writes: bool = False) -> Iterator[None]:
     """Turn whatever the driver raises into an error of ours."""
     try:
         yield
@@ -106,7 +99,9 @@ def our_errors() -> Iterator[None]:
             f"MONGODB_URI: is not usable ({type(error).__name__})"
         ) from error
     except (PyMongoError, InvalidBSON) as error:
-        raise StorageUnavailableError(f"MONGODB_URI: {_words(error)}") from error
+        lost = writes and is_unclear(error)
+        kind = UnclearWriteError if lost else StorageUnavailableError
+        raise kind(f"MONGODB_URI: {_words(error)}") from error
 
 
 def _words(error: Exception) -> str:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-One client per process, pinned durability, and the one rule for lost acknowledgements.
+One client per process, and durability that no URI can weaken.
 
 * Writes: majority, journaled. Reads: primary, majority, causally after everything that
   this process has seen (so that a new primary never answers with less). Both are pinned
@@ -14,23 +14,19 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import attrs
 import pymongo
-from bson.codec_options import CodecOptions
 from pymongo import MongoClient, ReadPreference, WriteConcern
-from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.stores.news import News
 
-from .documents import Document
-from .failures import is_unclear, our_errors
+from .failures import our_errors
 
 
 if TYPE_CHECKING:
@@ -39,32 +35,15 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-T = TypeVar("T")
+#: Also where the types are only for a reader: a row as the driver takes and gives it.
+Document = dict[str, Any]
 
-#: Seconds after which a process looks again whether the schema is its code's: another
-#: host may upgrade it.
-LOOK_EVERY_S = 15.0
 #: Milliseconds that one operation may take in all, unless the URI says otherwise.
 TIMEOUT_MS = 10_000
 #: Seconds that the end of a client may take.
 _CLOSE_S = 2.0
-_OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
 _DURABLE = WriteConcern("majority", j=True)
 _COMMITTED = ReadConcern("majority")
-
-
-@attrs.frozen(kw_only=True)
-class Run:
-    """
-    One run of a verb.
-
-    Attributes:
-        session: Carries what this process has seen; None for a stand-in.
-        again: Whether the first run's acknowledgement was lost.
-    """
-
-    session: ClientSession | None
-    again: bool = False
 
 
 class _Process:
@@ -75,7 +54,6 @@ class _Process:
         self.lock = threading.Lock()
         self.client: Any = None
         self.collections: dict[str, Collection[Document]] = {}
-        self.checked = float("-inf")
         self.news = News()
 
 
@@ -98,12 +76,7 @@ class Link:
         self._uri = uri
         self._factory = client_factory
         self._process = _Process()
-        self._guard: Callable[[], None] | None = None
         self._seen: Timestamp | None = None
-
-    def guard(self, check: Callable[[], None]) -> None:
-        """Run `check` in each process before the first collection is used, and on."""
-        self._guard = check
 
     # The client.
 
@@ -171,74 +144,55 @@ class Link:
         here = self._here()
         with here.lock:
             client, here.client = here.client, None
-            here.collections, here.checked = {}, float("-inf")
+            here.collections = {}
         if client is not None:
             # It tells the server which sessions have ended, and looks for one that
             # takes it; a server that is gone must not keep the process.
             with pymongo.timeout(_CLOSE_S):
                 client.close()
 
-    def collection(self, name: str, *, checked: bool = True) -> Collection[Document]:
+    def collection(self, name: str) -> Collection[Document]:
         """Return a collection with its durability pinned."""
-        here = self._here()
-        if checked and SYSTEM.monotonic() - here.checked > LOOK_EVERY_S:
-            if self._guard is not None:
-                self._guard()
-            here.checked = SYSTEM.monotonic()
         # Taken once: `close` leaves it to those whose client it closes.
-        known = here.collections
+        known = self._here().collections
         found = known.get(name)
         if found is None:
             found = known[name] = self.database().get_collection(
                 name,
-                codec_options=_OPTIONS,
                 read_preference=ReadPreference.PRIMARY,
                 write_concern=_DURABLE,
                 read_concern=_COMMITTED,
             )
         return found
 
-    # Operations.
-
-    def write(self, act: Callable[[Run], T], *, is_hint: bool = False) -> T:
+    @contextmanager
+    def session(
+        self, *, writes: bool = False, is_hint: bool = False
+    ) -> Iterator[ClientSession | None]:
         """
-        Run a verb that writes; run it once more when its acknowledgement was lost.
+        Enter what reads no less than this process has seen; None for a stand-in.
 
-        The second run has to look for the stamp that the first one may have left.
+        The driver's errors become ours in it.
 
         Args:
-            act: The verb.
+            writes: Whether an acknowledgement may be lost in it.
             is_hint: Nothing depends on what it writes: later reads do not wait until
                 that is durable.
         """
-        with our_errors():
-            try:
-                return self._run(act, again=False, is_hint=is_hint)
-            except PyMongoError as error:
-                if not is_unclear(error):
-                    raise
-            return self._run(act, again=True, is_hint=is_hint)
-
-    def read(self, act: Callable[[Run], T]) -> T:
-        """Run a verb that only reads."""
-        with our_errors():
-            return self._run(act, again=False)
-
-    def _run(self, act: Callable[[Run], T], *, again: bool, is_hint: bool = False) -> T:
-        """Run it in a session that reads no less than this process has seen."""
         client = self.client()
-        if not isinstance(client, MongoClient):
-            # A stand-in for unit tests has no sessions.
-            return act(Run(session=None, again=again))
-        with client.start_session(causal_consistency=True) as session:
-            seen = self._seen
-            if seen is not None:
-                session.advance_operation_time(seen)
-            try:
-                return act(Run(session=session, again=again))
-            finally:
-                if not is_hint:
-                    self._advance(session.operation_time)
+        with our_errors(writes=writes):
+            if not isinstance(client, MongoClient):
+                # A stand-in for unit tests has no sessions.
+                yield None
+                return
+            with client.start_session(causal_consistency=True) as session:
+                if self._seen is not None:
+                    session.advance_operation_time(self._seen)
+                try:
+                    yield session
+                finally:
+                    if not is_hint:
+                        self._advance(session.operation_time)
 
     def _advance(self, moment: Timestamp | None) -> None:
         if moment is None or moment == self._seen:

@@ -1,188 +1,266 @@
 # SPDX-License-Identifier: MIT
-"""`setup` and what it watches over: collections, validators, indexes, the version."""
+"""
+`setup`, the schema's version, and the way from the schema before this one.
+
+Version 3 kept a document for each record, as this package alone knew it. Its documents
+move to the declared tables in batches: each is written into the new collection, and
+then deleted from the old one, so that an upgrade that died goes on where it was.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pymongo import IndexModel
-from pymongo.errors import CollectionInvalid, OperationFailure
+import attrs
+from bson.codec_options import CodecOptions
+from bson.int64 import Int64
+from pymongo.errors import BulkWriteError
 
-from frappe_enroll_sdk.errors import SchemaError
-from frappe_enroll_sdk.pair import from_earlier
+from frappe_enroll_sdk.clock import SYSTEM
+from frappe_enroll_sdk.errors import SchemaError, ValidationError
+from frappe_enroll_sdk.interfaces.tables import KEY, OP, REV, CellKind
+from frappe_enroll_sdk.models import (
+    Affiliate,
+    AuditEntry,
+    Coupon,
+    Enrollment,
+    Grant,
+    Job,
+    LedgerRow,
+    WorkerSeen,
+)
+from frappe_enroll_sdk.stores.records import ms_of, text_of
 from frappe_enroll_sdk.stores.schema import require_not_newer, require_schema
 
-from .documents import to_document
-from .failures import our_errors
-from .jobdocs import NO_DATA, to_job
-from .schema import INDEXES, JOBS, META, SCHEMA_VERSION, Index, validator_of
+from . import layout
+from .failures import only_duplicates, our_errors
 
 
 if TYPE_CHECKING:
-    from pymongo.collection import Collection
-    from pymongo.database import Database
+    from frappe_enroll_sdk.interfaces.tables import Table
 
-    from .documents import Document
-    from .link import Link
+    from .link import Document, Link
 
-_SCHEMA_ID = "schema"
-#: The version since which what a job knows only grows.
-_KNOWING = 3
-_NAMESPACE_EXISTS, _INDEX_NOT_FOUND = 48, 27
-#: Each write is checked, and refused.
-_RULES: Mapping[str, Any] = {"validationLevel": "strict", "validationAction": "error"}
-#: What ``listIndexes`` adds to the options that we gave.
-_ADDED = frozenset({"v", "key", "name", "ns", "background"})
+logger = logging.getLogger(__name__)
+
+META, _SCHEMA_ID = "meta", "schema"
+#: The last version of documents, and what stands while they move: neither that code nor
+#: this one works on it.
+_DOCUMENTS, _MOVING = 3, 4
+#: Seconds after which no process of the code before works any more: it looks at the
+#: version every 15, and an operation that it has begun takes 10 at most.
+_GRACE_S = 25.0
+#: For how long the lock is taken, by the server's clock: for longer than a batch lasts.
+_LOCK_MS = 60_000
+_BATCH = 500
 
 
-def create(link: Link) -> None:
+def _version(link: Link) -> int | None:
+    with link.session() as session:
+        found = link.collection(META).find_one({"_id": _SCHEMA_ID}, session=session)
+    return found["version"] if found else None
+
+
+def check(link: Link, version: int) -> None:
+    """Raise `SchemaError` when it is missing, older or newer than this code's."""
+    require_schema(_version(link), version)
+
+
+def touch(link: Link) -> None:
+    """Prove that the database can be written, durably."""
+    ping = {"$inc": {"pings": 1}}
+    with link.session(writes=True) as session:
+        link.collection(META).update_one({"_id": _SCHEMA_ID}, ping, session=session)
+
+
+def setup(link: Link, tables: Collection[Table], version: int) -> None:
     """
     Create or upgrade everything; idempotent, safe to run from many hosts.
 
     Raises:
         SchemaError: The schema is newer than this code.
     """
-    version = _version(link)
-    require_not_newer(version, SCHEMA_VERSION)
+    found = _version(link)
+    require_not_newer(found, version)
     with our_errors():
-        database = link.database()
-        for name, indexes in INDEXES.items():
-            _create_collection(database, name)
-            if indexes:
-                _create_indexes(link.collection(name, checked=False), indexes)
-        if version is not None and version < _KNOWING:
-            _keep_what_is_known(link.collection(JOBS, checked=False))
-        meta = link.collection(META, checked=False)
-        meta.update_one(
-            {"_id": _SCHEMA_ID}, {"$max": {"version": SCHEMA_VERSION}}, upsert=True
-        )
+        if found is not None and found <= _MOVING:
+            with _upgrade_lock(link) as renew:
+                # Another host may have been faster.
+                if _version(link) in {_DOCUMENTS, _MOVING}:
+                    _move(link, tables, renew)
+                elif found < _DOCUMENTS:
+                    raise SchemaError(
+                        f"the schema is version {found}: run `frappe-enroll setup` of "
+                        f"a frappe-enroll-sdk that makes it {_DOCUMENTS} first"
+                    )
+        layout.create(link.database(), tables)
+        done = {"$max": {"version": version}, "$unset": {"moved": ""}}
+        link.collection(META).update_one({"_id": _SCHEMA_ID}, done, upsert=True)
 
 
-def _keep_what_is_known(jobs: Collection[Document]) -> None:
-    """
-    Before version 3 a sync job's data was a record of one try, not sets.
-
-    Each document by itself, and where it still is what was read: a `setup` that died
-    in between begins anew.
-    """
-    known = [{"data": {"$ne": NO_DATA}}, {"payload": {"$regex": '"suspects"'}}]
-    for found in jobs.find({"kind": "sync", "$or": known}):
-        job = to_job(found)
-        if job is None:
-            # A damaged row is kept as it is for whoever repairs it.
-            continue
-        new = to_document(from_earlier(job))
-        words = {name: new[name] for name in ("data", "payload") if name in new}
-        jobs.update_one(
-            {"_id": found["_id"], "rev": found["rev"]},
-            {"$set": words, "$inc": {"rev": 1}},
-        )
+# From the documents of version 3.
 
 
-def _create_collection(database: Database[Document], name: str) -> None:
-    rules = {"validator": validator_of(name), **_RULES}
+@contextmanager
+def _upgrade_lock(link: Link) -> Iterator[Callable[[], None]]:
+    """Wait until no other host upgrades; give what keeps the lock."""
+    meta, me = link.collection(META), SYSTEM.token_hex(8)
+    mine = {"$eq": ["$holder", me]}
+    free = {"$lt": [{"$ifNull": ["$until", datetime(1970, 1, 1, tzinfo=UTC)]}, "$$NOW"]}
+    where = {"_id": _SCHEMA_ID, "$expr": {"$or": [mine, free]}}
+    change = [{"$set": {"holder": me, "until": {"$add": ["$$NOW", _LOCK_MS]}}}]
+
+    def is_taken() -> bool:
+        return meta.update_one(where, change).matched_count == 1
+
+    def renew() -> None:
+        if not is_taken():
+            raise SchemaError("another host goes on with the upgrade: run setup again")
+
+    while not is_taken():
+        SYSTEM.sleep(0.5)
     try:
-        database.create_collection(name, **rules)
-    except CollectionInvalid:
-        database.command("collMod", name, **rules)
-    except OperationFailure as error:
-        # Another host has created it between our look and our call.
-        if error.code != _NAMESPACE_EXISTS:
-            raise
-        database.command("collMod", name, **rules)
+        yield renew
+    finally:
+        ours = {"_id": _SCHEMA_ID, "holder": me}
+        meta.update_one(ours, {"$unset": {"holder": "", "until": ""}})
 
 
-def _create_indexes(
-    collection: Collection[Document], indexes: tuple[Index, ...]
-) -> None:
-    there = collection.index_information()
-    for index in indexes:
-        known = there.get(index.name)
-        if known is not None and _differs(known, index):
-            _drop(collection, index)
-    collection.create_indexes([_model(index) for index in indexes])
-
-
-def _drop(collection: Collection[Document], index: Index) -> None:
-    """Make way for an index of the same name that this version defines otherwise."""
-    if index.options.get("unique"):
-        raise SchemaError(
-            f"index {index.name} of {collection.name} is unique and differs: stop all "
-            "hosts, drop it, and run `frappe-enroll setup` again"
-        )
-    try:
-        collection.drop_index(index.name)
-    except OperationFailure as error:
-        # Another host was faster.
-        if error.code != _INDEX_NOT_FOUND:
-            raise
-
-
-def _model(index: Index) -> IndexModel:
-    return IndexModel(list(index.keys), name=index.name, **index.options)
-
-
-def _version(link: Link) -> int | None:
-    meta = link.collection(META, checked=False)
-    found = link.read(
-        lambda run: meta.find_one({"_id": _SCHEMA_ID}, session=run.session)
-    )
-    return found["version"] if found else None
-
-
-def check(link: Link) -> None:
-    """Raise `SchemaError` when it is missing, older or newer than this code's."""
-    require_schema(_version(link), SCHEMA_VERSION)
-
-
-def touch(link: Link) -> None:
-    """Prove that the database can be written, durably."""
-    check(link)
-    meta = link.collection(META, checked=False)
-    link.write(
-        lambda run: meta.update_one(
-            {"_id": _SCHEMA_ID}, {"$inc": {"pings": 1}}, session=run.session
-        )
-    )
-
-
-def drift(link: Link) -> tuple[str, ...]:
-    """Return what differs from what `setup` makes, in words; empty = nothing."""
-    with our_errors():
-        database = link.database()
-        rules = {
-            found["name"]: found.get("options", {})
-            for found in database.list_collections()
-        }
-        found: list[str] = []
-        for name, indexes in INDEXES.items():
-            if name not in rules:
-                found.append(f"collection {name} is missing")
-                continue
-            given = {key: rules[name].get(key) for key in (*_RULES, "validator")}
-            if given != {**_RULES, "validator": validator_of(name)}:
-                found.append(f"the validator of {name} differs")
-            found += _index_drift(link.collection(name, checked=False), indexes)
-        return tuple(found)
-
-
-def _index_drift(
-    collection: Collection[Document], indexes: tuple[Index, ...]
-) -> list[str]:
-    there: Mapping[str, Any] = collection.index_information()
-    problems = []
-    for index in indexes:
-        known = there.get(index.name)
-        name = f"index {index.name} of {collection.name}"
-        if known is None:
-            problems.append(f"{name} is missing")
+def _move(link: Link, tables: Collection[Table], renew: Callable[[], None]) -> None:
+    """Move all documents of version 3, or what an upgrade that died has left."""
+    database, meta = link.database(), link.collection(META)
+    meta.update_one({"_id": _SCHEMA_ID}, {"$set": {"version": _MOVING}})
+    SYSTEM.sleep(_GRACE_S)
+    moved = (meta.find_one({"_id": _SCHEMA_ID}) or {}).get("moved", ())
+    for table in tables:
+        old, names = _old_name(table), database.list_collection_names()
+        if table.name in moved:
             continue
-        if _differs(known, index):
-            problems.append(f"{name} differs")
-    return problems
+        if old not in names and table.name in names:
+            database[table.name].rename(old)
+        layout.create(database, [table])
+        count = _move_rows(link, table, renew)
+        logger.info("rows moved", extra={"table": table.name, "count": count})
+        meta.update_one({"_id": _SCHEMA_ID}, {"$addToSet": {"moved": table.name}})
+    for table in tables:
+        database.drop_collection(_old_name(table))
 
 
-def _differs(known: Mapping[str, Any], index: Index) -> bool:
-    options = {key: value for key, value in known.items() if key not in _ADDED}
-    return [*known["key"]] != [*index.keys] or options != dict(index.options)
+def _old_name(table: Table) -> str:
+    return f"{table.name}_v{_DOCUMENTS}"
+
+
+def _move_rows(link: Link, table: Table, renew: Callable[[], None]) -> int:
+    database, count = link.database(), 0
+    aware: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
+    old = database.get_collection(_old_name(table), codec_options=aware)
+    new = link.collection(table.name)
+    while batch := [*old.find(sort=[("_id", 1)], limit=_BATCH)]:
+        renew()
+        rows = {one["_id"]: row_of(table, one) for one in batch}
+        try:
+            # (A damaged row is kept as it is for whoever repairs it.)
+            new.insert_many(
+                [*rows.values()], ordered=False, bypass_document_validation=True
+            )
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+        wanted = {"_id": {"$in": [row["_id"] for row in rows.values()]}}
+        there = {found["_id"] for found in new.find(wanted, {"_id": 1})}
+        done = [key for key, row in rows.items() if row["_id"] in there]
+        old.delete_many({"_id": {"$in": done}})
+        count += len(done)
+        if left := rows.keys() - {*done}:
+            raise SchemaError(
+                f"{min(left)} of {old.name} can't be moved: another row of "
+                f"{table.name} has its place; end one of them, and run setup again"
+            )
+    return count
+
+
+#: What a field was before a document was stored without it.
+_KINDS: Mapping[str, type] = {
+    "coupons": Coupon,
+    "enrollments": Enrollment,
+    "jobs": Job,
+    "events": Job,
+    "audit": AuditEntry,
+    "workers": WorkerSeen,
+    "grants": Grant,
+    "affiliates": Affiliate,
+    "ledger": LedgerRow,
+}
+
+
+def row_of(table: Table, document: Document) -> Document:
+    """Return a document of version 3 as a row's."""
+    values = _defaults(table) | document | _derived(table, document)
+    for name in ("_minor", "_currency"):
+        for column in table.columns:
+            money = values.get(column.name.removesuffix(name))
+            if column.name.endswith(name) and isinstance(money, Mapping):
+                values[column.name] = money.get(
+                    {"_minor": "amount_minor"}.get(name, "currency")
+                )
+    cells = {
+        column.name: cell
+        for column in table.columns
+        if (cell := _cell(column.kind, values.get(column.name))) is not None
+    }
+    return {"_id": values[KEY], REV: 1, OP: "moved", **cells}
+
+
+def _defaults(table: Table) -> Document:
+    kind = _KINDS.get(table.name)
+    found = {one.name: one.default for one in attrs.fields(kind)} if kind else {}
+    return {
+        name: default.factory() if hasattr(default, "factory") else default
+        for name, default in found.items()
+        if default is not attrs.NOTHING
+    }
+
+
+def _derived(table: Table, document: Document) -> Document:
+    """Return what has another name, or another shape, than it had."""
+    key, state = document["_id"], document.get("state")
+    made: Document = {KEY: key, "held": True if document.get("holds_slot") else None}
+    if table.name == "coupons":
+        made["complete"] = document.get("full", False)
+    if table.name == "coupon_seats":
+        made["redeemed"] = True if state == "redeemed" else None
+        made["open_at"] = 0 if state == "free" else document.get("open_at")
+    if table.name == "enrollments" and document.get("for_sync"):
+        made["sync_at"] = document["created_at"]
+    if table.name == "gates":
+        permits = document.get("permits", ())
+        made["permits"] = {one["holder"]: one["until"] for one in permits}
+    if table.name == "ledger":
+        made[KEY] = f"{document['affiliate']}#{document['n']:010d}"
+    return made
+
+
+def _line(entry: Any) -> Any:
+    """Return an entry of a history, whose detail was text within it."""
+    detail = entry.get("detail") if isinstance(entry, Mapping) else None
+    return entry if detail is None else {**entry, "detail": json.loads(detail)}
+
+
+def _cell(kind: CellKind, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return ms_of(value)
+    if isinstance(value, bool | Int64):
+        return int(value)
+    try:
+        if kind is CellKind.LINES:
+            return [text_of(_line(one)) for one in value or ()]
+        if isinstance(value, Mapping | list | tuple):
+            return text_of(value)
+    except (ValidationError, ValueError, TypeError):
+        logger.exception("a damaged value is kept as it is")
+    return value

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from frappe_enroll_sdk.models import JobState
 from frappe_enroll_sdk.stores.news import News, NewsWatch
-
-from .schema import EVENTS, JOBS
 
 
 if TYPE_CHECKING:
+    from frappe_enroll_sdk.interfaces.tables import Table
+
     from .link import Link
 
 logger = logging.getLogger(__name__)
@@ -33,37 +32,35 @@ _AWAIT_MS = 500
 _OPEN_S = 5.0
 #: Seconds until a broken stream is opened again.
 _AGAIN_S = 1.0
-_DUE = str(JobState.DUE)
-#: What became due: inserted so, made so, or its time was moved (a heartbeat moves it
-#: too, but never to a job that is due).
-_PIPELINE: list[Mapping[str, Any]] = [
-    {
-        "$match": {
-            "ns.coll": {"$in": [JOBS, EVENTS]},
-            "$or": [
-                {"operationType": "insert", "fullDocument.state": _DUE},
-                {
-                    "operationType": "update",
-                    "updateDescription.updatedFields.state": _DUE,
-                },
-                {
-                    "operationType": "update",
-                    "updateDescription.updatedFields.claim_at": {"$exists": True},
-                    "updateDescription.updatedFields.token": {"$exists": False},
-                    "updateDescription.updatedFields.seq": {"$exists": True},
-                },
-            ],
-        }
-    },
-    {"$project": {"_id": 1}},
-]
+#: By how many milliseconds the clock of who writes may be ahead of the server's.
+_AHEAD_MS = 1_000
+
+
+def _pipeline_of(tables: Collection[Table]) -> list[Mapping[str, Any]]:
+    """Return what lets through writes after which a row may be worked on at once."""
+    columns = sorted({table.wakes for table in tables if table.wakes})
+    changed = ("$fullDocument", "$updateDescription.updatedFields")
+    soon = {"$add": [{"$toLong": "$wallTime"}, _AHEAD_MS]}
+    due = [
+        # (No field sorts before every number: nothing is not soon.)
+        {"$and": [{"$gt": [f"{part}.{name}", None]}, {"$lt": [f"{part}.{name}", soon]}]}
+        for part in changed
+        for name in columns
+    ]
+    watched = sorted(table.name for table in tables if table.wakes)
+    where = {
+        "ns.coll": {"$in": watched},
+        "operationType": {"$in": ["insert", "update"]},
+        "$expr": {"$or": due},
+    }
+    return [{"$match": where}, {"$project": {"_id": 1}}]
 
 
 class Stream:
     """
     The thread that turns the database's changes into this process's news.
 
-    Owned by `Link`; runs while there is a watch.
+    Runs while there is a watch; all watches are over the same tables.
     """
 
     def __init__(self, link: Link) -> None:
@@ -73,7 +70,7 @@ class Stream:
         self._thread: threading.Thread | None = None
         self._open, self._stop = threading.Event(), threading.Event()
 
-    def join(self) -> None:
+    def join(self, tables: Collection[Table]) -> None:
         """Take part: returns once news is heard (or never will be)."""
         with self._lock:
             self._watches += 1
@@ -81,7 +78,7 @@ class Stream:
                 self._open, self._stop = threading.Event(), threading.Event()
                 self._thread = threading.Thread(
                     target=self._follow,
-                    args=(self._open, self._stop),
+                    args=(_pipeline_of(tables), self._open, self._stop),
                     name="frappe-enroll-news",
                     daemon=True,
                 )
@@ -97,10 +94,15 @@ class Stream:
                 self._stop.set()
                 self._thread = None
 
-    def _follow(self, opened: threading.Event, stop: threading.Event) -> None:
+    def _follow(
+        self,
+        pipeline: list[Mapping[str, Any]],
+        opened: threading.Event,
+        stop: threading.Event,
+    ) -> None:
         while not stop.is_set():
             try:
-                self._listen(opened, stop)
+                self._listen(pipeline, opened, stop)
             except OperationFailure as error:
                 if not _may_come_back(error):
                     logger.info("no change streams here: polling finds the news")
@@ -114,9 +116,14 @@ class Stream:
                 opened.set()
                 stop.wait(_AGAIN_S)
 
-    def _listen(self, opened: threading.Event, stop: threading.Event) -> None:
+    def _listen(
+        self,
+        pipeline: list[Mapping[str, Any]],
+        opened: threading.Event,
+        stop: threading.Event,
+    ) -> None:
         database = self._link.database()
-        with database.watch(_PIPELINE, max_await_time_ms=_AWAIT_MS) as stream:
+        with database.watch(pipeline, max_await_time_ms=_AWAIT_MS) as stream:
             if opened.is_set():
                 # It was interrupted: what came meanwhile is not in this stream.
                 self._link.news.announce()
@@ -134,9 +141,9 @@ def _may_come_back(error: OperationFailure) -> bool:
 class MongoWatch:
     """`Watch` on MongoDB; used by one thread."""
 
-    def __init__(self, news: News, stream: Stream) -> None:
+    def __init__(self, news: News, stream: Stream, tables: Collection[Table]) -> None:
         self._stream: Stream | None = stream
-        stream.join()
+        stream.join(tables)
         self._news = NewsWatch(news)
 
     def wait(self, timeout_s: float, *, now: datetime) -> bool:

@@ -157,6 +157,7 @@ def call_of(database, command: dict):
             command["update"],
             sort=[*command["sort"].items()] if "sort" in command else None,
             return_document=bool(command.get("new")),
+            hint=command.get("hint"),
         )
     if name == "aggregate":
         counted = functools.partial(table.aggregate, command["pipeline"])
@@ -168,6 +169,8 @@ def call_of(database, command: dict):
         command.get("projection"),
         sort=[*command["sort"].items()] if "sort" in command else None,
         limit=command.get("limit", 0),
+        batch_size=command.get("batchSize", 0),
+        hint=command.get("hint"),
     )
     return lambda: [*find()]
 

@@ -29,7 +29,7 @@ def shop(open_storage):
 def all_that_is_stored(storage) -> str:
     """Return every row of every table, as text."""
     if not isinstance(storage, SQLStorage):
-        found = storage._link.collection("jobs").database
+        found = storage.tables.link.collection("jobs").database
         rows = [[*found[name].find()] for name in found.list_collection_names()]
         return repr(rows).lower()
     engine = create_engine(storage._database.engine().url)

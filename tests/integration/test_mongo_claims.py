@@ -27,7 +27,7 @@ def storage(mongo_uri):
         [order("wanted", n, due_at=after(60 + n)) for n in range(9)], now=NOW
     )
     yield storage
-    storage._link.client().drop_database(storage._link.name)
+    storage.tables.link.client().drop_database(storage.tables.link.name)
     storage.close()
 
 
@@ -45,7 +45,7 @@ def claimed(storage, limit=3, **choice):
 @pytest.mark.parametrize("choice", [{"kinds": ["wanted"]}, {"not_kinds": ["other"]}])
 def test_claim_of_some_kinds_begins_where_the_last_one_ended(storage, choice):
     """Only the first one walks past the jobs that it does not want."""
-    database = storage._link.client()[storage._link.name]
+    database = storage.tables.link.client()[storage.tables.link.name]
     database.command("profile", 2)
     assert claimed(storage, **choice) == ["000", "001", "002"]
     assert claimed(storage, **choice) == ["003", "004", "005"]
@@ -63,7 +63,7 @@ def test_claim_goes_back_for_a_job_that_falls_due_earlier(storage, mongo_uri):
     assert claimed(storage, kinds=["wanted"]) == ["000", "001", "002"]
     storage.jobs.enqueue_many([order("wanted", 100)], now=NOW)
     assert claimed(storage, 1, kinds=["wanted"]) == ["100"]
-    elsewhere = MongoStorage(mongo_uri, storage._link.name)
+    elsewhere = MongoStorage(mongo_uri, storage.tables.link.name)
     elsewhere.jobs.enqueue_many([order("wanted", 200)], now=NOW)
     elsewhere.close()
     found = claimed(storage, 8, kinds=["wanted"])

@@ -14,11 +14,11 @@ from support.mongod import Mongod, wait_until
 from support.size import LEAST, SERVER_DIFFERS
 
 from frappe_enroll_cli.main import main
-from frappe_enroll_mongo.schema import INDEXES
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sdk.errors import StorageUnavailableError
 from frappe_enroll_sdk.models import ReserveOutcome
+from frappe_enroll_sdk.stores.layout import TABLES
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,
@@ -67,7 +67,8 @@ class Broken:
     def dump(self):
         """Return every document, as somebody sees it who may."""
         with MongoClient(self.good) as client:
-            return {name: [*client[self.name][name].find()] for name in INDEXES}
+            names = [table.name for table in TABLES]
+            return {name: [*client[self.name][name].find()] for name in names}
 
 
 class Unreachable(Broken):

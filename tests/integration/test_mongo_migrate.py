@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
-from support.size import LEAST, SERVER_DIFFERS
+from bson import json_util
+from pymongo.errors import WriteError
+from support import mongo_v3
+from support.mongofaults import CommandPlan
+from support.size import LEAST, SERVER_DIFFERS, step_of
 
-from frappe_enroll_mongo import link
-from frappe_enroll_mongo.schema import SCHEMA_VERSION
+from frappe_enroll_mongo import migrate
 from frappe_enroll_mongo.storage import MongoStorage
-from frappe_enroll_sdk.codec import text_of
 from frappe_enroll_sdk.errors import SchemaError
-from frappe_enroll_sdk.pair import Pair
+from frappe_enroll_sdk.stores import rows
+from frappe_enroll_sdk.stores.layout import LAYOUT_VERSION, TABLES
+from frappe_enroll_sdk.stores.schema import require_schema
 from frappe_enroll_sdk.testing.conformance.records import NOW, coupon
+from frappe_enroll_sdk.testing.faults import Crash
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
@@ -48,7 +54,7 @@ def test_setup_makes_an_index_of_another_version_anew(database):
     storage.coupons.create(coupon())
     raw.coupons.drop_index("by_course")
     raw.coupons.create_index([("course_id", 1)], name="by_course")
-    set_version(raw, SCHEMA_VERSION - 1)
+    set_version(raw, LAYOUT_VERSION - 1)
     with pytest.raises(SchemaError, match="run `frappe-enroll setup`"):
         storage.check_schema()
     assert storage.list_drift() == ("index by_course of coupons differs",)
@@ -56,31 +62,6 @@ def test_setup_makes_an_index_of_another_version_anew(database):
     storage.check_schema()
     assert storage.list_drift() == ()
     assert storage.coupons.find("GRANT-1") is not None
-
-
-def test_setup_makes_sets_of_what_the_previous_version_knew(database):
-    """A try of version 2 that was cut off: its insert is looked for all the same."""
-    storage, raw = database
-    for key in ("unclear", "suspected", "idle", "damaged"):
-        storage.jobs.enqueue(key, "sync", {"n": 1}, NOW, now=NOW)
-    unclear = {"known_before": ["r0"], "inserted": [], "unclear_at": text_of(NOW)}
-    for field, value, key in (
-        ("data", json.dumps(unclear), "unclear"),
-        ("payload", json.dumps({"n": 1, "suspects": ["r1"]}), "suspected"),
-        ("data", "[]", "damaged"),
-    ):
-        raw.jobs.update_one({"_id": key}, {"$set": {field: value}})
-    set_version(raw, 2)
-    for _ in range(2):
-        storage.setup()
-        known = {key: storage.jobs.find(key) for key in ("unclear", "suspected")}
-        pair = Pair(known["unclear"].data)
-        assert (pair.left, pair.began(), pair.before) == (1, NOW, {"r0"})
-        assert Pair(known["suspected"].data).made == {"r1"}
-        assert [job.payload for job in known.values()] == [{"n": 1}, {"n": 1}]
-        assert storage.jobs.find("idle").data == {}
-        assert raw.jobs.find_one({"_id": "damaged"})["data"] == "[]"
-        set_version(raw, 2)
 
 
 def test_setup_never_drops_a_unique_index(database):
@@ -96,7 +77,7 @@ def test_setup_never_drops_a_unique_index(database):
 def test_newer_schema_is_left_as_it_is_and_told(database):
     """Older code neither undoes newer rules nor names a command that can't help."""
     storage, raw = database
-    set_version(raw, SCHEMA_VERSION + 1)
+    set_version(raw, LAYOUT_VERSION + 1)
     raw.coupons.drop_index("by_course")
     for refused in (storage.setup, storage.check_schema, storage.ping):
         with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
@@ -108,16 +89,16 @@ def test_schema_that_is_upgraded_under_a_process_stops_it(database, monkeypatch)
     """It looks again before long, and neither writes nor reads from then on."""
     storage, raw = database
     storage.jobs.enqueue("job-1", "sync", {}, NOW, now=NOW)
-    set_version(raw, SCHEMA_VERSION + 1)
+    set_version(raw, LAYOUT_VERSION + 1)
     assert storage.jobs.find("job-1") is not None
-    monkeypatch.setattr(link, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(rows, "_LOOK_EVERY_S", 0.0)
     for _ in range(2):
         with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
             storage.jobs.enqueue("job-2", "sync", {}, NOW, now=NOW)
         with pytest.raises(SchemaError, match="update frappe-enroll-sdk"):
             storage.jobs.find("job-1")
     assert raw.jobs.count_documents({}) == 1
-    set_version(raw, SCHEMA_VERSION)
+    set_version(raw, LAYOUT_VERSION)
     assert storage.jobs.find("job-1") is not None
 
 
@@ -136,7 +117,7 @@ def test_rule_that_is_not_enforced_is_drift(database, rule):
 def test_schema_that_newer_code_has_made_ends_every_process(database, mongod):
     """Setup, a pass and a worker: 78, and what to do."""
     _, raw = database
-    set_version(raw, SCHEMA_VERSION + 1)
+    set_version(raw, LAYOUT_VERSION + 1)
     env = os.environ | {
         "MONGODB_URI": mongod.uri,
         "MONGODB_DATABASE": raw.name,
@@ -156,3 +137,228 @@ def test_schema_that_newer_code_has_made_ends_every_process(database, mongod):
         )
         assert (done.returncode, done.stdout) == (78, "")
         assert "update frappe-enroll-sdk on this host" in done.stderr
+
+
+# From the documents of version 3.
+
+DOCUMENTS = Path(mongo_v3.__file__).with_suffix(".json").read_text()
+
+
+@pytest.fixture
+def earlier(mongod, monkeypatch):
+    """Return what opens a database of version 3, and its database."""
+    monkeypatch.setattr(migrate, "_GRACE_S", 0.0)
+    monkeypatch.setattr(migrate, "_LOCK_MS", 50)
+    monkeypatch.setattr(migrate, "_BATCH", 4)
+    name, opened = f"earlier_{secrets.token_hex(4)}", []
+
+    def open_store():
+        opened.append(MongoStorage(mongod.uri, name))
+        return opened[-1]
+
+    with mongod.client() as client:
+        fill(client[name])
+        yield open_store, client[name]
+        for storage in opened:
+            storage.close()
+        client.drop_database(name)
+
+
+def fill(database) -> None:
+    """Leave what the code of version 3 left."""
+    for name in database.list_collection_names():
+        database.drop_collection(name)
+    for name, documents in json_util.loads(DOCUMENTS).items():
+        database[name].insert_many(documents)
+    database.enrollments.create_index(
+        [("email", 1), ("course_id", 1)],
+        name="slot",
+        unique=True,
+        partialFilterExpression={"holds_slot": True},
+    )
+
+
+@pytest.fixture(scope="module")
+def lived(mongod):
+    """Return what this code tells of the same life, and of what comes after it."""
+    storage = MongoStorage(mongod.uri, "lived")
+    mongo_v3.live(storage)
+    told = mongo_v3.everything(storage)
+    yield told, mongo_v3.go_on(storage)
+    with mongod.client() as client:
+        client.drop_database("lived")
+    storage.close()
+
+
+def moved(storage, database) -> dict:
+    """Return all that is told after `setup`; it has left nothing to do."""
+    storage.setup()
+    storage.check_schema()
+    assert storage.list_drift() == ()
+    names = {table.name for table in TABLES}
+    assert {*database.list_collection_names()} == {*names, "meta"}
+    found = database.meta.find_one({"_id": "schema"})
+    assert (found["version"], found.keys() & {"moved", "holder", "until"}) == (
+        LAYOUT_VERSION,
+        set(),
+    )
+    return mongo_v3.everything(storage)
+
+
+def test_setup_moves_all_that_version_3_left(earlier, lived):
+    """Every record is told as before, and the shop's life goes on from there."""
+    open_store, database = earlier
+    storage = open_store()
+    assert lived[0] == moved(storage, database)
+    assert lived[1] == mongo_v3.go_on(storage)
+    storage.setup()
+    for table in TABLES:
+        # Every row is one that this code could have written.
+        rules = database.command("listCollections", filter={"name": table.name})
+        validator = rules["cursor"]["firstBatch"][0]["options"]["validator"]
+        assert database[table.name].count_documents({"$nor": [validator]}) == 0
+
+
+def test_old_schema_and_one_that_moves_are_refused_with_words(earlier, monkeypatch):
+    """By this code, and by the code before it."""
+    open_store, database = earlier
+    storage = open_store()
+    with pytest.raises(SchemaError, match="run `frappe-enroll setup`"):
+        storage.jobs.find("due")
+
+    def die(*_):
+        raise Crash("moving")
+
+    monkeypatch.setattr(migrate, "_move_rows", die)
+    with pytest.raises(Crash):
+        storage.setup()
+    version = database.meta.find_one({"_id": "schema"})["version"]
+    with pytest.raises(SchemaError, match="run `frappe-enroll setup`"):
+        storage.check_schema()
+    for left in (version, LAYOUT_VERSION):
+        with pytest.raises(SchemaError, match="update frappe-enroll-sdk on this host"):
+            require_schema(left, 3)
+
+
+@pytest.mark.timeout(600)
+def test_setup_that_dies_goes_on_where_it_was(earlier, lived):
+    """At each command, never sent or its answer lost: nothing is lost or doubled."""
+    open_store, database = earlier
+
+    def run(k):
+        fill(database)
+        storage, plan = open_store(), CommandPlan()
+        make = storage.tables.link._factory
+        uri = storage.tables.link._uri
+        storage.tables.link._make_client = lambda: make(uri, event_listeners=[plan])
+
+        def die(what):
+            raise Crash(what)
+
+        plan.arm(k, die)
+        try:
+            storage.setup()
+        except Crash:
+            assert k
+        steps = [*plan.log]
+        plan.disarm()
+        storage.close()
+        return steps
+
+    steps = len(run(0))
+    assert steps > 200
+    step, first = step_of(steps, small=12)
+    for k in range(first, steps + 1, step):
+        assert len(run(k)) >= k, "it did not die"
+        storage = open_store()
+        assert lived[0] == moved(storage, database), k
+        storage.close()
+
+
+def test_hosts_that_upgrade_at_once_move_each_row_once(earlier, lived):
+    """One moves them; the others wait for it, and find nothing left to do."""
+    open_store, database = earlier
+    stores, failed = [open_store() for _ in range(4)], []
+
+    def upgrade(storage):
+        try:
+            storage.setup()
+        except SchemaError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=upgrade, args=(one,)) for one in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(failed) < 4
+    assert lived[0] == moved(stores[0], database)
+
+
+def test_host_that_has_lost_the_lock_stops(earlier):
+    """It was thought dead: what the other host does is not disturbed."""
+    open_store, database = earlier
+    link = open_store().tables.link
+    with migrate._upgrade_lock(link) as renew:
+        renew()
+        database.meta.update_one(
+            {"_id": "schema"},
+            [{"$set": {"holder": "b", "until": {"$add": ["$$NOW", 60_000]}}}],
+        )
+        with pytest.raises(SchemaError, match="another host goes on"):
+            renew()
+    assert database.meta.find_one({"_id": "schema"})["holder"] == "b"
+
+
+def test_process_of_the_code_before_writes_nothing_more(earlier):
+    """It looks at the version every 15 seconds: until then the validators refuse it."""
+    open_store, database = earlier
+    open_store().setup()
+    for name, documents in json_util.loads(DOCUMENTS).items():
+        if name != "meta":
+            with pytest.raises(WriteError, match="failed validation"):
+                database[name].insert_one(documents[0] | {"_id": "new"})
+    with pytest.raises(WriteError, match="failed validation"):
+        database.jobs.update_one({"_id": "due"}, {"$set": {"due_at": NOW}})
+
+
+def test_row_whose_place_is_taken_is_kept_and_named(earlier, lived):
+    """An operator decides; then `setup` goes on."""
+    open_store, database = earlier
+    row = {"email": "learner3@example.com", "course_id": "python-101"}
+    given = database.enrollments.find_one(row)
+    database.enrollments.drop_index("slot")
+    database.enrollments.insert_one(given | {"_id": "zzz", "session_id": "cs_z"})
+    storage = open_store()
+    with pytest.raises(SchemaError, match="zzz of enrollments_v3"):
+        storage.setup()
+    with pytest.raises(SchemaError, match="run `frappe-enroll setup`"):
+        storage.check_schema()
+    assert database.enrollments_v3.find_one()["_id"] == "zzz"
+    database.enrollments_v3.delete_one({"_id": "zzz"})
+    assert lived[0] == moved(storage, database)
+
+
+def test_damaged_row_is_moved_as_it_is(earlier, lived):
+    """It fails alone, before and after: whoever repairs it finds it."""
+    open_store, database = earlier
+    damaged = {"data": "[]", "errors": "gone"}
+    database.jobs.update_one({"_id": "many-00"}, {"$set": damaged})
+    database.enrollments.update_one({"_id": "enr_0004"}, {"$set": {"history": [7]}})
+    storage = open_store()
+    storage.setup()
+    assert storage.jobs.find("many-00").outcome == "undecodable"
+    assert database.jobs.find_one({"_id": "many-00"}).items() >= damaged.items()
+    assert database.enrollments.find_one({"_id": "enr_0004"})["history"] == ["7"]
+    found = storage.jobs.list(limit=99).items
+    assert [job.key for job in found] == [job.key for job in lived[0]["jobs"]]
+
+
+def test_schema_before_version_3_is_refused_with_words(earlier):
+    """It has to become version 3 first; nothing is changed."""
+    open_store, database = earlier
+    set_version(database, 2)
+    with pytest.raises(SchemaError, match="makes it 3 first"):
+        open_store().setup()
+    assert database.jobs.find_one({"_id": "due"})["created_at"] is not None
+    assert "jobs_v3" not in database.list_collection_names()

@@ -12,9 +12,9 @@ from pymongo.monitoring import CommandListener
 from support.bulk import MARK, fill_up
 from support.size import LEAST, SERVER_DIFFERS
 
-from frappe_enroll_mongo.schema import INDEXES, META
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk import interfaces
+from frappe_enroll_sdk.stores.layout import TABLES
 from frappe_enroll_sdk.testing.conformance.verbs import VERBS, fill
 
 
@@ -97,15 +97,14 @@ def crowded(mongo_uri):
 @pytest.fixture
 def explained(crowded, mongo_uri):
     """Return a store with the verbs' own rows, and what explains its commands."""
-    for name in INDEXES:
-        if name != META:
-            crowded[name].delete_many({"_id": {"$lt": MARK}})
+    for table in TABLES:
+        crowded[table.name].delete_many({"_id": {"$lt": MARK}})
     explainer = Explainer(crowded)
     storage = MongoStorage(mongo_uri, crowded.name)
     fill(storage)
-    storage._link.close()
+    storage.tables.link.close()
     client = MongoClient(mongo_uri, event_listeners=[explainer])
-    storage._link._make_client = lambda: client
+    storage.tables.link._make_client = lambda: client
     storage.check_schema()
     explainer.plans.clear()
     yield storage, explainer

@@ -27,7 +27,7 @@ def database(mongo_uri):
     storage = factory()
     storage.setup()
     yield factory, storage
-    storage._link.client().drop_database(storage._link.name)
+    storage.tables.link.client().drop_database(storage.tables.link.name)
     storage.close()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a process remembers of a code never decides: the ticket does."""
+"""What a process remembers of a code never decides: its row, and the seats do."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pymongo import MongoClient
 from support.mongofaults import CommandPlan
 from support.size import LEAST, SERVER_DIFFERS
 
-from frappe_enroll_mongo import coupons as module
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.models import Coupon, ReserveOutcome
+from frappe_enroll_sdk.stores import coupons as module
+from frappe_enroll_sdk.stores.records import ms_of
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
@@ -29,7 +30,7 @@ def stores(mongo_uri):
     both = [MongoStorage(mongo_uri, name) for _ in range(2)]
     both[0].setup()
     yield both
-    both[0]._link.client().drop_database(name)
+    both[0].tables.link.client().drop_database(name)
     for store in both:
         store.close()
 
@@ -56,24 +57,31 @@ def reserve(store, holder, now=NOW):
     return store.coupons.reserve("FIVE", holder, now, LATER).outcome
 
 
-def test_code_that_is_known_is_not_read_again(known, mongo_uri):
-    """Draw a ticket, take the seat."""
+def test_claim_reads_the_terms_and_takes_a_number(known, mongo_uri):
+    """Two commands; a block of numbers costs one more."""
     first, _ = known
     plan = CommandPlan()
-    first._link.close()
+    first.tables.link.close()
     client = MongoClient(mongo_uri, event_listeners=[plan])
-    first._link._make_client = lambda: client
-    assert first.coupons.find_seat("FIVE", "enr_0") is not None
-    plan.log.clear()
-    assert reserve(first, "enr_1") is ReserveOutcome.RESERVED
-    sent = [step for step in plan.log if step.startswith("before")]
-    assert sent == ["before findAndModify", "before insert"]
+    first.tables.link._make_client = lambda: client
+    first.coupons.create(
+        Coupon(code="MANY", percent_off=100, max_redemptions=999, created_at=NOW)
+    )
+    blocks = 0
+    for number in range(40):
+        plan.log.clear()
+        taken = first.coupons.reserve("MANY", f"enr_{number}", NOW, LATER)
+        assert taken.outcome is ReserveOutcome.RESERVED
+        sent = [step.removeprefix("before ") for step in plan.log[::2]]
+        blocks += sent == ["find", "update", "insert"]
+        assert sent in (["find", "insert"], ["find", "update", "insert"])
+    assert blocks == 3, "a 64th of the seats each"
 
 
 def numbers_of(store):
     """Return the numbers of the seats that somebody has."""
     held = {"code": "FIVE", "holder": {"$exists": True}}
-    found = store._link.collection("coupon_seats").find(held, sort=[("_id", 1)])
+    found = store.tables.link.collection("coupon_seats").find(held, sort=[("_id", 1)])
     return [int(seat["_id"][-1]) for seat in found]
 
 
@@ -82,11 +90,11 @@ def test_holder_that_asks_again_loses_no_number(known):
     first, second = known
     for _ in range(3):
         assert reserve(first, "enr_0") is ReserveOutcome.RESERVED
-    assert first.coupons._known["FIVE"].spare == [1]
+    assert first.coupons._spare["FIVE"] == [1]
     assert reserve(second, "enr_1") is ReserveOutcome.RESERVED
     for holder in ("enr_2", "enr_3"):
         assert reserve(first, holder) is ReserveOutcome.RESERVED
-    assert first.coupons._known["FIVE"].spare == []
+    assert first.coupons._spare["FIVE"] == []
     assert numbers_of(first) == [0, 1, 2, 3]
     assert reserve(second, "enr_4") is ReserveOutcome.RESERVED
     assert reserve(first, "enr_5") is ReserveOutcome.HELD
@@ -140,24 +148,25 @@ def test_code_whose_time_is_over_gives_no_seat(known):
 def test_code_that_was_put_there_anew_is_read_again(known):
     """By hand, from a backup for instance: its new terms hold."""
     first, second = known
-    table = second._link.collection("coupons")
+    table = second.tables.link.collection("coupons")
     table.update_one({"_id": "FIVE"}, {"$set": {"max_redemptions": 2}})
     assert reserve(first, "enr_1") is ReserveOutcome.RESERVED
     assert reserve(first, "enr_2") is ReserveOutcome.HELD
     table.update_one({"_id": "FIVE"}, {"$set": {"max_redemptions": 5}})
     assert reserve(first, "enr_2") is ReserveOutcome.RESERVED
-    table.update_one({"_id": "FIVE"}, {"$set": {"expires_at": NOW}})
+    table.update_one({"_id": "FIVE"}, {"$set": {"expires_at": ms_of(NOW)}})
     assert reserve(first, "enr_3") is ReserveOutcome.EXHAUSTED
 
 
 def test_what_is_remembered_is_bounded(known, monkeypatch):
     """A shop with a million codes fills no memory."""
-    monkeypatch.setattr(module, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(module, "_MAX_KNOWN", 3)
     first, _ = known
     for number in range(10):
         code = f"C{number}"
         first.coupons.create(
-            Coupon(code=code, percent_off=100, max_redemptions=2, created_at=NOW)
+            Coupon(code=code, percent_off=100, max_redemptions=200, created_at=NOW)
         )
         first.coupons.reserve(code, "enr_0", NOW, LATER)
-        assert len(first.coupons._known) <= 3
+        assert 0 < len(first.coupons._spare) <= 3
+        assert 0 < len(first.coupons._seen) <= 3

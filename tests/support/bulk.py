@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-from frappe_enroll_mongo import seats
-from frappe_enroll_mongo.documents import to_document
-from frappe_enroll_mongo.enrollments import _to_document
-from frappe_enroll_mongo.jobdocs import of_job
-from frappe_enroll_mongo.schema import (
+from frappe_enroll_mongo.tables import _document_of
+from frappe_enroll_sdk.interfaces.tables import Row
+from frappe_enroll_sdk.models import (
+    AuditEntry,
+    GrantStatus,
+    JobEnd,
+    LMSStatus,
+    Status,
+    WorkerSeen,
+)
+from frappe_enroll_sdk.stores import queue, seats
+from frappe_enroll_sdk.stores.layout import (
     AFFILIATES,
     AUDIT,
     COUPONS,
@@ -21,15 +26,7 @@ from frappe_enroll_mongo.schema import (
     SEATS,
     WORKERS,
 )
-from frappe_enroll_sdk.models import (
-    AuditEntry,
-    GrantStatus,
-    JobEnd,
-    LMSStatus,
-    Status,
-    WorkerSeen,
-)
-from frappe_enroll_sdk.stores import queue
+from frappe_enroll_sdk.stores.records import ms_of
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,
@@ -59,43 +56,48 @@ def _before(number: int):
     return after(-7 * 86400 - number)
 
 
-def _coupons(count):
-    template = to_document(coupon()) | {"issued": SEATS_OF_A_CODE, "full": False}
-    for field in ("code", "reserved", "redeemed"):
-        del template[field]
+def _before_ms(number: int) -> int:
+    return ms_of(_before(number))
+
+
+def _template(store, record):
+    """Return the document of a record."""
+    cells = store._records.codec.cells_of(record)
+    return _document_of(Row("", 1, "op", cells))
+
+
+def _coupons(count, store):
+    cells = store.records.codec.cells_of(coupon())
+    template = _document_of(Row("", 1, "op", cells | {"issued": SEATS_OF_A_CODE}))
     for n in range(count):
         whose = {"course_id": f"course-{n % 500}", "email": f"{n % 5000}@example.com"}
-        yield template | whose | {"_id": _name(n), "created_at": _before(n)}
+        yield template | whose | {"_id": _name(n), "created_at": _before_ms(n)}
 
 
 def _seats(count):
-    gone = {"lapses_at", "open_at"}
     for n in range(count):
         code, number = _name(n // SEATS_OF_A_CODE), n % SEATS_OF_A_CODE
-        held = seats.held_by(f"enr_{n:06d}", _before(n), after(900 + n), "op")
+        cells = seats.held(code, f"enr_{n:06d}", _before(n), after(900 + n))
         if n % 10:
-            kept = {name: held[name] for name in held if name not in gone}
-            held = kept | {"state": seats.REDEEMED}
-        yield {"_id": seats.seat_id(code, number), "code": code, **held}
+            cells |= seats.REDEEM
+        yield _document_of(Row(seats.key_of(code, number), 1, "op", cells))
 
 
 def _spread(templates, count):
     """Yield `count` documents, each some milliseconds before the one it is made of."""
     for n in range(count):
-        shift = timedelta(milliseconds=n)
         template = templates[n % len(templates)]
         moved = {
-            name: value - shift
-            for name, value in template.items()
-            if isinstance(value, datetime)
+            name: value - n for name, value in template.items() if name.endswith("_at")
         }
         yield template | moved | {"_id": _name(n)}
 
 
-def _enrollments(count):
+def _enrollments(count, store):
     ends = (Status.ENROLLED, Status.CONFIRMED, Status.EXPIRED, Status.REVOKED)
     templates = [
-        _to_document(
+        _template(
+            store,
             enrollment(
                 n,
                 status=ends[n % 4],
@@ -104,9 +106,9 @@ def _enrollments(count):
                 updated_at=_before(n),
                 due_at=after(n - 10) if n % 2 else None,
                 history=(entry(1, ends[n % 4]),),
-            )
+                holds_slot=n % 4 < 2,
+            ),
         )
-        | {"holds_slot": n % 4 < 2}
         for n in range(20)
     ]
     for n, document in enumerate(_spread(templates, count)):
@@ -120,7 +122,7 @@ def _enrollments(count):
         }
 
 
-def _queue(count, ends):
+def _queue(count, store):
     """Of twenty: two due, four put off, eight done, four dead, two running."""
     templates = []
     for n in range(20):
@@ -135,68 +137,64 @@ def _queue(count, ends):
             job = queue.completed(job, JobEnd(token="", seq=1), at)
         if part in (7, 8):
             job = queue.buried(job, 1, at, try_error())
-        templates.append(of_job(job, ends) | {"rev": 1, "op": "op"})
+        templates.append(_template(store, job))
     return _spread(templates, count)
 
 
-def _audit(count):
-    template = to_document(
-        AuditEntry(id="x", at=NOW, actor="ada", action="revoke", subject="x")
+def _audit(count, store):
+    template = _template(
+        store, AuditEntry(id="x", at=NOW, actor="ada", action="revoke", subject="x")
     )
-    del template["id"]
     for n in range(count):
-        yield template | {"_id": _name(n), "at": _before(n), "subject": f"s{n % 5000}"}
+        given = {"_id": _name(n), "at": _before_ms(n), "subject": f"s{n % 5000}"}
+        yield template | given
 
 
-def _workers(count):
+def _workers(count, store):
     seen = WorkerSeen(name="x", kind="worker", started_at=NOW, seen_at=NOW)
-    template = to_document(seen)
-    del template["name"]
+    template = _template(store, seen)
     for n in range(count):
-        yield template | {"_id": _name(n), "seen_at": _before(n)}
+        yield template | {"_id": _name(n), "seen_at": _before_ms(n)}
 
 
-def _grants(count):
-    templates = [to_document(grant(status=status)) for status in GrantStatus]
+def _grants(count, store):
+    templates = [_template(store, grant(status=status)) for status in GrantStatus]
     for n in range(count):
         whose = {"email": f"{n}@example.com", "course_id": f"course-{n % 500}"}
-        given = {"_id": _name(n), "created_at": _before(n)}
-        yield _without(templates[n % 3], "id") | whose | given
+        given = {"_id": _name(n), "created_at": _before_ms(n)}
+        yield templates[n % 3] | whose | given
 
 
-def _affiliates(count):
-    template = _without(to_document(affiliate()), "code")
+def _affiliates(count, store):
+    template = _template(store, affiliate())
     for n in range(count):
         yield template | {"_id": _name(n), "email": f"{n}@example.com"}
 
 
-def _ledger(count):
+def _ledger(count, store):
     """Half of all rows are of the affiliate whose chain the verbs read."""
-    template = to_document(ledger_row())
+    cells = store._ledger.codec.cells_of(ledger_row())
+    template = _document_of(Row("", 1, "op", cells))
     for n in range(count):
         fact = {"enrollment_id": f"bulk-{n // 4}", "fact_key": f"bulk-{n}"}
         chain = {"affiliate": ("ada", _name(n % 50))[n % 2], "n": 1000 + n}
         yield template | fact | chain | {"_id": _name(n)}
 
 
-def _without(document, field):
-    return {name: value for name, value in document.items() if name != field}
-
-
 def fill_up(database, storage, count: int) -> None:
     """Put `count` documents into every collection of a store that is set up."""
     rows = {
-        COUPONS: _coupons(count),
+        COUPONS: _coupons(count, storage.coupons),
         SEATS: _seats(count),
-        ENROLLMENTS: _enrollments(count),
-        JOBS: _queue(count, storage.jobs._ends),
-        EVENTS: _queue(count, storage.events._ends),
-        AUDIT: _audit(count),
-        WORKERS: _workers(count),
-        GRANTS: _grants(count),
-        AFFILIATES: _affiliates(count),
-        LEDGER: _ledger(count),
+        ENROLLMENTS: _enrollments(count, storage.enrollments),
+        JOBS: _queue(count, storage.jobs),
+        EVENTS: _queue(count, storage.events),
+        AUDIT: _audit(count, storage.audit),
+        WORKERS: _workers(count, storage.workers),
+        GRANTS: _grants(count, storage.grants),
+        AFFILIATES: _affiliates(count, storage.affiliates),
+        LEDGER: _ledger(count, storage.affiliates),
     }
-    for name, documents in rows.items():
-        database[name].insert_many(documents, ordered=False)
-        assert database[name].estimated_document_count() >= count
+    for table, documents in rows.items():
+        database[table.name].insert_many(documents, ordered=False)
+        assert database[table.name].estimated_document_count() >= count

@@ -8,8 +8,8 @@ import uuid
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 
-from frappe_enroll_mongo.schema import INDEXES, META
 from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_sdk.stores.layout import TABLES
 from support.world import World
 
 
@@ -70,8 +70,8 @@ class MongoWorlds:
         storage = MongoStorage(self._uri, self._name)
         if listener is not None:
             # The store's own options, and a listener beside them.
-            make = storage._link._factory
-            storage._link._make_client = lambda: make(
+            make = storage.tables.link._factory
+            storage.tables.link._make_client = lambda: make(
                 self._uri, timeoutMS=10_000, event_listeners=[listener]
             )
         self._opened.append(storage)
@@ -81,9 +81,8 @@ class MongoWorlds:
         """End the world before, empty the database; return a world on it."""
         self._end()
         database = self._client[self._name]
-        for name in INDEXES:
-            if name != META:
-                database[name].delete_many({})
+        for table in TABLES:
+            database[table.name].delete_many({})
         return World(self.open, probed=True, **settings)
 
     def _end(self) -> None:

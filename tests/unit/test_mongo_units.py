@@ -9,23 +9,18 @@ mongomock cannot do is left out by name, with the reason.
 
 from __future__ import annotations
 
+from itertools import chain
+
 import mongomock
 import pytest
-from bson.codec_options import CodecOptions
 
-from frappe_enroll_mongo import link
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.testing.conformance.storage import StorageConformance
 
 
-_SLOTS = "mongomock does not honour partialFilterExpression of a unique index"
 _RACES = "mongomock writes nothing atomically: a race on it proves nothing"
 #: What mongomock cannot do, by the suite's tests.
 LEFT_OUT = {
-    "test_slot_is_given_back_by_an_exit": _SLOTS,
-    "test_revived_row_goes_on_without_a_taken_slot": _SLOTS,
-    "test_rows_for_sync_are_the_pairs_own": _SLOTS,
-    "test_one_grant_stands_per_learner_and_course": _SLOTS,
     "test_setup_is_idempotent": "mongomock has no command collMod",
     "test_fresh_schema_has_not_drifted": "mongomock has no list_collections",
     "test_clock_is_aware_and_goes_forward": "mongomock has no command hello",
@@ -43,11 +38,10 @@ def left_out(request):
 
 @pytest.fixture(autouse=True)
 def mended(monkeypatch):
-    """Keep from mongomock what it refuses: validators, a named zone, hints."""
-    plain, plain_find = (
-        mongomock.Database.create_collection,
-        mongomock.Collection.find,
-    )
+    """Keep from mongomock what it refuses, or forgets, and can be done without."""
+    rows, plain = mongomock.Collection, mongomock.Database.create_collection
+    plain_find, plain_aggregate = rows.find, rows.aggregate
+    plain_change = rows.find_one_and_update
 
     def create(self, name, **_rules):
         return plain(self, name)
@@ -55,10 +49,30 @@ def mended(monkeypatch):
     def find(self, *args, hint=None, **options):
         return plain_find(self, *args, **options)
 
+    def change(self, *args, hint=None, **options):
+        return plain_change(self, *args, **options)
+
+    def aggregate(self, pipeline, **_options):
+        first = [step for step in pipeline if "$unionWith" not in step]
+        others = [step["$unionWith"] for step in pipeline[len(first) :]]
+        pipelines = [first, *(other["pipeline"] for other in others)]
+        found = chain.from_iterable(plain_aggregate(self, one) for one in pipelines)
+        # Its groups forget an `_id` that is 0.
+        return [one | {"_id": one["_id"] or 0} for one in found]
+
+    def create_indexes(self, indexes):
+        for index in indexes:
+            options = dict(index.document)
+            self.create_index([*options.pop("key").items()], **options)
+
     monkeypatch.setattr(mongomock.Database, "create_collection", create)
-    monkeypatch.setattr(mongomock.Collection, "find", find)
-    # Its zone is UTC in any case; naming it is what mongomock refuses.
-    monkeypatch.setattr(link, "_OPTIONS", CodecOptions(tz_aware=True))
+    for name, does in {
+        "find": find,
+        "find_one_and_update": change,
+        "aggregate": aggregate,
+        "create_indexes": create_indexes,
+    }.items():
+        monkeypatch.setattr(rows, name, does)
 
 
 class TestMongomock(StorageConformance):

@@ -52,8 +52,7 @@ def _rows(tables: Tables) -> dict[tuple[str, str], dict[str, Any]]:
 
 def _empty(tables: Tables) -> None:
     for table in TABLES:
-        rows = tables.page(table, Query(KEY), 1000)
-        tables.delete(table, {row.key: row.rev for row in rows})
+        tables.delete(table, tables.page(table, Query(KEY), 1000))
 
 
 @cache

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from itertools import islice
 from threading import RLock
@@ -194,13 +194,17 @@ class MemoryTables:
         with self.data.lock:
             return [self.data.of(table).swap(swap) for swap in swaps]
 
-    def delete(self, table: Table, revs: Mapping[str, int]) -> int:
+    def delete(self, table: Table, rows: Collection[Row]) -> int:
         """See `Tables.delete`."""
         self._step("delete")
         with self.data.lock:
             of = self.data.of(table)
-            rows = [of.rows[key] for key in revs if key in of.rows]
-            return sum(of.write(row, None) for row in rows if row.rev == revs[row.key])
+            there = [(of.rows[row.key], row) for row in rows if row.key in of.rows]
+            return sum(
+                of.write(found, None)
+                for found, row in there
+                if (found.rev, found.op) == (row.rev, row.op)
+            )
 
     def page(self, table: Table, query: Query, limit: int) -> Sequence[Row]:
         """See `Tables.page`."""

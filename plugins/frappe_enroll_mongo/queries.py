@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""Queries as filters, orders and hints: each is answered by the index that it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from frappe_enroll_sdk.interfaces.tables import KEY
+
+from .layout import LEAST, field_of, is_nullable
+
+
+if TYPE_CHECKING:
+    from frappe_enroll_sdk.interfaces.tables import Query, Table
+
+    from .link import Document
+
+
+def may_match(query: Query) -> bool:
+    """Tell whether a query could have rows at all."""
+    return all(query.among.values())
+
+
+def hint_of(query: Query) -> str:
+    """Return the index that a query names, whatever the planner may think."""
+    return "_id_" if query.index == KEY else query.index
+
+
+def order_of(table: Table, query: Query) -> list[tuple[str, int]] | None:
+    """Return the order: by the last field, and by key among equals."""
+    index, way = table.index(query.index), -1 if query.newest else 1
+    last = index.fields[-1]
+    if index.unique:
+        # There are no equals.
+        return None if last in query.equal else [(field_of(last), way)]
+    return [(field, way) for field in dict.fromkeys((field_of(last), "_id"))]
+
+
+def filter_of(table: Table, query: Query) -> Document:
+    """Return the filter: what the planner needs to know that the index has them all."""
+    where: dict[str, Document] = {}
+    for operator, cells in (
+        ("$eq", query.equal),
+        ("$in", {name: sorted(those) for name, those in query.among.items()}),
+        ("$nin", {name: sorted(those) for name, those in query.not_among.items()}),
+    ):
+        for name, value in cells.items():
+            where.setdefault(field_of(name), {})[operator] = value
+    last = table.index(query.index).fields[-1]
+    if last in query.equal:
+        return where
+    span = where.setdefault(field_of(last), {})
+    if query.high is not None:
+        span["$lt"] = query.high
+    if query.low is not None:
+        span["$gte"] = query.low
+    elif is_nullable(table, last):
+        span["$gte"] = LEAST[table.column(last).kind]
+    if not span:
+        del where[field_of(last)]
+    return where if query.after is None else {"$and": [where, _after(last, query)]}
+
+
+def _after(last: str, query: Query) -> Document:
+    cell, key = query.after or (None, "")
+    beyond, field = "$lt" if query.newest else "$gt", field_of(last)
+    if last == KEY:
+        return {field: {beyond: key}}
+    # The first bound is what the index walks; the second one breaks ties.
+    ties = [{field: {beyond: cell}}, {"_id": {beyond: key}}]
+    return {field: {f"{beyond}e": cell}, "$or": ties}
