@@ -39,6 +39,7 @@ from ..states import ENTITLED, EXITS, UNPAID
 from . import validate
 from .coupons.pricing import Quote, quote
 from .settle.decision import Wish
+from .settle.lost import PROCESSING
 
 
 if TYPE_CHECKING:
@@ -248,13 +249,16 @@ class CheckoutService:
             raise PaymentsUnavailableError(
                 "the payment provider does not know the session", code="session_gone"
             )
+        payable = awaiting and row.reason != PROCESSING
+        # A payment that is under way has its page, and it takes no second one.
+        elsewhere = _return_url(row) if awaiting else self._course_url(row)
         return Checkout(
             enrollment_id=row.id,
             token=token,
             status=row.status,
-            payment_url=row.payment_url if awaiting else None,
-            next_url=row.payment_url if awaiting else self._course_url(row),
-            expires_at=row.session_expires_at if awaiting else None,
+            payment_url=row.payment_url if payable else None,
+            next_url=row.payment_url if payable else elsewhere,
+            expires_at=row.session_expires_at if payable else None,
             price=row.price,
             discount=row.discount,
             amount=row.amount,
@@ -317,6 +321,12 @@ def terms_of(request: Request, course: Course, price: Quote) -> str:
         request.success_url,
         request.cancel_url,
     )
+
+
+def _return_url(row: Enrollment) -> str | None:
+    """Return where the payment page has sent the learner."""
+    waiting = "{CHECKOUT_SESSION_ID}"
+    return (row.success_url or "").replace(waiting, row.session_id or "") or None
 
 
 def _asks_the_same(row: Enrollment, request: Request, course: Course) -> bool:

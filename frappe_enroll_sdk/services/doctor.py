@@ -16,9 +16,10 @@ from ..checks import Check, Diagnosable
 from ..connections import opener
 from ..deadline import within
 from ..errors import ConfigurationError, EnrollError
-from ..models import Status
+from ..models import Status, Trail
 from ..settings.http import limits_uri
 from ..stores.bounds import is_ahead
+from .coupons.pricing import flaw_of
 
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _MENDS = {
 _TIMEOUT_S = 10.0
 _MOST_READ = 65_536
 _MOST_WAITING = 50
+_A_PAGE, _MOST_COURSES = 100, 5000
 
 
 def examine(sdk: EnrollSDK, url: str | None = None) -> tuple[Check, ...]:
@@ -58,7 +60,10 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
             mend=_MENDS.get(name, "") if bad else "",
         )
     if states.get("lms") == "ok":
-        yield _sight(sdk)
+        sight = _sight(sdk)
+        yield sight
+        if not sight.is_bad:
+            yield from _prices(sdk)
     if states.get("storage") == "ok":
         yield _schema(sdk)
         yield _workers(sdk)
@@ -95,6 +100,35 @@ def _sight(sdk: EnrollSDK) -> Check:
         cause="the key does not see what it inserts, or may not insert",
         mend="give the key's user the role Moderator in Frappe",
     )
+
+
+def _prices(sdk: EnrollSDK) -> Iterator[Check]:
+    """Whether the provider takes each price, before a learner finds that it does not."""
+    looked, cursor, bad, trail = 0, None, 0, Trail()
+    while looked < _MOST_COURSES:
+        page = sdk.lms.list_courses(limit=_A_PAGE, cursor=cursor)
+        looked += len(page.items)
+        for flaw in page.unreadable:
+            bad += 1
+            yield Check(
+                name="courses", state="unreadable", cause=flaw, mend="look in the LMS"
+            )
+        for listed in page.items:
+            course = sdk.plugins.get_course(listed.id) or listed
+            flaw = course.flaw or (flaw_of(course.price) if course.price else "")
+            if flaw:
+                bad += 1
+                yield Check(
+                    name=f"price of {course.id}",
+                    state="not_chargeable",
+                    cause=flaw,
+                    mend="set a price and a currency that the payment provider takes",
+                )
+        cursor = trail.follow(page.next_cursor)
+        if cursor is None:
+            break
+    if not bad:
+        yield Check(name="prices")
 
 
 def _schema(sdk: EnrollSDK) -> Check:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from frappe_enroll_sdk.errors import (
     LMSUnavailableError,
     MissingExtraError,
     SettingsError,
+    ValidationError,
 )
 from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Course, Learner, LMSEnrollment, Page, Sale
@@ -173,10 +175,12 @@ class FrappeLMS:
 
     def _course(self, row: Mapping[str, Any]) -> Course:
         name = str(row["name"])
+        price, flaw = _price(row)
         return Course(
             id=name,
             title=str(row.get("title") or name),
-            price=_price(row),
+            price=price,
+            flaw=flaw,
             published=bool(row.get("published")),
             url=course_link(self._url, name),
         )
@@ -197,10 +201,10 @@ class FrappeLMS:
                 limit_page_length=limit + 1,
                 order_by="name asc",
             )
-        rows = _page(found, after)
+        rows, unreadable = _page(found, after)
         items = tuple(self._course(row) for row in rows[:limit])
-        more = len(rows) > limit
-        return Page(items=items, next_cursor=cursor_of(items[-1].id) if more else None)
+        more = cursor_of(items[-1].id) if len(rows) > limit else None
+        return Page(items=items, next_cursor=more, unreadable=unreadable)
 
     def find_user(
         self, email: str, *, timeout_s: float | None = None
@@ -274,11 +278,10 @@ class FrappeLMS:
                 limit_page_length=limit + 1,
                 order_by="name asc",
             )
-        rows = _page(found, after)
+        rows, unreadable = _page(found, after)
         items = tuple(_enrollment(row) for row in rows[:limit])
-        more = len(rows) > limit
-        last = cursor_of(items[-1].name) if more else None
-        return Page(items=items, next_cursor=last)
+        last = cursor_of(items[-1].name) if len(rows) > limit else None
+        return Page(items=items, next_cursor=last, unreadable=unreadable)
 
     def insert_enrollment(
         self,
@@ -357,17 +360,29 @@ def _quoted(name: str) -> str:
 
 
 def _rows(answer: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(answer, list) or not all(isinstance(r, dict) for r in answer):
+    named = isinstance(answer, list) and all(
+        isinstance(row, dict) and row.get("name") for row in answer
+    )
+    if not named:
         raise LMSUnavailableError("the LMS answered 200 with something else")
     return answer
 
 
-def _page(answer: Any, after: list[Any] | None) -> list[Mapping[str, Any]]:
-    """Return a page's rows; one that begins where it should end is no next page."""
-    rows = _rows(answer)
+def _page(
+    answer: Any, after: list[Any] | None
+) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+    """
+    Return a page's rows, and those that can't be read ("name: why").
+
+    A page that begins where it should end is no next page.
+    """
+    if not isinstance(answer, list):
+        raise LMSUnavailableError("the LMS answered 200 with something else")
+    rows = [row for row in answer if isinstance(row, dict) and row.get("name")]
+    unreadable = ("?: a row without a name",) * (len(answer) - len(rows))
     if after is not None and any(row.get("name") == after[0] for row in rows):
         raise LMSUnavailableError("the LMS repeats a page: its list has no end")
-    return rows
+    return rows, unreadable
 
 
 def _document(answer: Any) -> Mapping[str, Any]:
@@ -388,6 +403,11 @@ def _learner(row: Mapping[str, Any]) -> Learner:
 
 
 def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
+    try:
+        told = float(row.get("progress") or 0.0)
+    except (TypeError, ValueError):
+        told = math.nan
+    progress = told if math.isfinite(told) else None
     return LMSEnrollment(
         name=str(row["name"]),
         learner=str(row.get("member", "")),
@@ -395,16 +415,22 @@ def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
         creation=str(row.get("creation", "")),
         modified=str(row.get("modified", "")),
         modified_by=str(row.get("modified_by", "")),
-        progress=float(row.get("progress") or 0.0),
-        member_type=str(row.get("member_type") or "Student"),
+        progress=progress or 0.0,
+        # What can't be read is not removed either.
+        member_type="?" if progress is None else str(row.get("member_type") or "Student"),
         batch=row.get("enrollment_from_batch") or row.get("batch_old"),
         certificate=row.get("certificate"),
     )
 
 
-def _price(row: Mapping[str, Any]) -> Money | None:
-    currency = str(row.get("currency") or "").lower()
-    if not row.get("paid_course") or not currency:
-        return None
-    price = from_major(row.get("course_price") or 0, currency)
-    return price if price.amount_minor > 0 else None
+def _price(row: Mapping[str, Any]) -> tuple[Money | None, str]:
+    """Return what a course costs, and why that can't be read ("" = it can)."""
+    if not row.get("paid_course"):
+        return None, ""
+    amount, currency = row.get("course_price") or 0, str(row.get("currency") or "")
+    try:
+        price = from_major(amount, currency.strip().lower())
+    except ValidationError as error:
+        # An amount without a currency, or in one that is no money of today's.
+        return None, f"its price ({amount} {currency or '?'}) can't be read: {error}"
+    return (price if price.amount_minor > 0 else None), ""

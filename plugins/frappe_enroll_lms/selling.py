@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from frappe_enroll_sdk.errors import LMSUnavailableError
-from frappe_enroll_sdk.money import Money, exponent
+from frappe_enroll_sdk.money import Money
 
 from .fence import RefusedStatusError
 
@@ -31,7 +30,7 @@ _MOST_WORDS = 200
 
 def major_of(amount: Money) -> float:
     """Return an amount as Frappe counts it: in major units."""
-    return float(Decimal(amount.amount_minor).scaleb(-exponent(amount.currency)))
+    return float(amount.decimal)
 
 
 class Books:

@@ -18,6 +18,7 @@ from ...errors import EnrollmentNotFoundError, NotFoundError, TransitionError
 from ...models import AuditEntry, Enrollment, Job, JobState, Page, Status
 from ...money import Money
 from .. import validate
+from ..payments.apply import UNREADABLE
 from ..payments.replay import event_of
 from ..settle.decide_money import is_held
 from ..settle.decide_slot import PAID_TWICE
@@ -189,7 +190,7 @@ class Quarantine:
 ODD_REASONS = frozenset(
     {
         *("mode_mismatch", "account_mismatch", "unknown_enrollment"),
-        *("foreign_session", "abandoned_session", PAID_TWICE),
+        *("foreign_session", "abandoned_session", PAID_TWICE, UNREADABLE),
     }
 )
 

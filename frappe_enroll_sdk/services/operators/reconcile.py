@@ -12,15 +12,19 @@ without an enrollment of ours is never removed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from ...errors import (
     BackendGoneError,
+    BackendRefusedError,
     BackendRejectedError,
     TransitionError,
+    UnreadableAnswerError,
     ValidationError,
 )
 from ...models import CheckoutSession, Enrollment, LMSEnrollment, Status
@@ -30,13 +34,24 @@ from .. import validate
 from ..lms.sync import judge_pair, user_of
 from ..settle.decision import Wish
 from ..settle.effects import sync_key
-from .differences import Difference, Finding, Repair, Report, Seen, compare, orphan
+from .differences import (
+    Difference,
+    Finding,
+    Repair,
+    Report,
+    Seen,
+    compare,
+    orphan,
+    unreadable,
+)
 from .rebuild import Rebuild
 
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..settle.settle import Settle
+
+T = TypeVar("T")
 
 _MOST = 1000
 #: How far back sessions are listed unless a moment is given.
@@ -107,27 +122,24 @@ class Reconcile:
         try:
             seen = self._see(row)
         except BackendRejectedError as error:
-            finding = Finding(
-                difference=Difference.UNREADABLE,
-                subject=row.id,
-                cause=str(error),
-                enrollment_id=row.id,
-            )
-            return [finding]
+            return [unreadable(row.id, str(error), row.id)]
         return compare(row, seen, self._context.settle_policy)
 
     def _see(self, row: Enrollment) -> Seen:
         payments, store = self._context.payments, self._context.storage.enrollments
         session = refunds = disputes = lms_rows = None
-        gone = False
+        gone, causes = False, list[str]()
         try:
             if row.session_id is not None:
                 session = payments.retrieve_session(row.session_id)
-            if row.payment_id is not None and row.moved_to is None:
-                refunds = payments.list_refunds(row.payment_id)
-                disputes = payments.list_disputes(row.payment_id)
+        except UnreadableAnswerError as error:
+            causes.append(str(error))
         except BackendGoneError:
-            gone = session is None and row.session_id is not None
+            gone = True
+        if row.payment_id is not None and row.moved_to is None and not gone:
+            with suppress(BackendGoneError):
+                refunds = _list(causes, payments.list_refunds, row.payment_id)
+                disputes = _list(causes, payments.list_disputes, row.payment_id)
         others = store.list_for_sync(row.email, row.course_id)
         entitled = any(one.status in ENTITLED for one in others)
         pair, ours = self._pair_of(row), frozenset[str]()
@@ -146,6 +158,7 @@ class Reconcile:
                 one.id for one in others if one.status in ENTITLED and one.id != row.id
             ),
             ours=ours,
+            unreadable=tuple(causes),
         )
 
     def _pair_of(self, row: Enrollment) -> Pair:
@@ -179,8 +192,9 @@ class Reconcile:
         )
         found = [self._orphan(session) for session in page.items if session.ours]
         more = page.next_cursor
+        strange = [_named(text) for text in page.unreadable]
         return Report(
-            findings=tuple(finding for finding in found if finding is not None),
+            findings=tuple(one for one in (*found, *strange) if one is not None),
             checked={_SESSIONS: len(page.items)},
             next_cursor=f"{_SESSIONS}:{more}" if more else f"{_LMS_ROWS}:",
         )
@@ -256,6 +270,21 @@ class Reconcile:
         if finding.repair is Repair.SYNC:
             self._settle.owe_sync(row)
         return attrs.evolve(finding, after=_after(finding, row.status))
+
+
+def _list(causes: list[str], verb: Callable[[str], T], payment_id: str) -> T | None:
+    """Return a list of the money's; note why where a key has no right to it, say."""
+    try:
+        return verb(payment_id)
+    except (UnreadableAnswerError, BackendRefusedError) as error:
+        causes.append(str(error))
+        return None
+
+
+def _named(text: str) -> Finding:
+    """Return the finding of a record of a list ("name: why") that can't be read."""
+    name, _, why = text.partition(": ")
+    return unreadable(name, why or text)
 
 
 def _needs_money(finding: Finding) -> bool:

@@ -50,6 +50,7 @@ from .decide_money import (
     mismatch,
     next_look,
     payment_changes,
+    say_once,
 )
 from .decide_slot import TAKEN, decide_slot, hold, rivals_of
 from .decision import (
@@ -320,6 +321,9 @@ def _decide_awaiting(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Dec
         return Write(to=row.status, fact="session_found", changes={"gone_at": None})
     if session.paid:
         return _paid(row, facts, session, policy)
+    strange = say_once(row, "session_unknown", session.unknown)
+    if strange is not None:
+        return strange
     if session.status is SessionStatus.OPEN:
         return _decide_open_session(row, facts, session, policy)
     if session.status is SessionStatus.EXPIRED:

@@ -168,6 +168,8 @@ class Facts:
         rivals: Other rows that hold the slot of the learner and course.
         rivals_ended: Whether those that nobody has paid were asked to end.
         payment_gone: Whether the provider does not know the payment.
+        failed: Which lists of the money can't be had now, and why: the other one takes
+            effect all the same.
     """
 
     now: datetime
@@ -197,6 +199,7 @@ class Facts:
     rivals: tuple[Enrollment, ...] | None = None
     rivals_ended: bool = False
     payment_gone: bool = False
+    failed: Mapping[Step, Exception] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)

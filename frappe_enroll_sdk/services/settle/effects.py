@@ -127,10 +127,14 @@ ALERTS = frozenset(
     {
         "dispute_needs_response",
         "dispute_under_review",
+        "dispute_appeal_needs_response",
+        "dispute_appeal_under_review",
         "dispute_lost",
         "refund_failed",
         "session_gone",
         "payment_gone",
+        "money_unknown",
+        "session_unknown",
     }
 )
 
@@ -148,7 +152,10 @@ def alerts_of(row: Enrollment) -> tuple[str, ...]:
 
 def detail_of(row: Enrollment, code: str) -> dict[str, str]:
     """Return what an alert of the row's last write tells beside its code."""
-    other = row.history[-1].detail.get(_OTHER)
+    told = row.history[-1].detail
+    if "words" in told and code == row.history[-1].fact:
+        return {"words": str(told["words"])}
+    other = told.get(_OTHER)
     return {_OTHER: str(other)} if other and code == row.held_for else {}
 
 

@@ -15,10 +15,12 @@ import attrs
 
 from ...errors import (
     BackendGoneError,
+    BackendRefusedError,
     BackendRejectedError,
     ConflictError,
     EnrollError,
     PaymentsUnavailableError,
+    UnreadableAnswerError,
 )
 from ...models import ExpireOutcome, Reservation, ReserveOutcome, SessionOrder
 from ...stores.bounds import is_ahead
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+#: What keeps one list of the money from being had while the other one may be: a key
+#: without the right to it, for instance. Raised once the other one has its effect.
+_OF_ONE_LIST = (BackendRefusedError, BackendRejectedError, UnreadableAnswerError)
 
 
 class Steps:
@@ -192,6 +198,8 @@ class Steps:
             refunds = self._context.payments.list_refunds(row.payment_id or "")
         except BackendGoneError:
             return attrs.evolve(facts, payment_gone=True)
+        except _OF_ONE_LIST as error:
+            return _without(facts, Step.REFUNDS, error)
         return attrs.evolve(facts, refunds=refunds)
 
     def _disputes(self, row: Enrollment, facts: Facts) -> Facts:
@@ -199,6 +207,8 @@ class Steps:
             disputes = self._context.payments.list_disputes(row.payment_id or "")
         except BackendGoneError:
             return attrs.evolve(facts, payment_gone=True)
+        except _OF_ONE_LIST as error:
+            return _without(facts, Step.DISPUTES, error)
         return attrs.evolve(facts, disputes=disputes)
 
     def _rivals(self, row: Enrollment, facts: Facts) -> Facts:
@@ -210,3 +220,8 @@ class Steps:
         for rival in facts.rivals or ():
             self._end(rival.id)
         return attrs.evolve(self._rivals(row, facts), rivals_ended=True)
+
+
+def _without(facts: Facts, step: Step, error: Exception) -> Facts:
+    """Go on without a list: a key may lack the right to one of the two."""
+    return attrs.evolve(facts, failed={**facts.failed, step: error})

@@ -138,7 +138,11 @@ class Settle:
             elif isinstance(decision, Refuse):
                 raise TransitionError(decision.why)
             else:
-                return self._finish(row, decision)
+                row = self._finish(row, decision)
+                for error in facts.failed.values():
+                    # What could be seen has its effect; the rest stays owed.
+                    raise error
+                return row
         message = f"{enrollment_id} keeps changing"
         raise ConflictError(message)
 
