@@ -26,7 +26,17 @@ _HANG_S = 60.0
 _PAGE = "<!doctype html><title>{title}</title><h1>{title}</h1>"
 _DEFAULT_PAGE_LENGTH = 20
 _KINDS = (
-    *("html", "error", "redirect", "hang", "latency", "drip", "reset", "throttled"),
+    *(
+        "html",
+        "error",
+        "foreign",
+        "redirect",
+        "hang",
+        "latency",
+        "drip",
+        "reset",
+        "throttled",
+    ),
     *("empty", "error_body", "commit_then_timeout", "commit_then_500", "commit_later"),
 )
 
@@ -36,7 +46,7 @@ class LMSSandbox(LoopbackServer):
     A Frappe LMS site behind HTTP, for the real ``frappe-client`` package.
 
     A context manager. Faults: ``html`` (with `status`), ``error`` (JSON, with `status`
-    and header ``exc_type``), ``redirect``, ``hang``, ``latency``, ``drip``, ``reset``,
+    and header ``exc_type``), ``foreign`` (JSON of a gateway's), ``redirect``, ``hang``, ``latency``, ``drip``, ``reset``,
     ``throttled`` (429), ``empty`` (200 with an empty list), ``error_body`` (200 with an
     error inside), ``commit_then_timeout``, ``commit_then_500``, ``commit_later``.
 
@@ -117,6 +127,8 @@ class LMSSandbox(LoopbackServer):
         if fault.kind == "throttled":
             refusal = FrappeRefusal(429, "TooManyRequestsError", "Too Many Requests")
             return self._error(refusal, fault.headers)
+        if fault.kind == "foreign":
+            return _json({"message": "no route"}, fault.status)
         if fault.kind == "error":
             exc_type = fault.headers.get("exc_type", "Exception")
             return self._error(FrappeRefusal(fault.status, exc_type, "A planned fault"))

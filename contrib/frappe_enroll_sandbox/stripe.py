@@ -34,7 +34,7 @@ _KEPT_STATUS = 500
 #: How long a key is known (Stripe, "Idempotent requests": at least a day).
 _KEY_LIFE_S = 24 * 60 * 60
 _KINDS = (
-    *("status", "hang", "latency", "reset"),
+    *("status", "foreign", "hang", "latency", "reset"),
     *("commit_then_timeout", "commit_then_500"),
 )
 
@@ -64,8 +64,8 @@ class StripeSandbox(LoopbackServer):
     """
     A Stripe account behind HTTP, for the real ``stripe`` package.
 
-    A context manager. Faults: ``status`` (with `status`), ``hang``, ``latency``,
-    ``reset``, ``commit_then_timeout``, ``commit_then_500``. As at Stripe a 500 is kept
+    A context manager. Faults: ``status`` (with `status`), ``foreign`` (the same, in a
+    gateway's words), ``hang``, ``latency``, ``reset``, ``commit_then_timeout``, ``commit_then_500``. As at Stripe a 500 is kept
     under the request's idempotency key for a day; what a proxy answers (502) is not.
 
     Attributes:
@@ -137,8 +137,9 @@ class StripeSandbox(LoopbackServer):
             raise DropConnection
         if fault.kind == "reset":
             raise DropConnection
+        body = {"message": "no route"} if fault.kind == "foreign" else _FAILED
         return Response(
-            json.dumps(_FAILED),
+            json.dumps(body),
             fault.status,
             fault.headers,
             content_type="application/json",

@@ -417,7 +417,9 @@ def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
         modified_by=str(row.get("modified_by", "")),
         progress=progress or 0.0,
         # What can't be read is not removed either.
-        member_type="?" if progress is None else str(row.get("member_type") or "Student"),
+        member_type="?"
+        if progress is None
+        else str(row.get("member_type") or "Student"),
         batch=row.get("enrollment_from_batch") or row.get("batch_old"),
         certificate=row.get("certificate"),
     )

@@ -75,7 +75,10 @@ def _rights(client: stripe.StripeClient, timeout_s: float) -> Iterator[Check]:
     tries: dict[str, Callable[[], object]] = {
         "Checkout Sessions: Write": lambda: v1.checkout.sessions.expire(_NO_SESSION),
         "Payment Intents: Read": lambda: v1.payment_intents.list(one),
-        "Charges and Refunds: Read": lambda: (v1.refunds.list(one), v1.charges.list(one)),
+        "Charges and Refunds: Read": lambda: (
+            v1.refunds.list(one),
+            v1.charges.list(one),
+        ),
         "Disputes: Read": lambda: v1.disputes.list(one),
         "Events: Read": lambda: v1.events.list(one),
     }

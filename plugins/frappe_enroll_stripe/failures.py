@@ -56,7 +56,9 @@ def _error_of(error: stripe.StripeError, call: Call) -> EnrollError:
     if isinstance(error, stripe.APIConnectionError):
         # Only what was never sent is sure to have had no effect.
         reached = call.may_have_acted
-        how = "was reached and did not answer in time" if reached else "can't be reached"
+        how = (
+            "was reached and did not answer in time" if reached else "can't be reached"
+        )
         return PaymentsUnavailableError(f"Stripe {how}: {words}", unclear=reached)
     if status is not None and 300 <= status < 400:  # noqa: PLR2004
         return BackendRefusedError(
