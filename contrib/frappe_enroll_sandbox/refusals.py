@@ -8,8 +8,25 @@ import attrs
 
 @attrs.define
 class FrappeRefusal(Exception):
-    """An error as Frappe answers it."""
+    """
+    An error as Frappe answers it.
+
+    Attributes:
+        status: HTTP status.
+        exc_type: Frappe's class.
+        message: What is told in ``_server_messages``; "" = nothing.
+        of_lms: Whether the LMS's code raises it and not Frappe's own.
+        told: What ``_error_message`` tells besides; "" = it is not there.
+    """
 
     status: int
     exc_type: str
     message: str
+    of_lms: bool = False
+    told: str = ""
+
+
+def forbidden(*, told: bool = False) -> FrappeRefusal:
+    """Return the refusal of a right; Frappe tells more of some."""
+    words = "No permission"
+    return FrappeRefusal(403, "PermissionError", words, told=words if told else "")

@@ -65,7 +65,8 @@ class StripeSandbox(LoopbackServer):
     A Stripe account behind HTTP, for the real ``stripe`` package.
 
     A context manager. Faults: ``status`` (with `status`), ``foreign`` (the same, in a
-    gateway's words), ``hang``, ``latency``, ``reset``, ``commit_then_timeout``, ``commit_then_500``. As at Stripe a 500 is kept
+    gateway's words), ``hang``, ``latency``, ``reset``, ``commit_then_timeout``,
+    ``commit_then_500``. As at Stripe a 500 is kept
     under the request's idempotency key for a day; what a proxy answers (502) is not.
 
     Attributes:

@@ -12,32 +12,105 @@ from .stripe_money import Json, invalid
 
 
 _SESSION = frozenset(
-    "adaptive_pricing after_expiration allow_promotion_codes automatic_tax "
-    "allowed_payment_method_types billing_address_collection branding_settings "
-    "cancel_url client_reference_id consent_collection currency custom_fields "
-    "custom_text customer customer_account customer_creation customer_email "
-    "customer_update discounts excluded_payment_method_types expand expires_at "
-    "integration_identifier invoice_creation line_items locale managed_payments "
-    "metadata mode name_collection optional_items origin_context payment_intent_data "
-    "payment_method_collection payment_method_configuration payment_method_data "
-    "payment_method_options permissions phone_number_collection return_url "
-    "redirect_on_completion saved_payment_method_options setup_intent_data "
-    "shipping_address_collection shipping_options submit_type subscription_data "
-    "success_url tax_id_collection ui_mode wallet_options".split()
+    [
+        "adaptive_pricing",
+        "after_expiration",
+        "allow_promotion_codes",
+        "automatic_tax",
+        "allowed_payment_method_types",
+        "billing_address_collection",
+        "branding_settings",
+        "cancel_url",
+        "client_reference_id",
+        "consent_collection",
+        "currency",
+        "custom_fields",
+        "custom_text",
+        "customer",
+        "customer_account",
+        "customer_creation",
+        "customer_email",
+        "customer_update",
+        "discounts",
+        "excluded_payment_method_types",
+        "expand",
+        "expires_at",
+        "integration_identifier",
+        "invoice_creation",
+        "line_items",
+        "locale",
+        "managed_payments",
+        "metadata",
+        "mode",
+        "name_collection",
+        "optional_items",
+        "origin_context",
+        "payment_intent_data",
+        "payment_method_collection",
+        "payment_method_configuration",
+        "payment_method_data",
+        "payment_method_options",
+        "permissions",
+        "phone_number_collection",
+        "return_url",
+        "redirect_on_completion",
+        "saved_payment_method_options",
+        "setup_intent_data",
+        "shipping_address_collection",
+        "shipping_options",
+        "submit_type",
+        "subscription_data",
+        "success_url",
+        "tax_id_collection",
+        "ui_mode",
+        "wallet_options",
+    ]
 )
-_ITEM = frozenset("adjustable_quantity metadata price price_data quantity".split())
+_ITEM = frozenset(
+    ["adjustable_quantity", "metadata", "price", "price_data", "quantity"]
+)
 _PRICE = frozenset(
-    "currency product product_data recurring tax_behavior unit_amount "
-    "unit_amount_decimal".split()
+    [
+        "currency",
+        "product",
+        "product_data",
+        "recurring",
+        "tax_behavior",
+        "unit_amount",
+        "unit_amount_decimal",
+    ]
 )
 _INTENT = frozenset(
-    "application_fee_amount capture_method description metadata on_behalf_of "
-    "receipt_email setup_future_usage shipping statement_descriptor "
-    "statement_descriptor_suffix transfer_data transfer_group".split()
+    [
+        "application_fee_amount",
+        "capture_method",
+        "description",
+        "metadata",
+        "on_behalf_of",
+        "receipt_email",
+        "setup_future_usage",
+        "shipping",
+        "statement_descriptor",
+        "statement_descriptor_suffix",
+        "transfer_data",
+        "transfer_group",
+    ]
 )
 REFUND = frozenset(
-    "amount charge currency customer expand instructions_email metadata origin "
-    "payment_intent reason refund_application_fee reverse_transfer".split()
+    [
+        "amount",
+        "charge",
+        "currency",
+        "customer",
+        "expand",
+        "instructions_email",
+        "metadata",
+        "origin",
+        "payment_intent",
+        "reason",
+        "refund_application_fee",
+        "reverse_transfer",
+    ]
 )
 _PAGE = ("ending_before", "expand", "limit", "starting_after")
 LIST = frozenset((*_PAGE, "charge", "created", "payment_intent"))

@@ -11,11 +11,11 @@ from datetime import timedelta
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
-from .. import urls
+from .. import urls, wall
 from ..checks import Check, Diagnosable
 from ..connections import opener
 from ..deadline import within
-from ..errors import ConfigurationError, EnrollError
+from ..errors import BackendRefusedError, ConfigurationError, EnrollError
 from ..models import Status, Trail
 from ..settings.http import limits_uri
 from ..stores.bounds import is_ahead
@@ -23,12 +23,15 @@ from .coupons.pricing import flaw_of
 
 
 if TYPE_CHECKING:
+    from ..interfaces import LMS, PaymentGateway, Storage
+    from ..models import Course
     from ..sdk import EnrollSDK
 
 _MENDS = {
     "storage": "is the database reachable? `frappe-enroll setup` makes its tables",
     "payments": "STRIPE_SECRET_KEY and STRIPE_API_BASE; is Stripe reachable?",
-    "lms": "FRAPPE_LMS_URL, FRAPPE_LMS_API_KEY and FRAPPE_LMS_API_SECRET",
+    "lms": "FRAPPE_LMS_URL (and FRAPPE_LMS_SITE), FRAPPE_LMS_API_KEY and "
+    "FRAPPE_LMS_API_SECRET, by what the cause says",
 }
 _TIMEOUT_S = 10.0
 _MOST_READ = 65_536
@@ -49,30 +52,7 @@ def examine(sdk: EnrollSDK, url: str | None = None) -> tuple[Check, ...]:
 
 
 def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
-    states = sdk.ping()
-    for name, state in states.items():
-        bad = state != "ok"
-        said = _said_of_store(sdk) if bad and name == "storage" else ""
-        yield Check(
-            name=name,
-            state=state,
-            cause=said or f"its ping fails: {state}" if bad else "",
-            mend=_MENDS.get(name, "") if bad else "",
-        )
-    if states.get("lms") == "ok":
-        sight = _sight(sdk)
-        yield sight
-        if not sight.is_bad:
-            yield from _prices(sdk)
-    if states.get("storage") == "ok":
-        yield _schema(sdk)
-        yield _workers(sdk)
-        yield from _losses(sdk)
-        yield from _modes(sdk)
-        yield from _gone(sdk)
-    if states.get("payments") == "ok":
-        yield _secrets(sdk)
-        yield from _diagnosis(sdk)
+    yield from _backends(sdk)
     yield from _plugins(sdk)
     yield _limits(sdk)
     if url is not None:
@@ -81,12 +61,44 @@ def _checks(sdk: EnrollSDK, url: str | None) -> Iterator[Check]:
         yield _door(url, "cron/run", {401})
 
 
-def _said_of_store(sdk: EnrollSDK) -> str:
-    """Return the store's own words: a file that was replaced, a schema that is new."""
+def _backends(sdk: EnrollSDK) -> Iterator[Check]:
+    states = sdk.ping()
+    for name, state in states.items():
+        bad = state != "ok"
+        said = _said_of(getattr(sdk, name)) if bad else ""
+        yield Check(
+            name=name,
+            state=state,
+            cause=said,
+            mend=_MENDS.get(name, "") if bad else "",
+        )
+    if states.get("lms") == "ok":
+        sight = _sight(sdk)
+        yield sight
+        if not sight.is_bad:
+            yield from _prices(sdk)
+    if states.get("lms") in {"ok", BackendRefusedError.code}:
+        yield from _diagnosis(sdk, sdk.lms, "lms")
+    if states.get("storage") == "ok":
+        yield _schema(sdk)
+        yield _workers(sdk)
+        yield from _losses(sdk)
+        yield from _modes(sdk)
+        yield from _gone(sdk)
+    if states.get("payments") == "ok":
+        yield _secrets(sdk)
+        yield from _diagnosis(sdk, sdk.payments, "payments")
+
+
+def _said_of(backend: Storage | PaymentGateway | LMS) -> str:
+    """Return a backend's own words, e.g. where a redirect leads."""
     try:
-        sdk.storage.ping()
+        with within(_TIMEOUT_S):
+            wall.contained("a backend's ping", backend.ping)
     except EnrollError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001  its words may hold anything
+        return f"its ping fails: {type(error).__name__}"
     return "its ping failed, and works again"
 
 
@@ -103,32 +115,35 @@ def _sight(sdk: EnrollSDK) -> Check:
 
 
 def _prices(sdk: EnrollSDK) -> Iterator[Check]:
-    """Whether the provider takes each price, before a learner finds that it does not."""
-    looked, cursor, bad, trail = 0, None, 0, Trail()
+    """Whether the provider takes each price, before a learner finds out."""
+    found, looked, cursor, trail = list[Check](), 0, None, Trail()
     while looked < _MOST_COURSES:
         page = sdk.lms.list_courses(limit=_A_PAGE, cursor=cursor)
         looked += len(page.items)
-        for flaw in page.unreadable:
-            bad += 1
-            yield Check(
-                name="courses", state="unreadable", cause=flaw, mend="look in the LMS"
-            )
+        found += [_unreadable(text) for text in page.unreadable]
         for listed in page.items:
-            course = sdk.plugins.get_course(listed.id) or listed
-            flaw = course.flaw or (flaw_of(course.price) if course.price else "")
-            if flaw:
-                bad += 1
-                yield Check(
-                    name=f"price of {course.id}",
-                    state="not_chargeable",
-                    cause=flaw,
-                    mend="set a price and a currency that the payment provider takes",
-                )
+            found += _price(sdk.plugins.get_course(listed.id) or listed)
         cursor = trail.follow(page.next_cursor)
         if cursor is None:
             break
-    if not bad:
-        yield Check(name="prices")
+    yield from found or [Check(name="prices")]
+
+
+def _unreadable(text: str) -> Check:
+    return Check(name="courses", state="unreadable", cause=text, mend="look in the LMS")
+
+
+def _price(course: Course) -> list[Check]:
+    flaw = course.flaw or (flaw_of(course.price) if course.price else "")
+    if not flaw:
+        return []
+    check = Check(
+        name=f"price of {course.id}",
+        state="not_chargeable",
+        cause=flaw,
+        mend="set a price and a currency that the payment provider takes",
+    )
+    return [check]
 
 
 def _schema(sdk: EnrollSDK) -> Check:
@@ -213,19 +228,19 @@ def _secrets(sdk: EnrollSDK) -> Check:
     )
 
 
-def _diagnosis(sdk: EnrollSDK) -> Iterator[Check]:
-    if not isinstance(sdk.payments, Diagnosable):
+def _diagnosis(sdk: EnrollSDK, backend: object, name: str) -> Iterator[Check]:
+    if not isinstance(backend, Diagnosable):
         return
     try:
-        yield from sdk.payments.diagnose(
+        yield from backend.diagnose(
             now=sdk.clock.now(), public_url=sdk.settings.public_url
         )
     except EnrollError as error:
         yield Check(
-            name="payments setup",
+            name=f"{name} setup",
             state=error.code,
             cause=str(error),
-            mend=_MENDS["payments"],
+            mend=_MENDS[name],
         )
 
 

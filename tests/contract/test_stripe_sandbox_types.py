@@ -8,9 +8,9 @@ import typing
 import pytest
 import stripe
 from support.shop import COURSE, Shop
+from support.size import with_the_first_python
 
 from frappe_enroll_sql.storage import SQLStorage
-from support.size import with_the_first_python
 
 
 pytestmark = with_the_first_python
@@ -116,7 +116,7 @@ def lived(shop):
 
 
 def test_every_object_is_of_the_packages_type(shop):
-    """Fields that are never null are there, words are the package's, nothing is ours."""
+    """Fields that are never null are there, words are the package's, none is ours."""
     account = lived(shop)
     events = list(account.events.values())
     objects = [event["data"]["object"] for event in events]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Our words against the installed ``stripe`` package's: a new release shows what is new."""
+"""Our words against the installed ``stripe`` package's: a release shows what is new."""
 
 from __future__ import annotations
 

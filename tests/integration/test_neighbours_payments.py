@@ -223,7 +223,7 @@ class TestRestrictedKey:
 
     def test_reconcile_repairs_what_it_can_see(self, shop):
         """A refund that nobody told of, with a key that may not read disputes."""
-        row, payment = shop.pay()
+        _, payment = shop.pay()
         shop.news()
         shop.account.refund(payment)
         shop.stripe.webhooks.drop()

@@ -107,8 +107,10 @@ def come_back(call: Call) -> Response:
         ),
         Status.AWAITING_PAYMENT: (
             "Payment pending",
-            "We are waiting for the payment. Some take days: you can close this page, "
-            "and the course will be yours as soon as it arrives.",
+            (
+                "We are waiting for the payment. Some take days: you can close this "
+                "page, and the course will be yours as soon as it arrives."
+            ),
         ),
         Status.ON_HOLD: ("Payment received", "We are looking at it."),
     }

@@ -18,7 +18,8 @@ import attrs
 
 from ...stores.gate import longest_wait
 from ..context import worker_name
-from .runner import LMS_GATE, SYNC_KIND
+from ..settle.effects import SYNC_KIND
+from .runner import LMS_GATE
 
 
 if TYPE_CHECKING:

@@ -37,6 +37,7 @@ from ...stores.queue import EVENT_KIND, REQUEST_KIND
 from ..alerts import owe_death, raise_alert
 from ..context import worker_name
 from ..settle.decision import Wish
+from ..settle.effects import SYNC_KIND
 from .claim import BudgetSpentError, Claim
 from .completion import Ender, through_flicker
 from .plugin_jobs import PluginJobs
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LMS_GATE, _PAYMENTS = "lms", "payments"
-SYNC_KIND = "sync"
 
 
 class Runner:
@@ -310,15 +310,19 @@ class Runner:
             return self._ender.complete(store, job, end, now) is not None
         if not claim.keep():
             return False
-        if verdict.action == "snooze":
+        snoozes = verdict.action == "snooze"
+        if snoozes and not verdict.cause:
             return store.reschedule(token, due_at, now, counts=False)
         error = TryError(
             at=now,
-            try_number=job.tries,
+            # One that only waits is given back: it is none.
+            try_number=job.tries - snoozes,
             code=verdict.code,
             cause=verdict.cause,
             worker=worker_name(),
         )
+        if snoozes:
+            return store.reschedule(token, due_at, now, error=error, counts=False)
         if verdict.action == "dead":
             owe_death(self._context, job, error)
             return store.bury(token, job.seq, now, error)

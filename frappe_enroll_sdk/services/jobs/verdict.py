@@ -94,7 +94,7 @@ def judge_outcome(
     if isinstance(outcome, Snooze):
         return Verdict(action="snooze", wait_s=max(outcome.after_s, 0.0))
     if isinstance(outcome, Dead):
-        return Verdict(action="dead", code="handler", cause=outcome.cause)
+        return Verdict(action="dead", code=outcome.code, cause=outcome.cause)
     verdict = _on_schedule(tries, policy, "handler", outcome.cause, chance)
     if verdict.action == "retry" and outcome.after_s is not None:
         return attrs.evolve(verdict, wait_s=outcome.after_s)

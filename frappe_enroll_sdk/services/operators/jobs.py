@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import NotFoundError, ValidationError
 from ...models import AuditEntry, Job, JobState, TryError
 from .. import validate
-from ..settle.effects import sync_key
+from ..settle.effects import SYNC_KIND, sync_key, sync_payload
 from .orders import order
 
 
@@ -44,15 +44,27 @@ class JobOrders:
                 return job
         raise NotFoundError("there is no such job", field="id")
 
+    def _looks_again(self, name: str, now: datetime) -> bool:
+        row = self._context.storage.enrollments.find(name)
+        if row is None or row.lms_left is None:
+            return False
+        key, payload = sync_key(row.email, row.course_id), sync_payload(row)
+        self._context.storage.jobs.enqueue(key, SYNC_KIND, payload, now, now=now)
+        return True
+
     def retry(self, name: str, *, actor: str = "", reason: str = "") -> None:
         """
         Make one job due now: by its key, an event's id, or an enrollment's id.
+
+        By the id of an enrollment whose row the LMS has kept (`lms_left`), the LMS is
+        looked at again: an operator has decided there meanwhile.
 
         Raises:
             NotFoundError: There is nothing to retry by this name.
         """
         key, now = self._key_of(name), self._context.now()
-        if not any(store.retry(key, now) for store in self._stores()):
+        retried = any(store.retry(key, now) for store in self._stores())
+        if not (retried or self._looks_again(name, now)):
             raise NotFoundError("there is nothing to retry", field="id")
         self._audit("retry_job", key, actor, reason)
 

@@ -57,6 +57,8 @@ _MOST = 1000
 #: How far back sessions are listed unless a moment is given.
 _SESSIONS_SINCE = timedelta(days=30)
 _ROWS, _SESSIONS, _LMS_ROWS = "enrollments", "sessions", "lms"
+#: Counted: rows of the LMS that nobody of ours has made.
+_OTHERS = "lms_not_ours"
 
 
 class Reconcile:
@@ -208,21 +210,33 @@ class Reconcile:
         return orphan(session, named)
 
     def _lms_rows(
-        self, _since: datetime | None, limit: int, cursor: str | None
+        self, since: datetime | None, limit: int, cursor: str | None
     ) -> Report:
-        page = self._context.lms.list_enrollments(limit=limit, cursor=cursor)
+        bound = {} if since is None else {"since": since}
+        lms = self._context.lms
+        page = lms.list_enrollments(**bound, limit=limit, cursor=cursor)
         unknown = [row for row in page.items if self._is_unknown(row)]
+        user = user_of(lms) if any(row.untouched for row in unknown) else ""
+        # The LMS enrolls people by itself, too: these are counted.
+        made = [row for row in unknown if _is_by(row, user)]
         more = page.next_cursor
+        checked = {_LMS_ROWS: len(page.items)}
+        if unknown:
+            checked[_OTHERS] = len(unknown) - len(made)
         return Report(
-            findings=tuple(
-                Finding(
-                    difference=Difference.LMS_WITHOUT_ENROLLMENT,
-                    subject=row.name,
-                    cause=f"in course {row.course_id}: no enrollment of ours; it stays",
-                )
-                for row in unknown
+            findings=(
+                *(
+                    Finding(
+                        difference=Difference.LMS_WITHOUT_ENROLLMENT,
+                        subject=row.name,
+                        cause=f"in course {row.course_id}: made by our key, and no "
+                        "enrollment of ours; it stays",
+                    )
+                    for row in made
+                ),
+                *map(_named, page.unreadable),
             ),
-            checked={_LMS_ROWS: len(page.items)},
+            checked=checked,
             next_cursor=f"{_LMS_ROWS}:{more}" if more else None,
         )
 
@@ -279,6 +293,11 @@ def _list(causes: list[str], verb: Callable[[str], T], payment_id: str) -> T | N
     except (UnreadableAnswerError, BackendRefusedError) as error:
         causes.append(str(error))
         return None
+
+
+def _is_by(row: LMSEnrollment, user: str) -> bool:
+    """Tell whether a row is as our key's user has made it."""
+    return bool(user) and row.untouched and row.modified_by == user
 
 
 def _named(text: str) -> Finding:

@@ -92,7 +92,11 @@ class EventHandler:
             if event.session is not None and was_abandoned(row, event.session):
                 return self._odd(event, "abandoned_session")
             return self._odd(event, "foreign_session")
-        row = self._follow(event, row)
+        return self._follow_named(event, self._follow(event, row), quiet=quiet)
+
+    def _follow_named(
+        self, event: PaymentEvent, row: Enrollment, *, quiet: bool
+    ) -> Outcome:
         if event.fact is Fact.FLAGGED:
             self._note(event, row)
             raise_alert(self._context, "fraud_warning", row.id, event.id)

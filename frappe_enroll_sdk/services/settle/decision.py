@@ -85,12 +85,14 @@ class LMSReport:
         name: The LMS's row, or None when there is none.
         ours: Whether we inserted that row.
         progress: Progress of a row that was removed, to be restored later.
+        left: Why a row is there although nobody is entitled; "" = none is.
     """
 
     status: LMSStatus
     name: str | None = None
     ours: bool = False
     progress: float | None = None
+    left: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -19,6 +19,8 @@ from ...states import ENTITLED, EXITS
 from ...stores.ledger import was_entitled
 
 
+#: Kind of the job that brings the LMS to where a learner and course stand.
+SYNC_KIND = "sync"
 #: How the history fact of an operator's word ends.
 BY_OPERATOR = "_by_operator"
 
@@ -188,6 +190,16 @@ def hooks_of(row: Enrollment, fact: str) -> tuple[str, ...]:
 def sync_key(email: str, course_id: str) -> str:
     """Return the key of the one sync job of a learner and course (no address in it)."""
     return f"sync:{fingerprint(email, course_id)[:40]}"
+
+
+def sync_payload(row: Enrollment) -> dict[str, str | None]:
+    """Return what the sync job of a learner and course is given."""
+    return {
+        "email": row.email,
+        "learner": row.learner,
+        "course_id": row.course_id,
+        "full_name": row.full_name,
+    }
 
 
 def plugin_job_key(kind: str, row: Enrollment, fact: str) -> str:

@@ -42,6 +42,7 @@ from .decision import (
 )
 from .effects import (
     BY_OPERATOR,
+    SYNC_KIND,
     EffectKind,
     alerts_of,
     detail_of,
@@ -50,6 +51,7 @@ from .effects import (
     is_quiet,
     plugin_job_key,
     sync_key,
+    sync_payload,
 )
 from .gather import Steps
 from .succession import has_succeeded
@@ -263,17 +265,9 @@ class Settle:
 
     def _owe_sync(self, row: Enrollment) -> None:
         now = self._context.now()
+        key = sync_key(row.email, row.course_id)
         self._context.storage.jobs.enqueue(
-            sync_key(row.email, row.course_id),
-            "sync",
-            {
-                "email": row.email,
-                "learner": row.learner,
-                "course_id": row.course_id,
-                "full_name": row.full_name,
-            },
-            now,
-            now=now,
+            key, SYNC_KIND, sync_payload(row), now, now=now
         )
 
     def _owe_plugin_jobs(self, row: Enrollment, fact: str) -> None:
