@@ -30,6 +30,7 @@ The errors of the SDK: four families that decide what happens next.
     │   │   └── CouponExhaustedError
     │   ├── AlreadyEnrolledError
     │   ├── AmountTooSmallError
+    │   ├── AmountNotChargeableError
     │   ├── SelfReferralError
     │   ├── VetoedError
     │   ├── IdempotencyMismatchError
@@ -44,6 +45,7 @@ The errors of the SDK: four families that decide what happens next.
         ├── StorageUnavailableError
         │   └── UnclearWriteError   the acknowledgement of a write was lost
         ├── PaymentsUnavailableError
+        │   └── UnreadableAnswerError  it works, and tells one thing that we can't read
         ├── LMSUnavailableError
         ├── PluginFailedError
         └── ThrottledError
@@ -300,6 +302,14 @@ class AmountTooSmallError(RejectedError):
     public_message = "The amount is too small to be paid."
 
 
+class AmountNotChargeableError(RejectedError):
+    """The course's price is between two steps of what the provider charges."""
+
+    code = "amount_not_chargeable"
+    http_status = 409
+    public_message = "This course's price can't be charged. Please tell us."
+
+
 class SelfReferralError(RejectedError):
     """The affiliate is the learner."""
 
@@ -438,6 +448,12 @@ class PaymentsUnavailableError(TransientError):
     """The payment provider can't be reached, fails or times out."""
 
     code = "payments_unavailable"
+
+
+class UnreadableAnswerError(PaymentsUnavailableError):
+    """The payment provider works, and what it tells of one object can't be read."""
+
+    code = "unreadable"
 
 
 class LMSUnavailableError(TransientError):

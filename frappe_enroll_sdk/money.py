@@ -8,6 +8,8 @@ Exact money: integer minor units, and every rounding rule in this one place.
   and the discount is the rest of the price: discount + amount = price, always.
 * Three-decimal currencies are charged in steps of ten minor units (Stripe, "Supported
   currencies": the last digit must be 0).
+* Today's table says what may be sold, never what was: money remembers its exponent, so
+  that a currency which leaves ISO 4217 (HRK, BGN, ANG did) is shown for ever.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ _CURRENCY = re.compile(r"[a-z]{3}")
 
 # Stripe, "Supported currencies", special cases: no decimals in use, sent times 100.
 _SENT_AS_TWO_DECIMAL = frozenset({"isk", "ugx"})
+_USUAL_DIGITS = 2
 # Stripe, "Zero-decimal currencies": MGA has a fifth as minor unit and is sent whole.
 _SENT_WHOLE = frozenset({"mga"})
 
@@ -53,11 +56,23 @@ class Money:
 
     Attributes:
         amount_minor: Integer minor units (cents; whole yen).
-        currency: Lower-case ISO 4217 code.
+        currency: Lower-case ISO 4217 code, of today or of its day.
+        exponent: Decimals of the currency when the amount was first written; None = no
+            table has known it.
     """
 
     amount_minor: int = attrs.field(validator=_check_minor)
     currency: str = attrs.field(validator=_check_currency)
+    exponent: int | None = attrs.field(eq=False, repr=False)
+
+    @exponent.default
+    def _exponent_of_today(self) -> int | None:
+        if not isinstance(self.currency, str):
+            return None  # refused by its own validator
+        try:
+            return exponent(self.currency)
+        except (ValidationError, MissingExtraError):
+            return None
 
     @classmethod
     def zero(cls, currency: str) -> Money:
@@ -65,10 +80,10 @@ class Money:
         return cls(0, currency)
 
     def __add__(self, other: Money) -> Money:
-        return Money(self.amount_minor + self._same(other), self.currency)
+        return attrs.evolve(self, amount_minor=self.amount_minor + self._same(other))
 
     def __sub__(self, other: Money) -> Money:
-        return Money(self.amount_minor - self._same(other), self.currency)
+        return attrs.evolve(self, amount_minor=self.amount_minor - self._same(other))
 
     def __lt__(self, other: Money) -> bool:
         return self.amount_minor < self._same(other)
@@ -77,13 +92,17 @@ class Money:
         return self.amount_minor != 0
 
     def __str__(self) -> str:
-        digits = exponent(self.currency)
-        return f"{self.decimal:.{digits}f} {self.currency.upper()}"
+        return f"{self.decimal:.{self._digits}f} {self.currency.upper()}"
 
     @property
     def decimal(self) -> Decimal:
         """The amount in major units."""
-        return Decimal(self.amount_minor).scaleb(-exponent(self.currency))
+        return Decimal(self.amount_minor).scaleb(-self._digits)
+
+    @property
+    def _digits(self) -> int:
+        # Nearly every currency that was ever withdrawn had two.
+        return _USUAL_DIGITS if self.exponent is None else self.exponent
 
     def _same(self, other: Money) -> int:
         if other.currency != self.currency:
@@ -100,6 +119,9 @@ def exponent(currency: str) -> int:
     Return how many decimals the currency has at the payment provider.
 
     The exponents of ISO 4217, but where Stripe documents its own (MGA, ISK, UGX).
+
+    Raises:
+        ValidationError: It is no money of today: not in ISO 4217, or a metal there.
     """
     if currency in _SENT_AS_TWO_DECIMAL:
         return 2
@@ -115,7 +137,9 @@ def exponent(currency: str) -> int:
         raise ValidationError(
             "currency: is not in ISO 4217", field="currency"
         ) from error
-    return int(digits or 0)
+    if digits is None:
+        raise ValidationError("currency: is no money", field="currency")
+    return int(digits)
 
 
 def from_major(amount: Decimal | float | str, currency: str) -> Money:
@@ -123,7 +147,8 @@ def from_major(amount: Decimal | float | str, currency: str) -> Money:
     Read an amount in major units, rounded half up to minor units.
 
     Raises:
-        ValidationError: It is not a finite, non-negative number.
+        ValidationError: It is not a finite, non-negative number, or in no currency of
+            today.
     """
     try:
         number = Decimal(str(amount))
@@ -159,6 +184,11 @@ def charge_step(currency: str) -> int:
 
 def _whole_step(currency: str) -> int:
     return 100 if currency in _SENT_AS_TWO_DECIMAL else 1
+
+
+def is_chargeable(amount: Money) -> bool:
+    """Tell whether the provider takes an amount as it stands, as far as steps go."""
+    return amount.amount_minor % charge_step(amount.currency) == 0
 
 
 def discount_of(price: Money, percent_off: Decimal) -> Money:

@@ -42,9 +42,16 @@ class Snooze:
 
 @attrs.frozen
 class Dead:
-    """It can never work: an operator has to look."""
+    """
+    It can never work: an operator has to look.
+
+    Attributes:
+        cause: Words for an operator.
+        code: A short stable word by which dead jobs are requeued.
+    """
 
     cause: str
+    code: str = "handler"
 
 
 Outcome = Done | Retry | Snooze | Dead

@@ -212,6 +212,10 @@ class Judgement:
     stay: tuple[LMSEnrollment, ...] = ()
     strange: tuple[LMSEnrollment, ...] = ()
 
+    def keep_all(self) -> Judgement:
+        """Return the same where something hangs on the rows: none of ours goes."""
+        return attrs.evolve(self, remove=(), stay=(*self.stay, *self.remove))
+
 
 def must_know_user(pair: Pair, rows: Sequence[LMSEnrollment]) -> bool:
     """Tell whether it matters which user of the LMS our key is."""

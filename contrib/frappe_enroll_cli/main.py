@@ -160,6 +160,8 @@ def _exit_code(error: Exception) -> int | None:
 
     if not isinstance(error, errors.EnrollError):
         return None
+    if isinstance(error, errors.BackendRefusedError):
+        return 69  # somebody else's word, which a gateway's bad hour may have said
     if isinstance(error, errors.ConfigurationError):
         return 78
     return 69 if error.retryable else 1

@@ -74,7 +74,8 @@ def buy(course_id: str) -> tuple[str, int] | AnyResponse:
         # The learner's key to this enrollment, in their signed session.
         session["enrollment"] = (checkout.enrollment_id, checkout.token)
     if checkout.status == "awaiting_payment":
-        return redirect(checkout.payment_url or url_for("home"), 303)
+        # Without a page: the payment is under way.
+        return redirect(checkout.next_url or url_for("home"), 303)
     return redirect(url_for("thanks"), 303)
 
 

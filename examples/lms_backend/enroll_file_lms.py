@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from frappe_enroll_sdk import hookimpl
@@ -167,14 +168,19 @@ class FileLMS:
         return tuple(_enrollment(row) for row in rows)
 
     def list_enrollments(
-        self, *, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page[LMSEnrollment]:
         """See `LMS.list_enrollments`."""
+        stamp = f"{since.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if since else ""
         with self._open(None) as connection:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM enrollments "  # noqa: S608  own names
-                "WHERE name > ? ORDER BY name LIMIT ?",
-                (cursor or "", limit + 1),
+                "WHERE name > ? AND made_at >= ? ORDER BY name LIMIT ?",
+                (cursor or "", stamp, limit + 1),
             ).fetchall()
         items = tuple(_enrollment(row) for row in rows[:limit])
         return Page(

@@ -21,7 +21,7 @@ from .enrollments import EnrollmentStore
 from .gates import GateStore
 from .grants import GrantStore
 from .jobs import EventStore, JobStore
-from .lms import LMS, SellingLMS
+from .lms import LMS, HoldingLMS, SellingLMS
 from .news import Watch
 from .payments import PaymentGateway
 from .storage import Storage
@@ -37,6 +37,7 @@ __all__ = (
     "EventStore",
     "GateStore",
     "GrantStore",
+    "HoldingLMS",
     "JobStore",
     "PaymentGateway",
     "SellingLMS",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from ..models import (
@@ -36,6 +37,37 @@ class SellingLMS(Protocol):
         Do what `LMS.insert_enrollment` does, and leave the sale in the LMS's books.
 
         A sale that is in the books already is left as it is.
+        """
+        ...
+
+    @property
+    def keeps_books(self) -> bool:
+        """Whether `mark_sale` is to be called (where it is there: else False)."""
+        ...
+
+    def mark_sale(
+        self, sale: Sale, *, received: bool, timeout_s: float | None = None
+    ) -> None:
+        """
+        Let the books say whether a sale stands; one that is not in them is left out.
+
+        Repeating it changes nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class HoldingLMS(Protocol):
+    """What an `LMS` has besides where other documents hang on an enrolment."""
+
+    def find_holds(
+        self, learner: str, course_id: str, *, timeout_s: float | None = None
+    ) -> tuple[str, ...]:
+        """
+        Return what hangs on the enrolment, in words for an operator; () = nothing.
+
+        A certificate, a batch or a program that holds the course: while there is one, a
+        row of ours is not removed.
         """
         ...
 
@@ -100,9 +132,19 @@ class LMS(Protocol):
         ...
 
     def list_enrollments(
-        self, *, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page[LMSEnrollment]:
-        """Return all rows of the site, by name."""
+        """
+        Return all rows of the site, by name.
+
+        With `since`, those that were made since; where the LMS tells no zone, some that
+        are up to a day older may be among them. `Page.unreadable` names the rows that
+        can't be read.
+        """
         ...
 
     def insert_enrollment(

@@ -78,7 +78,12 @@ class PaymentGateway(Protocol):
         ...
 
     def find_session(self, payment_id: str) -> CheckoutSession | None:
-        """Return the session that made this payment, or None."""
+        """
+        Return the session that made this payment, or None.
+
+        Also of an object that belongs to a payment (`PaymentEvent.object_id` of a
+        refund, a dispute or a charge), where an event names no more than that.
+        """
         ...
 
     def expire_session(self, session_id: str) -> ExpireOutcome:
@@ -93,6 +98,8 @@ class PaymentGateway(Protocol):
         """
         Return all refunds of a payment, in any status, over all pages.
 
+        One that can't be read is there, too, with what can be read of it.
+
         `BackendGoneError` when there is no such payment.
         """
         ...
@@ -101,6 +108,8 @@ class PaymentGateway(Protocol):
         """
         Return all disputes of a payment, inquiries too, over all pages.
 
+        One that can't be read is there, too, with what can be read of it.
+
         `BackendGoneError` when there is no such payment.
         """
         ...
@@ -108,7 +117,12 @@ class PaymentGateway(Protocol):
     def list_sessions(
         self, *, since: datetime, limit: int = 100, cursor: str | None = None
     ) -> Page[CheckoutSession]:
-        """Return the account's sessions made since a moment, newest first."""
+        """
+        Return the account's sessions made since a moment, newest first.
+
+        `Page.unreadable` names those of ours that can't be read; another product's are
+        left out.
+        """
         ...
 
     def refund(
@@ -120,7 +134,11 @@ class PaymentGateway(Protocol):
     def list_events(
         self, *, since: datetime, limit: int = 100, cursor: str | None = None
     ) -> Page[PaymentEvent]:
-        """Return the provider's events since a moment, newest first."""
+        """
+        Return the provider's events since a moment, newest first.
+
+        `Page.unreadable` names those that can't be read.
+        """
         ...
 
     def retrieve_event(self, event_id: str) -> PaymentEvent:

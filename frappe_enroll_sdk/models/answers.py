@@ -20,7 +20,8 @@ class Checkout:
         enrollment_id: Id of the enrollment.
         token: The learner's key to it; only in the answer to the call that opened it.
         status: "enrolled", "confirmed" (the LMS is still owed) or "awaiting_payment".
-        payment_url: The payment page, or None.
+        payment_url: The payment page, or None (also while a payment that was made
+            there is under way: a delayed method takes days).
         next_url: Where to send the learner now, or None.
         expires_at: When the payment page lapses, or None.
         price: Price of the course.

@@ -124,6 +124,8 @@ class Enrollment:
         lms_enrollment_id: The LMS's row, once known.
         lms_row_ours: Whether we inserted that row (only such a row may be removed).
         lms_progress: Progress kept when the row was removed, restored later.
+        lms_left: Why the LMS still holds its row although the right is gone, or None.
+            An operator decides there.
         override: An operator's word, or None.
         reason: Why it is on hold, failed or revoked; a short stable word, or None.
         held_for: Why an operator has to decide (accept or dismiss), or None. Kept until
@@ -177,6 +179,7 @@ class Enrollment:
     lms_enrollment_id: str | None = None
     lms_row_ours: bool = False
     lms_progress: float | None = None
+    lms_left: str | None = None
     override: Override | None = None
     reason: str | None = None
     held_for: str | None = None

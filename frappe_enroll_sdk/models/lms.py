@@ -17,6 +17,8 @@ class Course:
         id: The LMS's own spelling of the name.
         title: Text for people.
         price: What it costs; None when the course is not for sale.
+        flaw: Why its price can't be read: it is out of sale then, whatever the settings
+            say of courses without a price; "" = it can.
         published: Whether learners may see it.
         url: Where the learner goes after enrolling, or None.
     """
@@ -24,6 +26,7 @@ class Course:
     id: str
     title: str
     price: Money | None = None
+    flaw: str = ""
     published: bool = True
     url: str | None = None
 

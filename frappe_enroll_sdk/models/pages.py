@@ -22,10 +22,12 @@ class Page(Generic[T]):
     Attributes:
         items: The records, in the list's order.
         next_cursor: Opaque text that continues the list, or None at its end.
+        unreadable: Records of the page that can't be read: "name: why", each.
     """
 
     items: tuple[T, ...]
     next_cursor: str | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 #: Pages of a list that is somebody else's; of a hundred rows, these are ten millions.

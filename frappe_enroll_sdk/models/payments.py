@@ -15,9 +15,10 @@ from typing import Any
 import attrs
 
 from ..money import Money, charge_step
+from .words import ForeignWord
 
 
-class SessionStatus(StrEnum):
+class SessionStatus(ForeignWord):
     """Status of a checkout session (Stripe API, Checkout Session object)."""
 
     OPEN = "open"
@@ -25,7 +26,7 @@ class SessionStatus(StrEnum):
     EXPIRED = "expired"
 
 
-class PaymentStatus(StrEnum):
+class PaymentStatus(ForeignWord):
     """Payment status of a checkout session (Stripe API, Checkout Session object)."""
 
     PAID = "paid"
@@ -58,7 +59,7 @@ class Fact(StrEnum):
     NOTED = "noted"
 
 
-class DisputeStatus(StrEnum):
+class DisputeStatus(ForeignWord):
     """Status of a dispute (Stripe API, Dispute object)."""
 
     WARNING_NEEDS_RESPONSE = "warning_needs_response"
@@ -66,12 +67,29 @@ class DisputeStatus(StrEnum):
     WARNING_CLOSED = "warning_closed"
     NEEDS_RESPONSE = "needs_response"
     UNDER_REVIEW = "under_review"
+    APPEAL_NEEDS_RESPONSE = "appeal_needs_response"
+    APPEAL_UNDER_REVIEW = "appeal_under_review"
     WON = "won"
     LOST = "lost"
     PREVENTED = "prevented"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the money is taken back for now (an inquiry takes none)."""
+        return self in _OPEN_DISPUTES
 
-class RefundStatus(StrEnum):
+
+_OPEN_DISPUTES = frozenset(
+    {
+        DisputeStatus.NEEDS_RESPONSE,
+        DisputeStatus.UNDER_REVIEW,
+        DisputeStatus.APPEAL_NEEDS_RESPONSE,
+        DisputeStatus.APPEAL_UNDER_REVIEW,
+    }
+)
+
+
+class RefundStatus(ForeignWord):
     """Status of a refund (Stripe API, Refund object)."""
 
     PENDING = "pending"
@@ -178,8 +196,8 @@ class CheckoutSession:
     Attributes:
         id: The provider's.
         url: Where to pay, while it is open.
-        status: open, complete or expired.
-        payment_status: paid, unpaid or no_payment_required.
+        status: open, complete or expired, or a word that nobody knows yet.
+        payment_status: paid, unpaid or no_payment_required, or such a word.
         payment_failed: Complete, unpaid, and the delayed payment has failed for good.
         amount: What the session charges with taxes, in the integration's currency
             (never in the one that Adaptive Pricing shows to the learner).
@@ -215,10 +233,14 @@ class CheckoutSession:
     @property
     def paid(self) -> bool:
         """Whether the payment is complete (or none is required)."""
-        return (
-            self.status is SessionStatus.COMPLETE
-            and self.payment_status is not PaymentStatus.UNPAID
-        )
+        done = {PaymentStatus.PAID, PaymentStatus.NO_PAYMENT_REQUIRED}
+        return self.status is SessionStatus.COMPLETE and self.payment_status in done
+
+    @property
+    def unknown(self) -> str:
+        """The words of it that nobody knows yet, for an operator; "" = none."""
+        words = (self.status, self.payment_status)
+        return ", ".join(str(word) for word in words if not word.is_known)
 
 
 @attrs.frozen(kw_only=True)
@@ -229,21 +251,28 @@ class Refund:
     Attributes:
         id: ``re_…``.
         payment_id: The payment that it gives back.
-        amount: How much.
+        amount: How much; None = it can't be read.
         status: Where it stands.
         created_at: When it was made.
     """
 
     id: str
     payment_id: str
-    amount: Money
+    amount: Money | None
     status: RefundStatus
     created_at: datetime
 
     @property
     def counts(self) -> bool:
-        """Whether the money is, or is going, back."""
-        return self.status not in {RefundStatus.FAILED, RefundStatus.CANCELED}
+        """Whether the money is, or is going, back, for all that we know."""
+        over = {RefundStatus.FAILED, RefundStatus.CANCELED}
+        return self.status.is_known and self.status not in over
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it tells how much is, or is not, given back."""
+        known = self.status.is_known
+        return known and (self.amount is not None or not self.counts)
 
 
 @attrs.frozen(kw_only=True)
@@ -254,7 +283,7 @@ class Dispute:
     Attributes:
         id: ``dp_…``.
         payment_id: The payment that it is about.
-        amount: How much.
+        amount: How much; None = it can't be read.
         status: Where it stands; ``warning_…`` is an inquiry, no money has moved.
         reason: The bank's word for it.
         created_at: When it was opened.
@@ -262,15 +291,10 @@ class Dispute:
 
     id: str
     payment_id: str
-    amount: Money
+    amount: Money | None
     status: DisputeStatus
     reason: str = ""
     created_at: datetime
-
-    @property
-    def open(self) -> bool:
-        """Whether the money is taken back for now (an inquiry takes none)."""
-        return self.status in {DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW}
 
 
 @attrs.frozen(kw_only=True)
@@ -289,7 +313,11 @@ class PaymentEvent:
         session_id: The checkout session, where the event names one.
         payment_id: The payment, where the event names one.
         enrollment_id: Our id in the metadata, or None. A hint only.
-        session: The session as the signed body tells it, where it is about one.
+        session: The session as the signed body tells it, where it is about one and can
+            be read.
+        ours: Whether the session carries our application's mark. A hint only.
+        unreadable: Why the body does not tell what has happened; "" = it does. The
+            event is a hint then.
         thin: A notification without the object: what it is about has to be fetched.
         detail: More for the audit trail, by name; nothing secret or personal.
     """
@@ -305,5 +333,12 @@ class PaymentEvent:
     payment_id: str | None = None
     enrollment_id: str | None = None
     session: CheckoutSession | None = None
+    ours: bool = False
+    unreadable: str = ""
     thin: bool = False
     detail: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is about a session that carries our mark. A hint only."""
+        return self.ours or (self.session is not None and self.session.ours)

@@ -38,6 +38,7 @@ from ..states import ENTITLED, EXITS, UNPAID
 from . import validate
 from .coupons.pricing import Quote
 from .settle.decision import Wish
+from .settle.lost import PROCESSING
 
 
 if TYPE_CHECKING:
@@ -240,13 +241,16 @@ class Checkouts:
             raise PaymentsUnavailableError(
                 "the payment provider does not know the session", code="session_gone"
             )
+        payable = awaiting and row.reason != PROCESSING
+        # A payment that is under way has its page, and it takes no second one.
+        elsewhere = self._return_url(row) if awaiting else self._course_url(row)
         return Checkout(
             enrollment_id=row.id,
             token=token,
             status=row.status,
-            payment_url=row.payment_url if awaiting else None,
-            next_url=row.payment_url if awaiting else self._course_url(row),
-            expires_at=row.session_expires_at if awaiting else None,
+            payment_url=row.payment_url if payable else None,
+            next_url=row.payment_url if payable else elsewhere,
+            expires_at=row.session_expires_at if payable else None,
             price=row.price,
             discount=row.discount,
             amount=row.amount,
@@ -261,6 +265,12 @@ class Checkouts:
         blank = self._context.payments.traits.session_blank
         waits = bool(blank) and blank in (row.success_url or "")
         return None if waits else row.success_url
+
+    def _return_url(self, row: Enrollment) -> str | None:
+        """Return where the payment page has sent the learner."""
+        blank = self._context.payments.traits.session_blank
+        url = row.success_url or None
+        return url.replace(blank, row.session_id or "") if url and blank else url
 
     def _with_urls(self, request: Request, price: Quote) -> Request:
         """Fill in where the payment page leads; only a payment needs it."""

@@ -15,15 +15,18 @@ from .. import urls, wall
 from ..checks import Check, Diagnosable
 from ..connections import opener
 from ..deadline import within
-from ..errors import ConfigurationError, EnrollError
-from ..models import Status
+from ..errors import BackendRefusedError, ConfigurationError, EnrollError
+from ..models import Status, Trail
 from ..stores.bounds import is_ahead
+from .coupons.pricing import flaw_of
 from .lms.key_check import check_key
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..interfaces import LMS, PaymentGateway, Storage
+    from ..models import Course
     from .context import Backends, Context
     from .operators.admin import Admin
     from .operators.enrollments import Enrollments
@@ -31,11 +34,13 @@ if TYPE_CHECKING:
 _MENDS = {
     "storage": "is the database reachable? `frappe-enroll setup` makes its tables",
     "payments": "STRIPE_SECRET_KEY and STRIPE_API_BASE; is Stripe reachable?",
-    "lms": "FRAPPE_LMS_URL, FRAPPE_LMS_API_KEY and FRAPPE_LMS_API_SECRET",
+    "lms": "FRAPPE_LMS_URL (and FRAPPE_LMS_SITE), FRAPPE_LMS_API_KEY and "
+    "FRAPPE_LMS_API_SECRET, by what the cause says",
 }
 _TIMEOUT_S = 10.0
 _MAX_READ = 65_536
 _MAX_WAITING = 50
+_A_PAGE, _MAX_COURSES = 100, 5000
 
 
 class Doctor:
@@ -81,18 +86,31 @@ class Doctor:
         return tuple(self._checks(url))
 
     def _checks(self, url: str | None) -> Iterator[Check]:
-        states = self.ping()
+        yield from self._check_backends()
+        yield from self._plugins()
+        yield self._limits()
+        if url is not None:
+            yield from _front(url)
+            yield _door(url, f"webhooks/{self._context.settings.payments}", {400})
+            yield _door(url, "cron/run", {401})
+
+    def _check_backends(self) -> Iterator[Check]:
+        states, backends = self.ping(), self._backends
         for name, state in states.items():
             bad = state != "ok"
-            cause = self._cause_of_store() if bad and name == "storage" else ""
             yield Check(
                 name=name,
                 state=state,
-                cause=cause or f"its ping fails: {state}" if bad else "",
+                cause=_cause_of(getattr(backends, name)) if bad else "",
                 mend=_MENDS.get(name, "") if bad else "",
             )
         if states.get("lms") == "ok":
-            yield self._lms_key()
+            key = self._lms_key()
+            yield key
+            if not key.is_bad:
+                yield from self._prices()
+        if states.get("lms") in {"ok", BackendRefusedError.code}:
+            yield from self._diagnosis(backends.lms, "lms")
         if states.get("storage") == "ok":
             yield self._schema()
             yield self._workers()
@@ -101,21 +119,7 @@ class Doctor:
             yield from self._gone()
         if states.get("payments") == "ok":
             yield self._secrets()
-            yield from self._diagnosis()
-        yield from self._plugins()
-        yield self._limits()
-        if url is not None:
-            yield from _front(url)
-            yield _door(url, f"webhooks/{self._context.settings.payments}", {400})
-            yield _door(url, "cron/run", {401})
-
-    def _cause_of_store(self) -> str:
-        """Return the store's own words: the file was replaced, the schema is newer."""
-        try:
-            self._backends.storage.ping()
-        except EnrollError as error:
-            return str(error)
-        return "its ping failed, and works again"
+            yield from self._diagnosis(backends.payments, "payments")
 
     def _lms_key(self) -> Check:
         state = self.check_lms()
@@ -127,6 +131,34 @@ class Doctor:
             cause="the key does not see what it inserts, or may not insert",
             mend="give the key's user the role Moderator in Frappe",
         )
+
+    def _prices(self) -> Iterator[Check]:
+        """Tell whether the provider takes each price, before a learner finds out."""
+        found, looked, cursor, trail = list[Check](), 0, None, Trail()
+        while looked < _MAX_COURSES:
+            page = self._backends.lms.list_courses(limit=_A_PAGE, cursor=cursor)
+            looked += len(page.items)
+            found += [_unreadable(text) for text in page.unreadable]
+            for listed in page.items:
+                course = self._context.plugins.get_course(listed.id) or listed
+                found += self._price(course)
+            cursor = trail.follow(page.next_cursor)
+            if cursor is None:
+                break
+        yield from found or [Check(name="prices")]
+
+    def _price(self, course: Course) -> list[Check]:
+        minimum = self._backends.payments.traits.minimum_charge
+        flaw = course.flaw or (flaw_of(course.price, minimum) if course.price else "")
+        if not flaw:
+            return []
+        check = Check(
+            name=f"price of {course.id}",
+            state="not_chargeable",
+            cause=flaw,
+            mend="set a price and a currency that the payment provider takes",
+        )
+        return [check]
 
     def _schema(self) -> Check:
         try:
@@ -213,19 +245,19 @@ class Doctor:
             mend="STRIPE_WEBHOOK_SECRET: the endpoint's whsec_… (Stripe's dashboard)",
         )
 
-    def _diagnosis(self) -> Iterator[Check]:
-        if not isinstance(self._backends.payments, Diagnosable):
+    def _diagnosis(self, backend: object, name: str) -> Iterator[Check]:
+        if not isinstance(backend, Diagnosable):
             return
         try:
-            yield from self._backends.payments.diagnose(
+            yield from backend.diagnose(
                 now=self._context.now(), public_url=self._context.settings.public_url
             )
         except EnrollError as error:
             yield Check(
-                name="payments setup",
+                name=f"{name} setup",
                 state=error.code,
                 cause=str(error),
-                mend=_MENDS["payments"],
+                mend=_MENDS[name],
             )
 
     def _losses(self) -> Iterator[Check]:
@@ -267,6 +299,22 @@ class Doctor:
             cause="counted in each process: with N processes N times as much passes",
             mend="FRAPPE_ENROLL_RATE_LIMIT_STORAGE, where more than one process serves",
         )
+
+
+def _cause_of(backend: Storage | PaymentGateway | LMS) -> str:
+    """Return a backend's own words, e.g. where a redirect leads."""
+    try:
+        with within(_TIMEOUT_S):
+            wall.contained("a backend's ping", backend.ping)
+    except EnrollError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001  its words may hold anything
+        return f"its ping fails: {type(error).__name__}"
+    return "its ping failed, and works again"
+
+
+def _unreadable(text: str) -> Check:
+    return Check(name="courses", state="unreadable", cause=text, mend="look in the LMS")
 
 
 def _front(url: str) -> Iterator[Check]:

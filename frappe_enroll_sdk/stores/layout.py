@@ -4,7 +4,8 @@ The tables that every database has, declared.
 
 A column bears the name of its record's field; what follows here has none. A *slot* that
 depends on a state is a column that is null where the state does not count, under a
-plain unique index. Money is two columns, ``…_minor`` and ``…_currency``.
+plain unique index. Money is three columns, ``…_minor``, ``…_currency`` and
+``…_exponent``.
 
 =============  ==================================================================
 ``held``       1 while the row holds the slot of its learner and course
@@ -89,8 +90,8 @@ ENROLLMENTS = Table(
             "learner course_title kind price_currency discount_currency "
             "amount_currency token_hash terms tax_behavior",
             "full_name affiliate success_url cancel_url session_request payment_url "
-            "session_account lms_enrollment_id override reason held_for paid_currency "
-            "dispute moved_to",
+            "session_account lms_enrollment_id lms_left override reason held_for "
+            "paid_currency dispute moved_to",
         ),
         *_columns(
             _INT,
@@ -98,7 +99,8 @@ ENROLLMENTS = Table(
             "seat_lapsed lms_row_ours tax_minor refunded_minor effects_owed tries "
             "created_at updated_at",
             "held sync_at due_at session_expires_at session_livemode gone_at "
-            "paid_minor",
+            "paid_minor price_exponent discount_exponent amount_exponent "
+            "paid_exponent",
         ),
         Column("lms_progress", _FLOAT),
         Column("history", CellKind.LINES, required=True),

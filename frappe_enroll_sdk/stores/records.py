@@ -3,7 +3,7 @@
 Records to cells, and back: one codec for every table.
 
 A field is stored in the column of its name, by its type: moments as milliseconds, flags
-as 0 and 1, enums as their value, decimals as text, money as two columns, history as
+as 0 and 1, enums as their value, decimals as text, money as three columns, history as
 lines, and anything else as JSON. What is in no field (a slot, the moment at which a row
 is due) is derived from the record.
 """
@@ -91,11 +91,12 @@ class _Field:
 
 @attrs.frozen
 class _MoneyField:
-    """An amount: two columns."""
+    """An amount: three columns."""
 
     name: str
     minor: str
     currency: str
+    exponent: str
 
 
 def _same(value: Any) -> Any:
@@ -161,7 +162,8 @@ class Codec(Generic[T]):
 
     def _add(self, name: str, kind: Any) -> None:
         if kind is Money:
-            self._money.append(_MoneyField(name, f"{name}_minor", f"{name}_currency"))
+            parts = (f"{name}_{part}" for part in ("minor", "currency", "exponent"))
+            self._money.append(_MoneyField(name, *parts))
             return
         if self.table.column(name).kind is CellKind.LINES:
             self._lines = name, get_args(kind)[0]
@@ -206,6 +208,7 @@ class Codec(Generic[T]):
             if amount is not None:
                 cells[money.minor] = amount.amount_minor
                 cells[money.currency] = amount.currency
+                cells[money.exponent] = amount.exponent
         if self._lines is not None:
             name = self._lines[0]
             cells[name] = tuple(map(text_of, getattr(record, name)))
@@ -230,6 +233,7 @@ class Codec(Generic[T]):
             if old != new:
                 cells[money.minor] = None if new is None else new.amount_minor
                 cells[money.currency] = None if new is None else new.currency
+                cells[money.exponent] = None if new is None else new.exponent
         if self._derived is not None:
             was, now = self._derived(before), self._derived(after)
             cells.update({k: cell for k, cell in now.items() if cell != was[k]})
@@ -282,8 +286,11 @@ class Codec(Generic[T]):
         for money in self._money:
             minor: Any = cells.get(money.minor)
             currency: Any = cells.get(money.currency)
+            exponent: Any = cells.get(money.exponent)
             if minor is not None:
-                values[money.name] = Money(minor, currency)
+                # Without an exponent (it was not always stored) it has today's.
+                known = () if exponent is None else (exponent,)
+                values[money.name] = Money(minor, currency, *known)
         if self._lines is not None:
             name, kind = self._lines
             lines: Any = cells.get(name) or ()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -35,6 +36,7 @@ class FakeLMS:
         blind: Whether look-ups answer nothing (a key without the right to see).
         before_insert: Called before each insert, if set (to stage a race).
         user: Who the key's user is.
+        holds: What hangs on rows, by (learner, course): certificates, batches.
     """
 
     call_timeout_s = 15.0
@@ -53,6 +55,7 @@ class FakeLMS:
         self.courses: dict[str, Course] = {}
         self.users: dict[str, Learner] = {}
         self.rows: dict[str, LMSEnrollment] = {}
+        self.holds: dict[tuple[str, str], tuple[str, ...]] = {}
         self.inserts = 0
         self._lock = RLock()
         self._count = 0
@@ -160,13 +163,26 @@ class FakeLMS:
         return () if self.blind else self.rows_of(learner, course_id)
 
     def list_enrollments(
-        self, *, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page[LMSEnrollment]:
         """See `LMS.list_enrollments`."""
         self._enter("list_enrollments")
+        stamp = "" if since is None else f"{since:%Y-%m-%d %H:%M:%S}"
         with self._lock:
-            rows = [] if self.blind else list(self.rows.values())
+            rows = [row for row in self.rows.values() if row.creation >= stamp]
+        rows = [] if self.blind else rows
         return page_of(rows, lambda row: (row.name,), limit, cursor)
+
+    def find_holds(
+        self, learner: str, course_id: str, *, timeout_s: float | None = None
+    ) -> tuple[str, ...]:
+        """See `HoldingLMS.find_holds`."""
+        self._enter("find_holds")
+        return self.holds.get((learner, course_id), ())
 
     def insert_enrollment(
         self,

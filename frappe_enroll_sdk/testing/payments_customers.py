@@ -175,7 +175,9 @@ class FakeCustomers:
         back = sum(
             refund.amount.amount_minor
             for refund in self.refunds.values()
-            if refund.payment_id == session.payment_id and refund.counts
+            if refund.payment_id == session.payment_id
+            and refund.counts
+            and refund.amount is not None
         )
         left = Money(whole.amount_minor - back, whole.currency)
         wanted = left if amount is None else amount

@@ -69,7 +69,9 @@ _REFUSED_500 = frozenset(
     {"AttributeError", "JSONDecodeError", "TypeError", "ImportError"}
 )
 #: Server errors after which nothing was written.
-_ROLLED_BACK_500 = frozenset({"QueryDeadlockError", "OperationalError"})
+_ROLLED_BACK_500 = frozenset(
+    {"QueryDeadlockError", "QueryTimeoutError", "OperationalError"}
+)
 _STOPPED_503 = frozenset({"SessionStopped", "InReadOnlyMode"})
 #: Frappe's own refusals that are HTML: a wrong method, a body that is too large.
 _REFUSED_BY_PAGE = frozenset({405, 413})
@@ -77,7 +79,12 @@ _SOON_417 = frozenset({"TimestampMismatchError"})
 
 
 def classify(
-    status: int, exc_type: str | None, *, is_json: bool, verb: str = ""
+    status: int,
+    exc_type: str | None,
+    *,
+    is_json: bool,
+    verb: str = "",
+    is_frappes_page: bool = True,
 ) -> Verdict:
     """
     Return what an answer means.
@@ -87,6 +94,7 @@ def classify(
         exc_type: ``exc_type`` of the body, if it has one.
         is_json: Whether the body is a JSON object.
         verb: The verb that was called, e.g. "create_user".
+        is_frappes_page: Whether a page looks as Frappe's own (Werkzeug's) do.
     """
     if 200 <= status < 300:
         return _ok(exc_type, is_json=is_json)
@@ -103,9 +111,12 @@ def classify(
         )
     if status == 404 and not is_json:
         return _config("no such site: check FRAPPE_LMS_URL and FRAPPE_LMS_SITE")
-    if not is_json and status not in _REFUSED_BY_PAGE:
-        # Frappe refuses in JSON: this page is somebody else's, a proxy's for instance.
-        return Verdict(meaning=Meaning.UNCLEAR, cause=f"a page, not the LMS ({status})")
+    own_page = status in _REFUSED_BY_PAGE and is_frappes_page
+    if exc_type is None and (is_json or not own_page):
+        # Frappe refuses in JSON, with its class: this is a proxy's or a gateway's.
+        kind = "JSON" if is_json else "a page"
+        cause = f"{kind} that is not the LMS's ({status}): what stands in front of it?"
+        return Verdict(meaning=Meaning.UNCLEAR, cause=cause)
     if status == 417:
         return _expectation_failed(exc_type, verb)
     return _refused(status, exc_type)

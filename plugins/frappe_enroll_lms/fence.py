@@ -12,7 +12,9 @@ from __future__ import annotations
 import json
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
+import attrs
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
@@ -27,6 +29,8 @@ from .quiet import keep_quiet
 
 _CONNECT_S = 3.05
 _CHUNK = 16_384
+#: How Werkzeug begins a page, and no proxy that we know of.
+_OWN_PAGE = b"<!doctype html>\n<html lang=en>\n<title>"
 
 
 class RefusedStatusError(BackendRejectedError):
@@ -88,30 +92,55 @@ class FencedSession(requests.Session):
                 _read(response, call)
             # An OSError: the time ran out, or the answer is too large.
             except (requests.exceptions.RequestException, OSError) as error:
-                cause = call.cause_of(error)
+                cause, reached = call.cause_of(error), call.may_have_acted
                 _hide_words(error)
+                how = "was reached and is slow" if reached else "can't be reached"
                 raise LMSUnavailableError(
-                    f"the LMS can't be reached: {cause}", unclear=call.may_have_acted
+                    f"the LMS {how}: {cause}", unclear=reached
                 ) from error
         self._check(response)
         return response
 
     def _check(self, response: requests.Response) -> None:
         body = _json_of(response)
-        exc_type = body.get("exc_type") if body is not None else None
-        if body is not None and exc_type is None and body.get("exc"):
-            exc_type = "unknown"
+        exc_type = None if body is None else _type_of(body)
         verdict = classify(
             response.status_code,
-            exc_type if isinstance(exc_type, str) else None,
+            exc_type,
             is_json=body is not None,
             verb=self.verb,
+            is_frappes_page=response.content.lstrip().startswith(_OWN_PAGE),
         )
         if verdict.meaning is Meaning.SUCCESS:
             return
         if verdict.meaning is Meaning.PERMANENT:
             raise RefusedStatusError(verdict.cause, response.status_code, exc_type)
-        raise error_of(verdict, _retry_after(response))
+        cause = verdict.cause
+        if 300 <= response.status_code < 400:  # noqa: PLR2004
+            cause += _target(response)
+        raise error_of(attrs.evolve(verdict, cause=cause), _retry_after(response))
+
+
+def _type_of(body: dict[str, Any]) -> str | None:
+    """Return Frappe's class of an error, of either version of its API."""
+    told = body.get("exc_type")
+    errors = body.get("errors")
+    if told is None and isinstance(errors, list) and errors:
+        told = errors[0].get("type") if isinstance(errors[0], dict) else None
+    if told is None and body.get("exc"):
+        told = "unknown"
+    return told if isinstance(told, str) else None
+
+
+def _target(response: requests.Response) -> str:
+    """Return where a redirect leads, without what may be secret or personal in it."""
+    try:
+        parts = urlsplit(response.headers.get("Location", ""))
+        where = f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
+        port = f":{parts.port}" if where and parts.port else ""
+    except ValueError:
+        return ""
+    return f" ({where}{port})" if where else ""
 
 
 def _hide_words(error: BaseException) -> None:

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from frappe_enroll_sdk.checks import Check
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.codec import cursor_of, parts_of
 from frappe_enroll_sdk.deadline import within
@@ -18,6 +21,7 @@ from frappe_enroll_sdk.errors import (
     LMSUnavailableError,
     MissingExtraError,
     SettingsError,
+    ValidationError,
 )
 from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Course, Learner, LMSEnrollment, Page, Sale
@@ -27,7 +31,9 @@ from frappe_enroll_sdk.money import Money, from_major
 try:
     from frappeclient import FrappeClient
 
+    from .diagnose import diagnose
     from .fence import FencedSession, RefusedStatusError
+    from .holds import holds_of
     from .selling import Books, call_method
 except ImportError as error:  # the text is the command that mends it
     raise MissingExtraError("lms", "frappe-client") from error
@@ -42,6 +48,7 @@ _WHOAMI = "frappe.auth.get_logged_user"
 _NOT_FOUND, _CONFLICT = 404, 409
 #: Rows of one learner and course that are looked at; a site has one, or a few too many.
 _MOST_ROWS = 500
+_FURTHEST_ZONE = timedelta(hours=12)
 _COURSE_FIELDS = [
     "name",
     "title",
@@ -71,6 +78,7 @@ class FrappeLMS:
         welcome_mail: bool = False,
         enroll_method: str = "",
         books: Books | None = None,
+        creates_users: bool = True,
     ) -> None:
         missing = [
             f"{name}: is not set"
@@ -87,7 +95,7 @@ class FrappeLMS:
         self._key, self._secret, self._site = api_key, api_secret, site
         self.call_timeout_s = timeout_s
         self._welcome_mail, self._method = welcome_mail, enroll_method
-        self._books = books
+        self._books, self._creates_users = books, creates_users
         self._local = threading.local()
         self._user = ""
 
@@ -103,12 +111,18 @@ class FrappeLMS:
             welcome_mail=settings.welcome_mail,
             enroll_method=settings.frappe_lms_enroll_method,
             books=Books.from_settings(settings),
+            creates_users=settings.missing_learners == "create",
         )
 
     @property
     def sells(self) -> bool:
         """See `SellingLMS.sells`."""
         return bool(self._method) or self._books is not None
+
+    @property
+    def keeps_books(self) -> bool:
+        """See `SellingLMS.keeps_books`."""
+        return self._books is not None
 
     @contextmanager
     def _client(self, verb: str, timeout_s: float | None) -> Iterator[Any]:
@@ -173,10 +187,12 @@ class FrappeLMS:
 
     def _course(self, row: Mapping[str, Any]) -> Course:
         name = str(row["name"])
+        price, flaw = _price(row)
         return Course(
             id=name,
             title=str(row.get("title") or name),
-            price=_price(row),
+            price=price,
+            flaw=flaw,
             published=bool(row.get("published")),
             url=course_link(self._url, name),
         )
@@ -197,10 +213,10 @@ class FrappeLMS:
                 limit_page_length=limit + 1,
                 order_by="name asc",
             )
-        rows = _page(found, after)
+        rows, unreadable = _page(found, after)
         items = tuple(self._course(row) for row in rows[:limit])
-        more = len(rows) > limit
-        return Page(items=items, next_cursor=cursor_of(items[-1].id) if more else None)
+        more = cursor_of(items[-1].id) if len(rows) > limit else None
+        return Page(items=items, next_cursor=more, unreadable=unreadable)
 
     def find_user(
         self, email: str, *, timeout_s: float | None = None
@@ -262,23 +278,31 @@ class FrappeLMS:
         return tuple(sorted(found, key=lambda row: (row.creation, row.name)))
 
     def list_enrollments(
-        self, *, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page[LMSEnrollment]:
         """See `LMS.list_enrollments`."""
         after = parts_of(cursor, (str,))
+        filters = [["name", ">", after[0]]] if after else []
+        if since is not None:
+            # The site's stamps are naive, and 12 hours behind UTC at the most.
+            stamp = f"{since.astimezone(UTC) - _FURTHEST_ZONE:%Y-%m-%d %H:%M:%S}"
+            filters.append(["creation", ">=", stamp])
         with self._client("list_enrollments", None) as client:
             found = client.get_list(
                 _ENROLLMENT,
                 fields=["*"],
-                filters=[["name", ">", after[0]]] if after else None,
+                filters=filters or None,
                 limit_page_length=limit + 1,
                 order_by="name asc",
             )
-        rows = _page(found, after)
+        rows, unreadable = _page(found, after)
         items = tuple(_enrollment(row) for row in rows[:limit])
-        more = len(rows) > limit
-        last = cursor_of(items[-1].name) if more else None
-        return Page(items=items, next_cursor=last)
+        last = cursor_of(items[-1].name) if len(rows) > limit else None
+        return Page(items=items, next_cursor=last, unreadable=unreadable)
 
     def insert_enrollment(
         self,
@@ -313,6 +337,37 @@ class FrappeLMS:
                 with self._client("record_payment", timeout_s) as client:
                     payment = self._books.record(client, learner, course_id, sale)
             return self._insert(learner, course_id, progress, timeout_s, payment)
+
+    def mark_sale(
+        self, sale: Sale, *, received: bool, timeout_s: float | None = None
+    ) -> None:
+        """See `SellingLMS.mark_sale`."""
+        if self._books is not None and sale.paid:
+            with self._client("mark_sale", timeout_s) as client:
+                self._books.mark(client, str(sale.payment_id), received=received)
+
+    def find_holds(
+        self, learner: str, course_id: str, *, timeout_s: float | None = None
+    ) -> tuple[str, ...]:
+        """See `HoldingLMS.find_holds`: certificates, batches and programs."""
+        with self._client("find_holds", timeout_s) as client:
+            return tuple(holds_of(client.session, self._url, learner, course_id))
+
+    def diagnose(
+        self,
+        *,
+        now: datetime,  # noqa: ARG002  part of the protocol
+        public_url: str,  # noqa: ARG002  the same
+    ) -> tuple[Check, ...]:
+        """See `Diagnosable.diagnose`: the rights of the key, one by one."""
+        with self._client("diagnose", None) as client:
+            found = diagnose(
+                client.session,
+                self._url,
+                creates_users=self._creates_users,
+                keeps_books=self.keeps_books,
+            )
+            return tuple(found)
 
     def _insert(
         self,
@@ -357,17 +412,32 @@ def _quoted(name: str) -> str:
 
 
 def _rows(answer: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(answer, list) or not all(isinstance(r, dict) for r in answer):
+    rows = _named(answer)
+    if len(rows) < len(answer):
         raise LMSUnavailableError("the LMS answered 200 with something else")
-    return answer
+    return rows
 
 
-def _page(answer: Any, after: list[Any] | None) -> list[Mapping[str, Any]]:
-    """Return a page's rows; one that begins where it should end is no next page."""
-    rows = _rows(answer)
+def _named(answer: Any) -> list[Mapping[str, Any]]:
+    """Return the rows of a list that have a name."""
+    if not isinstance(answer, list):
+        raise LMSUnavailableError("the LMS answered 200 with something else")
+    return [row for row in answer if isinstance(row, dict) and row.get("name")]
+
+
+def _page(
+    answer: Any, after: list[Any] | None
+) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+    """
+    Return a page's rows, and those that can't be read ("name: why").
+
+    A page that begins where it should end is no next page.
+    """
+    rows = _named(answer)
+    unreadable = ("?: a row without a name",) * (len(answer) - len(rows))
     if after is not None and any(row.get("name") == after[0] for row in rows):
         raise LMSUnavailableError("the LMS repeats a page: its list has no end")
-    return rows
+    return rows, unreadable
 
 
 def _document(answer: Any) -> Mapping[str, Any]:
@@ -388,6 +458,11 @@ def _learner(row: Mapping[str, Any]) -> Learner:
 
 
 def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
+    try:
+        told = float(row.get("progress") or 0.0)
+    except (TypeError, ValueError):
+        told = math.nan
+    progress = told if math.isfinite(told) else None
     return LMSEnrollment(
         name=str(row["name"]),
         learner=str(row.get("member", "")),
@@ -395,16 +470,24 @@ def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
         creation=str(row.get("creation", "")),
         modified=str(row.get("modified", "")),
         modified_by=str(row.get("modified_by", "")),
-        progress=float(row.get("progress") or 0.0),
-        member_type=str(row.get("member_type") or "Student"),
+        progress=progress or 0.0,
+        # What can't be read is not removed either.
+        member_type="?"
+        if progress is None
+        else str(row.get("member_type") or "Student"),
         batch=row.get("enrollment_from_batch") or row.get("batch_old"),
         certificate=row.get("certificate"),
     )
 
 
-def _price(row: Mapping[str, Any]) -> Money | None:
-    currency = str(row.get("currency") or "").lower()
-    if not row.get("paid_course") or not currency:
-        return None
-    price = from_major(row.get("course_price") or 0, currency)
-    return price if price.amount_minor > 0 else None
+def _price(row: Mapping[str, Any]) -> tuple[Money | None, str]:
+    """Return what a course costs, and why that can't be read ("" = it can)."""
+    if not row.get("paid_course"):
+        return None, ""
+    amount, currency = row.get("course_price") or 0, str(row.get("currency") or "")
+    try:
+        price = from_major(amount, currency.strip().lower())
+    except ValidationError as error:
+        # An amount without a currency, or in one that is no money of today's.
+        return None, f"its price ({amount} {currency or '?'}) can't be read: {error}"
+    return (price if price.amount_minor > 0 else None), ""

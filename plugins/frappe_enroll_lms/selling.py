@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from frappe_enroll_sdk.errors import LMSUnavailableError
-from frappe_enroll_sdk.money import Money, exponent
+from frappe_enroll_sdk.money import Money
 
 from .fence import RefusedStatusError
 
@@ -31,7 +30,7 @@ _MOST_WORDS = 200
 
 def major_of(amount: Money) -> float:
     """Return an amount as Frappe counts it: in major units."""
-    return float(Decimal(amount.amount_minor).scaleb(-exponent(amount.currency)))
+    return float(amount.decimal)
 
 
 class Books:
@@ -78,6 +77,22 @@ class Books:
                 raise
             return known
 
+    def mark(self, client: Any, payment_id: str, *, received: bool) -> None:
+        """
+        Let a recorded payment say whether its sale stands; none is made.
+
+        While it says so, the LMS lets the learner enroll again for nothing.
+        """
+        rows = _rows(client, _PAYMENT, ["name", "payment_received"], payment_id)
+        if not rows or bool(rows[0].get("payment_received")) is received:
+            return
+        change = {
+            "doctype": _PAYMENT,
+            "name": rows[0]["name"],
+            "payment_received": int(received),
+        }
+        client.update(change)
+
     def _address(self, client: Any) -> str:
         known = _find(client, _ADDRESS, "address_title", _ADDRESS_TITLE)
         if known is not None:
@@ -94,16 +109,27 @@ class Books:
 
 
 def _find(client: Any, doctype: str, field: str, value: str) -> str | None:
+    rows = _rows(client, doctype, ["name"], value, field)
+    return str(rows[0]["name"]) if rows else None
+
+
+def _rows(
+    client: Any,
+    doctype: str,
+    fields: list[str],
+    value: str,
+    field: str = "payment_id",
+) -> list[dict[str, Any]]:
     rows = client.get_list(
         doctype,
-        fields=["name"],
+        fields=fields,
         filters=[[field, "=", value]],
         limit_page_length=1,
         order_by="creation asc",
     )
-    if not isinstance(rows, list):
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise LMSUnavailableError("the LMS answered 200 with something else")
-    return str(rows[0]["name"]) if rows else None
+    return rows
 
 
 def call_method(

@@ -95,6 +95,8 @@ def our_errors(*, writes: bool = False) -> Iterator[None]:
     except InvalidName as error:
         raise SettingsError("MONGODB_DATABASE: is no name of a database") from error
     except (ConfigurationError, InvalidURI) as error:
+        if _is_silence(error):
+            raise StorageUnavailableError("MONGODB_URI: DNS does not answer") from error
         raise SettingsError(
             f"MONGODB_URI: is not usable ({type(error).__name__})"
         ) from error
@@ -102,6 +104,18 @@ def our_errors(*, writes: bool = False) -> Iterator[None]:
         lost = writes and is_unclear(error)
         kind = UnclearWriteError if lost else StorageUnavailableError
         raise kind(f"MONGODB_URI: {_words(error)}") from error
+
+
+def _is_silence(error: Exception) -> bool:
+    """
+    Tell whether DNS has not answered for a ``mongodb+srv`` name.
+
+    The driver calls this a wrong configuration, too. An answer that there is no such
+    name is one.
+    """
+    cause = error.__cause__ or error.__context__
+    kind = type(cause)
+    return kind.__module__.startswith("dns.") and kind.__name__ != "NXDOMAIN"
 
 
 def _words(error: Exception) -> str:

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from frappe_enroll_sdk.checks import Check
-from frappe_enroll_sdk.errors import BackendRefusedError
+from frappe_enroll_sdk.errors import BackendGoneError, BackendRefusedError
 
 from .failures import a_call
 from .records import NEEDED_EVENTS
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PATH = "/webhooks/stripe"
 _MOST_SKEW_S = 60
+_NO_SESSION = "cs_test_frappe_enroll_check"
 
 
 def diagnose(
@@ -33,6 +34,7 @@ def diagnose(
     timeout_s: float,
 ) -> Iterator[Check]:
     """Yield what was found; a restricted key may not read the endpoints."""
+    yield from _rights(client, timeout_s)
     try:
         with a_call(timeout_s):
             found = client.v1.webhook_endpoints.list({"limit": 100})
@@ -64,6 +66,38 @@ def diagnose(
         )
     for endpoint in ours:
         yield from _endpoint(endpoint, livemode=livemode, api_version=api_version)
+
+
+def _rights(client: stripe.StripeClient, timeout_s: float) -> Iterator[Check]:
+    """Try each right that a flow needs: reads of one row, and one probe."""
+    v1 = client.v1
+    # Nobody has made this session: a key that may write is told that it is not there.
+    tries: dict[str, Callable[[], object]] = {
+        "Checkout Sessions: Write": lambda: v1.checkout.sessions.expire(_NO_SESSION),
+        "Payment Intents: Read": lambda: v1.payment_intents.list({"limit": 1}),
+        "Charges and Refunds: Read": lambda: (
+            v1.refunds.list({"limit": 1}),
+            v1.charges.list({"limit": 1}),
+        ),
+        "Disputes: Read": lambda: v1.disputes.list({"limit": 1}),
+        "Events: Read": lambda: v1.events.list({"limit": 1}),
+    }
+    for right, attempt in tries.items():
+        name = f"stripe right: {right}"
+        try:
+            with a_call(timeout_s):
+                attempt()
+        except BackendGoneError:
+            yield Check(name=name)
+        except BackendRefusedError:
+            yield Check(
+                name=name,
+                state="forbidden",
+                cause="the key lacks it: what needs it fails when it is first used",
+                mend="give it to the restricted key (Stripe's dashboard, API keys)",
+            )
+        else:
+            yield Check(name=name)
 
 
 def _clock(found: stripe.ListObject[stripe.WebhookEndpoint], now: datetime) -> Check:

@@ -18,6 +18,7 @@ from frappe_enroll_sdk.errors import (
     PayloadError,
     PaymentsUnavailableError,
     ThrottledError,
+    UnreadableAnswerError,
 )
 
 
@@ -37,8 +38,8 @@ def _our_errors(call: Call) -> Iterator[None]:
     try:
         yield
     except PayloadError as error:
-        raise PaymentsUnavailableError(
-            f"Stripe answered something else: {error}", unclear=True
+        raise UnreadableAnswerError(
+            f"Stripe tells something that can't be read: {error}", unclear=True
         ) from error
     except EnrollError:
         raise
@@ -54,14 +55,19 @@ def _error_of(error: stripe.StripeError, call: Call) -> EnrollError:
     status, words = error.http_status, error.user_message or type(error).__name__
     if isinstance(error, stripe.APIConnectionError):
         # Only what was never sent is sure to have had no effect.
-        return PaymentsUnavailableError(
-            f"Stripe can't be reached: {words}", unclear=call.may_have_acted
+        reached = call.may_have_acted
+        how = (
+            "was reached and did not answer in time" if reached else "can't be reached"
         )
+        return PaymentsUnavailableError(f"Stripe {how}: {words}", unclear=reached)
     if status is not None and 300 <= status < 400:  # noqa: PLR2004
         return BackendRefusedError(
             f"STRIPE_API_BASE: it redirects ({status}): set it to where that leads",
             field="STRIPE_API_BASE",
         )
+    if status is not None and status >= 400 and not _is_stripes(error):  # noqa: PLR2004
+        # A proxy's page, say: whatever its status, Stripe has refused nothing.
+        return PaymentsUnavailableError(f"not Stripe's answer ({status})", unclear=True)
     if status in {401, 403}:
         return BackendRefusedError(
             f"STRIPE_SECRET_KEY: Stripe refuses it ({status})",
@@ -78,6 +84,13 @@ def _error_of(error: stripe.StripeError, call: Call) -> EnrollError:
     if status is not None and 400 <= status < 500:  # noqa: PLR2004
         return BackendRejectedError(f"Stripe refused: {words}", field=_param(error))
     return PaymentsUnavailableError(f"Stripe failed ({status})", unclear=True)
+
+
+def _is_stripes(error: stripe.StripeError) -> bool:
+    """Tell whether the answer is one of Stripe's own (API reference, "Errors")."""
+    body = error.json_body
+    told = body.get("error") if isinstance(body, dict) else None
+    return isinstance(told, dict) and "type" in told
 
 
 def _retry_after(error: stripe.StripeError) -> float | None:

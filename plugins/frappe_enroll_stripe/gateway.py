@@ -15,6 +15,7 @@ from frappe_enroll_sdk.errors import (
     BackendGoneError,
     BackendRejectedError,
     MissingExtraError,
+    PayloadError,
     PaymentsUnavailableError,
     SettingsError,
 )
@@ -33,7 +34,14 @@ from frappe_enroll_sdk.money import Money
 from . import webhook
 from .params import create_params
 from .quiet import keep_quiet
-from .records import dispute_of, event_of, refund_of, session_of
+from .records import (
+    dispute_of,
+    event_of,
+    events_of,
+    refund_of,
+    session_of,
+    sessions_of,
+)
 from .traits import TRAITS
 
 
@@ -45,6 +53,7 @@ except ImportError as error:  # the text is the command that mends it
 from .accounts import account_of
 from .diagnose import diagnose
 from .failures import a_call
+from .origins import payment_of, plain
 from .transport import Transport
 
 
@@ -165,10 +174,16 @@ class StripePayments:
         """See `PaymentGateway.find_session`."""
         try:
             with self._call():
+                payment = payment_of(self._client, payment_id)
+                if payment is None:
+                    return None
                 found = self._client.v1.checkout.sessions.list(
-                    {"payment_intent": payment_id, "limit": 1}
+                    {"payment_intent": payment, "limit": 1}
                 )
-                sessions = [self._session(session) for session in found.data]
+                rows = [plain(row) for row in found.data]
+                sessions, unreadable = sessions_of(rows, self._deployment)
+                if unreadable:
+                    raise PayloadError(unreadable[0])
         except BackendGoneError:
             # Stripe answers a filter by an unknown id with an error, not with nothing.
             return None
@@ -199,7 +214,7 @@ class StripePayments:
             return self._client.v1.refunds.list(params)
 
         with self._call():
-            return tuple(refund_of(row.to_dict()) for row in _all(page))
+            return tuple(refund_of(row) for row in _all(page))
 
     def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
         """See `PaymentGateway.list_disputes`."""
@@ -211,7 +226,7 @@ class StripePayments:
             return self._client.v1.disputes.list(params)
 
         with self._call():
-            return tuple(dispute_of(row.to_dict()) for row in _all(page))
+            return tuple(dispute_of(row) for row in _all(page))
 
     def list_sessions(
         self, *, since: datetime, limit: int = 100, cursor: str | None = None
@@ -225,12 +240,10 @@ class StripePayments:
             params["starting_after"] = cursor
         with self._call():
             found = self._client.v1.checkout.sessions.list(params)
-            # Other products sell subscriptions: these have no amount of ours to read.
-            sessions = tuple(
-                self._session(s) for s in found.data if s.mode == "payment"
-            )
-            last = _last(found, cursor)
-        return Page(items=sessions, next_cursor=last)
+            rows = [plain(row) for row in found.data]
+            sessions, unreadable = sessions_of(rows, self._deployment)
+            last = _last(found, rows, cursor)
+        return Page(items=sessions, next_cursor=last, unreadable=unreadable)
 
     def refund(
         self, payment_id: str, *, amount: Money | None, idempotency_key: str
@@ -257,9 +270,10 @@ class StripePayments:
             params["starting_after"] = cursor
         with self._call():
             found = self._client.v1.events.list(params)
-            last = _last(found, cursor)
-            events = tuple(self._event(event) for event in found.data)
-        return Page(items=events, next_cursor=last)
+            rows = [plain(row) for row in found.data]
+            last = _last(found, rows, cursor)
+            events, unreadable = events_of(rows, self._deployment)
+        return Page(items=events, next_cursor=last, unreadable=unreadable)
 
     def parse_event(
         self, body: bytes, headers: Mapping[str, str], *, now: datetime
@@ -297,38 +311,39 @@ class StripePayments:
         return event_of(event.to_dict(), self._deployment)
 
 
-def _all(fetch: Callable[[str | None], Any]) -> list[Any]:
+def _all(fetch: Callable[[str | None], Any]) -> list[dict[str, Any]]:
     """
     Return all pages of a list: a part of it would be a wrong sum.
 
     Raises:
         PaymentsUnavailableError: A row comes twice, or the list does not end.
     """
-    rows: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
     after = None
     for _ in range(_MOST_PAGES):
         page = fetch(after)
-        known = len(rows)
-        rows |= {row.id: row for row in page.data}
-        if len(rows) < known + len(page.data):
+        new = [plain(row) for row in page.data]
+        names = [str(row.get("id")) for row in (*rows, *new)]
+        if len(set(names)) < len(names):
             raise PaymentsUnavailableError("Stripe lists a row twice: no list to trust")
-        after = _last(page, after)
+        rows += new
+        after = _last(page, new, after)
         if after is None:
-            return list(rows.values())
+            return rows
     raise PaymentsUnavailableError(
         f"Stripe's list has no end: more than {_MOST_PAGES} pages for one payment"
     )
 
 
-def _last(page: Any, after: str | None) -> str | None:
+def _last(page: Any, rows: list[dict[str, Any]], after: str | None) -> str | None:
     """
     Return the row that the next page begins after, or None at the end.
 
     Raises:
         PaymentsUnavailableError: There is said to be more, and no way to it.
     """
-    ids: list[str] = [row.id for row in page.data]
-    if after in ids or (page.has_more and not ids):
+    ids = [str(row.get("id") or "") for row in rows]
+    if (after or "") in ids or (page.has_more and not any(ids[-1:])):
         raise PaymentsUnavailableError("Stripe repeats a page: its list has no end")
     return ids[-1] if page.has_more else None
 

@@ -8,7 +8,7 @@ and signed bytes are plain JSON anyway, so this module sees dicts only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +41,8 @@ _COUPON_KEY, _AFFILIATE_KEY = "frappe_enroll_coupon", "frappe_enroll_affiliate"
 _TAX_KEY = "frappe_enroll_tax"
 #: Stripe takes no longer value, and no more digits are a price.
 _MOST_VALUE, _MOST_DIGITS = 500, 15
+#: No word of Stripe's is longer.
+_MOST_WORD = 64
 
 _SESSION_FACTS = {
     "checkout.session.completed": Fact.PAID,
@@ -91,21 +93,60 @@ def session_of(data: Mapping[str, Any], deployment: str = "") -> CheckoutSession
         id=_text(data, "id"),
         url=_optional(data, "url"),
         status=_session_status(data),
-        payment_status=_enum(PaymentStatus, data, "payment_status"),
+        payment_status=_word(PaymentStatus, data, "payment_status"),
         payment_failed=_has_failed(data),
         amount=amount,
         tax_minor=tax_minor,
         livemode=data.get("livemode") is True,
-        payment_id=_id_of(payment),
+        payment_id=id_of(payment),
         enrollment_id=_clean(metadata.get(ID_KEY)),
         try_number=_try_of(metadata),
-        ours=metadata.get(APP_KEY) == APP_VALUE
-        and metadata.get(DEPLOYMENT_KEY, "") == deployment,
+        ours=_is_ours(data, deployment),
         expires_at=_moment(data.get("expires_at")),
         created_at=_moment(data.get("created")),
         email=_clean(data.get("customer_email")),
         terms=_terms_of(metadata),
     )
+
+
+def _is_ours(data: Mapping[str, Any], deployment: str) -> bool:
+    metadata = _mapping(data.get("metadata"))
+    mine = metadata.get(APP_KEY) == APP_VALUE
+    return mine and metadata.get(DEPLOYMENT_KEY, "") == deployment
+
+
+def sessions_of(
+    rows: Iterable[Mapping[str, Any]], deployment: str
+) -> tuple[tuple[CheckoutSession, ...], tuple[str, ...]]:
+    """
+    Return the sessions of a list, and which of ours can't be read ("id: why").
+
+    Whose a session is comes before what it says: other products sell subscriptions,
+    and whatever else, that have no amount of ours to read.
+    """
+    sessions, unreadable = [], []
+    for row in rows:
+        if row.get("mode") != "payment" and not _is_ours(row, deployment):
+            continue
+        try:
+            sessions.append(session_of(row, deployment))
+        except PayloadError as error:
+            if _is_ours(row, deployment):
+                unreadable.append(f"{_clean(row.get('id'))}: {error}")
+    return tuple(sessions), tuple(unreadable)
+
+
+def events_of(
+    rows: Iterable[Any], deployment: str
+) -> tuple[tuple[PaymentEvent, ...], tuple[str, ...]]:
+    """Return the events of a list, and which of them can't be read ("id: why")."""
+    events, unreadable = [], []
+    for row in rows:
+        try:
+            events.append(event_of(row, deployment))
+        except PayloadError as error:
+            unreadable.append(f"{_clean(row.get('id'))}: {error}")
+    return tuple(events), tuple(unreadable)
 
 
 def metadata_of(terms: SessionTerms) -> dict[str, str]:
@@ -173,7 +214,7 @@ def _session_status(data: Mapping[str, Any]) -> SessionStatus:
     if data.get("status") is None:
         paid = _optional(data, "payment_status") in {"paid", "no_payment_required"}
         return SessionStatus.COMPLETE if paid else SessionStatus.OPEN
-    status: SessionStatus = _enum(SessionStatus, data, "status")
+    status: SessionStatus = _word(SessionStatus, data, "status")
     return status
 
 
@@ -191,32 +232,50 @@ def _has_failed(data: Mapping[str, Any]) -> bool:
 
 
 def refund_of(data: Mapping[str, Any]) -> Refund:
-    """Return a refund; raises `PayloadError` as `session_of` does."""
-    amount = _money(data.get("amount"), data.get("currency"))
-    if amount is None:
-        raise PayloadError("refund: no amount", field="amount")
+    """
+    Return a refund; what can't be read of it is told as that, nothing is raised.
+
+    One without a status is given back (Stripe, Refund object: "status" may be null).
+    """
+    told = data.get("status")
     return Refund(
-        id=_text(data, "id"),
-        payment_id=_id_of(data.get("payment_intent")) or "",
-        amount=amount,
-        status=_enum(RefundStatus, data, "status"),
-        created_at=_moment(data.get("created")) or datetime.fromtimestamp(0, UTC),
+        id=_clean(data.get("id")) or "?",
+        payment_id=id_of(data.get("payment_intent")) or "",
+        amount=_readable_money(data),
+        status=RefundStatus.SUCCEEDED if told is None else RefundStatus(_any(told)),
+        created_at=_readable_moment(data),
     )
 
 
 def dispute_of(data: Mapping[str, Any]) -> Dispute:
-    """Return a dispute; raises `PayloadError` as `session_of` does."""
-    amount = _money(data.get("amount"), data.get("currency"))
-    if amount is None:
-        raise PayloadError("dispute: no amount", field="amount")
+    """Return a dispute; what can't be read of it is told as that, as of a refund."""
     return Dispute(
-        id=_text(data, "id"),
-        payment_id=_id_of(data.get("payment_intent")) or "",
-        amount=amount,
-        status=_enum(DisputeStatus, data, "status"),
+        id=_clean(data.get("id")) or "?",
+        payment_id=id_of(data.get("payment_intent")) or "",
+        amount=_readable_money(data),
+        status=DisputeStatus(_any(data.get("status"))),
         reason=_optional(data, "reason") or "",
-        created_at=_moment(data.get("created")) or datetime.fromtimestamp(0, UTC),
+        created_at=_readable_moment(data),
     )
+
+
+def _any(value: Any) -> str:
+    return _clean(value, _MOST_WORD) or "unreadable"
+
+
+def _readable_money(data: Mapping[str, Any]) -> Money | None:
+    try:
+        return _money(data.get("amount"), data.get("currency"))
+    except PayloadError:
+        return None
+
+
+def _readable_moment(data: Mapping[str, Any]) -> datetime:
+    try:
+        told = _moment(data.get("created"))
+    except PayloadError:
+        told = None
+    return told or datetime.fromtimestamp(0, UTC)
 
 
 def event_of(data: Any, deployment: str = "") -> PaymentEvent:
@@ -238,8 +297,9 @@ def event_of(data: Any, deployment: str = "") -> PaymentEvent:
         return _session_event(data, kind, inner, deployment)
     fact = _PAYMENT_FACTS.get(kind)
     payment_id = _payment_of(inner)
-    if fact is None or payment_id is None:
+    if fact is None or (payment_id is None and fact is Fact.NOTED):
         return _event(data, kind, None, inner)
+    # Without a payment, it is found by the object that the event is about.
     return _event(
         data,
         kind,
@@ -254,7 +314,7 @@ def event_of(data: Any, deployment: str = "") -> PaymentEvent:
 def _payment_of(inner: Mapping[str, Any]) -> str | None:
     if inner.get("object") == "payment_intent":
         return _clean(inner.get("id"))
-    return _id_of(inner.get("payment_intent"))
+    return id_of(inner.get("payment_intent"))
 
 
 def _detail_of(inner: Mapping[str, Any]) -> dict[str, str]:
@@ -268,9 +328,26 @@ def _detail_of(inner: Mapping[str, Any]) -> dict[str, str]:
 def _session_event(
     data: Mapping[str, Any], kind: str, inner: Mapping[str, Any], deployment: str
 ) -> PaymentEvent:
-    if inner.get("object") != "checkout.session" or inner.get("mode") != "payment":
+    ours = _is_ours(inner, deployment)
+    mode = inner.get("mode") or ("payment" if ours else None)
+    name = _clean(inner.get("id"))
+    if inner.get("object") != "checkout.session" or mode != "payment" or name is None:
         return _event(data, kind, None, inner)
-    session, fact = session_of(inner, deployment), _SESSION_FACTS[kind]
+    fact = _SESSION_FACTS[kind]
+    try:
+        session = session_of(inner, deployment)
+    except PayloadError as error:
+        # Whose it is comes first; what it says is asked of the provider.
+        return _event(
+            data,
+            kind,
+            fact,
+            inner,
+            session_id=name,
+            enrollment_id=_clean(_mapping(inner.get("metadata")).get(ID_KEY)),
+            ours=ours,
+            unreadable=str(error),
+        )
     if fact is Fact.PAID and not session.paid:
         # Complete with a delayed method: nothing is paid yet.
         fact = Fact.PROCESSING
@@ -283,6 +360,7 @@ def _session_event(
         payment_id=session.payment_id,
         enrollment_id=session.enrollment_id,
         session=session,
+        ours=ours,
     )
 
 
@@ -325,9 +403,9 @@ def _thin_event(data: Mapping[str, Any]) -> PaymentEvent:
     kind = told.removeprefix("v1.")
     session = kind in _SESSION_FACTS and related.get("type") == "checkout.session"
     snapshot = _clean(data.get("snapshot_event"))
-    fact = _SESSION_FACTS.get(kind) if session else None
-    if snapshot is not None and not session:
-        fact = _PAYMENT_FACTS.get(kind)
+    fact = _SESSION_FACTS.get(kind) if session else _PAYMENT_FACTS.get(kind)
+    if fact is Fact.NOTED and snapshot is None:
+        fact = None
     return PaymentEvent(
         id=snapshot or _text(data, "id"),
         type=told,
@@ -367,16 +445,17 @@ def _clean(value: Any, most: int = 255) -> str | None:
     return None if "\x00" in value else value
 
 
-def _id_of(value: Any) -> str | None:
+def id_of(value: Any) -> str | None:
     """Return the id of an object that may be expanded."""
     return _clean(value.get("id") if isinstance(value, dict) else value)
 
 
-def _enum(kind: Any, data: Mapping[str, Any], field: str) -> Any:
-    try:
-        return kind(data.get(field))
-    except ValueError as error:
-        raise PayloadError(f"{field}: is not known", field=field) from error
+def _word(kind: Any, data: Mapping[str, Any], field: str) -> Any:
+    """Return a word, known or not; `kind` keeps the text of one that is not."""
+    word = _clean(data.get(field), _MOST_WORD)
+    if word is None:
+        raise PayloadError(f"{field}: must be a word", field=field)
+    return kind(word)
 
 
 def _money(amount: Any, currency: Any) -> Money | None:

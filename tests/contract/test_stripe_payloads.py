@@ -21,15 +21,15 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 #: Whole events: file to the fact (None = nothing to us: stored and ignored).
 EVENTS = {
     "openapi/event.json": None,
-    "stripe-ruby-mock/charge.dispute.closed.json": None,
-    "stripe-ruby-mock/charge.dispute.created.json": None,
+    "stripe-ruby-mock/charge.dispute.closed.json": Fact.DISPUTED,
+    "stripe-ruby-mock/charge.dispute.created.json": Fact.DISPUTED,
     "stripe-ruby-mock/charge.dispute.funds_reinstated.json": None,
     "stripe-ruby-mock/charge.dispute.funds_withdrawn.json": None,
-    "stripe-ruby-mock/charge.dispute.updated.json": None,
+    "stripe-ruby-mock/charge.dispute.updated.json": Fact.DISPUTED,
     "stripe-ruby-mock/charge.failed.json": None,
-    # A refund that names no PaymentIntent is not one of a checkout session's.
-    "stripe-ruby-mock/charge.refund.updated.json": None,
-    "stripe-ruby-mock/charge.refunded.json": None,
+    # One that names no payment is found by the object that it is about.
+    "stripe-ruby-mock/charge.refund.updated.json": Fact.REFUNDED,
+    "stripe-ruby-mock/charge.refunded.json": Fact.REFUNDED,
     "stripe-ruby-mock/charge.succeeded.json": None,
     "stripe-ruby-mock/charge.updated.json": None,
     "stripe-ruby-mock/checkout.session.completed.json": Fact.PAID,
@@ -61,7 +61,7 @@ OBJECTS = {
         "payment_intent.succeeded": Fact.NOTED
     },
     "openapi/balance_transaction.json": {"balance.available": None},
-    "openapi/charge.json": {"charge.refunded": None, "charge.captured": None},
+    "openapi/charge.json": {"charge.refunded": Fact.REFUNDED, "charge.captured": None},
     "openapi/checkout.session.json": {
         # The sample is unpaid: completed by a delayed method.
         "checkout.session.completed": Fact.PROCESSING,
@@ -70,14 +70,14 @@ OBJECTS = {
         "checkout.session.some_new_thing": None,
     },
     "openapi/coupon.json": {"coupon.created": None},
-    "openapi/dispute.json": {"charge.dispute.created": None},
+    "openapi/dispute.json": {"charge.dispute.created": Fact.DISPUTED},
     "openapi/payment_intent.json": {"payment_intent.payment_failed": Fact.NOTED},
     "openapi/promotion_code.json": {"promotion_code.created": None},
     "openapi/refund.json": {
-        "refund.created": None,
-        "refund.updated": None,
-        "refund.failed": None,
-        "charge.refund.updated": None,
+        "refund.created": Fact.REFUNDED,
+        "refund.updated": Fact.REFUNDED,
+        "refund.failed": Fact.REFUNDED,
+        "charge.refund.updated": Fact.REFUNDED,
     },
     "openapi/webhook_endpoint.json": {"webhook_endpoint.updated": None},
 }

@@ -32,7 +32,7 @@ def test_dump_has_the_documented_forms():
     assert told["created_at"] == "2026-01-01T12:00:00.001+00:00"
     row = json.loads(json.dumps(dump(make_row(Status.ENROLLED))))
     assert row["status"] == "enrolled"
-    assert row["amount"] == {"amount_minor": 4900, "currency": "usd"}
+    assert row["amount"] == {"amount_minor": 4900, "currency": "usd", "exponent": 2}
 
 
 def test_moment_of_any_zone_is_utc():

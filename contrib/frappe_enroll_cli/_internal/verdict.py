@@ -30,6 +30,14 @@ def verdict_of(row: Enrollment, heir: Enrollment) -> tuple[str, str]:
         )
     if row.status in {Status.CONFIRMED, Status.ENROLLED}:
         return _of_entitled(row)
+    if row.lms_left is not None and row.status in {Status.REVOKED, Status.ON_HOLD}:
+        return (
+            (
+                f"not entitled any more ({row.reason}); the LMS still has row "
+                f"{row.lms_enrollment_id}: {row.lms_left}. Decide there, then:"
+            ),
+            f"jobs retry {row.id} {_WORDS}",
+        )
     if row.status is Status.REVOKED:
         return (
             f"no longer entitled: {row.reason}",

@@ -17,16 +17,30 @@ from werkzeug.wrappers import Request, Response
 from frappe_enroll_sdk.clock import Clock, OffsetClock
 
 from .faults import Fault, FaultPlan
-from .lms_model import Json, LMSSite
-from .refusals import FrappeRefusal
+from .lms_doctypes import Json, shown
+from .lms_lists import cut
+from .lms_methods import PING, WHOAMI, call, parse
+from .lms_model import LMSSite
+from .refusals import FrappeRefusal, forbidden
 from .server import DropConnection, LoopbackServer
 
 
 _HANG_S = 60.0
-_PAGE = "<!doctype html><title>{title}</title><h1>{title}</h1>"
+#: As Werkzeug makes pages, whom Frappe leaves these to.
+_PAGE = "<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n"
 _DEFAULT_PAGE_LENGTH = 20
 _KINDS = (
-    *("html", "error", "redirect", "hang", "latency", "drip", "reset", "throttled"),
+    *(
+        "html",
+        "error",
+        "foreign",
+        "redirect",
+        "hang",
+        "latency",
+        "drip",
+        "reset",
+        "throttled",
+    ),
     *("empty", "error_body", "commit_then_timeout", "commit_then_500", "commit_later"),
 )
 
@@ -36,9 +50,10 @@ class LMSSandbox(LoopbackServer):
     A simulated Frappe LMS site for the real ``frappe-client`` package.
 
     A context manager. Faults: ``html`` (with `status`), ``error`` (JSON, with `status`
-    and header ``exc_type``), ``redirect``, ``hang``, ``latency``, ``drip``, ``reset``,
-    ``throttled`` (429), ``empty`` (200 with an empty list), ``error_body`` (200 with an
-    error inside), ``commit_then_timeout``, ``commit_then_500``, ``commit_later``.
+    and header ``exc_type``), ``foreign`` (a gateway's JSON), ``redirect``, ``hang``,
+    ``latency``, ``drip``, ``reset``, ``throttled`` (429), ``empty`` (200 with an empty
+    list), ``error_body`` (200 with an error inside), ``commit_then_timeout``,
+    ``commit_then_500``, ``commit_later``.
 
     Attributes:
         api_key: The accepted API key; its secret is `api_secret`.
@@ -117,86 +132,106 @@ class LMSSandbox(LoopbackServer):
         if fault.kind == "throttled":
             refusal = FrappeRefusal(429, "TooManyRequestsError", "Too Many Requests")
             return self._error(refusal, fault.headers)
+        if fault.kind == "foreign":
+            return _json({"message": "no route"}, fault.status)
         if fault.kind == "error":
             exc_type = fault.headers.get("exc_type", "Exception")
             return self._error(FrappeRefusal(fault.status, exc_type, "A planned fault"))
-        return _page(fault.status, "A planned fault")
+        page = "<html><head><title>A planned fault</title></head></html>"
+        return Response(page, fault.status, content_type="text/html")
 
     def _serve(self, request: Request) -> Response:
         if self.host and request.host.partition(":")[0] != self.host:
             return _page(404, f"{request.host} does not exist")
         try:
-            self._authorise(request)
-            return self._route(request)
+            fields = _fields(request, newer=self.site.is_newer)
+            if request.method == "HEAD":
+                raise forbidden()
+            guest = self._is_guest(request)
+            return self._route(request, fields, guest=guest)
         except FrappeRefusal as refusal:
+            if request.headers.get("Accept", "").startswith("text"):
+                return _page(refusal.status, refusal.exc_type)
             return self._error(refusal)
 
-    def _authorise(self, request: Request) -> None:
+    def _is_guest(self, request: Request) -> bool:
         """Distinguish guest (no header), wrong key and right key, as Frappe does."""
         words = request.headers.get("Authorization", "").split(" ")
         if len(words) != 2 or not words[1]:
-            if request.path != "/api/method/ping":
-                raise FrappeRefusal(403, "PermissionError", "Guest")
-            return
+            return True
         scheme, token = words[0].lower(), words[1]
         if scheme == "basic":
-            try:
-                token = base64.b64decode(token, validate=True).decode()
-            except ValueError as error:
-                message = "broken Basic header"
-                raise FrappeRefusal(
-                    400, "InvalidAuthorizationToken", message
-                ) from error
+            token = _of_basic(token)
         elif scheme != "token":
             raise FrappeRefusal(401, "AuthenticationError", "")
-        if token != f"{self.api_key}:{self.api_secret}":
+        disabled = self.site.is_newer and not self.site.user_enabled
+        if disabled or token != f"{self.api_key}:{self.api_secret}":
             raise FrappeRefusal(401, "AuthenticationError", "")
+        return False
 
-    def _route(self, request: Request) -> Response:
-        path = unquote(request.path)
-        if path == "/api/method/ping":
-            return _json({"message": "pong"})
-        if path == "/api/method/frappe.auth.get_logged_user":
-            return _json({"message": self.site.user})
+    def _route(self, request: Request, fields: Json, *, guest: bool) -> Response:
+        path = unquote(request.path).replace("/api/v1/", "/api/", 1).rstrip("/")
         method = path.removeprefix("/api/method/")
-        if method in self.site.methods and request.method == "POST":
-            return _json({"message": self.site.methods[method](_fields(request))})
         if path.startswith("/api/method/"):
-            raise FrappeRefusal(417, "ValidationError", "Failed to get method")
+            if method == PING:
+                return _json({"message": "pong"})
+            blocked = method == WHOAMI and self._blocks()
+            if guest or blocked:
+                raise forbidden()
+            told = {**request.args.to_dict(), **fields}
+            return _json(call(self.site, method, told))
         found = re.fullmatch(r"/api/resource/([^/]+)(?:/(.+))?", path)
         if not found:
-            return _page(404, "Not Found")
-        if found[1] not in self.site.tables:
-            if request.method == "GET":
-                raise FrappeRefusal(404, "DoesNotExistError", "")
-            raise FrappeRefusal(500, "ImportError", f"No module for {found[1]}")
-        return self._resource(request, found[1], found[2])
+            raise FrappeRefusal(404, "DoesNotExistError", "")
+        doctype, name = found[1], found[2]
+        if name is None and request.method not in {"GET", "POST", "OPTIONS"}:
+            return _page(405, "Method Not Allowed")
+        if guest or self._blocks():
+            raise forbidden(told=name is None and guest)
+        if doctype not in self.site.tables:
+            raise self._unknown(request.method, doctype)
+        return self._resource(request, doctype, name, fields)
 
-    def _resource(self, request: Request, doctype: str, name: str | None) -> Response:
-        if request.method == "GET":
-            self.site.may_read(doctype)
-        if name is None and request.method == "POST":
-            return _json({"data": _shown(self.site.insert(doctype, _fields(request)))})
-        if name is None and request.method == "GET":
+    def _blocks(self) -> bool:
+        system = "System Manager" in self.site.role.split(" + ")
+        return self.site.blocks_endpoints and not system
+
+    def _unknown(self, method: str, doctype: str) -> FrappeRefusal:
+        if method != "GET":
+            return FrappeRefusal(500, "ImportError", "")
+        if self.site.is_newer:
+            return forbidden()
+        return FrappeRefusal(404, "DoesNotExistError", f"DocType {doctype} not found")
+
+    def _resource(
+        self, request: Request, doctype: str, name: str | None, fields: Json
+    ) -> Response:
+        site, method = self.site, request.method
+        if method == "OPTIONS":
+            return Response("", 200)
+        if name is None and method == "POST":
+            return _json({"data": shown(doctype, site.insert(doctype, fields))})
+        if name is None:
             return _json({"data": self._list(request, doctype)})
-        if name is not None and request.method == "GET":
-            return _json({"data": _shown(self.site.find(doctype, name))})
-        if name is not None and request.method == "DELETE":
-            self.site.delete(doctype, name)
+        if method == "GET":
+            return _json({"data": shown(doctype, site.read(doctype, name))})
+        if method == "PUT":
+            return _json({"data": shown(doctype, site.update(doctype, name, fields))})
+        if method == "DELETE":
+            site.delete(doctype, name)
             return _json({"data": "ok"}, 202)
         return _page(405, "Method Not Allowed")
 
     def _list(self, request: Request, doctype: str) -> list[Json]:
         filters = _parameter(request, "filters", [])
         fields = _parameter(request, "fields", ["name"])
-        order_by = request.args.get("order_by")
-        rows = self.site.list_documents(doctype, filters, order_by)
+        order_by, parent = request.args.get("order_by"), request.args.get("parent")
+        rows = self.site.list_documents(doctype, filters, order_by, parent)
         start = int(request.args.get("limit_start", 0))
-        length = int(request.args.get("limit_page_length", _DEFAULT_PAGE_LENGTH))
+        told = request.args.get("limit_page_length", request.args.get("limit"))
+        length = _DEFAULT_PAGE_LENGTH if told is None else int(told)
         rows = rows[start : start + length] if length else rows[start:]
-        if fields in (["*"], "*"):
-            return [_shown(row) for row in rows]
-        return [{field: row.get(field) for field in fields} for row in rows]
+        return cut(doctype, rows, fields)
 
     def _error(
         self, refusal: FrappeRefusal, headers: dict[str, str] | None = None
@@ -206,10 +241,14 @@ class LMSSandbox(LoopbackServer):
         message = {"message": refusal.message, "title": "Message", "indicator": "red"}
         if refusal.message:
             body["_server_messages"] = json.dumps([json.dumps(message)])
+        if refusal.told:
+            body["_error_message"] = refusal.told
         if self.tracebacks and refusal.status != 404:
             path = f"frappe.exceptions.{refusal.exc_type}"
             body["exception"] = f"{path}: {refusal.message}"
             body["exc"] = json.dumps([f"Traceback: {path}"])
+            if refusal.of_lms:
+                body["_exc_source"] = "lms (app)"
         return _json(body, refusal.status, headers)
 
 
@@ -222,7 +261,9 @@ def _json(
 
 
 def _page(status: int, title: str) -> Response:
-    return Response(_PAGE.format(title=title), status, content_type="text/html")
+    return Response(
+        _PAGE.format(title=f"{status} {title}"), status, content_type="text/html"
+    )
 
 
 def _drip(seconds: float) -> Iterator[bytes]:
@@ -234,29 +275,46 @@ def _drip(seconds: float) -> Iterator[bytes]:
     yield b"]}"
 
 
-def _fields(request: Request) -> Json:
-    raw = request.form.get("data") or request.get_data(as_text=True)
+def _of_basic(token: str) -> str:
+    """Return what a Basic header says; what is no base64 is refused in two ways."""
     try:
-        fields = json.loads(raw)
+        return base64.b64decode(token, validate=True).decode()
     except ValueError as error:
-        raise FrappeRefusal(500, "JSONDecodeError", "Expecting value") from error
+        if token.isalnum():
+            message = "broken Basic header"
+            raise FrappeRefusal(400, "InvalidAuthorizationToken", message) from error
+        raise FrappeRefusal(401, "AuthenticationError", "") from error
+
+
+def _fields(request: Request, *, newer: bool) -> Json:
+    """Return what a request's body says, in any of Frappe's three forms."""
+    if request.method not in {"POST", "PUT"}:
+        return {}
+    form = request.form.to_dict()
+    raw = form.get("data") or ("" if form else request.get_data())
+    if form and not raw:
+        return form
+    try:
+        text = raw if isinstance(raw, str) else raw.decode()
+    except UnicodeDecodeError as error:
+        raise FrappeRefusal(500, "AttributeError", "") from error
+    return _object(text, newer=newer) if text else {}
+
+
+def _object(text: str, *, newer: bool) -> Json:
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        if newer:
+            raise FrappeRefusal(417, "DataError", "Invalid request body") from error
+        raise FrappeRefusal(500, "JSONDecodeError", "") from error
     if isinstance(fields, list):
-        raise FrappeRefusal(500, "TypeError", "not an object")
+        raise FrappeRefusal(500, "TypeError", "")
     if not isinstance(fields, dict):
-        raise FrappeRefusal(417, "ValidationError", "not an object")
+        raise FrappeRefusal(417, "ValidationError", "Invalid request body")
     return fields
 
 
 def _parameter(request: Request, name: str, default: Any) -> Any:
     raw = request.args.get(name)
-    if raw is None:
-        return default
-    try:
-        return json.loads(raw)
-    except ValueError as error:
-        raise FrappeRefusal(500, "JSONDecodeError", "Expecting value") from error
-
-
-def _shown(row: Json) -> Json:
-    """Return a document as Frappe does: without null fields."""
-    return {k: v for k, v in row.items() if v is not None and not k.startswith("_")}
+    return default if raw is None else parse(raw)

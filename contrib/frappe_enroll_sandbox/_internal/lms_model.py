@@ -11,58 +11,114 @@ from typing import Any
 
 from frappe_enroll_sdk.clock import Clock
 
-from .lms_selling import ADDRESS, PAYMENT, Method, check_sale, has_paid
-from .refusals import FrappeRefusal
+from . import lms_rights as rights
+from .lms_doctypes import (
+    BATCH,
+    BATCH_ENROLLMENT,
+    CERTIFICATE,
+    CHILDREN,
+    COURSE,
+    ENROLLMENT,
+    FIELDS,
+    PAYMENT,
+    PROGRAM,
+    PROGRAM_COURSE,
+    PROGRAM_MEMBER,
+    USER,
+    Json,
+    columns_of,
+    key_of,
+)
+from .lms_lists import select
+from .lms_selling import Method, check_sale, has_paid
+from .refusals import FrappeRefusal, forbidden
 
 
-Json = dict[str, Any]
-
-ENROLLMENT, COURSE, USER = "LMS Enrollment", "LMS Course", "User"
-#: Roles that see every enrolment; others see their own or none.
-SEEING = frozenset({"Moderator", "System Manager", "Course Creator"})
-INSERTING = SEEING | {"Batch Evaluator", "LMS Student"}
-#: Roles that may enroll others in paid, unpublished and closed courses.
-PRIVILEGED = frozenset({"Moderator", "Course Creator", "Batch Evaluator"})
-#: Roles that may create users and record payments.
-MANAGING = frozenset({"Moderator", "System Manager"})
 _MEMBER_TYPES = frozenset({"Student", "Mentor", "Staff"})
 _LONGEST = 140
+#: Frappe's pattern of addresses (frappe.utils, EMAIL_MATCH_PATTERN).
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}", re.IGNORECASE)
+_NEWER = 16
+#: What keeps a document from being deleted: doctype, field, what it names.
+_LINKS = (
+    (ENROLLMENT, "member", USER),
+    (ENROLLMENT, "course", COURSE),
+    (ENROLLMENT, "payment", PAYMENT),
+    (CERTIFICATE, "member", USER),
+    (BATCH_ENROLLMENT, "batch", BATCH),
+)
 
 
 class LMSSite:
     """
-    Courses, users and enrolments of one site. Thread-safe.
+    Courses, users, enrolments and what hangs on them, of one site. Thread-safe.
 
     Attributes:
+        frappe: Major version of Frappe: 15, or a newer one (see `become_newer`).
         duplicates: "accepted" (Frappe 15) or "refused" (newer).
         role: Role of the API user ("System Manager" = without Moderator); " + "
             separates several.
         user: The API user, as in ``modified_by`` of its rows.
+        user_enabled: Whether the API user is enabled.
+        blocks_endpoints: Whether documents are closed to all but System Users (a
+            setting of the LMS, ``block_endpoints``).
         throttle: New users per hour; None = unlimited.
         deadlocks: Whether more than two users created at once deadlock.
         methods: The site's own whitelisted methods by dotted path.
+        tables: The documents by doctype and name.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.lock = threading.RLock()
+        self.frappe = 15
         self.duplicates = "accepted"
         self.role = "Moderator"
         self.user = "api@example.com"
+        self.user_enabled = True
+        self.blocks_endpoints = False
         self.throttle: int | None = None
         self.deadlocks = False
         self.methods: dict[str, Method] = {}
-        self.tables: dict[str, dict[str, Json]] = {
-            name: {} for name in (ENROLLMENT, COURSE, USER, PAYMENT, ADDRESS)
-        }
+        self.tables: dict[str, dict[str, Json]] = {name: {} for name in FIELDS}
         self._creating = threading.Semaphore(2)
         self._dice = random.Random()  # noqa: S311  not used for secrets
         self._count = 0
+
+    def become_newer(self) -> None:
+        """Keep the rules of Frappe 17 instead of those of 15."""
+        self.frappe, self.duplicates = 17, "refused"
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether the site runs a Frappe that is newer than 15."""
+        return self.frappe >= _NEWER
 
     def _stamp(self) -> str:
         self._count += 1
         moment = self.clock.now().replace(microsecond=self._count % 1_000_000)
         return moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def _new_name(self) -> str:
+        letters = string.ascii_lowercase + string.digits
+        return "".join(self._dice.choice(letters) for _ in range(10))
+
+    def _put(self, doctype: str, name: str, fields: Json, owner: str = "") -> Json:
+        """Write a new document; fields that the doctype does not have are dropped."""
+        with self.lock:
+            stamp = self._stamp()
+            known = {k: v for k, v in fields.items() if k in FIELDS[doctype]}
+            row = FIELDS[doctype] | known
+            row |= {"doctype": doctype, "name": name, "docstatus": 0, "idx": 0}
+            row |= {"owner": owner or self.user, "modified_by": self.user}
+            row |= {"creation": stamp, "modified": stamp}
+            row |= {k: v for k, v in fields.items() if k.startswith("_")}
+            self.tables[doctype][key_of(doctype, name)] = row
+            return row
+
+    # What somebody has put there before.
 
     def add_course(
         self,
@@ -75,33 +131,51 @@ class LMSSite:
         disable_self_learning: bool = False,
     ) -> Json:
         """Add a course to the catalogue."""
-        course = {
-            "doctype": COURSE,
-            "name": name,
+        fields = {
             "title": title or name.replace("-", " ").title(),
             "published": int(published),
+            "published_on": f"{self.clock.now():%Y-%m-%d}" if published else None,
             "paid_course": int(price is not None),
             "disable_self_learning": int(disable_self_learning),
             "course_price": price or 0.0,
             "currency": currency.upper() if currency else None,
         }
-        self.tables[COURSE][name.lower()] = course
-        return course
+        return self._put(COURSE, name, fields)
 
-    def add_user(self, email: str, first_name: str = "Learner") -> Json:
+    def add_user(self, email: str, first_name: str = "Learner", **more: Any) -> Json:
         """Add a user."""
         name = email.strip().lower()
-        user = {
-            "doctype": USER,
-            "name": name,
+        fields = {
             "email": name,
             "first_name": first_name,
-            "full_name": first_name,
-            "enabled": 1,
+            "full_name": " ".join(filter(None, (first_name, more.get("last_name")))),
+            "username": re.sub(r"\W", "", name.partition("@")[0]),
             "_at": self.clock.now().timestamp(),
         }
-        self.tables[USER][name] = user
-        return user
+        return self._put(USER, name, fields | more)
+
+    def add_certificate(self, member: str, course: str) -> Json:
+        """Give a learner a certificate for a course: a document of its own."""
+        fields = {"member": member, "course": course, "template": "Certificate"}
+        return self._put(CERTIFICATE, self._new_name(), fields)
+
+    def add_batch(self, name: str, *courses: str, **more: Any) -> Json:
+        """Add a batch of courses."""
+        rows = [{"course": course} for course in courses]
+        fields = {"title": name.title(), "_Batch Course": rows}
+        return self._put(BATCH, name, fields | more)
+
+    def add_program(self, title: str, *courses: str, members: Any = ()) -> Json:
+        """Add a program of courses, and its members."""
+        program = self._put(PROGRAM, title, {"title": title, "published": 1})
+        child = {"parent": title, "parenttype": PROGRAM}
+        for course in courses:
+            row = child | {"course": course, "parentfield": "program_courses"}
+            self._put(PROGRAM_COURSE, self._new_name(), row)
+        for member in members:
+            row = child | {"member": member, "parentfield": "program_members"}
+            self._put(PROGRAM_MEMBER, self._new_name(), row)
+        return program
 
     def enrollments(
         self, member: str | None = None, course: str | None = None
@@ -114,64 +188,130 @@ class LMSSite:
                 if member in (None, row["member"]) and course in (None, row["course"])
             ]
 
+    # What a caller with the API user's rights does.
+
     def find(self, doctype: str, name: str) -> Json:
         """Return a document by its case-insensitive name, or refuse with 404."""
         with self.lock:
-            found = self.tables[doctype].get(_key(doctype, name))
+            found = self.tables[doctype].get(key_of(doctype, name))
         if found is None:
             message = f"{doctype} {name} not found"
             raise FrappeRefusal(404, "DoesNotExistError", message)
         return found
 
+    def read(self, doctype: str, name: str) -> Json:
+        """Return a document that the API user may read."""
+        row = self.find(doctype, name)
+        if not rights.may_read(self.role, doctype, row, self.user):
+            raise forbidden()
+        return row
+
     def insert(self, doctype: str, fields: Json) -> Json:
         """Insert a document under the rules of its doctype."""
-        self._require(INSERTING if doctype == ENROLLMENT else MANAGING)
-        if doctype == USER:
-            return self._insert_user(fields)
-        if doctype == ENROLLMENT:
-            return self._insert_enrollment(fields)
-        if doctype in (PAYMENT, ADDRESS):
-            return self._insert_sale(doctype, fields)
-        raise FrappeRefusal(403, "PermissionError", f"No permission for {doctype}")
-
-    def _insert_sale(self, doctype: str, fields: Json) -> Json:
+        if not rights.may_create(self.role, doctype):
+            raise forbidden(told=True)
+        inserts = {
+            USER: self._insert_user,
+            ENROLLMENT: self._insert_enrollment,
+            BATCH_ENROLLMENT: self._insert_batch_row,
+            CERTIFICATE: self._insert_certificate,
+        }
+        if doctype in inserts:
+            return inserts[doctype](fields)
         with self.lock:
             check_sale(self.tables, doctype, fields)
-            row = fields | {"name": self._new_name(), "creation": self._stamp()}
-            self.tables[doctype][row["name"]] = row
+            return self._put(doctype, self._new_name(), fields)
+
+    def update(self, doctype: str, name: str, fields: Json) -> Json:
+        """Change a document; fields that the doctype does not have are dropped."""
+        with self.lock:
+            row = self.find(doctype, name)
+            if not rights.may_write(self.role, doctype):
+                raise forbidden(told=True)
+            if fields.get("modified") not in (None, row["modified"]):
+                message = "Document has been modified after you have opened it"
+                raise FrappeRefusal(417, "TimestampMismatchError", message)
+            row |= {k: v for k, v in fields.items() if k in FIELDS[doctype]}
+            row |= {"modified": self._stamp(), "modified_by": self.user}
+            if doctype == BATCH_ENROLLMENT:
+                self._make_course_rows(row)
             return row
 
-    def may_read(self, doctype: str) -> None:
-        """Refuse doctypes that the API user's role may not read."""
-        if doctype == COURSE:
-            self._require(SEEING)
-        elif doctype == USER:
-            self._require(SEEING | {"Batch Evaluator"})
+    def delete(self, doctype: str, name: str) -> None:
+        """Delete a document, or refuse: 404, a right, or what is linked to it."""
+        with self.lock:
+            row = self.tables[doctype].get(key_of(doctype, name))
+            if row is None:
+                raise FrappeRefusal(404, "DoesNotExistError", "")
+            if not rights.may_delete(self.role, doctype):
+                raise forbidden()
+            if self._is_linked(doctype, row["name"]):
+                message = f"Cannot delete {doctype} {name}: it is linked"
+                raise FrappeRefusal(417, "LinkExistsError", message)
+            del self.tables[doctype][key_of(doctype, name)]
 
-    def _has(self, roles: frozenset[str] | set[str]) -> bool:
-        return not roles.isdisjoint(self.role.split(" + "))
+    def _is_linked(self, doctype: str, name: str) -> bool:
+        return any(
+            row.get(field) == name
+            for other, field, named in _LINKS
+            if named == doctype
+            for row in self.tables[other].values()
+        )
 
-    def _require(self, roles: frozenset[str] | set[str]) -> None:
-        if not self._has(roles):
-            raise FrappeRefusal(403, "PermissionError", "No permission")
+    def list_documents(
+        self,
+        doctype: str,
+        filters: Any,
+        order_by: str | None,
+        parent: str | None = None,
+    ) -> list[Json]:
+        """Return matching documents; without the right to see them, none."""
+        if doctype in CHILDREN and parent is None:
+            raise FrappeRefusal(403, "PermissionError", "")
+        if not rights.may_list(self.role, doctype):
+            raise forbidden(told=True)
+        with self.lock:
+            rows = [
+                row
+                for row in self.tables[doctype].values()
+                if rights.may_see(self.role, doctype, row, self.user)
+            ]
+            return select(doctype, rows, filters, order_by)
+
+    # Doctypes.
 
     def _insert_user(self, fields: Json) -> Json:
-        email = str(fields.get("email") or "").strip().lower()
-        if not email or not fields.get("first_name"):
+        if not fields.get("email"):
+            raise FrappeRefusal(500, "AttributeError", "")
+        email = str(fields["email"]).strip().lower()
+        if not fields.get("first_name"):
             # Real sites never answer; this one says why.
-            raise FrappeRefusal(500, "TypeError", "first_name and email are needed")
-        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", email):
-            raise FrappeRefusal(417, "InvalidEmailAddressError", "not an e-mail")
+            raise FrappeRefusal(500, "TypeError", "")
         if not self._creating.acquire(blocking=not self.deadlocks):
-            raise FrappeRefusal(500, "QueryDeadlockError", "Deadlock found")
+            raise FrappeRefusal(500, "QueryDeadlockError", "")
         try:
             with self.lock:
                 self._check_throttle()
-                if email in self.tables[USER]:
-                    raise FrappeRefusal(409, "DuplicateEntryError", "exists")
-                return self.add_user(email, str(fields["first_name"]))
+                self._check_user(email, fields)
+                more = {
+                    k: fields[k] for k in ("last_name", "username") if fields.get(k)
+                }
+                return self.add_user(email, str(fields["first_name"]), **more)
         finally:
             self._creating.release()
+
+    def _check_user(self, email: str, fields: Json) -> None:
+        if not _EMAIL.fullmatch(email):
+            message = f"{email} is not a valid Email Address"
+            raise FrappeRefusal(417, "InvalidEmailAddressError", message)
+        if len(str(fields["first_name"])) > _LONGEST:
+            raise FrappeRefusal(
+                417, "CharacterLengthExceededError", "First Name: too long"
+            )
+        if email in self.tables[USER]:
+            raise FrappeRefusal(
+                409, "DuplicateEntryError", f"User {email} already exists"
+            )
 
     def _check_throttle(self) -> None:
         hour_ago = self.clock.now().timestamp() - 3600
@@ -181,101 +321,122 @@ class LMSSite:
 
     def _insert_enrollment(self, fields: Json) -> Json:
         member, course = fields.get("member"), fields.get("course")
-        if not member:
-            raise FrappeRefusal(417, "MandatoryError", "member")
         if not course:
-            raise FrappeRefusal(500, "AttributeError", "NoneType has no attribute")
-        _check_values(fields)
+            raise FrappeRefusal(500, "AttributeError", "", of_lms=True)
         with self.lock:
             found = self.tables[COURSE].get(str(course).lower())
+            if member and found is not None:
+                name = self._member(str(member))
+                self._check_new(name, found)
+            if not member:
+                raise FrappeRefusal(417, "MandatoryError", "[LMS Enrollment]: member")
             if found is None:
                 message = f"Could not find Course: {course}"
                 raise FrappeRefusal(417, "LinkValidationError", message)
-            user = self.tables[USER].get(str(member).strip().lower())
-            name = user["name"] if user else str(member)
-            self._check_eligible(name, found)
-            if self.duplicates == "refused" and self.enrollments(name, found["name"]):
-                message = "Student is already enrolled in this course."
-                raise FrappeRefusal(417, "ValidationError", message)
-            return self._new_row(name, found["name"], fields)
+            self._check_values(fields)
+            return self._new_row(self._member(str(member)), found["name"], fields)
+
+    def _member(self, told: str) -> str:
+        """Return a User's own name; an unknown one stays as it is given."""
+        user = self.tables[USER].get(told.lower())
+        return str(user["name"]) if user else told
+
+    def _check_new(self, member: str, course: Json) -> None:
+        """Refuse as LMS 2.61 does before an insert."""
+        if self.duplicates == "refused" and self.enrollments(member, course["name"]):
+            message = "Student is already enrolled in this course."
+            raise FrappeRefusal(417, "ValidationError", message, of_lms=True)
+        self._check_eligible(member, course)
 
     def _check_eligible(self, member: str, course: Json) -> None:
         free = course["published"] and not course["paid_course"]
         if free and not course["disable_self_learning"]:
             return
-        if self._has(PRIVILEGED) or has_paid(self.tables, member, course["name"]):
+        if rights.has(self.role, rights.PRIVILEGED):
             return
-        raise FrappeRefusal(417, "ValidationError", "not published, or not paid")
+        if has_paid(self.tables, member, course["name"]):
+            return
+        message = "You need to complete the payment for this course before enrolling."
+        raise FrappeRefusal(417, "ValidationError", message, of_lms=True)
 
-    def _new_name(self) -> str:
-        letters = string.ascii_lowercase + string.digits
-        return "".join(self._dice.choice(letters) for _ in range(10))
+    def _check_values(self, fields: Json) -> None:
+        if (fields.get("member_type") or "Student") not in _MEMBER_TYPES:
+            raise FrappeRefusal(417, "ValidationError", "Member Type cannot be that")
+        if len(str(fields["member"])) > _LONGEST:
+            raise FrappeRefusal(417, "CharacterLengthExceededError", "Member: too long")
+        payment, member = fields.get("payment"), str(fields["member"])
+        lost = payment and payment not in self.tables[PAYMENT]
+        if lost or (self.is_newer and member.lower() not in self.tables[USER]):
+            what = f"Payment: {payment}" if lost else f"Member: {member}"
+            raise FrappeRefusal(417, "LinkValidationError", f"Could not find {what}")
 
     def _new_row(self, member: str, course: str, fields: Json) -> Json:
-        name, stamp = self._new_name(), self._stamp()
-        row = {
-            "doctype": ENROLLMENT,
-            "name": name,
-            "owner": member,
-            "creation": stamp,
-            "modified": stamp,
-            "modified_by": self.user,
+        user = self.tables[USER].get(member.lower(), {})
+        told = {k: v for k, v in fields.items() if k in columns_of(ENROLLMENT)}
+        told |= {
             "member": member,
             "course": course,
+            "member_name": user.get("full_name"),
+            "member_username": user.get("username"),
             "progress": float(fields.get("progress") or 0.0),
             "member_type": fields.get("member_type") or "Student",
-            "enrollment_from_batch": fields.get("enrollment_from_batch"),
-            "certificate": fields.get("certificate"),
-            "payment": fields.get("payment"),
         }
-        self.tables[ENROLLMENT][name] = row
-        return row
+        return self._put(ENROLLMENT, self._new_name(), told, owner=member)
 
-    def delete(self, doctype: str, name: str) -> None:
-        """Delete a document, or refuse with 404."""
-        self._require(SEEING)
+    def _insert_batch_row(self, fields: Json) -> Json:
+        batch = fields.get("batch")
+        if not batch:
+            raise FrappeRefusal(500, "AttributeError", "", of_lms=True)
         with self.lock:
-            if self.tables[doctype].pop(_key(doctype, name), None) is None:
-                raise FrappeRefusal(404, "DoesNotExistError", "")
+            found = self.tables[BATCH].get(str(batch).lower())
+            if found is None:
+                raise FrappeRefusal(
+                    417, "LinkValidationError", f"Could not find {batch}"
+                )
+            member = self._member(str(fields.get("member")))
+            self._check_batch(member, found)
+            user = self.tables[USER].get(member.lower(), {})
+            told = fields | {"member": member, "batch": found["name"]}
+            told |= {
+                "member_name": user.get("full_name"),
+                "member_username": user.get("username"),
+            }
+            row = self._put(BATCH_ENROLLMENT, self._new_name(), told)
+            self._make_course_rows(row)
+            return row
 
-    def list_documents(
-        self, doctype: str, filters: list[list[Any]], order_by: str | None
-    ) -> list[Json]:
-        """Return matching documents; without the right to see them, none."""
-        if doctype == ENROLLMENT and not self._has(SEEING):
-            if self.role == "none":
-                raise FrappeRefusal(403, "PermissionError", "No permission")
-            return []
+    def _check_batch(self, member: str, batch: Json) -> None:
+        rows = [
+            row
+            for row in self.tables[BATCH_ENROLLMENT].values()
+            if row["batch"] == batch["name"]
+        ]
+        full = 0 < batch["seat_count"] <= len(rows)
+        known = any(row["member"] == member for row in rows)
+        allowed = rights.has(self.role, rights.ENROLLING_IN_BATCHES)
+        if known or full or not allowed:
+            message = (
+                "Member already enrolled in this batch" if known else "Not possible"
+            )
+            raise FrappeRefusal(417, "ValidationError", message, of_lms=True)
+
+    def _make_course_rows(self, row: Json) -> None:
+        """Make the enrolments of a batch's courses that are not there."""
+        batch = self.tables[BATCH][row["batch"].lower()]
+        for one in batch.get("_Batch Course", ()):
+            if not self.enrollments(row["member"], one["course"]):
+                stamped = {"enrollment_from_batch": batch["name"]}
+                self._new_row(row["member"], one["course"], stamped)
+
+    def _insert_certificate(self, fields: Json) -> Json:
+        member, course = str(fields.get("member")), fields.get("course")
         with self.lock:
-            rows = [
-                row
-                for row in self.tables[doctype].values()
-                if all(_fits(row, condition) for condition in filters)
-            ]
-        field, _, direction = (order_by or "name asc").partition(" ")
-        rows.sort(key=lambda row: str(row.get(field)), reverse=direction == "desc")
-        return rows
-
-
-def _check_values(fields: Json) -> None:
-    if (fields.get("member_type") or "Student") not in _MEMBER_TYPES:
-        raise FrappeRefusal(417, "ValidationError", "Member Type cannot be that")
-    if any(len(str(fields[name])) > _LONGEST for name in ("member", "course")):
-        raise FrappeRefusal(417, "CharacterLengthExceededError", "too long")
-
-
-def _key(doctype: str, name: str) -> str:
-    # MariaDB compares names case-insensitively; random ones are lower-case anyway.
-    return name.strip().lower() if doctype in (COURSE, USER) else name
-
-
-def _fits(row: Json, condition: list[Any]) -> bool:
-    field, operator, value = condition[-3:]
-    if field not in row and field != "name":
-        raise FrappeRefusal(417, "DataError", f"Unknown column {field}")
-    mine = row.get(field)
-    if operator == "=":
-        return str(mine).lower() == str(value).lower()
-    if operator == ">":
-        return str(mine) > str(value)
-    raise FrappeRefusal(417, "DataError", f"Unknown operator {operator}")
+            rows = self.enrollments(member, course) if course else []
+            known = any(
+                (row["member"], row["course"]) == (member, course)
+                for row in self.tables[CERTIFICATE].values()
+            )
+            if course and (known or not rows):
+                message = "already certified" if known else "not enrolled"
+                raise FrappeRefusal(417, "ValidationError", message, of_lms=True)
+            return self._put(CERTIFICATE, self._new_name(), fields)

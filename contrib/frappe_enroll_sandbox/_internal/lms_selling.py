@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .lms_doctypes import ADDRESS, COURSE, PAYMENT, USER, Json
 from .refusals import FrappeRefusal
 
 
-Json = dict[str, Any]
-
-PAYMENT, ADDRESS = "LMS Payment", "Address"
 #: The LMS Sources of a new site.
 SOURCES = frozenset(
     {
@@ -45,11 +43,20 @@ def check_sale(tables: dict[str, dict[str, Json]], doctype: str, fields: Json) -
             raise FrappeRefusal(417, "MandatoryError", name)
     if doctype != PAYMENT:
         return
-    if fields["source"] not in SOURCES or fields["address"] not in tables[ADDRESS]:
+    kind, name = fields["payment_for_document_type"], fields["payment_for_document"]
+    found = kind != COURSE or str(name).lower() in tables[COURSE]
+    addressed = fields["address"] in tables[ADDRESS]
+    member = str(fields["member"]).lower() in tables[USER]
+    if not (found and addressed and member and fields["source"] in SOURCES):
         raise FrappeRefusal(417, "LinkValidationError", "Could not find the link")
-    taken = {row.get("payment_id") for row in tables[PAYMENT].values()}
-    if fields.get("payment_id") and fields["payment_id"] in taken:
+    # MariaDB compares without case, and without spaces at the end.
+    taken = {_compared(row.get("payment_id")) for row in tables[PAYMENT].values()}
+    if fields.get("payment_id") and _compared(fields["payment_id"]) in taken:
         raise FrappeRefusal(417, "UniqueValidationError", "payment_id")
+
+
+def _compared(value: Any) -> str:
+    return str(value or "").rstrip().lower()
 
 
 def has_paid(tables: dict[str, dict[str, Json]], member: str, course: str) -> bool:

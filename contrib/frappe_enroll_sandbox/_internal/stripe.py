@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -17,6 +18,8 @@ from werkzeug.wrappers import Request, Response
 
 from frappe_enroll_sdk.clock import Clock, OffsetClock
 
+from . import stripe_objects as objects
+from . import stripe_params as takes
 from .faults import Fault, FaultPlan
 from .forms import decode_form
 from .server import DropConnection, LoopbackServer
@@ -31,7 +34,7 @@ _KEPT_STATUS = 500
 #: How long a key is kept (Stripe, "Idempotent requests": at least a day).
 _KEY_LIFE_S = 24 * 60 * 60
 _KINDS = (
-    *("status", "hang", "latency", "reset"),
+    *("status", "foreign", "hang", "latency", "reset"),
     *("commit_then_timeout", "commit_then_500"),
 )
 
@@ -61,9 +64,10 @@ class StripeSandbox(LoopbackServer):
     """
     A simulated Stripe account for the real ``stripe`` package.
 
-    A context manager. Faults: ``status`` (with `status`), ``hang``, ``latency``,
-    ``reset``, ``commit_then_timeout``, ``commit_then_500``. As at Stripe, a 500 is
-    stored under the request's idempotency key for a day; a proxy's 502 is not.
+    A context manager. Faults: ``status`` (with `status`), ``foreign`` (the same, in a
+    gateway's words), ``hang``, ``latency``, ``reset``, ``commit_then_timeout``,
+    ``commit_then_500``. As at Stripe, a 500 is stored under the request's idempotency
+    key for a day; a proxy's 502 is not.
 
     Attributes:
         secret_key: The accepted API key.
@@ -134,8 +138,9 @@ class StripeSandbox(LoopbackServer):
             raise DropConnection
         if fault.kind == "reset":
             raise DropConnection
+        body = {"message": "no route"} if fault.kind == "foreign" else _FAILED
         return Response(
-            json.dumps(_FAILED),
+            json.dumps(body),
             fault.status,
             fault.headers,
             content_type="application/json",
@@ -147,7 +152,13 @@ class StripeSandbox(LoopbackServer):
         if request.method == "POST" and key is not None:
             kept = _Answer(request.get_data(), self.account.now_s(), 500, _FAILED)
             with self._lock:
+                self._forget_keys()
                 self._answers.setdefault(key, kept)
+
+    def _forget_keys(self) -> None:
+        old = self.account.now_s() - _KEY_LIFE_S
+        for key in [key for key, one in self._answers.items() if one.at_s < old]:
+            del self._answers[key]
 
     def _api(
         self, request: Request, fault: Fault | None
@@ -161,7 +172,12 @@ class StripeSandbox(LoopbackServer):
         return self._run_once(request, key, fault)
 
     def _is_authorised(self, request: Request) -> bool:
-        return request.headers.get("Authorization") == f"Bearer {self.secret_key}"
+        scheme, _, word = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            # The key as a user's name, without a password (Stripe, "Authentication").
+            basic = base64.b64encode(f"{self.secret_key}:".encode()).decode()
+            return word == basic
+        return scheme == "Bearer" and word == self.secret_key
 
     def _run_once(
         self, request: Request, key: str, fault: Fault | None
@@ -169,14 +185,12 @@ class StripeSandbox(LoopbackServer):
         """Apply Stripe's rules for idempotent requests."""
         body = request.get_data()
         with self._lock:
+            self._forget_keys()
+            before = self._answers.get(key)
             now_s = self.account.now_s()
-            known = self._answers.get(key)
-            if known is not None and now_s - known.at_s > _KEY_LIFE_S:
-                del self._answers[key]
-                known = None
-            mine = known or self._answers.setdefault(key, _Answer(body, now_s))
-        if known is not None:
-            return _replay(known, body)
+            mine = before or self._answers.setdefault(key, _Answer(body, now_s))
+        if before is not None:
+            return _replay(before, body)
         status, data = self._run(request, fault)
         with self._lock:
             if 400 <= status < 500:
@@ -195,11 +209,13 @@ class StripeSandbox(LoopbackServer):
         return 200, data
 
     def _route(self, request: Request) -> Json:
-        for method, pattern, handler in _ROUTES:
+        for method, pattern, handler, names in _ROUTES:
             found = re.fullmatch(pattern, request.path)
             if found and method == request.method:
                 params = decode_form(request.get_data().decode() or "")
                 query = decode_form(request.query_string.decode())
+                if names is not None:
+                    takes.check(params if method == "POST" else query, names)
                 return handler(self, *found.groups(), params=params, query=query)
         raise StripeRefusal(404, "invalid_request_error", "Unrecognized request URL.")
 
@@ -249,6 +265,39 @@ class StripeSandbox(LoopbackServer):
         ]
         return _list("/v1/refunds", rows, query)
 
+    def _charges(self, *, params: Json, query: Json) -> Json:
+        wanted = self._payment_wanted(query)
+        rows = [
+            charge
+            for charge in reversed(self.account.charges().values())
+            if wanted in (None, charge["payment_intent"])
+        ]
+        return _list("/v1/charges", rows, query)
+
+    def _intents(self, *, params: Json, query: Json) -> Json:
+        rows = list(reversed(self.account.payments.values()))
+        return _list("/v1/payment_intents", rows, query)
+
+    def _one(self, kind: str, name: str, *, params: Json, query: Json) -> Json:
+        """Return an object of any other kind, by its name."""
+        account = self.account
+        kinds = {
+            "charges": account.charges(),
+            "refunds": account.refunds,
+            "disputes": account.disputes,
+            "payment_intents": account.payments,
+        }
+        found = kinds.get(kind, account.others).get(name)
+        if found is None:
+            raise StripeRefusal(
+                404,
+                "invalid_request_error",
+                f"No such {kind.removesuffix('s')}: '{name}'",
+                "resource_missing",
+                "id",
+            )
+        return found
+
     def _disputes(self, *, params: Json, query: Json) -> Json:
         wanted = self._payment_wanted(query)
         rows = [
@@ -268,15 +317,15 @@ class StripeSandbox(LoopbackServer):
 
     def _endpoints(self, *, params: Json, query: Json) -> Json:
         rows = [
-            {
-                "id": f"we_sandbox{number:04d}",
-                "object": "webhook_endpoint",
-                "url": url,
-                "status": self.webhooks.status,
-                "livemode": self.webhooks.livemode,
-                "enabled_events": self.webhooks.enabled_events,
-                "api_version": self.account.api_version,
-            }
+            objects.endpoint(
+                number,
+                url,
+                status=self.webhooks.status,
+                livemode=self.webhooks.livemode,
+                enabled_events=self.webhooks.enabled_events,
+                api_version=self.account.api_version,
+                created=self.account.now_s(),
+            )
             for number, url in enumerate(self.webhooks.endpoints, 1)
         ]
         return _list("/v1/webhook_endpoints", rows, query)
@@ -311,17 +360,23 @@ class StripeSandbox(LoopbackServer):
 
 _Handler = Callable[..., Json]
 _SESSIONS = "/v1/checkout/sessions"
-_ROUTES: list[tuple[str, str, _Handler]] = [
-    ("POST", _SESSIONS, StripeSandbox._create),  # noqa: SLF001  our own class
-    ("GET", _SESSIONS, StripeSandbox._sessions),  # noqa: SLF001
-    ("GET", f"{_SESSIONS}/([^/]+)", StripeSandbox._retrieve),  # noqa: SLF001
-    ("POST", f"{_SESSIONS}/([^/]+)/expire", StripeSandbox._expire),  # noqa: SLF001
-    ("POST", "/v1/refunds", StripeSandbox._refund),  # noqa: SLF001
-    ("GET", "/v1/refunds", StripeSandbox._refunds),  # noqa: SLF001
-    ("GET", "/v1/disputes", StripeSandbox._disputes),  # noqa: SLF001
-    ("GET", "/v1/events", StripeSandbox._events),  # noqa: SLF001
-    ("GET", "/v1/events/([^/]+)", StripeSandbox._event),  # noqa: SLF001
-    ("GET", "/v1/webhook_endpoints", StripeSandbox._endpoints),  # noqa: SLF001
+_OBJECTS = "charges|refunds|disputes|payment_intents|reviews|radar/early_fraud_warnings"
+# Of our own class; a new session's parameters are checked by what makes it.
+# ruff: noqa: SLF001
+_ROUTES: list[tuple[str, str, _Handler, frozenset[str] | None]] = [
+    ("POST", _SESSIONS, StripeSandbox._create, None),
+    ("GET", _SESSIONS, StripeSandbox._sessions, takes.SESSIONS),
+    ("GET", f"{_SESSIONS}/([^/]+)", StripeSandbox._retrieve, takes.RETRIEVE),
+    ("POST", f"{_SESSIONS}/([^/]+)/expire", StripeSandbox._expire, takes.RETRIEVE),
+    ("POST", "/v1/refunds", StripeSandbox._refund, takes.REFUND),
+    ("GET", "/v1/refunds", StripeSandbox._refunds, takes.LIST),
+    ("GET", "/v1/charges", StripeSandbox._charges, takes.LIST),
+    ("GET", "/v1/payment_intents", StripeSandbox._intents, takes.LIST),
+    ("GET", "/v1/disputes", StripeSandbox._disputes, takes.LIST),
+    ("GET", "/v1/events", StripeSandbox._events, takes.EVENTS),
+    ("GET", "/v1/events/([^/]+)", StripeSandbox._event, takes.RETRIEVE),
+    ("GET", f"/v1/({_OBJECTS})/([^/]+)", StripeSandbox._one, takes.RETRIEVE),
+    ("GET", "/v1/webhook_endpoints", StripeSandbox._endpoints, takes.ENDPOINTS),
 ]
 
 
@@ -364,7 +419,10 @@ def _list(url: str, rows: list[Json], query: Json) -> Json:
     after = query.get("starting_after")
     if after is not None:
         names = [row["id"] for row in rows]
-        rows = rows[names.index(after) + 1 :] if after in names else []
+        if after not in names:
+            what = url.rpartition("/")[2].removesuffix("s")
+            invalid(f"No such {what}: '{after}'", "starting_after", "resource_missing")
+        rows = rows[names.index(after) + 1 :]
     return {
         "object": "list",
         "url": url,

@@ -10,7 +10,9 @@ from datetime import datetime
 
 from frappe_enroll_sdk.clock import Clock
 
+from . import stripe_objects as objects
 from .stripe_money import Json, Money, StripeRefusal, invalid
+from .stripe_params import check_session
 
 
 _MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50}
@@ -41,6 +43,8 @@ class StripeAccount(Money):
         self.payments: dict[str, Json] = {}
         self.refunds: dict[str, Json] = {}
         self.disputes: dict[str, Json] = {}
+        #: Warnings and reviews.
+        self.others: dict[str, Json] = {}
         self.events: dict[str, Json] = {}
         self.on_event: Callable[[Json], None] = lambda _event: None
         self._numbers = itertools.count(1)
@@ -56,6 +60,7 @@ class StripeAccount(Money):
 
     def create_session(self, params: Json) -> Json:
         """Create a checkout session from decoded parameters."""
+        check_session(params)
         if params.get("mode") != "payment":
             invalid("Only mode=payment is known here.", "mode")
         total, currency, name = _total(params)
@@ -66,33 +71,26 @@ class StripeAccount(Money):
             invalid("Missing required param: success_url.", "success_url")
         with self.lock:
             name_id = self._id("cs_test")
-            session = {
-                "id": name_id,
-                "object": "checkout.session",
-                "mode": "payment",
-                "status": "open",
-                "payment_status": "unpaid",
-                "amount_subtotal": total,
-                "amount_total": total + tax,
-                "currency": currency,
-                "automatic_tax": {"enabled": _is_taxed(params)},
-                "client_reference_id": params.get("client_reference_id"),
-                "customer_email": params.get("customer_email"),
-                "customer_details": None,
-                "created": self.now_s(),
-                "expires_at": expires_at,
-                "livemode": False,
-                "metadata": metadata,
-                "payment_intent": None,
-                "success_url": params["success_url"],
-                "cancel_url": params.get("cancel_url"),
-                "total_details": {
+            session = objects.session(
+                id=name_id,
+                amount_subtotal=total,
+                amount_total=total + tax,
+                currency=currency,
+                automatic_tax={"enabled": _is_taxed(params)},
+                client_reference_id=params.get("client_reference_id"),
+                customer_email=params.get("customer_email"),
+                created=self.now_s(),
+                expires_at=expires_at,
+                metadata=metadata,
+                success_url=params["success_url"],
+                cancel_url=params.get("cancel_url"),
+                total_details={
                     "amount_discount": 0,
                     "amount_shipping": 0,
                     "amount_tax": tax or inclusive,
                 },
-                "url": self.page_url(name_id),
-            }
+                url=self.page_url(name_id),
+            )
             intent = (params.get("payment_intent_data") or {}).get("metadata") or {}
             hidden = {"_name": name, "_payment_metadata": intent}
             self.sessions[name_id] = session | hidden
@@ -154,16 +152,15 @@ class StripeAccount(Money):
         """Complete an open session; with a delayed method it stays unpaid for now."""
         with self.lock:
             session = self._open(session_id)
-            payment = {
-                "id": self._id("pi"),
-                "object": "payment_intent",
-                "amount": session["amount_total"],
-                "currency": session["currency"],
-                "status": "processing" if delayed else "succeeded",
-                "latest_charge": self._id("ch"),
-                "livemode": False,
-                "metadata": session["_payment_metadata"],
-            }
+            payment = objects.intent(
+                id=self._id("pi"),
+                amount=session["amount_total"],
+                created=self.now_s(),
+                currency=session["currency"],
+                status="processing" if delayed else "succeeded",
+                latest_charge=self._id("ch"),
+                metadata=session["_payment_metadata"],
+            )
             self.payments[payment["id"]] = payment
             session.update(
                 status="complete",
@@ -188,6 +185,7 @@ class StripeAccount(Money):
             payment["status"] = "succeeded" if ok else "requires_payment_method"
             if ok:
                 session["payment_status"] = "paid"
+                payment["amount_received"] = payment["amount"]
             word = "succeeded" if ok else "failed"
             return self.emit(f"checkout.session.async_payment_{word}", public(session))
 
@@ -195,14 +193,15 @@ class StripeAccount(Money):
         """Fail one attempt to pay; the session stays open."""
         with self.lock:
             session = self._open(session_id)
-            failed = {
-                "id": self._id("pi"),
-                "object": "payment_intent",
-                "amount": session["amount_total"],
-                "status": "requires_payment_method",
-                "last_payment_error": {"code": "card_declined"},
-                "metadata": session["_payment_metadata"],
-            }
+            failed = objects.intent(
+                id=self._id("pi"),
+                amount=session["amount_total"],
+                created=self.now_s(),
+                currency=session["currency"],
+                status="requires_payment_method",
+                last_payment_error={"type": "card_error", "code": "card_declined"},
+                metadata=session["_payment_metadata"],
+            )
             return self.emit("payment_intent.payment_failed", failed)
 
     # Events.

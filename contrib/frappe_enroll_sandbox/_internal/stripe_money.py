@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import attrs
 
+from . import stripe_objects as objects
+
 
 Json = dict[str, Any]
 
@@ -38,6 +40,7 @@ class Money(abc.ABC):
     payments: dict[str, Json]
     refunds: dict[str, Json]
     disputes: dict[str, Json]
+    others: dict[str, Json]
 
     @abc.abstractmethod
     def now_s(self) -> int:
@@ -60,17 +63,13 @@ class Money(abc.ABC):
             amount = left if amount is None else amount
             if not 0 < amount <= left:
                 invalid("Refund amount is greater than unrefunded amount.", "amount")
-            refund = {
-                "id": self._id("re"),
-                "object": "refund",
-                "amount": amount,
-                "currency": payment["currency"],
-                "payment_intent": payment_id,
-                "charge": payment["latest_charge"],
-                "status": status,
-                "created": self.now_s(),
-                "metadata": {},
-            }
+            refund = objects.refund(
+                payment,
+                id=self._id("re"),
+                amount=amount,
+                status=status,
+                created=self.now_s(),
+            )
             self.refunds[refund["id"]] = refund
             self.emit("refund.created", dict(refund))
             self.emit("charge.refunded", self._charge(payment))
@@ -92,19 +91,9 @@ class Money(abc.ABC):
         """Dispute a payment; events ``charge.dispute.created`` and the withdrawal."""
         with self.lock:
             payment = self._payment(payment_id)
-            dispute = {
-                "id": self._id("dp"),
-                "object": "dispute",
-                "amount": payment["amount"],
-                "currency": payment["currency"],
-                "payment_intent": payment_id,
-                "charge": payment["latest_charge"],
-                "reason": "fraudulent",
-                "status": status,
-                "created": self.now_s(),
-                "livemode": False,
-                "metadata": {},
-            }
+            dispute = objects.dispute(
+                payment, id=self._id("dp"), status=status, created=self.now_s()
+            )
             self.disputes[dispute["id"]] = dispute
             self.emit("charge.dispute.created", dict(dispute))
             if not status.startswith("warning"):
@@ -137,6 +126,7 @@ class Money(abc.ABC):
                 "created": self.now_s(),
                 "livemode": False,
             }
+            self.others[warning["id"]] = warning
             return self.emit("radar.early_fraud_warning.created", warning)
 
     def review(self, payment_id: str) -> Json:
@@ -154,6 +144,7 @@ class Money(abc.ABC):
                 "created": self.now_s(),
                 "livemode": False,
             }
+            self.others[review["id"]] = review
             self.emit("review.opened", dict(review))
             return review
 
@@ -172,14 +163,12 @@ class Money(abc.ABC):
         )
 
     def _charge(self, payment: Json) -> Json:
-        back = self.refunded(payment["id"])
-        return {
-            "id": payment["latest_charge"],
-            "object": "charge",
-            "amount": payment["amount"],
-            "amount_refunded": back,
-            "refunded": back >= payment["amount"],
-            "currency": payment["currency"],
-            "payment_intent": payment["id"],
-            "metadata": {},
-        }
+        name = payment["id"]
+        disputed = any(d["payment_intent"] == name for d in self.disputes.values())
+        return objects.charge(payment, self.refunded(name), disputed=disputed)
+
+    def charges(self) -> dict[str, Json]:
+        """Return the charges of all payments, by name."""
+        with self.lock:
+            made = [self._charge(p) for p in self.payments.values()]
+        return {charge["id"]: charge for charge in made}

@@ -9,13 +9,14 @@ from datetime import datetime
 import attrs
 
 from ...errors import (
+    AmountNotChargeableError,
     AmountTooSmallError,
     CouponExpiredError,
     CouponUnavailableError,
     CourseNotForSaleError,
 )
 from ...models import Coupon, Course, Kind
-from ...money import Money, discount_of
+from ...money import Money, charge_step, discount_of, is_chargeable
 
 
 #: Currency of the nothing that a course without a price costs.
@@ -83,10 +84,15 @@ def quote(
         minimum: Returns that minimum in a currency, in minor units.
 
     Raises:
-        CourseNotForSaleError: No price, no coupon, and free courses are not allowed.
+        CourseNotForSaleError: No price, no coupon, and free courses are not allowed; or
+            it has a price that can't be read.
+        AmountNotChargeableError: The price is between two steps of the currency. (What
+            a coupon leaves is rounded to them.)
         AmountTooSmallError: The remainder is below the provider's minimum charge and
             the setting refuses it.
     """
+    if course.flaw:
+        raise CourseNotForSaleError(course.flaw, field="course_id")
     price = Money.zero(_NO_CURRENCY) if course.price is None else course.price
     if coupon is None:
         return _without_coupon(price, minimum, free_courses=free_courses)
@@ -106,6 +112,17 @@ def quote(
     )
 
 
+def flaw_of(price: Money, minimum: Callable[[str], int]) -> str:
+    """Return why the provider does not charge a price as it stands; "" = it does."""
+    least, step = minimum(price.currency), charge_step(price.currency)
+    if price.amount_minor < least:
+        return f"{price} is less than the least charge, {Money(least, price.currency)}"
+    if not is_chargeable(price):
+        unit = Money(step, price.currency)
+        return f"{price} is no multiple of {unit}, the step that is charged"
+    return ""
+
+
 def _without_coupon(
     price: Money, minimum: Callable[[str], int], *, free_courses: bool
 ) -> Quote:
@@ -113,6 +130,8 @@ def _without_coupon(
         raise CourseNotForSaleError(field="course_id")
     if price and price.amount_minor < minimum(price.currency):
         raise AmountTooSmallError(field="course_id")
+    if price and not is_chargeable(price):
+        raise AmountNotChargeableError(flaw_of(price, minimum), field="course_id")
     zero = Money.zero(price.currency)
     kind = Kind.PAID if price else Kind.FREE
     return Quote(price=price, discount=zero, amount=price, kind=kind)

@@ -113,7 +113,7 @@ class Grants:
     ) -> Page[Grant]:
         """Return grants, newest first."""
         return self._context.storage.grants.list(
-            email=validate.email(email) if email is not None else None,
+            email=validate.stored_email(email) if email is not None else None,
             course_id=course_id,
             status=validate.optional_choice(GrantStatus, status, "status"),
             **validate.paging(limit, cursor),

@@ -92,19 +92,25 @@ class Claim:
         """Whether something was learned that is not written yet."""
         return self.data != self._written
 
-    def begin_write(self, call_s: float, data: Mapping[str, Any] | None = None) -> None:
+    def begin_write(
+        self,
+        call_s: float,
+        data: Mapping[str, Any] | None = None,
+        *,
+        min_s: float = _MIN_WRITE_S,
+    ) -> None:
         """
         Make the lease outlast a call that writes, and write what is known before it.
 
         `data` is what is known once the call has begun: where it must not begin, that
-        is not so.
+        is not so. `min_s` is the time that the call takes.
 
         Raises:
             LeaseLostError: The claim is somebody else's now: do not call.
             BudgetSpentError: Inline work has too little time left for it.
         """
         left_s = None if self._ends is None else self._ends - self._context.monotonic()
-        if left_s is not None and left_s < self._least_s():
+        if left_s is not None and left_s < self._min_s(min_s):
             raise BudgetSpentError
         lease_s = max(self._context.settings.lease_s, call_s * 2)
         if not self._beat(lease_s, united(self.data, data or {})):
@@ -123,8 +129,8 @@ class Claim:
         self.data = self._written = data
         return True
 
-    def _least_s(self) -> float:
-        return min(_MIN_WRITE_S, self._context.settings.inline_s / 2)
+    def _min_s(self, min_s: float) -> float:
+        return min(min_s, self._context.settings.inline_s / 2)
 
 
 @attrs.frozen(eq=False, kw_only=True)

@@ -285,15 +285,19 @@ class Runner:
             return self._completer.complete(store, job, end, now) is not None
         if not claim.keep():
             return False
-        if verdict.end is End.SNOOZE:
+        snoozes = verdict.end is End.SNOOZE
+        if snoozes and not verdict.cause:
             return store.reschedule(token, due_at, now, counts=False)
         error = TryError(
             at=now,
-            try_number=job.tries,
+            # One that only waits is given back: it is none.
+            try_number=job.tries - snoozes,
             code=verdict.code,
             cause=verdict.cause,
             worker=worker_name(),
         )
+        if snoozes:
+            return store.reschedule(token, due_at, now, error=error, counts=False)
         if verdict.end is End.DEAD:
             owe_death(self._context, job, error)
             return store.bury(token, job.seq, now, error)

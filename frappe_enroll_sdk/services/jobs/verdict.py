@@ -140,7 +140,7 @@ def verdict_of_outcome(
     if isinstance(outcome, Snooze):
         return Verdict(end=End.SNOOZE, wait_s=max(outcome.after_s, 0.0))
     if isinstance(outcome, Dead):
-        return Verdict(end=End.DEAD, code="handler", cause=outcome.cause)
+        return Verdict(end=End.DEAD, code=outcome.code, cause=outcome.cause)
     verdict = _on_schedule(tries, policy, "handler", outcome.cause, chance)
     if verdict.end is End.RETRY and outcome.after_s is not None:
         return attrs.evolve(verdict, wait_s=outcome.after_s)

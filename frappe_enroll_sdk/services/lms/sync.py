@@ -25,13 +25,13 @@ from ...errors import (
 from ...models import Enrollment, Learner, LMSEnrollment, LMSStatus, Sale, Status
 from ...outcomes import Dead, Done, Outcome, Snooze
 from ...pair import Judgement, Pair, judge_rows, must_know_user
-from ...states import ENTITLED
+from ...states import ENTITLED, UNPAID
 from ..alerts import raise_alert
 from ..settle.decision import LMSReport, Settled
 
 
 if TYPE_CHECKING:
-    from ...interfaces import LMS, SellingLMS
+    from ...interfaces import LMS, HoldingLMS, SellingLMS
     from ...models import Job
     from ..context import Context
     from ..jobs.claim import Claim
@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 #: Learners that may be created at once: Frappe deadlocks beyond that.
 USER_PERMITS = 2
 _PERMIT_WAIT_S = 2.0
+#: Seconds that a create takes on a quiet site; one that is cut off goes on there.
+_CREATE_S = 1.5
+#: Seconds after which nobody works on a create any more: Frappe's own time-outs (a lock
+#: of the database 50 s, a request 120 s).
+_CREATE_ENDS_S = 120.0
+#: Enrollments of one learner and course that are told what became of the LMS's rows.
+_MAX_ROWS = 100
 #: Seconds before a row that came and went is inserted again.
 _GONE_AGAIN_S = 2.0
 _USERS = "lms.users"
@@ -47,6 +54,9 @@ _BLIND = (
     "the LMS accepted an enrolment that our key can't see: "
     "give the API user the role Moderator"
 )
+
+#: An enrollment that says one of these waits to be told.
+_UNTOLD = frozenset({LMSStatus.PENDING, LMSStatus.RETRYING, LMSStatus.DEAD})
 
 _NO_ACCOUNT = "the learner has no account in the LMS: let them sign up, then requeue"
 _DISABLED = "the learner's account in the LMS is disabled: enable it, then requeue"
@@ -148,6 +158,7 @@ class _Run:
             # The LMS has refused it because of a row that is gone again by now.
             return Snooze(_GONE_AGAIN_S)
         self._heal(judged)
+        self._mark_sales()
         for row in self.entitled:
             self._tell(row, judged)
         return self._rest("enrolled")
@@ -170,7 +181,9 @@ class _Run:
         except BackendRejectedError as error:
             self._learn(self._pair.refuse(insert))
             # Frappe has no error of its own for "already there": look.
-            return None if self._find() else Dead(f"course {self._course}: {error}")
+            if self._find():
+                return None
+            return Dead(f"course {self._course}: {error}", error.code)
         except Exception as error:
             # How long it took counts: a process may have been suspended meanwhile.
             ended = self._pair.end(insert, self._context.now())
@@ -198,13 +211,13 @@ class _Run:
         settings, most = self._context.settings, self._lms.call_timeout_s
         user = self._lms.find_user(self._email, timeout_s=self._claim.timeout_s(most))
         if user is None and settings.missing_learners == "refuse":
-            return Dead(_NO_ACCOUNT)
+            return Dead(_NO_ACCOUNT, "no_account")
         if user is None:
             user = self._create_user()
         if user is None:
             return Snooze(_PERMIT_WAIT_S)
         if not user.enabled and settings.disabled_learners == "refuse":
-            return Dead(_DISABLED)
+            return Dead(_DISABLED, "learner_disabled")
         if not user.enabled:
             self._alert("learner_disabled", self.entitled[-1].id)
         return user.name
@@ -216,29 +229,37 @@ class _Run:
             self._context.now(),
             self._lms.call_timeout_s,
         )
-        key, until = self._claim.job.key, now + timedelta(seconds=most * 2)
+        until = now + timedelta(seconds=max(most * 2, _CREATE_ENDS_S))
+        key, still_works = self._claim.job.key, False
         if not gates.hold(_USERS, key, USER_PERMITS, now, until):
             return None
         try:
-            self._begin_write()
+            self._begin_write(min_s=_CREATE_S)
             timeout_s = self._claim.timeout_s(most)
             return self._lms.create_user(
                 self._email, self._full_name, timeout_s=timeout_s
             )
+        except LMSUnavailableError as error:
+            # It may wait for the same lock as the next one would: the permit lapses.
+            still_works = error.unclear
+            raise
         finally:
-            gates.drop(_USERS, key)
+            if not still_works:
+                gates.drop(_USERS, key)
 
-    def _begin_write(self, pair: Pair | None = None) -> None:
+    def _begin_write(self, pair: Pair | None = None, *, min_s: float = 1.0) -> None:
         known = pair or self._pair
-        self._claim.begin_write(self._lms.call_timeout_s, known.data)
+        call_s = self._lms.call_timeout_s
+        self._claim.begin_write(call_s, known.data, min_s=min_s)
         self._pair = Pair(self._claim.data)
 
-    def _heal(self, judged: Judgement) -> None:
+    def _heal(self, judged: Judgement, holds: Sequence[str] = ()) -> None:
         """Remove the rows of ours beside the one that stays; tell of all others."""
         for row in judged.remove:
             self._delete(row)
         for row in judged.stay:
-            self._alert("lms_row_not_removable", detail=_names(judged, row))
+            why = {"why": _why(row, holds)}
+            self._alert("lms_row_not_removable", detail=_names(judged, row) | why)
         for row in judged.strange:
             if judged.keep is not None:
                 self._alert("lms_duplicate_not_ours", detail=_names(judged, row))
@@ -265,15 +286,75 @@ class _Run:
     # Not entitled: none of ours.
 
     def ensure_none(self) -> Outcome:
-        if not (self._pair.made or self._pair.left or owned_by(self._rows)):
+        # First: while the books call it sold, the learner may enroll again for nothing.
+        self._mark_sales()
+        named = any(row.lms_enrollment_id for row in self._rows)
+        if not (self._pair.made or self._pair.left or named):
+            self._tell_none()
             return Done("nothing_to_remove")
-        judged = self._judge(self._look(), wanted=False)
-        self._heal(judged)
+        found = self._look()
+        judged = self._judge(found, wanted=False)
+        holds = self._find_holds() if judged.remove else ()
+        if holds:
+            judged = judged.keep_all()
+        self._heal(judged, holds)
         progress = next((row.progress for row in judged.remove if row.progress), None)
-        for enrollment in self._rows:
-            report = LMSReport(status=LMSStatus.SYNCED, progress=progress)
-            self._settled.append(self._settle.run(enrollment.id, lms=report))
-        return self._rest("removed")
+        gone = {row.name for row in judged.remove}
+        left = [row for row in found if row.name not in gone]
+        ours = next((row for row in left if row.name in judged.ours), None)
+        kept = ours or next((row for row in left), None)
+        if kept is None:
+            self._tell_none(progress)
+            return self._rest("removed")
+        why = _why(kept, holds) if ours else "it is not ours"
+        self._tell_none(progress, kept.name, why, ours=ours is not None)
+        return self._rest("row_stays")
+
+    def _tell_none(
+        self,
+        progress: float | None = None,
+        name: str | None = None,
+        why: str = "",
+        *,
+        ours: bool = False,
+    ) -> None:
+        """Tell the enrollments that the LMS holds nothing of ours, or why it does."""
+        report = LMSReport(
+            status=LMSStatus.SYNCED, name=name, ours=ours, progress=progress, left=why
+        )
+        waiting = (row for row in self._all_rows() if row.lms_status in _UNTOLD)
+        told = {row.id for row in (*self._rows, *waiting) if row.status not in UNPAID}
+        for enrollment_id in sorted(told):
+            self._settled.append(self._settle.run(enrollment_id, lms=report))
+
+    def _find_holds(self) -> tuple[str, ...]:
+        """Return what else in the LMS hangs on the row, where it can be asked."""
+        if not hasattr(self._lms, "find_holds"):
+            return ()
+        timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
+        return cast("HoldingLMS", self._lms).find_holds(
+            self._learner, self._course, timeout_s=timeout_s
+        )
+
+    def _all_rows(self) -> tuple[Enrollment, ...]:
+        """Return the newest enrollments of the pair, those without a row too."""
+        return self._context.storage.enrollments.list(
+            email=self._email, course_id=self._course, limit=_MAX_ROWS
+        ).items
+
+    def _mark_sales(self) -> None:
+        """Let the LMS's books say of each payment whether its sale stands."""
+        if not getattr(self._lms, "keeps_books", False):
+            return
+        books = cast("SellingLMS", self._lms)
+        for row in self._all_rows():
+            if row.payment_id is not None and row.status not in UNPAID:
+                self._begin_write()
+                books.mark_sale(
+                    sale_of(row),
+                    received=row.status in ENTITLED,
+                    timeout_s=self._claim.timeout_s(self._lms.call_timeout_s),
+                )
 
     # Inserts that nobody accounts for.
 
@@ -302,6 +383,15 @@ class _Run:
         job, more = self._claim.job, detail or {}
         occasion = ":".join([job.key, str(job.seq), *more.values()])
         raise_alert(self._context, code, subject or job.key, occasion, more)
+
+
+def _why(row: LMSEnrollment, holds: Sequence[str]) -> str:
+    """Return in words why a row of ours is not removed."""
+    fields = {"batch": row.batch, "certificate": row.certificate}
+    causes = [f"{name} {value}" for name, value in fields.items() if value]
+    if row.member_type != "Student":
+        causes.append(f"its member is {row.member_type}")
+    return ", ".join(dict.fromkeys([*causes, *holds]))
 
 
 def _names(judged: Judgement, row: LMSEnrollment) -> dict[str, str]:

@@ -23,6 +23,8 @@ _VERBS = frozenset(
         "find_enrollments",
         "insert_enrollment",
         "enroll",
+        "mark_sale",
+        "find_holds",
         "delete_enrollment",
     }
 )

@@ -242,6 +242,9 @@ class Admin:
         """
         Make one job due now: by its key, an event's id, or an enrollment's id.
 
+        By the id of an enrollment whose row the LMS has kept (`lms_left`), the LMS is
+        looked at again: an operator has decided there meanwhile.
+
         Raises:
             NotFoundError: There is nothing to retry by this name.
         """

@@ -114,6 +114,7 @@ class Seen:
         lms_rows: The LMS's rows of learner and course.
         other_entitled: Other enrollments that entitle to the same row.
         ours: Those of the LMS's rows that evidence makes ours.
+        unreadable: What could not be read, and why; the rest is compared.
     """
 
     now: datetime
@@ -124,6 +125,7 @@ class Seen:
     lms_rows: tuple[LMSEnrollment, ...] | None = None
     other_entitled: tuple[str, ...] = ()
     ours: frozenset[str] = frozenset()
+    unreadable: tuple[str, ...] = ()
 
 
 def compare(row: Enrollment, seen: Seen, policy: SettlePolicy) -> list[Finding]:
@@ -133,8 +135,19 @@ def compare(row: Enrollment, seen: Seen, policy: SettlePolicy) -> list[Finding]:
         _twice(row, seen),
         _money(row, seen, policy),
         _lms(row, seen),
+        *(unreadable(row.id, cause, row.id) for cause in seen.unreadable),
     ]
     return [finding for finding in found if finding is not None]
+
+
+def unreadable(subject: str, cause: str, enrollment_id: str | None = None) -> Finding:
+    """Return the finding that something can't be read; a human has to look."""
+    return Finding(
+        difference=Difference.UNREADABLE,
+        subject=subject,
+        cause=cause,
+        enrollment_id=enrollment_id,
+    )
 
 
 def _finding(
@@ -160,7 +173,8 @@ def _payment(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | Non
             return _finding(row, Difference.PAID_NOT_CONFIRMED, cause, Repair.SETTLE)
         return _lapsed(row, seen, policy)
     by_word = row.override in {Override.ACCEPTED, Override.REINSTATED}
-    if row.status in ENTITLED and row.amount and not by_word and not paid:
+    unseen = session is None and seen.unreadable
+    if row.status in ENTITLED and row.amount and not (by_word or paid or unseen):
         state = "is not paid" if session is not None else "is not known"
         cause = f"{row.amount} are due, the session {state}, and no operator said so"
         return _finding(row, Difference.ENROLLED_NOT_PAID, cause, Repair.NONE)
@@ -258,9 +272,9 @@ def _lapsed(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | None
 
 
 def _money(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | None:
-    if seen.refunds is None or seen.disputes is None or row.status in UNPAID | EXITS:
+    if row.status in UNPAID | EXITS or (seen.refunds, seen.disputes) == (None, None):
         return None
-    money = sums_of(seen.refunds, seen.disputes, row.amount.currency)
+    money = sums_of(row, seen.refunds, seen.disputes)
     new = attrs.evolve(row, **money)
     to, reason = standing_of(new, policy)
     if to is row.status and money == {name: getattr(row, name) for name in money}:

@@ -72,7 +72,7 @@ class Enrollments:
     ) -> Page[Enrollment]:
         """Return enrollments, newest first."""
         return self._context.storage.enrollments.list(
-            email=validate.email(email) if email is not None else None,
+            email=validate.stored_email(email) if email is not None else None,
             course_id=course_id,
             status=validate.optional_choice(Status, status, "status"),
             lms_status=validate.optional_choice(LMSStatus, lms_status, "lms_status"),

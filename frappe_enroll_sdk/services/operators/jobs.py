@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import NotFoundError, ValidationError
 from ...models import Actor, Job, JobState, TryError, walk
+from ...models.jobs import SYNC_KIND
 from .. import audit, validate
-from ..settle.effects import sync_key
+from ..settle.effects import sync_key, sync_payload
 
 
 if TYPE_CHECKING:
@@ -38,10 +39,19 @@ class Jobs:
                 return job
         raise NotFoundError("there is no such job", field="id")
 
+    def _looks_again(self, name: str, now: datetime) -> bool:
+        row = self._context.storage.enrollments.find(name)
+        if row is None or row.lms_left is None:
+            return False
+        key, payload = sync_key(row.email, row.course_id), sync_payload(row)
+        self._context.storage.jobs.enqueue(key, SYNC_KIND, payload, now, now=now)
+        return True
+
     def retry(self, name: str, *, by: Actor | None) -> None:
         """See `Admin.retry`."""
         key, now = self._key_of(name), self._context.now()
-        if not any(store.retry(key, now) for store in self._stores()):
+        retried = any(store.retry(key, now) for store in self._stores())
+        if not (retried or self._looks_again(name, now)):
             raise NotFoundError("there is nothing to retry", field="id")
         audit.write(self._context, by, "retry_job", key)
 

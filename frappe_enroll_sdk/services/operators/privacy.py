@@ -94,7 +94,7 @@ class Privacy:
         By sort: enrollments, jobs, events, coupons, grants, affiliate (with the whole
         ledger) and audit. Empty lists where nothing is known. Secrets are left out.
         """
-        address = validate.email(email)
+        address = validate.stored_email(email)
         held = self._held(address)
         data: dict[str, Any] = {"email": address}
         for name in ("enrollments", "jobs", "events", "coupons", "grants"):
@@ -129,7 +129,7 @@ class Privacy:
                 is still owed, or an event waits for a decision. Nothing was erased.
             VersionConflictError: Something changed meanwhile: call again.
         """
-        address = validate.email(email)
+        address = validate.stored_email(email)
         by = audit.require_actor(actor, reason)
         held = self._held(address)
         _require_rest(held)

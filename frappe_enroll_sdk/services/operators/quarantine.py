@@ -19,6 +19,7 @@ from ...errors import EnrollmentNotFoundError, NotFoundError, TransitionError
 from ...models import Actor, Enrollment, Job, JobState, Page, Status
 from ...money import Money
 from .. import audit
+from ..payments.apply import UNREADABLE
 from ..payments.webhook import event_of
 from ..settle.decide_money import is_held
 from ..settle.decide_slot import PAID_TWICE
@@ -182,7 +183,7 @@ class Quarantine:
 ODD_REASONS = frozenset(
     {
         *("mode_mismatch", "account_mismatch", "unknown_enrollment"),
-        *("foreign_session", "abandoned_session", PAID_TWICE),
+        *("foreign_session", "abandoned_session", PAID_TWICE, UNREADABLE),
     }
 )
 

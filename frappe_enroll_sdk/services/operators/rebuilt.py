@@ -20,7 +20,7 @@ from .. import validate
 def is_enough(session: CheckoutSession) -> bool:
     """Tell whether an enrollment can be opened from what the session keeps."""
     try:
-        validate.email(session.email)
+        validate.stored_email(session.email)
     except ValidationError:
         return False
     return None not in (session.terms, session.enrollment_id, session.amount)
@@ -37,7 +37,7 @@ def row_of(
     on_top = session.tax_minor if terms.tax_behavior == "exclusive" else 0
     amount = Money(charged.amount_minor - on_top, charged.currency)
     discount = Money(terms.discount_minor, charged.currency)
-    email, opened_at = validate.email(session.email), session.created_at or now
+    email, opened_at = validate.stored_email(session.email), session.created_at or now
     entry = HistoryEntry(
         at=now,
         version=1,

@@ -15,15 +15,18 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from ...errors import (
     BackendGoneError,
+    BackendRefusedError,
     BackendRejectedError,
     TransitionError,
+    UnreadableAnswerError,
     ValidationError,
 )
 from ...models import CheckoutSession, Enrollment, LMSEnrollment, Status, Trail
@@ -34,13 +37,24 @@ from ..alerts import raise_alert
 from ..lms.sync import judge_pair, user_of
 from ..settle.decision import Wish
 from ..settle.effects import sync_key
-from .differences import Difference, Finding, Repair, Report, Seen, compare, orphan
+from .differences import (
+    Difference,
+    Finding,
+    Repair,
+    Report,
+    Seen,
+    compare,
+    orphan,
+    unreadable,
+)
 from .rebuild import Rebuild
 
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..settle.settle import Settle
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +66,8 @@ _LOOK_BACK = 2
 #: How far back sessions are listed unless a moment is given.
 _SESSIONS_SINCE = timedelta(days=30)
 _ROWS, _SESSIONS, _LMS_ROWS = "enrollments", "sessions", "lms"
+#: Counted: rows of the LMS that nobody of ours has made.
+_OTHERS = "lms_not_ours"
 
 
 class Reconcile:
@@ -158,27 +174,24 @@ class Reconcile:
         try:
             seen = self._see(row)
         except BackendRejectedError as error:
-            finding = Finding(
-                difference=Difference.UNREADABLE,
-                subject=row.id,
-                cause=str(error),
-                enrollment_id=row.id,
-            )
-            return [finding]
+            return [unreadable(row.id, str(error), row.id)]
         return compare(row, seen, self._context.settle_policy)
 
     def _see(self, row: Enrollment) -> Seen:
         payments, store = self._context.payments, self._context.storage.enrollments
         session = refunds = disputes = lms_rows = None
-        gone = False
+        gone, causes = False, list[str]()
         try:
             if row.session_id is not None:
                 session = payments.retrieve_session(row.session_id)
-            if row.payment_id is not None and row.moved_to is None:
-                refunds = payments.list_refunds(row.payment_id)
-                disputes = payments.list_disputes(row.payment_id)
+        except UnreadableAnswerError as error:
+            causes.append(str(error))
         except BackendGoneError:
-            gone = session is None and row.session_id is not None
+            gone = True
+        if row.payment_id is not None and row.moved_to is None and not gone:
+            with suppress(BackendGoneError):
+                refunds = _list(causes, payments.list_refunds, row.payment_id)
+                disputes = _list(causes, payments.list_disputes, row.payment_id)
         others = store.list_for_sync(row.email, row.course_id)
         entitled = any(one.status in ENTITLED for one in others)
         pair, ours = self._pair_of(row), frozenset[str]()
@@ -197,6 +210,7 @@ class Reconcile:
                 one.id for one in others if one.status in ENTITLED and one.id != row.id
             ),
             ours=ours,
+            unreadable=tuple(causes),
         )
 
     def _pair_of(self, row: Enrollment) -> Pair:
@@ -230,8 +244,9 @@ class Reconcile:
         )
         found = [self._orphan(session) for session in page.items if session.ours]
         more = page.next_cursor
+        strange = [_named(text) for text in page.unreadable]
         return Report(
-            findings=tuple(finding for finding in found if finding is not None),
+            findings=tuple(one for one in (*found, *strange) if one is not None),
             checked={_SESSIONS: len(page.items)},
             next_cursor=f"{_SESSIONS}:{more}" if more else f"{_LMS_ROWS}:",
         )
@@ -245,21 +260,33 @@ class Reconcile:
         return orphan(session, named)
 
     def _lms_rows(
-        self, _since: datetime | None, limit: int, cursor: str | None
+        self, since: datetime | None, limit: int, cursor: str | None
     ) -> Report:
-        page = self._context.lms.list_enrollments(limit=limit, cursor=cursor)
+        bound = {} if since is None else {"since": since}
+        lms = self._context.lms
+        page = lms.list_enrollments(**bound, limit=limit, cursor=cursor)
         unknown = [row for row in page.items if self._is_unknown(row)]
+        user = user_of(lms) if any(row.untouched for row in unknown) else ""
+        # The LMS enrolls people by itself, too: these are counted.
+        made = [row for row in unknown if _is_by(row, user)]
         more = page.next_cursor
+        checked = {_LMS_ROWS: len(page.items)}
+        if unknown:
+            checked[_OTHERS] = len(unknown) - len(made)
         return Report(
-            findings=tuple(
-                Finding(
-                    difference=Difference.LMS_WITHOUT_ENROLLMENT,
-                    subject=row.name,
-                    cause=f"in course {row.course_id}: no enrollment of ours; it stays",
-                )
-                for row in unknown
+            findings=(
+                *(
+                    Finding(
+                        difference=Difference.LMS_WITHOUT_ENROLLMENT,
+                        subject=row.name,
+                        cause=f"in course {row.course_id}: made by our key, and no "
+                        "enrollment of ours; it stays",
+                    )
+                    for row in made
+                ),
+                *map(_named, page.unreadable),
             ),
-            checked={_LMS_ROWS: len(page.items)},
+            checked=checked,
             next_cursor=f"{_LMS_ROWS}:{more}" if more else None,
         )
 
@@ -307,6 +334,26 @@ class Reconcile:
         if finding.repair is Repair.SYNC:
             self._settle.owe_sync(row)
         return attrs.evolve(finding, after=_after(finding, row.status))
+
+
+def _list(causes: list[str], verb: Callable[[str], T], payment_id: str) -> T | None:
+    """Return a list of the money's; note why where a key has no right to it, say."""
+    try:
+        return verb(payment_id)
+    except (UnreadableAnswerError, BackendRefusedError) as error:
+        causes.append(str(error))
+        return None
+
+
+def _is_by(row: LMSEnrollment, user: str) -> bool:
+    """Tell whether a row is as our key's user has made it."""
+    return bool(user) and row.untouched and row.modified_by == user
+
+
+def _named(text: str) -> Finding:
+    """Return the finding of a record of a list ("name: why") that can't be read."""
+    name, _, why = text.partition(": ")
+    return unreadable(name, why or text)
 
 
 def _needs_money(finding: Finding) -> bool:

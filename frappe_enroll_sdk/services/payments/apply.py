@@ -10,10 +10,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ...codec import load
-from ...errors import EnrollmentNotFoundError, TransitionError
+from ...errors import (
+    BackendGoneError,
+    EnrollmentNotFoundError,
+    TransitionError,
+    UnreadableAnswerError,
+)
 from ...models import Actor, Enrollment, Fact, Override, PaymentEvent
 from ...models.learners import is_erased
 from ...outcomes import Done, Outcome
@@ -34,6 +40,9 @@ if TYPE_CHECKING:
     from ..settle.settle import Settle
 
 logger = logging.getLogger(__name__)
+
+#: Why an event is held that nobody can read: a newer version may.
+UNREADABLE = "unreadable"
 
 
 class Events:
@@ -59,8 +68,10 @@ class Events:
         if action is not None:
             return self._obey(event, action)
         if event.thin and event.fact is not None and event.session_id is None:
-            # It names an object; what that has to do with a payment is in the snapshot.
-            event = self._context.payments.retrieve_event(event.id)
+            # It names an object; what that has to do with a payment is in the snapshot,
+            # if there is one.
+            with suppress(BackendGoneError):
+                event = self._context.payments.retrieve_event(event.id)
         if event.livemode is not self._context.payments.livemode:
             return self._odd(event, "mode_mismatch")
         if event.account is not None:
@@ -75,7 +86,7 @@ class Events:
         row = self.find(event)
         if row is None:
             # Other products on the same account; ours only by its mark.
-            ours = event.session is not None and event.session.ours
+            ours = event.is_ours
             return self._odd(event, "unknown_enrollment") if ours else Done("ignored")
         if event.session_id is not None and row.session_id != event.session_id:
             if event.payment_id is not None and event.payment_id == row.payment_id:
@@ -84,11 +95,22 @@ class Events:
             if event.session is not None and was_abandoned(row, event.session):
                 return self._odd(event, "abandoned_session")
             return self._odd(event, "foreign_session")
-        row = self._follow(event, row)
+        return self._follow_named(event, self._follow(event, row), quiet=quiet)
+
+    def _follow_named(
+        self, event: PaymentEvent, row: Enrollment, *, quiet: bool
+    ) -> Outcome:
         if event.fact is Fact.FLAGGED:
             self._note(event, row)
             raise_alert(self._context, "fraud_warning", row.id, event.id)
-        row = self._settle.run(row.id, event=event, quiet=quiet)
+        try:
+            row = self._settle.run(row.id, event=event, quiet=quiet)
+        except UnreadableAnswerError as error:
+            logger.warning(
+                "payment event held: it can't be read, nor what it is about",
+                extra={"enrollment_id": row.id, "cause": str(error)},
+            )
+            return self._hold(event, UNREADABLE, row.id)
         processed = Settled("processed", enrollments=(row,))
         if event.fact is not Fact.PAID:
             return processed
@@ -106,6 +128,11 @@ class Events:
         """Alert on an unmatched payment; ignore other unmatched events."""
         if event.fact is not Fact.PAID:
             return Done("ignored")
+        return self._hold(event, reason, other)
+
+    def _hold(
+        self, event: PaymentEvent, reason: str, other: str | None = None
+    ) -> Outcome:
         detail = {"other": other} if other else None
         raise_alert(self._context, reason, event.id, "", detail)
         return Done("quarantined", reason)
@@ -172,13 +199,21 @@ class Events:
     def find(self, event: PaymentEvent) -> Enrollment | None:
         """Return the enrollment that an event names, by our own rows only."""
         store = self._context.storage.enrollments
-        session_id = event.session_id
-        if session_id is None and event.payment_id is not None:
-            row = store.find_by_payment(event.payment_id)
+        session_id, payment_id = event.session_id, event.payment_id
+        if session_id is None and payment_id is not None:
+            row = store.find_by_payment(payment_id)
             if row is not None:
                 return row
-            session = self._context.payments.find_session(event.payment_id)
-            session_id = session.id if session else None
+        # A dispute, say, that names its charge and no payment.
+        about = payment_id or (event.object_id if event.fact in FOLLOWING else None)
+        if session_id is None and about is not None:
+            session = self._context.payments.find_session(about)
+            if session is None:
+                return None
+            session_id = session.id
+            row = store.find_by_payment(session.payment_id or "")
+            if row is not None:
+                return row
         if session_id is None:
             return None
         return store.find_by_session(session_id) or self._find_by_mark(event)

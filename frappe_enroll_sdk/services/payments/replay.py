@@ -37,12 +37,14 @@ class Pulled:
         known: Of these, done before.
         fed: Of these, stored or given their effect now.
         more: Whether there may be others: pull again.
+        unreadable: Events of the list that can't be read: "id: why", each.
     """
 
     listed: int
     known: int
     fed: int
     more: bool
+    unreadable: tuple[str, ...] = ()
 
 
 class Replay:
@@ -105,16 +107,23 @@ class Replay:
         with audit.acting(
             self._context, by, "pull_events", subject, notify=notify
         ) as result:
-            missed, known, listed, more = self._missed(since, limit)
+            missed, known, listed, more, unreadable = self._missed(since, limit)
             for count, event in enumerate(missed, 1):
                 self._webhook.receive(event, quiet=not notify)
                 result["fed"] = count
-        return Pulled(listed=listed, known=known, fed=len(missed), more=more)
+        return Pulled(
+            listed=listed,
+            known=known,
+            fed=len(missed),
+            more=more,
+            unreadable=tuple(unreadable),
+        )
 
     def _missed(
         self, since: datetime, limit: int
-    ) -> tuple[list[PaymentEvent], int, int, bool]:
+    ) -> tuple[list[PaymentEvent], int, int, bool, list[str]]:
         missed: list[PaymentEvent] = []
+        unreadable: list[str] = []
         listed, cursor, trail = 0, None, Trail()
         # What is known costs a look only: a pull that is repeated gets further.
         while listed < _MAX and len(missed) < limit:
@@ -122,12 +131,14 @@ class Replay:
                 since=since, limit=_A_PAGE, cursor=cursor
             )
             listed += len(page.items)
+            unreadable += page.unreadable
             missed += [event for event in page.items if not self._is_done(event)]
             cursor = trail.follow(page.next_cursor)
             if cursor is None:
                 break
         more = cursor is not None or len(missed) > limit
-        return missed[:limit][::-1], listed - len(missed), listed, more
+        known = listed - len(missed)
+        return missed[:limit][::-1], known, listed, more, unreadable
 
     def _is_done(self, event: PaymentEvent) -> bool:
         known = self._context.storage.events.find(event.id)

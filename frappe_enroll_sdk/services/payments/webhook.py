@@ -79,10 +79,11 @@ class Webhook:
 
         Ours carries our mark, or is stored; a foreign one's payload is not kept.
         """
-        if event.session is None or event.session.ours:
+        told = event.session is not None or event.unreadable
+        if event.session_id is None or event.is_ours or not told:
             return False
         store = self._context.storage.enrollments
-        return store.find_by_session(event.session.id) is None
+        return store.find_by_session(event.session_id) is None
 
     def _store_ignored(self, event: PaymentEvent) -> WebhookResult:
         recorded = self._context.storage.events.record(

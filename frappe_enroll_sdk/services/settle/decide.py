@@ -51,6 +51,7 @@ from .decide_money import (
     mismatch,
     next_look,
     payment_changes,
+    say_once,
 )
 from .decide_slot import TAKEN, decide_slot, hold, rivals_of
 from .decision import (
@@ -323,6 +324,9 @@ def _decide_awaiting(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Dec
         return Write(to=row.status, fact="session_found", changes={"gone_at": None})
     if session.paid:
         return _paid(row, facts, session, policy)
+    strange = say_once(row, "session_unknown", session.unknown)
+    if strange is not None:
+        return strange
     if session.status is SessionStatus.OPEN:
         return _decide_open_session(row, facts, session, policy)
     if session.status is SessionStatus.EXPIRED:
@@ -457,23 +461,29 @@ def _decide_lms(row: Enrollment, facts: Facts) -> Decision:
         if report.name is None:
             # The sync ran before this row was confirmed; its job is owed again.
             return Keep()
-        return Write(to=Status.ENROLLED, fact="enrolled", changes=_lms_changes(report))
+        changes = _lms_changes(row, report)
+        return Write(to=Status.ENROLLED, fact="enrolled", changes=changes)
     if report.status is not LMSStatus.SYNCED:
         return _lms_trouble(row, report)
-    changes = _lms_changes(report)
+    changes = _lms_changes(row, report)
     if row.status is Status.ENROLLED and report.name is None:
         return Keep()
     if all(getattr(row, name) == value for name, value in changes.items()):
         return Keep()
-    return Write(to=row.status, fact="lms_synced", changes=changes)
+    if not report.left:
+        return Write(to=row.status, fact="lms_synced", changes=changes)
+    detail = {"row": report.name, "why": report.left}
+    return Write(to=row.status, fact="lms_row_stays", changes=changes, detail=detail)
 
 
-def _lms_changes(report: LMSReport) -> dict[str, object]:
+def _lms_changes(row: Enrollment, report: LMSReport) -> dict[str, object]:
+    left = report.left or None
     return {
         "lms_status": report.status,
         "lms_enrollment_id": report.name,
         "lms_row_ours": report.ours,
         "lms_progress": report.progress,
+        **({"lms_left": left} if left != row.lms_left else {}),
     }
 
 

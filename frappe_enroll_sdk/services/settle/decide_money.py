@@ -10,7 +10,7 @@ every permutation of one life story ends in the same state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from ...models import (
     Refund,
     Status,
 )
+from ...money import Money
 from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
 from .decide_slot import others, rivals_of, taken_by
@@ -46,13 +47,16 @@ _DISPUTES = (
     DisputeStatus.LOST,
     DisputeStatus.NEEDS_RESPONSE,
     DisputeStatus.UNDER_REVIEW,
+    DisputeStatus.APPEAL_NEEDS_RESPONSE,
+    DisputeStatus.APPEAL_UNDER_REVIEW,
     DisputeStatus.PREVENTED,
     DisputeStatus.WARNING_NEEDS_RESPONSE,
     DisputeStatus.WARNING_UNDER_REVIEW,
     DisputeStatus.WON,
     DisputeStatus.WARNING_CLOSED,
 )
-_OPEN = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW})
+#: History fact that tells of words of the money's which nobody knows yet.
+UNKNOWN_MONEY = "money_unknown"
 
 
 def mismatch(
@@ -101,12 +105,15 @@ def decide_money(
             gone = {"gone_at": facts.now}
             return Write(to=row.status, fact="payment_gone", changes=gone)
     elif asked and row.payment_id is not None:
-        if facts.refunds is None:
+        if facts.refunds is None and Step.REFUNDS not in facts.failed:
             return Need(Step.REFUNDS)
-        if facts.disputes is None:
+        if facts.disputes is None and Step.DISPUTES not in facts.failed:
             return Need(Step.DISPUTES)
-        money = sums_of(facts.refunds, facts.disputes, row.amount.currency)
-        money["gone_at"] = None
+        strange = _tell_strange(row, facts)
+        if strange is not None:
+            return strange
+        if facts.refunds is not None or facts.disputes is not None:
+            money = {**sums_of(row, facts.refunds, facts.disputes), "gone_at": None}
     if _is_flagged(row, facts, policy):
         money["held_for"] = "fraud_warning"
     return _write(row, money, facts, policy)
@@ -136,17 +143,59 @@ def next_look(row: Enrollment, facts: Facts, policy: SettlePolicy) -> datetime |
 
 
 def sums_of(
-    refunds: Iterable[Refund], disputes: Iterable[Dispute], currency: str
+    row: Enrollment,
+    refunds: Sequence[Refund] | None,
+    disputes: Sequence[Dispute] | None,
 ) -> dict[str, Any]:
-    """Return the state of the money as a row keeps it."""
-    prevented = [d for d in disputes if d.status is DisputeStatus.PREVENTED]
-    back = [r.amount for r in refunds if r.counts] + [d.amount for d in prevented]
-    statuses = {dispute.status for dispute in disputes}
+    """
+    Return the state of the money as a row keeps it; None = that list can't be had.
+
+    Where a list, a word or an amount is in doubt, what the row knows stands as far as
+    the rest allows: doubt takes no right away and gives none back.
+    """
+    prevented = [d for d in disputes or () if d.status is DisputeStatus.PREVENTED]
+    clear = [r.amount for r in refunds or () if r.is_clear and r.counts]
+    doubts = [r.amount for r in refunds or () if not r.is_clear]
+    doubts += [None for d in prevented if d.amount is None]
+    if refunds is None or disputes is None:
+        doubts.append(None)
+    currency = row.amount.currency
+    least = _sum([*clear, *(d.amount for d in prevented)], currency)
+    most = least + _sum(doubts, currency)
+    if None in doubts:
+        most = max(most, row.refunded_minor)
+    statuses = {one.status for one in disputes or () if one.status.is_known}
+    before = None
+    if disputes is None or any(not one.status.is_known for one in disputes):
+        before = row.dispute
+        statuses |= {before} if before else set()
     return {
-        # Stripe gives back in the payment's currency; anything else is not ours.
-        "refunded_minor": sum(a.amount_minor for a in back if a.currency == currency),
-        "dispute": next((s for s in _DISPUTES if s in statuses), None),
+        "refunded_minor": min(max(row.refunded_minor, least), most),
+        "dispute": next((s for s in _DISPUTES if s in statuses), before),
     }
+
+
+def _sum(amounts: Iterable[Money | None], currency: str) -> int:
+    # Stripe gives back in the payment's currency; anything else is not ours.
+    ours = [a for a in amounts if a is not None and a.currency == currency]
+    return sum(amount.amount_minor for amount in ours)
+
+
+def _tell_strange(row: Enrollment, facts: Facts) -> Write | None:
+    """Say once what the lists hold that nobody can read."""
+    found = [f"{r.id}: {r.status}" for r in facts.refunds or () if not r.is_clear]
+    found += [
+        f"{d.id}: {d.status}" for d in facts.disputes or () if not d.status.is_known
+    ]
+    return say_once(row, UNKNOWN_MONEY, ", ".join(found))
+
+
+def say_once(row: Enrollment, fact: str, words: str) -> Write | None:
+    """Return the write that tells words which nobody knows, unless it was told."""
+    said = (e.detail.get("words") for e in row.history if e.fact == fact)
+    if not words or words in said:
+        return None
+    return Write(to=row.status, fact=fact, detail={"words": words})
 
 
 def standing_of(row: Enrollment, policy: SettlePolicy) -> tuple[Status, str | None]:
@@ -167,6 +216,10 @@ def standing_of(row: Enrollment, policy: SettlePolicy) -> tuple[Status, str | No
         )
     if row.override is Override.REINSTATED:
         return row.status, row.reason
+    strange = row.dispute is not None and not row.dispute.is_known
+    if strange and row.reason in {"disputed", "dispute_lost"}:
+        # A newer version has written the word: what it made of it stands.
+        return row.status, row.reason
     action, reason = _action_of(row, policy)
     if action == "keep":
         taken = row.status not in ENTITLED and row.reason in MONEY_REASONS
@@ -186,7 +239,7 @@ def _action_of(row: Enrollment, policy: SettlePolicy) -> tuple[str, str]:
         asked.append((action, "refunded"))
     if row.dispute is DisputeStatus.LOST:
         asked.append((policy.dispute_lost_policy, "dispute_lost"))
-    elif row.dispute in _OPEN:
+    elif row.dispute is not None and row.dispute.is_open:
         asked.append((policy.dispute_policy, "disputed"))
     return max(asked, key=lambda pair: _GRAVITY[pair[0]])
 
@@ -211,6 +264,9 @@ def _write(
 ) -> Decision | None:
     new = attrs.evolve(row, **money)
     to, reason = standing_of(new, policy)
+    if facts.failed and to in ENTITLED and row.status not in ENTITLED:
+        # Half of the money is not seen: that may take a right away, and give none.
+        return None
     rivals = rivals_of(row, facts) if to in ENTITLED - {row.status} else ()
     if isinstance(rivals, Need):
         return rivals
@@ -240,7 +296,7 @@ def _fact_of(row: Enrollment, new: Enrollment) -> str:
         return (
             "refunded" if new.refunded_minor > row.refunded_minor else "refund_failed"
         )
-    if new.dispute is not row.dispute:
+    if new.dispute != row.dispute:
         return f"dispute_{new.dispute}" if new.dispute else "dispute_gone"
     if new.gone_at != row.gone_at:
         return "payment_found"

@@ -85,12 +85,14 @@ class LMSReport:
         name: The LMS's row, or None when there is none.
         ours: Whether we inserted that row.
         progress: Progress of a row that was removed, to be restored later.
+        left: Why a row is there although nobody is entitled; "" = none is.
     """
 
     status: LMSStatus
     name: str | None = None
     ours: bool = False
     progress: float | None = None
+    left: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -168,6 +170,8 @@ class Facts:
         rivals: Other rows that hold the slot of the learner and course.
         rivals_ended: Whether those that nobody has paid were asked to end.
         payment_gone: Whether the provider does not know the payment.
+        failed: Which lists of the money can't be had now, and why: the other one takes
+            effect all the same.
     """
 
     now: datetime
@@ -197,6 +201,7 @@ class Facts:
     rivals: tuple[Enrollment, ...] | None = None
     rivals_ended: bool = False
     payment_gone: bool = False
+    failed: Mapping[Step, Exception] = attrs.field(factory=dict)
 
 
 @attrs.frozen

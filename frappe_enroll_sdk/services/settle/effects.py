@@ -127,10 +127,14 @@ ALERTS = frozenset(
     {
         "dispute_needs_response",
         "dispute_under_review",
+        "dispute_appeal_needs_response",
+        "dispute_appeal_under_review",
         "dispute_lost",
         "refund_failed",
         "session_gone",
         "payment_gone",
+        "money_unknown",
+        "session_unknown",
     }
 )
 
@@ -148,7 +152,10 @@ def alerts_of(row: Enrollment) -> tuple[str, ...]:
 
 def detail_of(row: Enrollment, code: str) -> dict[str, str]:
     """Return what an alert of the row's last write tells beside its code."""
-    other = row.history[-1].detail.get(_OTHER)
+    told = row.history[-1].detail
+    if "words" in told and code == row.history[-1].fact:
+        return {"words": str(told["words"])}
+    other = told.get(_OTHER)
     return {_OTHER: str(other)} if other and code == row.held_for else {}
 
 
@@ -181,6 +188,16 @@ def hooks_of(row: Enrollment, fact: str) -> tuple[str, ...]:
 def sync_key(email: str, course_id: str) -> str:
     """Return the key of the one sync job of a learner and course (no address in it)."""
     return f"sync:{fingerprint(email, course_id)[:40]}"
+
+
+def sync_payload(row: Enrollment) -> dict[str, str | None]:
+    """Return what the sync job of a learner and course is given."""
+    return {
+        "email": row.email,
+        "learner": row.learner,
+        "course_id": row.course_id,
+        "full_name": row.full_name,
+    }
 
 
 def plugin_job_key(kind: str, row: Enrollment, fact: str) -> str:

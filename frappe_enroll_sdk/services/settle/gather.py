@@ -15,10 +15,12 @@ import attrs
 
 from ...errors import (
     BackendGoneError,
+    BackendRefusedError,
     BackendRejectedError,
     ConflictError,
     EnrollError,
     PaymentsUnavailableError,
+    UnreadableAnswerError,
 )
 from ...models import (
     ExpireOutcome,
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+#: What keeps one list of the money from being had while the other one may be: a key
+#: without the right to it, for instance. Raised once the other one has its effect.
+_OF_ONE_LIST = (BackendRefusedError, BackendRejectedError, UnreadableAnswerError)
 
 
 class Gather:
@@ -193,10 +199,12 @@ class Gather:
         return attrs.evolve(facts, session=None, lost=Lost.UNREADABLE)
 
     def _refunds(self, row: Enrollment, facts: Facts) -> Facts:
-        return _listed(row, facts, "refunds", self._context.payments.list_refunds)
+        find = self._context.payments.list_refunds
+        return _listed(row, facts, Step.REFUNDS, find)
 
     def _disputes(self, row: Enrollment, facts: Facts) -> Facts:
-        return _listed(row, facts, "disputes", self._context.payments.list_disputes)
+        find = self._context.payments.list_disputes
+        return _listed(row, facts, Step.DISPUTES, find)
 
     def _rivals(self, row: Enrollment, facts: Facts) -> Facts:
         live = self._context.storage.enrollments.find_live(row.email, row.course_id)
@@ -210,12 +218,14 @@ class Gather:
 
 
 def _listed(
-    row: Enrollment, facts: Facts, name: str, find: Callable[[str], Any]
+    row: Enrollment, facts: Facts, step: Step, find: Callable[[str], Any]
 ) -> Facts:
     try:
-        return attrs.evolve(facts, **{name: find(row.payment_id or "")})
+        return attrs.evolve(facts, **{str(step): find(row.payment_id or "")})
     except BackendGoneError:
         return attrs.evolve(facts, payment_gone=True)
+    except _OF_ONE_LIST as error:
+        return attrs.evolve(facts, failed={**facts.failed, step: error})
 
 
 def _terms_of(row: Enrollment, tax_behavior: str) -> SessionTerms:

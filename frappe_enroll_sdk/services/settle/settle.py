@@ -51,6 +51,7 @@ from .effects import (
     is_quiet,
     plugin_job_key,
     sync_key,
+    sync_payload,
 )
 from .gather import Gather
 from .succession import has_succeeded
@@ -150,7 +151,11 @@ class Settle:
             elif isinstance(decision, Refuse):
                 raise TransitionError(decision.why)
             else:
-                return self._finish(row, decision)
+                row = self._finish(row, decision)
+                for error in facts.failed.values():
+                    # What could be seen has its effect; the rest stays owed.
+                    raise error
+                return row
         message = f"{enrollment_id} keeps changing"
         raise ConflictError(message)
 
@@ -265,17 +270,9 @@ class Settle:
     def owe_sync(self, row: Enrollment) -> None:
         """Let the LMS be brought to where the row's learner and course stand."""
         now = self._context.now()
+        key = sync_key(row.email, row.course_id)
         self._context.storage.jobs.enqueue(
-            sync_key(row.email, row.course_id),
-            SYNC_KIND,
-            {
-                "email": row.email,
-                "learner": row.learner,
-                "course_id": row.course_id,
-                "full_name": row.full_name,
-            },
-            now,
-            now=now,
+            key, SYNC_KIND, sync_payload(row), now, now=now
         )
 
     def _owe_plugin_jobs(self, row: Enrollment, fact: str) -> None:

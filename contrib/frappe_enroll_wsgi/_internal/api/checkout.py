@@ -77,20 +77,34 @@ def come_back(call: Call) -> Response:
         return redirect(page, 303)
     texts = {
         Status.ENROLLED: ("You are enrolled", "Your course is ready."),
-        Status.CONFIRMED: ("Payment received", "Your course will be ready shortly."),
-        Status.AWAITING_PAYMENT: ("Payment pending", "We are waiting for the payment."),
+        Status.CONFIRMED: (
+            "Payment received",
+            "Your course will be ready shortly. This page takes you there.",
+        ),
+        Status.AWAITING_PAYMENT: (
+            "Payment pending",
+            (
+                "We are waiting for the payment. Some take days: you can close this "
+                "page, and the course will be yours as soon as it arrives."
+            ),
+        ),
         Status.ON_HOLD: (
             "Payment received",
             "We are checking it before we enroll you. You need not do anything.",
         ),
     }
     ended = ("Payment not completed", "You were not enrolled. You can start again.")
-    return _page(*texts.get(row.status, ended))
+    return _page(*texts.get(row.status, ended), _REFRESH_S.get(row.status))
 
 
-def _page(title: str, text: str) -> Response:
+#: Seconds until the page looks again, where the course may be there by then.
+_REFRESH_S = {Status.CONFIRMED: 10, Status.AWAITING_PAYMENT: 60}
+
+
+def _page(title: str, text: str, refresh_s: int | None = None) -> Response:
+    again = f'<meta http-equiv="refresh" content="{refresh_s}">' if refresh_s else ""
     html = (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f'<!doctype html><html lang="en"><meta charset="utf-8">{again}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><main><h1>{title}</h1><p>{text}</p></main></html>"
     )
