@@ -86,6 +86,21 @@ class Rival:
         return trip()
 
 
+class Plain:
+    """
+    A `storage_factory` without faster verbs: the stores as the core has them.
+
+    Can be pickled if the given one can.
+    """
+
+    def __init__(self, factory: Callable[[], Storage]) -> None:
+        self._factory = factory
+
+    def __call__(self) -> TableStorage:
+        """Open the store."""
+        return TableStorage(tables_of(self._factory()))
+
+
 def over(
     storage: Storage, act: Callable[[str, Callable[[], Any]], Any]
 ) -> TableStorage:
