@@ -14,8 +14,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import REAL, Connection, Executable, Insert, Integer, Table, Text
-from sqlalchemy import Update, text
+from sqlalchemy import (
+    REAL,
+    Connection,
+    Executable,
+    Insert,
+    Integer,
+    Table,
+    Text,
+    Update,
+    text,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import TypeEngine
 
@@ -146,7 +155,9 @@ class SQLTables(ABC):
         """See `Tables.page`."""
         layout = self.layout_of(table)
         statement, values = layout.page(query, limit)
-        found = self._read(lambda connection: connection.execute(statement, values).all())
+        found = self._read(
+            lambda connection: connection.execute(statement, values).all()
+        )
         return [layout.row(row) for row in found]
 
     def count(

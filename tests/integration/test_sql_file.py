@@ -98,7 +98,10 @@ def _move(storage):
 @pytest.mark.parametrize(
     ("damage", "use"),
     [
-        ("UPDATE coupons SET max_redemptions = 0", lambda s: s.coupons.disable("GRANT-1")),
+        (
+            "UPDATE coupons SET max_redemptions = 0",
+            lambda s: s.coupons.disable("GRANT-1"),
+        ),
         ("UPDATE enrollments SET status = 'paid'", lambda s: s.enrollments.list()),
         ("UPDATE enrollments SET amount_minor = 1", _move),
         ("UPDATE enrollments SET amount_minor = -1, discount_minor = 4901", _move),

@@ -21,7 +21,12 @@ from frappe_enroll_sdk.models import Job, JobState
 from frappe_enroll_sdk.pair import Pair
 from frappe_enroll_sdk.stores.layout import LAYOUT_VERSION
 from frappe_enroll_sdk.stores.records import ms_of
-from frappe_enroll_sdk.testing.conformance.records import NOW, after, enrollment, try_error
+from frappe_enroll_sdk.testing.conformance.records import (
+    NOW,
+    after,
+    enrollment,
+    try_error,
+)
 from frappe_enroll_sql import migrate
 from frappe_enroll_sql.storage import SQLStorage
 
@@ -249,7 +254,7 @@ def test_setup_goes_on_where_it_was_stopped(old, opened, page, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         stop_at(page, storage.setup, monkeypatch)
     for _ in range(2):
-        with pytest.raises(SchemaError, match="version 5, this code .*enroll setup"):
+        with pytest.raises(SchemaError, match=r"version 5, this code .*enroll setup"):
             opened(old).jobs.find("due")
     storage.setup()
     assert has_all(storage)
@@ -301,7 +306,7 @@ def test_many_hosts_may_upgrade_together(old, opened, monkeypatch):
 
 
 def test_seats_go_on_after_an_upgrade(old, opened):
-    """Numbers follow those that were given; lapsed ones are taken; none is overbooked."""
+    """Numbers follow those that were given; lapsed seats are taken; none twice."""
     storage = opened(old)
     storage.setup()
     coupons = storage.coupons
@@ -309,16 +314,20 @@ def test_seats_go_on_after_an_upgrade(old, opened):
     assert again.seat.state == "bound"
     took = [coupons.reserve("MANY", f"new_{n}", after(1), after(900)) for n in range(3)]
     assert [str(one.outcome) for one in took] == ["reserved", "reserved", "held"]
-    took = [coupons.reserve("MANY", f"late_{n}", after(901), after(9999)) for n in range(4)]
+    took = [
+        coupons.reserve("MANY", f"late_{n}", after(901), after(9999)) for n in range(4)
+    ]
     assert [str(one.outcome) for one in took] == [*["reserved"] * 3, "held"]
     found = coupons.find("MANY")
     assert (found.reserved, found.redeemed) == (4, 1)
     # Switched off while a seat of it lapsed.
-    assert str(coupons.reserve("GONE", "x", after(99), after(999)).outcome) == "exhausted"
+    assert (
+        str(coupons.reserve("GONE", "x", after(99), after(999)).outcome) == "exhausted"
+    )
 
 
 def test_work_goes_on_after_an_upgrade(old, opened):
-    """What is due is claimed; a claim of before lapses; a gate that was shut stays so."""
+    """What is due is claimed, a claim of before lapses, a shut gate stays shut."""
     storage = opened(old)
     storage.setup()
     assert [job.key for job in storage.jobs.claim("w", after(1), 60, 9)] == ["due"]
@@ -422,7 +431,9 @@ def test_setup_keeps_a_damaged_job_as_it_is(oldest, opened):
     storage.setup()
     assert [job.key for job in storage.jobs.claim("w", NOW, 60, 9)] == ["due"]
     assert storage.jobs.find("bad").outcome == "undecodable"
-    assert query(oldest, "SELECT payload FROM jobs WHERE key = 'bad'") == [('{"key": 5',)]
+    assert query(oldest, "SELECT payload FROM jobs WHERE key = 'bad'") == [
+        ('{"key": 5',)
+    ]
 
 
 def test_older_file_gets_the_tables_of_a_new_one(oldest, db_folder, opened):
@@ -433,7 +444,9 @@ def test_older_file_gets_the_tables_of_a_new_one(oldest, db_folder, opened):
         storage = opened(path)
         storage.setup()
         storage.setup()
-        rows = query(path, "SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
+        rows = query(
+            path, "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+        )
         found.append([(kind, name, _spaced(sql)) for kind, name, sql in rows])
     assert found[0] == found[1]
 

@@ -214,7 +214,6 @@ def test_without_a_write_ahead_log_sqlite_waits(sql_path, monkeypatch):
     sql_storage = SQLStorage(f"sqlite:///{sql_path}")
     sql_storage.setup()
 
-
     def wait_ms():
         return sql_storage.tables.database.write(
             lambda connection: connection.execute(text("PRAGMA busy_timeout")).scalar()

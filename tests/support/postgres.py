@@ -39,7 +39,9 @@ def find_binaries() -> tuple[str, str] | None:
     """Return the paths of ``initdb`` and ``postgres``, or None where one is missing."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     path = os.pathsep.join([*map(str, versions), os.environ.get("PATH", "")])
-    initdb, postgres = (shutil.which(name, path=path) for name in ("initdb", "postgres"))
+    initdb, postgres = (
+        shutil.which(name, path=path) for name in ("initdb", "postgres")
+    )
     return (initdb, postgres) if initdb and postgres else None
 
 
@@ -60,8 +62,10 @@ class PostgreSQL:
         start = [sys.executable, "-I", "-S", "-c", _START]
         with (self._folder / "log").open("ab") as log:
             subprocess.run(
-                [*start, initdb, "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8"]
-                + ["--locale=C", "--no-sync"],
+                [
+                    *(*start, initdb, "-D", data, "-U", _USER, "-A", "trust"),
+                    *("-E", "UTF8", "--locale=C", "--no-sync"),
+                ],
                 stdout=log,
                 stderr=log,
                 check=True,
