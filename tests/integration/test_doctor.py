@@ -104,7 +104,7 @@ def test_absent_workers_are_told(shop):
 def test_schema_that_differs_is_told(shop, db_folder):
     """A dropped index is found."""
     with contextlib.closing(sqlite3.connect(db_folder / "store.sqlite3")) as file:
-        file.execute("DROP INDEX one_live_row")
+        file.execute("DROP INDEX enrollments_slot")
     check = found(shop)["schema"]
     assert (check.state, check.mend) == ("drift", "run `frappe-enroll setup`")
 

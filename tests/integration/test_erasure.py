@@ -32,7 +32,7 @@ def all_that_is_stored(storage) -> str:
         found = storage.tables.link.collection("jobs").database
         rows = [[*found[name].find()] for name in found.list_collection_names()]
         return repr(rows).lower()
-    engine = create_engine(storage._database.engine().url)
+    engine = create_engine(storage.tables.database.engine().url)
     tables = MetaData()
     tables.reflect(engine)
     with engine.connect() as connection:
