@@ -28,10 +28,8 @@ class MongoCoupons(Coupons):
         try:
             taken, has_slot = tables.take_first(self.seats.table, takeable, cells, op)
         except UnclearWriteError:
-            own = self.seats.first(seats.of_holder(code, str(cells["holder"])))
-            if own is not None and own.op == op:
-                return self.seats.confirm(own.key)
-            # It never arrived; or it is late, and finds that the holder has a seat.
+            # If it has been done, or will be, one of the two is refused: the holder has
+            # a seat, which `reserve` finds.
             taken, has_slot = tables.take_first(self.seats.table, takeable, cells, op)
         if not has_slot:
             raise SlotTakenError(code)

@@ -97,11 +97,9 @@ def _create_collection(database: Database[Document], table: Table) -> None:
     rules = {"validator": validator_of(table), **_RULES}
     try:
         database.create_collection(table.name, **rules)
-    except CollectionInvalid:
-        database.command("collMod", table.name, **rules)
-    except OperationFailure as error:
-        # Another host has created it between our look and our call.
-        if error.code != _NAMESPACE_EXISTS:
+    except (CollectionInvalid, OperationFailure) as error:
+        # It is there; or another host has created it since the driver's look.
+        if getattr(error, "code", _NAMESPACE_EXISTS) != _NAMESPACE_EXISTS:
             raise
         database.command("collMod", table.name, **rules)
 

@@ -26,6 +26,7 @@ from pymongo.read_concern import ReadConcern
 from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.stores.news import News
 
+from .drains import Marks
 from .failures import our_errors
 
 
@@ -47,14 +48,14 @@ _COMMITTED = ReadConcern("majority")
 
 
 class _Process:
-    """What one process has: its client, its collections, its threads' news."""
+    """What one process has: its client and collections, its threads' news and marks."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.client: Any = None
         self.collections: dict[str, Collection[Document]] = {}
-        self.news = News()
+        self.news, self.marks = News(), Marks()
 
 
 class Link:
@@ -91,6 +92,11 @@ class Link:
     def news(self) -> News:
         """What this process's threads tell each other."""
         return self._here().news
+
+    @property
+    def marks(self) -> Marks:
+        """Where this process's takes have ended."""
+        return self._here().marks
 
     def client(self) -> MongoClient[Document]:
         """Return this process's client."""

@@ -35,7 +35,7 @@ from frappe_enroll_sdk.models import (
     WorkerSeen,
 )
 from frappe_enroll_sdk.stores.records import ms_of, text_of
-from frappe_enroll_sdk.stores.schema import require_not_newer, require_schema
+from frappe_enroll_sdk.stores.schema import require_not_newer
 
 from . import layout
 from .failures import only_duplicates, our_errors
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-META, _SCHEMA_ID = "meta", "schema"
+META, SCHEMA_ID = "meta", "schema"
 #: The last version of documents, and what stands while they move: neither that code nor
 #: this one works on it.
 _DOCUMENTS, _MOVING = 3, 4
@@ -60,22 +60,11 @@ _LOCK_MS = 60_000
 _BATCH = 500
 
 
-def _version(link: Link) -> int | None:
+def version_of(link: Link) -> int | None:
+    """Return the schema's version, or None where there is none."""
     with link.session() as session:
-        found = link.collection(META).find_one({"_id": _SCHEMA_ID}, session=session)
+        found = link.collection(META).find_one({"_id": SCHEMA_ID}, session=session)
     return found["version"] if found else None
-
-
-def check(link: Link, version: int) -> None:
-    """Raise `SchemaError` when it is missing, older or newer than this code's."""
-    require_schema(_version(link), version)
-
-
-def touch(link: Link) -> None:
-    """Prove that the database can be written, durably."""
-    ping = {"$inc": {"pings": 1}}
-    with link.session(writes=True) as session:
-        link.collection(META).update_one({"_id": _SCHEMA_ID}, ping, session=session)
 
 
 def setup(link: Link, tables: Collection[Table], version: int) -> None:
@@ -85,13 +74,13 @@ def setup(link: Link, tables: Collection[Table], version: int) -> None:
     Raises:
         SchemaError: The schema is newer than this code.
     """
-    found = _version(link)
+    found = version_of(link)
     require_not_newer(found, version)
     with our_errors():
         if found is not None and found <= _MOVING:
             with _upgrade_lock(link) as renew:
                 # Another host may have been faster.
-                if _version(link) in {_DOCUMENTS, _MOVING}:
+                if version_of(link) in {_DOCUMENTS, _MOVING}:
                     _move(link, tables, renew)
                 elif found < _DOCUMENTS:
                     raise SchemaError(
@@ -100,7 +89,7 @@ def setup(link: Link, tables: Collection[Table], version: int) -> None:
                     )
         layout.create(link.database(), tables)
         done = {"$max": {"version": version}, "$unset": {"moved": ""}}
-        link.collection(META).update_one({"_id": _SCHEMA_ID}, done, upsert=True)
+        link.collection(META).update_one({"_id": SCHEMA_ID}, done, upsert=True)
 
 
 # From the documents of version 3.
@@ -112,7 +101,7 @@ def _upgrade_lock(link: Link) -> Iterator[Callable[[], None]]:
     meta, me = link.collection(META), SYSTEM.token_hex(8)
     mine = {"$eq": ["$holder", me]}
     free = {"$lt": [{"$ifNull": ["$until", datetime(1970, 1, 1, tzinfo=UTC)]}, "$$NOW"]}
-    where = {"_id": _SCHEMA_ID, "$expr": {"$or": [mine, free]}}
+    where = {"_id": SCHEMA_ID, "$expr": {"$or": [mine, free]}}
     change = [{"$set": {"holder": me, "until": {"$add": ["$$NOW", _LOCK_MS]}}}]
 
     def is_taken() -> bool:
@@ -127,26 +116,25 @@ def _upgrade_lock(link: Link) -> Iterator[Callable[[], None]]:
     try:
         yield renew
     finally:
-        ours = {"_id": _SCHEMA_ID, "holder": me}
+        ours = {"_id": SCHEMA_ID, "holder": me}
         meta.update_one(ours, {"$unset": {"holder": "", "until": ""}})
 
 
 def _move(link: Link, tables: Collection[Table], renew: Callable[[], None]) -> None:
     """Move all documents of version 3, or what an upgrade that died has left."""
     database, meta = link.database(), link.collection(META)
-    meta.update_one({"_id": _SCHEMA_ID}, {"$set": {"version": _MOVING}})
+    meta.update_one({"_id": SCHEMA_ID}, {"$set": {"version": _MOVING}})
     SYSTEM.sleep(_GRACE_S)
-    moved = (meta.find_one({"_id": _SCHEMA_ID}) or {}).get("moved", ())
+    moved = (meta.find_one({"_id": SCHEMA_ID}) or {}).get("moved", ())
     for table in tables:
-        old, names = _old_name(table), database.list_collection_names()
+        names = database.list_collection_names()
         if table.name in moved:
             continue
-        if old not in names and table.name in names:
-            database[table.name].rename(old)
+        if table.name in names and _old_name(table) not in names:
+            database[table.name].rename(_old_name(table))
         layout.create(database, [table])
-        count = _move_rows(link, table, renew)
-        logger.info("rows moved", extra={"table": table.name, "count": count})
-        meta.update_one({"_id": _SCHEMA_ID}, {"$addToSet": {"moved": table.name}})
+        _move_rows(link, table, renew)
+        meta.update_one({"_id": SCHEMA_ID}, {"$addToSet": {"moved": table.name}})
     for table in tables:
         database.drop_collection(_old_name(table))
 
@@ -155,10 +143,9 @@ def _old_name(table: Table) -> str:
     return f"{table.name}_v{_DOCUMENTS}"
 
 
-def _move_rows(link: Link, table: Table, renew: Callable[[], None]) -> int:
-    database, count = link.database(), 0
+def _move_rows(link: Link, table: Table, renew: Callable[[], None]) -> None:
     aware: CodecOptions[Document] = CodecOptions(tz_aware=True, tzinfo=UTC)
-    old = database.get_collection(_old_name(table), codec_options=aware)
+    old = link.database().get_collection(_old_name(table), codec_options=aware)
     new = link.collection(table.name)
     while batch := [*old.find(sort=[("_id", 1)], limit=_BATCH)]:
         renew()
@@ -175,16 +162,14 @@ def _move_rows(link: Link, table: Table, renew: Callable[[], None]) -> int:
         there = {found["_id"] for found in new.find(wanted, {"_id": 1})}
         done = [key for key, row in rows.items() if row["_id"] in there]
         old.delete_many({"_id": {"$in": done}})
-        count += len(done)
         if left := rows.keys() - {*done}:
             raise SchemaError(
                 f"{min(left)} of {old.name} can't be moved: another row of "
                 f"{table.name} has its place; end one of them, and run setup again"
             )
-    return count
 
 
-#: What a field was before a document was stored without it.
+#: Whose defaults a field had before documents were stored with it.
 _KINDS: Mapping[str, type] = {
     "coupons": Coupon,
     "enrollments": Enrollment,
@@ -201,13 +186,10 @@ _KINDS: Mapping[str, type] = {
 def row_of(table: Table, document: Document) -> Document:
     """Return a document of version 3 as a row's."""
     values = _defaults(table) | document | _derived(table, document)
-    for name in ("_minor", "_currency"):
-        for column in table.columns:
-            money = values.get(column.name.removesuffix(name))
-            if column.name.endswith(name) and isinstance(money, Mapping):
-                values[column.name] = money.get(
-                    {"_minor": "amount_minor"}.get(name, "currency")
-                )
+    for name, value in document.items():
+        if isinstance(value, Mapping) and "amount_minor" in value:
+            values[f"{name}_minor"] = value["amount_minor"]
+            values[f"{name}_currency"] = value.get("currency")
     cells = {
         column.name: cell
         for column in table.columns

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from frappe_enroll_sdk.interfaces.tables import KEY
 
@@ -21,19 +21,14 @@ def may_match(query: Query) -> bool:
     return all(query.among.values())
 
 
-def hint_of(query: Query) -> str:
-    """Return the index that a query names, whatever the planner may think."""
-    return "_id_" if query.index == KEY else query.index
-
-
-def order_of(table: Table, query: Query) -> list[tuple[str, int]] | None:
-    """Return the order: by the last field, and by key among equals."""
+def order_of(table: Table, query: Query) -> dict[str, Any]:
+    """Return the order (last field, and key among equals), and the index as a hint."""
     index, way = table.index(query.index), -1 if query.newest else 1
-    last = index.fields[-1]
-    if index.unique:
-        # There are no equals.
-        return None if last in query.equal else [(field_of(last), way)]
-    return [(field, way) for field in dict.fromkeys((field_of(last), "_id"))]
+    last, hint = index.fields[-1], "_id_" if query.index == KEY else query.index
+    fields = [field_of(last)] if index.unique else [field_of(last), "_id"]
+    if index.unique and last in query.equal:
+        return {"hint": hint}  # there is one at the most
+    return {"sort": [(field, way) for field in dict.fromkeys(fields)], "hint": hint}
 
 
 def filter_of(table: Table, query: Query) -> Document:

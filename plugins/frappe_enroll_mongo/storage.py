@@ -21,14 +21,7 @@ if TYPE_CHECKING:
 
 
 class MongoStorage(TableStorage):
-    """
-    `Storage` on MongoDB; see `MongoTables`.
-
-    Args:
-        uri: MongoDB connection string.
-        database: Name of the database.
-        client_factory: Makes the client.
-    """
+    """`Storage` on MongoDB; see `MongoTables` for its arguments."""
 
     tables: MongoTables
 

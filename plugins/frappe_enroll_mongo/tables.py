@@ -21,12 +21,12 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import UnclearWriteError
 from frappe_enroll_sdk.interfaces.tables import OP, REV, Row, Swap
+from frappe_enroll_sdk.stores.schema import require_schema
 
 from . import layout, migrate
-from .drains import Marks
 from .failures import only_duplicates, our_errors
 from .link import Link
-from .queries import filter_of, hint_of, may_match, order_of
+from .queries import filter_of, may_match, order_of
 from .watch import MongoWatch, Stream
 
 
@@ -70,7 +70,6 @@ class MongoTables:
         client_factory: Callable[..., Any] = pymongo.MongoClient,
     ) -> None:
         self.link = Link(uri, database, client_factory=client_factory)
-        self._marks = Marks()
         self._stream = Stream(self.link)
 
     # Reads.
@@ -96,8 +95,7 @@ class MongoTables:
         found = self._find(
             table,
             filter_of(table, query),
-            sort=order_of(table, query),
-            hint=hint_of(query),
+            **order_of(table, query),
             limit=limit,
             batch_size=limit,
         )
@@ -145,7 +143,7 @@ class MongoTables:
         try:
             return self._insert(table, rows)
         finally:
-            self._marks.expect(table, [row.cells for row in rows])
+            self.link.marks.expect(table, [row.cells for row in rows])
 
     def _insert(self, table: Table, rows: Sequence[Row]) -> Sequence[bool]:
         documents = [_document_of(row) for row in rows]
@@ -161,8 +159,7 @@ class MongoTables:
             except BulkWriteError as error:
                 if not only_duplicates(error):
                     raise
-                problems = (error.details or {})["writeErrors"]
-                taken = {problem["index"] for problem in problems}
+                taken = {one["index"] for one in (error.details or {})["writeErrors"]}
                 return [number not in taken for number in range(len(rows))]
         return [True] * len(rows)
 
@@ -179,7 +176,7 @@ class MongoTables:
             if not swaps or self._swap_many(table, swaps):
                 return {}
         finally:
-            self._marks.expect(table, [swap.cells for swap in swaps])
+            self.link.marks.expect(table, [swap.cells for swap in swaps])
         # The server counts, and names none: the stamps tell which ones were ours.
         keys = [swap.key for swap in swaps]
         found = self._find(table, {"_id": {"$in": keys}}, projection=(REV, OP))
@@ -196,10 +193,8 @@ class MongoTables:
 
     def _swap_many(self, table: Table, swaps: Sequence[Swap]) -> bool:
         """Tell whether all of them were done."""
-        operations, collection = (
-            _grouped(table, swaps),
-            self.link.collection(table.name),
-        )
+        operations = _grouped(table, swaps)
+        collection = self.link.collection(table.name)
         with self.link.session(writes=True) as session:
             try:
                 done = collection.bulk_write(operations, ordered=False, session=session)
@@ -235,11 +230,11 @@ class MongoTables:
     ) -> Sequence[Row]:
         """Return the first rows; or some of them, where others begin with those."""
         most = limit * _SPREAD if spread else limit
-        found = self._marks.page(self.page, table, query, most)
+        found = self.link.marks.page(self.page, table, query, most)
         if len(found) <= limit:
             return found
         # What lies before those that are chosen is still to be taken.
-        self._marks.expect(table, [found[0].cells])
+        self.link.marks.expect(table, [found[0].cells])
         first = int(SYSTEM.token_hex(2), 16) % (len(found) // limit) * limit
         return found[first : first + limit]
 
@@ -261,8 +256,7 @@ class MongoTables:
                 found: Document | None = collection.find_one_and_update(
                     filter_of(table, query),
                     change | {"$inc": {REV: 1}},
-                    sort=order_of(table, query),
-                    hint=hint_of(query),
+                    **order_of(table, query),
                     return_document=ReturnDocument.AFTER,
                     session=session,
                 )
@@ -272,11 +266,9 @@ class MongoTables:
 
     def delete(self, table: Table, rows: Collection[Row]) -> int:
         """See `Tables.delete`."""
-        operations = [
-            DeleteOne({"_id": row.key, REV: row.rev, OP: row.op}) for row in rows
-        ]
-        if not operations:
+        if not rows:
             return 0
+        operations = [DeleteOne({"_id": r.key, REV: r.rev, OP: r.op}) for r in rows]
         collection = self.link.collection(table.name)
         with self.link.session(writes=True) as session:
             done = collection.bulk_write(operations, ordered=False, session=session)
@@ -302,7 +294,7 @@ class MongoTables:
 
     def check_schema(self, version: int) -> None:
         """See `Tables.check_schema`."""
-        migrate.check(self.link, version)
+        require_schema(migrate.version_of(self.link), version)
 
     def list_drift(self, tables: Collection[Table]) -> tuple[str, ...]:
         """See `Tables.list_drift`."""
@@ -311,7 +303,9 @@ class MongoTables:
 
     def ping(self) -> None:
         """See `Tables.ping`."""
-        migrate.touch(self.link)
+        mine, meta = {"_id": migrate.SCHEMA_ID}, self.link.collection(migrate.META)
+        with self.link.session(writes=True) as session:
+            meta.update_one(mine, {"$inc": {"pings": 1}}, session=session)
 
     def close(self) -> None:
         """See `Tables.close`."""

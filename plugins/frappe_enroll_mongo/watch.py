@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ _AGAIN_S = 1.0
 _AHEAD_MS = 1_000
 
 
-def _pipeline_of(tables: Collection[Table]) -> list[Mapping[str, Any]]:
+def _pipeline_of(tables: Collection[Table]) -> Sequence[Any]:
     """Return what lets through writes after which a row may be worked on at once."""
     columns = sorted({table.wakes for table in tables if table.wakes})
     changed = ("$fullDocument", "$updateDescription.updatedFields")
@@ -78,7 +78,7 @@ class Stream:
                 self._open, self._stop = threading.Event(), threading.Event()
                 self._thread = threading.Thread(
                     target=self._follow,
-                    args=(_pipeline_of(tables), self._open, self._stop),
+                    args=(tables, self._open, self._stop),
                     name="frappe-enroll-news",
                     daemon=True,
                 )
@@ -95,11 +95,9 @@ class Stream:
                 self._thread = None
 
     def _follow(
-        self,
-        pipeline: list[Mapping[str, Any]],
-        opened: threading.Event,
-        stop: threading.Event,
+        self, tables: Collection[Table], opened: threading.Event, stop: threading.Event
     ) -> None:
+        pipeline = _pipeline_of(tables)
         while not stop.is_set():
             try:
                 self._listen(pipeline, opened, stop)
@@ -117,10 +115,7 @@ class Stream:
                 stop.wait(_AGAIN_S)
 
     def _listen(
-        self,
-        pipeline: list[Mapping[str, Any]],
-        opened: threading.Event,
-        stop: threading.Event,
+        self, pipeline: Sequence[Any], opened: threading.Event, stop: threading.Event
     ) -> None:
         database = self._link.database()
         with database.watch(pipeline, max_await_time_ms=_AWAIT_MS) as stream:

@@ -20,14 +20,15 @@ from .tables import SQLiteTables
 
 
 _HELD = ("code", "holder", "state", "reserved_at", "until", "lapses_at", "open_at")
+_CELLS, _VALUES = ", ".join(_HELD), ", ".join(f":{name}" for name in _HELD)
 _USABLE = (
     "key = :code AND disabled = 0 AND coalesce(starts_at, :now) <= :now "
     "AND coalesce(expires_at, :now + 1) > :now"
 )
 #: The next number, for who has no seat.
 _FRESH = (
-    f"INSERT INTO coupon_seats (key, rev, op, {', '.join(_HELD)}) "  # noqa: S608  ours
-    f"SELECT key || printf('#%08d', issued), 1, :op, {', '.join(f':{n}' for n in _HELD)} "
+    f"INSERT INTO coupon_seats (key, rev, op, {_CELLS}) "  # noqa: S608  ours
+    f"SELECT key || printf('#%08d', issued), 1, :op, {_VALUES} "
     f"FROM coupons WHERE {_USABLE} AND issued < max_redemptions "
     "ON CONFLICT DO NOTHING RETURNING key, rev"
 )
@@ -37,8 +38,8 @@ _COUNT = (
 )
 #: The one that is free, or has lapsed, for longest; for who has no seat.
 _LAPSED = (
-    f"UPDATE OR IGNORE coupon_seats SET rev = rev + 1, op = :op, "  # noqa: S608  ours
-    f"{', '.join(f'{n} = :{n}' for n in _HELD)} "
+    f"UPDATE OR IGNORE coupon_seats SET (rev, op, {_CELLS}) = "  # noqa: S608  ours
+    f"(rev + 1, :op, {_VALUES}) "
     "WHERE key = (SELECT key FROM coupon_seats INDEXED BY coupon_seats_takeable "
     "WHERE code = :code AND lapses_at <= :now ORDER BY lapses_at, key LIMIT 1) "
     f"AND EXISTS (SELECT 1 FROM coupons WHERE {_USABLE}) RETURNING key, rev"

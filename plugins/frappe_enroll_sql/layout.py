@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     ColumnElement,
     Delete,
@@ -35,6 +36,8 @@ from frappe_enroll_sdk.interfaces.tables import KEY, OP, REV, CellKind, Query, R
 
 T = TypeVar("T")
 
+#: A query and its parameters.
+Asked = tuple[Select[Any], dict[str, Any]]
 #: Ends each line of a column of lines. No JSON has it as it is.
 _END = "\x1e"
 
@@ -97,7 +100,7 @@ class Layout:
             fields.append(self.table.c[KEY])
         # A row that has a null there is not in it, and costs it nothing.
         dialects = ("sqlite_where", "postgresql_where") if known else ()
-        where = {dialect: and_(*known) for dialect in dialects}
+        where: dict[str, Any] = {dialect: and_(*known) for dialect in dialects}
         Index(self.name_of(index.name), *fields, unique=index.unique, **where)
 
     def name_of(self, index: str) -> str:
@@ -141,14 +144,18 @@ class Layout:
         """Return the query for the row of ``keys`` (one, or many)."""
 
         def build() -> Select[Any]:
-            key, keys = self.table.c[KEY], bindparam("keys", expanding=many)
+            key = self.table.c[KEY]
+            keys: BindParameter[Any] = bindparam("keys", expanding=many)
             return select(self.table).where(key.in_(keys) if many else key == keys)
 
         return self._once(("find", many), build)
 
     def delete(self) -> Delete:
-        """Return the write that deletes the row of ``of_key`` at ``of_rev``."""
-        return self._once("delete", lambda: delete(self.table).where(*self._here()))
+        """Return the write that deletes a row: ``of_key``, ``of_rev`` and ``of_op``."""
+        last = self.table.c[OP] == bindparam("of_op")
+        return self._once(
+            "delete", lambda: delete(self.table).where(*self._here(), last)
+        )
 
     def insert(self, build: Callable[[Table], Insert]) -> Insert:
         """Return the write of a new row, as the dialect builds it."""
@@ -174,33 +181,38 @@ class Layout:
         key, rev = self.table.c[KEY], self.table.c[REV]
         return key == bindparam("of_key"), rev == bindparam("of_rev")
 
-    def page(self, query: Query, limit: int) -> tuple[Select[Any], dict[str, Any]]:
+    def page(self, query: Query, limit: int) -> Asked:
         """Return the query for rows in their order, and its parameters."""
 
-        def build() -> Select[Any]:
+        def build(most: BindParameter[int]) -> Select[Any]:
             found = self._where(query, select(self.table))
             order = [c.desc() if query.newest else c for c in self._order(query)]
-            return found.order_by(*order).limit(bindparam("limit", type_=Integer))
+            return found.order_by(*order).limit(most)
 
-        return self._once(("page", *_shape_of(query)), build), {
-            **_parameters_of(query),
-            "limit": limit,
-        }
+        return self._asked("page", query, limit, build)
 
-    def count(self, query: Query, cap: int) -> tuple[Select[Any], dict[str, Any]]:
+    def count(self, query: Query, cap: int) -> Asked:
         """Return the query for a capped number of rows, and its parameters."""
 
-        def build() -> Select[Any]:
+        def build(most: BindParameter[int]) -> Select[Any]:
             found = self._where(query, select(literal(1).label("one")))
-            capped = found.limit(bindparam("limit", type_=Integer)).subquery()
+            capped = found.limit(most).subquery()
             return select(func.count()).select_from(capped)
 
-        return self._once(("count", *_shape_of(query)), build), {
-            **_parameters_of(query),
-            "limit": cap,
-        }
+        return self._asked("count", query, cap, build)
 
-    def due(self, now_ms: int) -> tuple[Select[Any], dict[str, Any]]:
+    def _asked(
+        self,
+        what: str,
+        query: Query,
+        most: int,
+        build: Callable[[BindParameter[int]], Select[Any]],
+    ) -> Asked:
+        limit = bindparam("limit", type_=Integer)
+        built = self._once((what, *_shape_of(query)), lambda: build(limit))
+        return built, {**_parameters_of(query), "limit": most}
+
+    def due(self, now_ms: int) -> Asked:
         """Return the query that counts whether a row may be worked on: 1, or 0."""
         wakes = next(
             index.name

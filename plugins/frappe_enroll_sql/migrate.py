@@ -53,6 +53,8 @@ T = TypeVar("T")
 Begin = Callable[[], AbstractContextManager[Connection]]
 #: A row of an old table, by column.
 Old = dict[str, Any]
+#: Moves a row; False (or an error of what it holds): it can't be read.
+Move = Callable[["_Into", Old], bool]
 
 #: Rows of one transaction.
 _PAGE = 500
@@ -86,7 +88,7 @@ def upgrade(begin: Begin, layouts: Collection[Layout], version: int) -> None:
                 index.create(connection, checkfirst=True)
     if found is not None and found < version:
         for name in _MOVES:
-            left = 0
+            left: int | None = 0
             while left is not None:
                 with begin() as connection:
                     left = _move_page(connection, name, found, left)
@@ -170,8 +172,9 @@ class _Into(SQLiteTables):
         return _run(self._connection, statement, **values)
 
 
-def _record(kind: type[T], row: Old) -> T:
-    return load(kind, json.loads(row["doc"]))
+def _of_doc(kind: type[T], put: Callable[[TableStorage, T], bool]) -> Move:
+    """Return what moves rows that kept their record in `doc`."""
+    return lambda into, row: put(into.stores, load(kind, json.loads(row["doc"])))
 
 
 def _move_seat(into: _Into, row: Old) -> bool:
@@ -191,7 +194,7 @@ def _move_seat(into: _Into, row: Old) -> bool:
 
 
 def _move_coupon(into: _Into, row: Old) -> bool:
-    code, coupon = row["code"], _record(Coupon, row)
+    code, coupon = row["code"], load(Coupon, json.loads(row["doc"]))
     if row["disabled"] and not coupon.disabled:
         coupon = load(Coupon, {**dump(coupon), "disabled": True})
     # Its seats were moved before, and numbered from 0.
@@ -212,8 +215,15 @@ def _move_gate(into: _Into, row: Old) -> bool:
 
 #: What version 1 kept of a job in `doc`, and what is meant where it is missing.
 _IN_DOC: Old = {
-    **{"seq": 1, "tries": 0, "owner": None, "outcome": None, "deliveries": 0},
-    **{"recovered": False, "data": {}, "errors": [], "payload": None},
+    "seq": 1,
+    "tries": 0,
+    "owner": None,
+    "outcome": None,
+    "deliveries": 0,
+    "recovered": False,
+    "data": {},
+    "errors": [],
+    "payload": None,
 }
 
 
@@ -252,48 +262,34 @@ def _known(row: Old) -> Old:
     return {"payload": records.text_of(job.payload), "data": records.text_of(job.data)}
 
 
-def _move_grant(into: _Into, row: Old) -> bool:
-    grant = _record(Grant, row)
-    return into.stores.grants.open(grant) is grant
-
-
-def _move_affiliate(into: _Into, row: Old) -> bool:
-    affiliate = _record(Affiliate, row)
-    return into.stores.affiliates.register(affiliate) is affiliate
-
-
-def _move_ledger(into: _Into, row: Old) -> bool:
-    stated = _record(LedgerRow, row)
-    return into.stores.affiliates.append(stated) is stated
-
-
-def _move_enrollment(into: _Into, row: Old) -> bool:
-    return into.stores.enrollments.open(_record(Enrollment, row)).opened
-
-
-def _move_audit(into: _Into, row: Old) -> bool:
-    into.stores.audit.append(_record(AuditEntry, row))
-    return True
-
-
-def _move_worker(into: _Into, row: Old) -> bool:
-    into.stores.workers.seen(_record(WorkerSeen, row))
-    return True
-
-
 _ENDS = {"jobs": {"done", "cancelled"}, "events": {"done", "ignored"}}
-#: How a row of each table is moved, and the columns of its key; those that refer to
-#: others come before these.
-_MOVES: dict[str, tuple[tuple[str, ...], Callable[[_Into, Old], bool]]] = {
+#: The columns of each old table's key, and how a row of it is moved; tables that refer
+#: to others come before these.
+_MOVES: dict[str, tuple[tuple[str, ...], Move]] = {
     "coupon_seats": (("code", "holder"), _move_seat),
     "coupons": (("code",), _move_coupon),
-    "ledger": (("affiliate", "n"), _move_ledger),
-    "affiliates": (("code",), _move_affiliate),
-    "enrollments": (("id",), _move_enrollment),
+    "ledger": (
+        ("affiliate", "n"),
+        _of_doc(LedgerRow, lambda to, row: to.affiliates.append(row) is row),
+    ),
+    "affiliates": (
+        ("code",),
+        _of_doc(Affiliate, lambda to, row: to.affiliates.register(row) is row),
+    ),
+    "enrollments": (
+        ("id",),
+        _of_doc(Enrollment, lambda to, row: to.enrollments.open(row).opened),
+    ),
+    "grants": (("id",), _of_doc(Grant, lambda to, row: to.grants.open(row) is row)),
+    "audit": (
+        ("id",),
+        _of_doc(AuditEntry, lambda to, row: not to.audit.append(row)),  # type: ignore[func-returns-value]  # None
+    ),
+    "workers": (
+        ("name",),
+        _of_doc(WorkerSeen, lambda to, row: not to.workers.seen(row)),  # type: ignore[func-returns-value]  # None
+    ),
     "jobs": (("key",), partial(_move_job, layout.JOBS)),
     "events": (("key",), partial(_move_job, layout.EVENTS)),
     "gates": (("name",), _move_gate),
-    "audit": (("id",), _move_audit),
-    "grants": (("id",), _move_grant),
-    "workers": (("name",), _move_worker),
 }

@@ -143,13 +143,13 @@ class SQLTables(ABC):
 
         return run
 
-    def delete(self, table: port.Table, revs: Mapping[str, int]) -> int:
+    def delete(self, table: port.Table, rows: Collection[Row]) -> int:
         """See `Tables.delete`."""
         write = self.layout_of(table).delete()
-        rows = [{"of_key": key, "of_rev": rev} for key, rev in revs.items()]
-        if not rows:
+        those = [{"of_key": r.key, "of_rev": r.rev, "of_op": r.op} for r in rows]
+        if not those:
             return 0
-        return self._write(lambda connection: connection.execute(write, rows).rowcount)
+        return self._write(lambda connection: connection.execute(write, those).rowcount)
 
     def page(self, table: port.Table, query: Query, limit: int) -> Sequence[Row]:
         """See `Tables.page`."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy import Connection, Engine, PoolProxiedConnection
 
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import StorageUnavailableError
@@ -95,8 +95,8 @@ class SQLWatch:
 
     def _due(self, now_ms: int) -> int:
         asked = [layout.due(now_ms) for layout in self._layouts]
-        return self._database.read(
-            lambda connection: sum(
-                connection.execute(*one).scalar_one() for one in asked
-            )
-        )
+
+        def ask(connection: Connection) -> int:
+            return sum(int(connection.execute(*one).scalar_one()) for one in asked)
+
+        return self._database.read(ask)

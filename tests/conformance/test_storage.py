@@ -11,7 +11,9 @@ import pytest
 from support.size import LEAST, SERVER_DIFFERS, play_one_of
 
 from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_mongo.tables import MongoTables
 from frappe_enroll_sdk.interfaces.tables import Row
+from frappe_enroll_sdk.stores.storage import TableStorage
 from frappe_enroll_sdk.testing.conformance.storage import StorageConformance
 from frappe_enroll_sdk.testing.memory import MemoryStorage, MemoryTables
 from frappe_enroll_sql.storage import SQLStorage
@@ -69,10 +71,10 @@ class TestSQLite(StorageConformance):
 with_the_first_python = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
 
 
-def fresh_database(uri):
+def fresh_database(uri, storage=MongoStorage):
     """Yield what opens a database of the test's own, and drop it afterwards."""
     name = f"conformance_{uuid.uuid4().hex}"
-    yield functools.partial(MongoStorage, uri, name)
+    yield functools.partial(storage, uri, name)
     with pymongo.MongoClient(uri) as client:
         client.drop_database(name)
 
@@ -97,6 +99,34 @@ class TestMongoOneNode(StorageConformance):
         """Return what opens the test's database."""
         play_one_of(2 if LEAST else 1)
         yield from fresh_database(one_node.uri)
+
+
+class WithoutTake:
+    """Tables that can only page and swap."""
+
+    def __init__(self, tables) -> None:
+        self._tables = tables
+
+    def __getattr__(self, name):
+        if name == "take":
+            raise AttributeError(name)
+        return getattr(self._tables, name)
+
+
+def plain_mongo(uri, name):
+    """Open MongoDB without its faster verbs: the stores as the core has them."""
+    return TableStorage(WithoutTake(MongoTables(uri, name)))
+
+
+@with_the_first_python
+class TestMongoPlain(StorageConformance):
+    """On a replica set of one, by the verbs of the port alone."""
+
+    @pytest.fixture
+    def storage_factory(self, one_node):
+        """Return what opens the test's database."""
+        play_one_of(3)
+        yield from fresh_database(one_node.uri, plain_mongo)
 
 
 @with_the_first_python

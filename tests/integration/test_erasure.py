@@ -11,7 +11,7 @@ from support.shop import ADA, COURSE, Shop
 
 from frappe_enroll_sdk.errors import TransitionError, ValidationError
 from frappe_enroll_sdk.models import JobState, Status
-from frappe_enroll_sdk.services.operators.privacy import is_erased
+from frappe_enroll_sdk.models.learners import is_erased
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -32,7 +32,7 @@ def all_that_is_stored(storage) -> str:
         found = storage.tables.link.collection("jobs").database
         rows = [[*found[name].find()] for name in found.list_collection_names()]
         return repr(rows).lower()
-    engine = create_engine(storage._database.engine().url)
+    engine = create_engine(storage.tables.database.engine().url)
     tables = MetaData()
     tables.reflect(engine)
     with engine.connect() as connection:

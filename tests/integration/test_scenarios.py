@@ -23,8 +23,10 @@ from frappe_enroll_sdk.errors import (
     ThrottledError,
     ValidationError,
 )
+from frappe_enroll_sdk.interfaces.tables import KEY, Query
 from frappe_enroll_sdk.models import JobState, LMSStatus, Status
 from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.stores.layout import COUPONS, ENROLLMENTS, EVENTS, JOBS, SEATS
 from frappe_enroll_sdk.testing.faults import Crash, CrashPlan, Slow
 from frappe_enroll_sql.storage import SQLStorage
 
@@ -185,9 +187,10 @@ def emptied(world):
     """Return an empty world on the same store."""
     if world.open_storage is None:
         return World()
-    with world.storage._database.write() as connection:
-        for name in ("coupon_seats", "coupons", "enrollments", "jobs", "events"):
-            connection.exec_driver_sql(f"DELETE FROM {name}")  # noqa: S608  own names
+    tables = world.storage.tables
+    for table in (SEATS, COUPONS, ENROLLMENTS, JOBS, EVENTS):
+        rows = tables.page(table, Query(KEY), 1000)
+        tables.delete(table, {row.key: row.rev for row in rows})
     return World(world.open_storage)
 
 

@@ -34,7 +34,7 @@ class TestDefault(CouponChecks):
 
 @pytest.mark.parametrize("seats", [1, 2, 70, 200])
 def test_both_ways_share_the_seats(sql_storage, sql_path, seats):
-    """Processes of both kinds: each seat is had once, none is lost, lapsed ones go on."""
+    """Each seat is had once, by processes of both kinds; none is lost; all lapse."""
     sql_storage.coupons.create(coupon(max_redemptions=seats))
     default = open_default(sql_path)
     ways = (default.coupons, sql_storage.coupons)

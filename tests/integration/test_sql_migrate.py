@@ -254,7 +254,7 @@ def test_setup_goes_on_where_it_was_stopped(old, opened, page, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         stop_at(page, storage.setup, monkeypatch)
     for _ in range(2):
-        with pytest.raises(SchemaError, match="version 5, this code .*enroll setup"):
+        with pytest.raises(SchemaError, match=r"version 5, this code .*enroll setup"):
             opened(old).jobs.find("due")
     storage.setup()
     assert has_all(storage)
@@ -306,7 +306,7 @@ def test_many_hosts_may_upgrade_together(old, opened, monkeypatch):
 
 
 def test_seats_go_on_after_an_upgrade(old, opened):
-    """Numbers follow those that were given; lapsed ones are taken; none is overbooked."""
+    """Numbers follow those that were given; lapsed seats are taken; none twice."""
     storage = opened(old)
     storage.setup()
     coupons = storage.coupons
@@ -327,7 +327,7 @@ def test_seats_go_on_after_an_upgrade(old, opened):
 
 
 def test_work_goes_on_after_an_upgrade(old, opened):
-    """What is due is claimed; a claim of before lapses; a gate that was shut stays so."""
+    """What is due is claimed, a claim of before lapses, a shut gate stays shut."""
     storage = opened(old)
     storage.setup()
     assert [job.key for job in storage.jobs.claim("w", after(1), 60, 9)] == ["due"]

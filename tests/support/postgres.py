@@ -62,8 +62,10 @@ class PostgreSQL:
         start = [sys.executable, "-I", "-S", "-c", _START]
         with (self._folder / "log").open("ab") as log:
             subprocess.run(
-                [*start, initdb, "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8"]
-                + ["--locale=C", "--no-sync"],
+                [
+                    *(*start, initdb, "-D", data, "-U", _USER, "-A", "trust"),
+                    *("-E", "UTF8", "--locale=C", "--no-sync"),
+                ],
                 stdout=log,
                 stderr=log,
                 check=True,

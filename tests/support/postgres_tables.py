@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC
+from typing import ClassVar
 
 from sqlalchemy import BigInteger, Double, Text, create_engine, inspect, text
 from sqlalchemy.dialects import postgresql
@@ -35,9 +36,9 @@ _VERSION = "SELECT version FROM schema_version"
 
 
 class PostgresTables(SQLTables):
-    """See `Tables`; each write is committed with the server's own `synchronous_commit`."""
+    """See `Tables`; a commit is as durable as the server makes it."""
 
-    types = {
+    types: ClassVar = {
         # Compared byte by byte.
         CellKind.NAME: Text(collation="C"),
         CellKind.TEXT: Text(),
@@ -53,7 +54,7 @@ class PostgresTables(SQLTables):
 
     @property
     def _engine(self):
-        """This process's engine: a forked child leaves its parent's connections alone."""
+        """This process's engine: a forked child makes its own."""
         if self._pid != os.getpid():
             self._pid, self._news = os.getpid(), News()
             self._made = create_engine(self._url, pool_size=16, max_overflow=64)
@@ -71,9 +72,7 @@ class PostgresTables(SQLTables):
     def _read(self, ask, *, snapshot=False):
         with self._our_errors(), self._engine.connect() as connection:
             if snapshot:
-                connection = connection.execution_options(
-                    isolation_level="REPEATABLE READ"
-                )
+                connection.execution_options(isolation_level="REPEATABLE READ")
             return ask(connection)
 
     def _write(self, write):
@@ -118,7 +117,9 @@ class PostgresTables(SQLTables):
             rows = [layout.row(found) for found in connection.execute(page, values)]
             swaps = [make(row) for row in rows]
             done = self._swapping(table, swaps)(connection)
-            return [s.applied(r) for s, r, yes in zip(swaps, rows, done) if yes]
+            return [
+                s.applied(r) for s, r, yes in zip(swaps, rows, done, strict=True) if yes
+            ]
 
         return self._write(run) if all(query.among.values()) else []
 
