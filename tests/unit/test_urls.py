@@ -7,10 +7,11 @@ import pytest
 
 from frappe_enroll_alerts.settings import AlertSettings
 from frappe_enroll_mail.settings import MailSettings
-from frappe_enroll_sdk import Settings, urls
+from frappe_enroll_sdk import EnrollSDK, Settings, urls
 from frappe_enroll_sdk.errors import SettingsError, ValidationError
 from frappe_enroll_sdk.services import validate
 from frappe_enroll_sdk.settings.plugins import load_part
+from frappe_enroll_sdk.testing.lms import FakeLMS
 
 
 #: One URL in many spellings, and the one that it is asked for by.
@@ -141,6 +142,11 @@ def test_loopback_is_told_by_the_address(host, near):
     assert urls.parse(f"http://{host}:8000").is_near is near
 
 
+def refused(**fields):
+    """Build an SDK of the settings: what is no rule of theirs is the gateway's."""
+    EnrollSDK(Settings(**fields), lms=FakeLMS())
+
+
 LIVE = {"stripe_secret_key": "sk_live_x", "database_url": "sqlite:////srv/db"}
 
 
@@ -166,7 +172,7 @@ LIVE = {"stripe_secret_key": "sk_live_x", "database_url": "sqlite:////srv/db"}
 def test_live_key_goes_to_stripe_only(text):
     """Whatever the base looks like, and whatever else is allowed."""
     with pytest.raises(SettingsError) as caught:
-        Settings(**LIVE, stripe_api_base=text, allow_foreign_stripe=True)
+        refused(**LIVE, stripe_api_base=text, allow_foreign_stripe=True)
     assert all(told.startswith("STRIPE_API_BASE") for told in caught.value.problems)
 
 
@@ -204,7 +210,7 @@ def test_plain_http_stays_on_loopback(text):
     """The key of the LMS goes nowhere in the clear."""
     for more in ({}, LIVE | {"allow_insecure_lms": True}):
         with pytest.raises(SettingsError) as caught:
-            Settings(frappe_lms_url=text, **more)
+            refused(frappe_lms_url=text, **more)
         assert all(told.startswith("FRAPPE_LMS_URL") for told in caught.value.problems)
         with pytest.raises(SettingsError, match="WEBHOOK_URL"):
             part(AlertSettings, "FRAPPE_ENROLL_ALERTS_", WEBHOOK_URL=text)
