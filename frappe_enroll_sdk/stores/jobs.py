@@ -8,8 +8,8 @@ batch is claimed by equal writes, and a fence is found by its key.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -77,18 +77,22 @@ def _codec(table: Table, ends: frozenset[JobState]) -> Codec[Job]:
 
 
 class _Claimed:
-    """Rows that this process has claimed, as it has written them. Thread-safe."""
+    """
+    Rows that this process has claimed, as it has written them.
+
+    Thread-safe without a lock, which a fork might leave locked: each step is one of the
+    dictionary's own.
+    """
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
-        self._lock = threading.Lock()
 
     def note(self, rows: Collection[Row]) -> None:
         """Remember rows; of too many, the first ones are forgotten."""
-        with self._lock:
-            self._rows.update({row.key: row for row in rows})
-            while len(self._rows) > _MAX_CLAIMED:
-                del self._rows[next(iter(self._rows))]
+        self._rows.update({row.key: row for row in rows})
+        while len(self._rows) > _MAX_CLAIMED:
+            with suppress(StopIteration, RuntimeError):  # another thread is as busy
+                self._rows.pop(next(iter(self._rows)), None)
 
     def pop(self, key: str, batch: str) -> Row | None:
         """Return the row of a claim, once."""
