@@ -28,8 +28,7 @@ class MongoCoupons(Coupons):
         try:
             taken, has_slot = tables.take_first(self.seats.table, takeable, cells, op)
         except UnclearWriteError:
-            # If it has been done, or will be, one of the two is refused: the holder has
-            # a seat, which `reserve` finds.
+            # If it was done after all, this one is refused: the holder has a seat.
             taken, has_slot = tables.take_first(self.seats.table, takeable, cells, op)
         if not has_slot:
             raise SlotTakenError(code)

@@ -12,6 +12,7 @@ from support.wire import Wire
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.models import (
     JobState,
+    NewJob,
     ReleaseOutcome,
     ReserveOutcome,
     SeatState,
@@ -104,10 +105,8 @@ def test_jobs_that_are_pruned_while_a_batch_is_enqueued_are_new(pair, wire):
     ]
 
 
-def _order(key, number):
-    from frappe_enroll_sdk.models import NewJob  # noqa: PLC0415
-
-    return NewJob(key=key, kind="sync", payload={"n": number}, due_at=NOW)
+def _order(key, number, due_at=NOW):
+    return NewJob(key=key, kind="sync", payload={"n": number}, due_at=due_at)
 
 
 def test_event_that_is_rolled_back_while_it_comes_again_is_stored(pair, wire):
@@ -171,6 +170,26 @@ def test_claim_is_kept_when_its_job_is_enqueued_meanwhile(pair, wire):
     assert jobs[0].payload == {"n": 2}
     assert slow.jobs.complete(jobs[0].token, 1, after(6)) is JobState.DUE
     assert slow.jobs.complete(jobs[1].token, 1, after(6)) is JobState.DONE
+
+
+def test_claim_that_comes_second_looks_beyond_the_first_ones(pair, wire):
+    """Another took what it had found: there is more, and it is not answered none."""
+    slow, other = pair
+    orders = [_order(f"job-{n:02d}", n, due_at=after(n - 90)) for n in range(40)]
+    other.jobs.enqueue_many(orders, now=NOW)
+    taken = []
+
+    def take_first():
+        taken.extend(other.jobs.claim("w2", after(5), 60, 2))
+
+    between(wire, "find", take_first)
+    jobs = slow.jobs.claim("w1", after(5), 60, 2)
+    assert len(taken) == len(jobs) == 2
+    assert {job.key for job in taken}.isdisjoint(job.key for job in jobs)
+    wire.arm(None)
+    left = sorted({one.key for one in orders} - {job.key for job in (*taken, *jobs)})
+    again = slow.jobs.claim("w1", after(5), 60, 2)
+    assert [job.key for job in again] == left[:2], "what lies before them comes next"
 
 
 def test_claim_by_key_is_kept_when_its_job_is_enqueued_meanwhile(pair, wire):

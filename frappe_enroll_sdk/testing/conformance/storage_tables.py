@@ -112,6 +112,15 @@ class TableChecks:
         assert sorted(_keys(tables.get(AUDIT, keys))) == keys
         assert tables.delete(AUDIT, found) == count
 
+    def test_equal_swaps_meet_their_slots_each_by_itself(self, storage: Storage):
+        """One that is refused keeps no other from being done."""
+        tables = tables_of(storage)
+        others = Row(key_of("D", 0), 1, "op", {**_seat(0).cells, "code": "D"})
+        free = [_seat(0), _seat(1), others]
+        tables.insert(SEATS, free)
+        swaps = [Swap(row.key, 1, "new", {"holder": "a"}) for row in free]
+        assert [*tables.swap(SEATS, swaps)] == [True, False, True]
+
     def test_null_gives_a_slot_back(self, storage: Storage):
         """A row with a null in an index is not in it, and keeps nobody out."""
         tables = tables_of(storage)
