@@ -30,7 +30,6 @@ from frappe_enroll_sdk.money import Money
 
 from . import webhook
 from .params import create_params
-from .quiet import keep_quiet
 from .records import dispute_of, event_of, refund_of, session_of
 
 
@@ -86,7 +85,6 @@ class StripePayments:
             raise SettingsError(
                 "STRIPE_SECRET_KEY: must begin with sk_ or rk_ (is it set?)"
             )
-        keep_quiet()
         self._secrets = webhook_secrets
         self._deployment = deployment
         self._client = stripe.StripeClient(
