@@ -106,8 +106,8 @@ class AccessRules:
             return self._of_token(given[len(_BEARER) :].strip())
 
     def _of_token(self, token: str) -> Operator:
-        # A line in the settings says nothing of its token but the hash: one that was made
-        # up by hand, and that can be guessed, opens nothing.
+        # The settings know a token's hash only: one that was made up by hand, and that
+        # can be guessed, opens nothing.
         long_enough = len(token) >= SHORTEST_SECRET
         found = self._of_hash(hash_token(token)) if long_enough else None
         if found is None:

@@ -41,7 +41,9 @@ def test_method_that_a_route_has_not_is_refused(door, identity):
     """Whoever asks: 405 with what there is, and nothing is done."""
     for resource in RESOURCES:
         path = door.path_of(next(iter(resource.routes.values())))
-        for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - {*resource.routes}:
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - {
+            *resource.routes
+        }:
             answer = door.site.call(method, path, headers=door.headers(identity))
             assert answer.status_code == 405, (method, path)
             assert answer.headers["Allow"] == resource.allow
