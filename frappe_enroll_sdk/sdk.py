@@ -21,7 +21,7 @@ from .services.jobs.shift import Shift
 from .services.jobs.worker import Worker
 from .services.patience import Patience
 from .settings import Settings
-from .wiring import context_of, wire
+from .wiring import context_of, require_safe, wire
 
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class EnrollSDK:
             discover: Whether installed plugins are looked for.
 
         Raises:
-            ConfigurationError: A backend can't be built; the text says what to do.
+            ConfigurationError: A backend can't be built, or payments are live and the
+                settings are not fit for that; the text says what to do.
         """
         keep_quiet()
         self.settings = settings or Settings()
@@ -104,10 +105,12 @@ class EnrollSDK:
             "payments", chosen.payments, tools
         )
         self.lms: LMS = lms or self._make("lms", chosen.lms, tools)
+        is_default = storage is None and chosen.default_database
+        require_safe(chosen, self.payments, is_default_store=is_default)
         self.clock: Clock = clock or StoreClock(self.storage.now)
         self.ambient = Ambient(self.clock)
         self._wire()
-        if storage is None and chosen.default_database:
+        if is_default:
             logger.warning(
                 "no database is named: using the default file",
                 extra={"database_url": chosen.resolved_database_url},

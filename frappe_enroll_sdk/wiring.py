@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import attrs
 
 from .backoff import RetryPolicy
+from .errors import SettingsError
 from .metrics import NoMetrics, SafeMetrics
 from .models import GatePolicy
 from .models.jobs import (
@@ -36,6 +37,7 @@ from .services.jobs.cron import Cron
 from .services.jobs.heartbeat import Heartbeats
 from .services.jobs.inline import Inline
 from .services.jobs.maintenance import Maintenance
+from .services.jobs.plugin_jobs import PluginJobs
 from .services.jobs.runner import Handler, Runner
 from .services.lms.sync import Sync
 from .services.lms.timed import TimedLMS
@@ -117,6 +119,7 @@ def wire(backends: Backends, context: Context) -> Services:
             COMMISSION_KIND: _following(commissions.mature),
             PAYOUT_KIND: _following(affiliates.follow_payout),
         },
+        PluginJobs(context, catalogue),
     )
     inline = Inline(context, runner)
     enrollments = Enrollments(context, settle, inline)
@@ -191,6 +194,32 @@ def context_of(
         retry_policy=retry_policy_of(settings),
         gate_policy=gate_policy_of(settings),
     )
+
+
+def require_safe(
+    settings: Settings, payments: PaymentGateway, *, is_default_store: bool
+) -> None:
+    """
+    Refuse what nobody does with real money.
+
+    Raises:
+        SettingsError: The gateway is in live mode, and the LMS is reached without TLS
+            or no database was named.
+    """
+    if not payments.livemode:
+        return
+    found = []
+    if settings.is_lms_insecure:
+        found.append(
+            "FRAPPE_LMS_URL: http:// is refused off loopback where payments are live"
+        )
+    if is_default_store:
+        found.append(
+            "DATABASE_URL: live payments need a database that is named "
+            "(MONGODB_URI or DATABASE_URL)"
+        )
+    if found:
+        raise SettingsError(found)
 
 
 def _patient(backend: T, name: str, patience: Patience) -> T:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from . import ROUTES
-from .openapi import text_of
+from ._internal.openapi import text_of
 
 
 print(text_of(ROUTES), end="")  # noqa: T201  its output

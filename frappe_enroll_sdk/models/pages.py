@@ -29,7 +29,7 @@ class Page(Generic[T]):
 
 
 #: Pages of a list that is somebody else's; of a hundred rows, these are ten millions.
-_MOST_PAGES = 100_000
+_MAX_PAGES = 100_000
 
 
 class Trail:
@@ -47,7 +47,7 @@ class Trail:
                 would never come to an end, and what was listed is not all.
         """
         if cursor is not None:
-            if cursor in self._seen or len(self._seen) >= _MOST_PAGES:
+            if cursor in self._seen or len(self._seen) >= _MAX_PAGES:
                 raise TransientError("a backend's list repeats itself: it has no end")
             self._seen.add(cursor)
         return cursor

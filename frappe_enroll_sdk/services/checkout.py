@@ -26,7 +26,6 @@ from ..errors import (
     TransitionError,
 )
 from ..ids import fingerprint, hash_token, new_enrollment_id, new_token
-from ..links import course_link
 from ..models import (
     Checkout,
     Course,
@@ -37,7 +36,7 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS, UNPAID
 from . import validate
-from .coupons.pricing import Quote, quote
+from .coupons.pricing import Quote
 from .settle.decision import Wish
 
 
@@ -112,16 +111,10 @@ class Checkouts:
         return row
 
     def _begin(self, request: Request, course: Course) -> Checkout:
-        settings = self._context.settings
         coupon = None
         if request.coupon_code is not None:
             coupon = self._coupons.usable(request.coupon_code, course.id, request.email)
-        price = quote(
-            course,
-            coupon,
-            free_courses=settings.free_courses,
-            below_minimum=settings.below_minimum,
-        )
+        price = self._coupons.quote(course, coupon)
         self._context.plugins.check(
             "check_checkout",
             course=course,
@@ -261,11 +254,12 @@ class Checkouts:
         )
 
     def _course_url(self, row: Enrollment) -> str | None:
-        page = course_link(self._context.settings.frappe_lms_url, row.course_id)
+        page = self._catalogue.url_of(row.course_id)
         if page:
             return page
         # Nobody was sent to pay: a URL that waits for a session's id leads nowhere.
-        waits = "{CHECKOUT_SESSION_ID}" in (row.success_url or "")
+        blank = self._context.payments.traits.session_blank
+        waits = bool(blank) and blank in (row.success_url or "")
         return None if waits else row.success_url
 
     def _with_urls(self, request: Request, price: Quote) -> Request:
@@ -278,7 +272,8 @@ class Checkouts:
                 "FRAPPE_ENROLL_PUBLIC_URL: is needed unless checkout is given "
                 "success_url and cancel_url"
             )
-        back = f"{base}/return?session_id={{CHECKOUT_SESSION_ID}}"
+        blank = self._context.payments.traits.session_blank
+        back = f"{base}/return?session_id={blank}" if blank else f"{base}/return"
         return attrs.evolve(
             request,
             success_url=request.success_url or back,

@@ -482,9 +482,10 @@ class Settings:
         return settings
 
     @property
-    def live(self) -> bool:
-        """Whether the Stripe key moves real money."""
-        return self.stripe_secret_key.value.startswith(("sk_live_", "rk_live_"))
+    def is_lms_insecure(self) -> bool:
+        """Whether the LMS is reached without TLS, and off loopback."""
+        lms = self.frappe_lms_url
+        return bool(lms) and _is_plain_and_far(urls.parse(lms))
 
     @property
     def storage_name(self) -> str:
@@ -527,26 +528,17 @@ def _contradictions(settings: Settings) -> list[str]:
     found = http.contradictions(
         settings.admin_tokens, settings.secret_key, settings.cron_secret
     )
-    lms = settings.frappe_lms_url
-    insecure = settings.allow_insecure_lms and not settings.live
-    if lms and _is_plain_and_far(urls.parse(lms)) and not insecure:
+    if settings.is_lms_insecure and not settings.allow_insecure_lms:
         found.append(
             "FRAPPE_LMS_URL: http:// is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_INSECURE_LMS allows it, never with a live key)"
         )
     stripe = urls.parse(settings.stripe_api_base)
-    foreign = stripe.origin != _STRIPE
-    if settings.live and foreign:
-        found.append("STRIPE_API_BASE: a live key goes to https://api.stripe.com only")
-    elif foreign and not stripe.is_near and not settings.allow_foreign_stripe:
+    foreign = stripe.origin != _STRIPE and not stripe.is_near
+    if foreign and not settings.allow_foreign_stripe:
         found.append(
             "STRIPE_API_BASE: is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE allows it, never with a live key)"
-        )
-    if settings.live and settings.default_database:
-        found.append(
-            "DATABASE_URL: a live STRIPE_SECRET_KEY needs a database that is named "
-            "(MONGODB_URI or DATABASE_URL)"
         )
     method = settings.frappe_lms_enroll_method
     if method and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", method, re.ASCII):

@@ -12,8 +12,7 @@ from support.cli import SECRET, caller, settings_of
 from support.world import COURSE
 
 from frappe_enroll_cli.main import cli
-from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox, sign
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.models import Status
 
@@ -324,7 +323,7 @@ def test_enrollments_are_listed_and_shown(granted, service, run):
     *lines, verdict, following = said.out.splitlines()[1:]
     facts = [line.split()[-1] for line in lines]
     assert facts == ["opened", "reserved", "coupon_redeemed"]
-    assert verdict == "verdict: entitled; the LMS is still owed"
+    assert verdict == "verdict: entitled; not yet enrolled in the LMS"
     assert following == f"next: frappe-enroll jobs show {granted}"
     assert run("enrollments", "show", "ada@example.com").out == said.out
     assert granted in said.out.splitlines()[0]

@@ -102,7 +102,7 @@ def test_worker_runs_until_a_signal_and_exits_0(service, start, number):
     worker.send_signal(number)
     out, err = worker.communicate(timeout=20)
     assert (worker.returncode, out) == (0, "")
-    assert err == "stopping: finishing what runs\n"
+    assert err == "stopping: finishing the running jobs\n"
 
 
 @with_the_first_python
@@ -116,7 +116,7 @@ def test_second_signal_ends_a_worker_at_once(service, start, lms):
     worker = start("worker", "--shutdown-timeout", "600")
     wait(lambda: fault.seen, "the worker is at work")
     worker.send_signal(signal.SIGTERM)
-    assert worker.stderr.readline() == "stopping: finishing what runs\n"
+    assert worker.stderr.readline() == "stopping: finishing the running jobs\n"
     worker.send_signal(signal.SIGTERM)
     worker.communicate(timeout=30)
     assert worker.returncode == -signal.SIGTERM

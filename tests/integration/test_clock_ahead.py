@@ -14,8 +14,8 @@ from frappe_enroll_sdk.errors import CouponUnavailableError, LMSUnavailableError
 from frappe_enroll_sdk.models import JobState, LMSStatus, Status
 from frappe_enroll_sdk.services.jobs.intake import Intake
 from frappe_enroll_sdk.services.jobs.maintenance import longest_look
-from frappe_enroll_wsgi import cookies
-from frappe_enroll_wsgi.ratelimits import Limits
+from frappe_enroll_wsgi._internal import cookies
+from frappe_enroll_wsgi._internal.ratelimits import Limits
 
 
 ADA, BOB = "ada@example.com", "bob@example.com"

@@ -11,7 +11,7 @@ import pytest
 from support.shop import Shop
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sandbox.server import LoopbackServer
+from frappe_enroll_sandbox import LoopbackServer
 from frappe_enroll_sdk.errors import ConfigurationError
 from frappe_enroll_sdk.plugins import PluginInfo
 from frappe_enroll_sdk.settings.options import Secret

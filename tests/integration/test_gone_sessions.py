@@ -8,7 +8,7 @@ from support.shop import ADA, COURSE, Shop
 from support.size import with_the_first_python
 from support.world import World
 
-from frappe_enroll_sandbox.stripe_model import StripeAccount
+from frappe_enroll_sandbox._internal.stripe_model import StripeAccount
 from frappe_enroll_sdk.errors import (
     CouponUnavailableError,
     PaymentsUnavailableError,

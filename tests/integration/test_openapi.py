@@ -12,7 +12,7 @@ from support.site import Site
 from support.size import with_the_first_python
 
 from frappe_enroll_wsgi import ROUTES
-from frappe_enroll_wsgi.openapi import codes_of, document, status_of, text_of
+from frappe_enroll_wsgi._internal.openapi import codes_of, document, status_of, text_of
 
 
 #: Kinds of components that no operation may spell out.

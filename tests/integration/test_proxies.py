@@ -13,8 +13,9 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
-from frappe_enroll_wsgi import create_app, forwarded
-from frappe_enroll_wsgi.proxies import Proxies, bucket_of
+from frappe_enroll_wsgi import create_app
+from frappe_enroll_wsgi._internal import forwarded
+from frappe_enroll_wsgi._internal.proxies import Proxies, bucket_of
 
 
 def environ_of(peer, xff=None, rfc=None, **more):

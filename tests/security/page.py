@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.access import ASKED, IDENTITIES, SEARCH, TABLE, expected
 
-from frappe_enroll_wsgi.routing import Access
+from frappe_enroll_wsgi._internal.routing import Access
 
 
 ROOT = Path(__file__).parents[2]

@@ -166,7 +166,7 @@ class Deployment:
         )
         self.issued, self.said, self._running = {}, {}, {}
         self._stack = contextlib.ExitStack()
-        self._given = store | {
+        self.given = store | {
             "STRIPE_SECRET_KEY": SECRETS["Stripe key"],
             "STRIPE_WEBHOOK_SECRET": SECRETS["webhook secret"],
             "FRAPPE_LMS_API_KEY": SECRETS["LMS key"],
@@ -209,7 +209,7 @@ class Deployment:
         self._stack.enter_context(self.stripe)
         self._stack.enter_context(self.lms)
         self.lms.site.add_course(COURSE, 49.0, "USD", title="Python 101")
-        self._given |= {
+        self.given |= {
             "STRIPE_API_BASE": self.stripe.url,
             "FRAPPE_LMS_URL": self.lms.url,
         }
@@ -229,7 +229,7 @@ class Deployment:
         self._stack.close()
 
     def _environ(self):
-        return os.environ | self._given
+        return os.environ | self.given
 
     def _start(self, name, *arguments):
         out = (self.work / f"{name}.out").open("wb")
@@ -460,6 +460,7 @@ def look(site, box, alerts, scraped, arguments, stored):
         assert files.keys() == {"web.out", "web.err", "worker.out", "worker.err"}
     log = files["web.err"] + files["worker.err"]
     assert {d for d in DRIVERS if f" {d}" not in log} == set(), log[-2000:]
+    assert (" pymongo.connection: " in log) == ("MONGODB_URI" in site.given)
 
 
 #: Whose lines have to be in the log, or nothing was looked at.

@@ -203,7 +203,7 @@ def test_observer_that_takes_for_ever_holds_up_no_pass():
 def test_calls_that_hang_are_bounded_in_number():
     """Each keeps a thread; past the bound nothing more is begun until one ends."""
     hands, hangs = wall._Hands(), threading.Event()
-    for _ in range(wall._MOST_HUNG):
+    for _ in range(wall._MAX_HUNG):
         with pytest.raises(PluginFailedError):
             hands.give("a hook", wall._Errand(run=hangs.wait), 0.001)
     begun = []

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -170,12 +170,17 @@ class Coupons:
                 raise CouponExhaustedError(field="coupon_code")
         if coupon.per_learner is not None and self._is_used_up(typed, address, course):
             raise CouponExhaustedError(field="coupon_code")
+        return self.quote(course, coupon)
+
+    def quote(self, course: Course, coupon: Coupon | None) -> Quote:
+        """Return what a learner pays for a course; see ``pricing.quote``."""
         settings = self._context.settings
         return quote(
             course,
             coupon,
             free_courses=settings.free_courses,
             below_minimum=settings.below_minimum,
+            minimum=self._context.payments.traits.minimum_charge,
         )
 
     def _is_used_up(self, code: str, email: str, course: Course) -> bool:
@@ -254,6 +259,16 @@ class Coupons:
         count: int,
         percent_off: Decimal | int | str,
         course_id: str | None = None,
+        **more: Any,
+    ) -> tuple[Coupon, ...]:
+        """Create many coupons of the same terms and return them; see `create_each`."""
+        return tuple(self.create_each(count, percent_off, course_id, **more))
+
+    def create_each(
+        self,
+        count: int,
+        percent_off: Decimal | int | str,
+        course_id: str | None = None,
         *,
         prefix: str = "GRANT",
         pattern: str = batches.PATTERN,
@@ -261,12 +276,12 @@ class Coupons:
         actor: str = "",
         reason: str = "",
         **terms: Any,
-    ) -> tuple[Coupon, ...]:
+    ) -> Generator[Coupon, None, None]:
         """
-        Create many coupons of the same terms, each with a random code; return them.
+        Create many coupons of the same terms; yield each as soon as it is written.
 
-        Written in batches: what was written when a call fails or dies stays, and is
-        found by its prefix (`each`).
+        Each has a random code. Written in batches: what was written when a call fails
+        or dies stays, and is found by its prefix (`each`).
 
         Args:
             count: How many, up to a million.
@@ -282,37 +297,9 @@ class Coupons:
 
         Raises:
             ValidationError: Names the field; a pattern with too few codes counts as
-                one.
+                one. Nothing was begun.
             ConflictError: All codes of the pattern seem to be taken.
         """
-        return tuple(
-            self.create_each(
-                count,
-                percent_off,
-                course_id,
-                prefix=prefix,
-                pattern=pattern,
-                on_progress=on_progress,
-                actor=actor,
-                reason=reason,
-                **terms,
-            )
-        )
-
-    def create_each(
-        self,
-        count: int,
-        percent_off: Decimal | int | str,
-        course_id: str | None = None,
-        *,
-        prefix: str = "GRANT",
-        pattern: str = batches.PATTERN,
-        on_progress: Callable[[int], None] | None = None,
-        actor: str = "",
-        reason: str = "",
-        **terms: Any,
-    ) -> Iterator[Coupon]:
-        """Do `create_many`, yielding each coupon as soon as it is written."""
         by = audit.actor_of(actor, reason)
         validate.whole(count, "count", most=batches.MAX_COUPONS)
         codes = batches.Codes(count, prefix, pattern, self._context.ambient)
@@ -326,7 +313,7 @@ class Coupons:
 
     def _audited(
         self, written: Iterator[Coupon], by: Actor | None, prefix: str, wanted: int
-    ) -> Iterator[Coupon]:
+    ) -> Generator[Coupon, None, None]:
         """Yield coupons as they are written, as one action of the audit trail."""
         with audit.acting(
             self._context, by, "create_coupons", prefix, wanted=wanted

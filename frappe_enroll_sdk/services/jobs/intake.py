@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .runner import Runner
 
 #: Sync jobs that are claimed at once when the gate has admitted all so far.
-_MOST_SYNCS = 64
+_MAX_SYNCS = 64
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -139,7 +139,7 @@ class Intake:
     def _adapt(self, asked: int, answer: Admission, now: datetime) -> None:
         """Claim as many as the gate admits: the rest was claimed for nothing."""
         if answer.admitted == asked:
-            self._most = min(self._most * 2, _MOST_SYNCS)
+            self._most = min(self._most * 2, _MAX_SYNCS)
             self._syncs_at = None
             return
         self._most = max(answer.admitted, 1)

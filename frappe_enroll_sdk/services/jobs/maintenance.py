@@ -33,7 +33,7 @@ Task = Callable[[int, Callable[[], bool]], int]
 #: Rows of one slice: deleting them keeps the store's writer for a few milliseconds.
 _SLICE = 500
 #: Slices of one turn.
-_MOST_SLICES = 20
+_MAX_SLICES = 20
 #: Seconds between two turns of a task.
 EVERY_S = 60.0
 _DAY = timedelta(days=1)
@@ -76,7 +76,7 @@ class Maintenance:
     def run(self, name: str, has_time: Callable[[], bool] = lambda: True) -> int:
         """Do one task now, in slices; return what it counted."""
         total = 0
-        for _ in range(_MOST_SLICES):
+        for _ in range(_MAX_SLICES):
             if not has_time():
                 break
             try:

@@ -33,7 +33,6 @@ from ..settle.decision import Wish
 from .breaker import PAYMENTS, Breakers, code_of
 from .claim import BudgetSpentError, Claim
 from .completion import Completer, through_flicker
-from .plugin_jobs import PluginJobs
 from .verdict import (
     End,
     Ended,
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from ...interfaces import JobStore
     from ..context import Context
     from ..settle.settle import Settle
+    from .plugin_jobs import PluginJobs
 
 logger = logging.getLogger(__name__)
 
@@ -87,10 +87,11 @@ class Runner:
         settle: Settle,
         breakers: Breakers,
         handlers: Mapping[str, Handler],
+        plugin_jobs: PluginJobs,
     ) -> None:
         self._context, self._settle, self._breakers = context, settle, breakers
         self._handlers = handlers
-        self._plugins = Handler(run=PluginJobs(context).run)
+        self._plugins = Handler(run=plugin_jobs.run)
         self._completer = Completer()
 
     def run_due(self, row: Enrollment) -> End:

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 _SLICE_S = 0.1
 #: Seconds before news is listened to again after it was news of nothing for us: the
 #: first time, and at the most.
-_DEAF_S, _MOST_DEAF_S = 0.02, 0.16
+_DEAF_S, _MAX_DEAF_S = 0.02, 0.16
 #: What a shell says of a process that a signal has ended.
 _BY_SIGNAL = 128
 
@@ -290,7 +290,7 @@ class _Ears:
         if found:
             self._deaf_s = 0.0
         elif self._heard:
-            self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MOST_DEAF_S)
+            self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MAX_DEAF_S)
             self._deaf_until = self._ambient.monotonic() + self._deaf_s
         self._heard = False
 

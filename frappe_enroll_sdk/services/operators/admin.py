@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -127,13 +126,6 @@ class Admin:
         by = audit.require_actor(actor, reason)
         audit.write(self._context, by, action, subject, detail)
 
-    def order(
-        self, actor: str, action: str, subject: str, reason: str, **detail: Any
-    ) -> AbstractContextManager[dict[str, Any]]:
-        """See `audit.acting`."""
-        by = audit.actor_of(actor, reason)
-        return audit.acting(self._context, by, action, subject, **detail)
-
     def quarantine(
         self, *, limit: int = 50, cursor: str | None = None
     ) -> Page[Quarantined]:
@@ -195,9 +187,9 @@ class Admin:
 
         Only what repairs is written to the audit trail.
         """
-        by = audit.actor_of(actor, reason) if repair else None
-        subject = cursor or "begin"
-        with audit.acting(self._context, by, "reconcile", subject) as result:
+        by = audit.actor_of(actor, reason)
+        writer, subject = by if repair else None, cursor or "begin"
+        with audit.acting(self._context, writer, "reconcile", subject) as result:
             report = self._reconcile.page(
                 repair=repair, since=since, limit=limit, cursor=cursor
             )
@@ -212,7 +204,7 @@ class Admin:
         limit: int = 200,
         actor: str = "",
         reason: str = "",
-    ) -> Iterator[Report]:
+    ) -> Generator[Report, None, None]:
         """Compare all of it, yielding each page; one action in the audit trail."""
         by = audit.actor_of(actor, reason) if repair else None
         with audit.acting(self._context, by, "reconcile", "begin") as result:

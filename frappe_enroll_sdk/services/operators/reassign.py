@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...errors import AlreadyEnrolledError, TransitionError
-from ...ids import fingerprint, hash_token, new_token
+from ...ids import ENROLLMENT_PREFIX, fingerprint, hash_token, new_token
 from ...models import Actor, Enrollment, HistoryEntry, LMSStatus, Override, Status
 from ...states import ENTITLED, EXITS
 from ..settle.decision import OperatorAction
@@ -43,7 +43,7 @@ def reassign(
         TransitionError: The row is not entitled, or it is the learner's own.
         AlreadyEnrolledError: The new learner has an enrollment of this course.
     """
-    name = f"enr_{fingerprint(row.id, email)[:32]}"
+    name = f"{ENROLLMENT_PREFIX}{fingerprint(row.id, email)[:32]}"
     if row.moved_to == name:
         # Whoever did it may have died before the payment had gone over.
         settle.run(row.id)

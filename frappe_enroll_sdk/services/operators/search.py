@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...errors import EnrollmentNotFoundError
+from ...ids import ENROLLMENT_PREFIX
 from ...models import AuditEntry, Coupon, Enrollment, Job, Page, Seat, walk
 from ...models.jobs import EVENT_KIND
 from .. import validate
@@ -91,15 +92,16 @@ class Search:
         """
         Return the enrollments that a text names.
 
-        By what it looks like: an enrollment's id (``enr_…``), a checkout session
-        (``cs_…``), a payment (``pi_…``), a payment event (``evt_…``), an e-mail
-        address; else a coupon's code, and if there is none, a course.
+        By what it looks like: an enrollment's id, a checkout session, a payment, a
+        payment event, an e-mail address; else a coupon's code, and if there is none, a
+        course.
         """
         text = validate.text(text, "q", most=255)
         store = self._context.storage.enrollments
-        if text.startswith(("enr_", "cs_", "pi_", "evt_")):
-            row = self._by_id(text)
-            return Page(items=(row,) if row else ())
+        for prefix, find in self._finders():
+            if prefix and text.startswith(prefix):
+                row = find(text)
+                return Page(items=(row,) if row else ())
         if "@" in text:
             address = text.lower()
             return store.list(email=address, limit=limit, cursor=cursor)
@@ -108,16 +110,13 @@ class Search:
             return found
         return store.list(course_id=text, limit=limit, cursor=cursor)
 
-    def _by_id(self, text: str) -> Enrollment | None:
-        store = self._context.storage
-        if text.startswith("cs_"):
-            return store.enrollments.find_by_session(text)
-        if text.startswith("pi_"):
-            return self._of_payment(text)
-        if text.startswith("evt_"):
-            event = store.events.find(text)
-            return self._of_event(event) if event else None
-        return store.enrollments.find(text)
+    def _finders(self) -> Iterator[tuple[str, Callable[[str], Enrollment | None]]]:
+        """Yield how ids begin, and what finds an enrollment by one."""
+        store, traits = self._context.storage, self._context.payments.traits
+        yield ENROLLMENT_PREFIX, store.enrollments.find
+        yield traits.session_prefix, store.enrollments.find_by_session
+        yield traits.payment_prefix, self._of_payment
+        yield traits.event_prefix, self._of_event
 
     def _of_payment(self, payment_id: str) -> Enrollment | None:
         """Return who holds what a payment paid for: several rows may have had it."""
@@ -125,10 +124,11 @@ class Search:
         row = store.find_by_payment(payment_id)
         return None if row is None else heir_of(row, store.find)
 
-    def _of_event(self, job: Job) -> Enrollment | None:
-        event = event_of(job)
-        store = self._context.storage.enrollments
-        return None if event is None else find_known(store, event)
+    def _of_event(self, event_id: str) -> Enrollment | None:
+        store = self._context.storage
+        job = store.events.find(event_id)
+        event = None if job is None else event_of(job)
+        return None if event is None else find_known(store.enrollments, event)
 
     def timeline(self, enrollment_id: str) -> Timeline:
         """

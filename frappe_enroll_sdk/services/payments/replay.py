@@ -7,7 +7,7 @@ Both may be repeated at will: settle sees to it that nothing doubles.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import attrs
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ..jobs.inline import Inline
     from .webhook import Webhook
 
-#: How long Stripe lists an event (Stripe, "Events").
-_KEPT = timedelta(days=30)
 _A_PAGE = 100
 _MAX = 100_000
 
@@ -97,9 +95,10 @@ class Replay:
         """
         now = self._context.now()
         since = validate.moment(since, "since")
-        if not now - _KEPT <= since <= now:
+        kept = self._context.payments.traits.events_kept
+        if not now - kept <= since <= now:
             raise ValidationError(
-                f"since: must be a moment of the last {_KEPT.days} days", field="since"
+                f"since: must be a moment of the last {kept.days} days", field="since"
             )
         validate.whole(limit, "limit", most=_MAX)
         subject = since.isoformat()

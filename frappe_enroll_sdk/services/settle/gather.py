@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -193,18 +193,10 @@ class Gather:
         return attrs.evolve(facts, session=None, lost=Lost.UNREADABLE)
 
     def _refunds(self, row: Enrollment, facts: Facts) -> Facts:
-        try:
-            refunds = self._context.payments.list_refunds(row.payment_id or "")
-        except BackendGoneError:
-            return attrs.evolve(facts, payment_gone=True)
-        return attrs.evolve(facts, refunds=refunds)
+        return _listed(row, facts, "refunds", self._context.payments.list_refunds)
 
     def _disputes(self, row: Enrollment, facts: Facts) -> Facts:
-        try:
-            disputes = self._context.payments.list_disputes(row.payment_id or "")
-        except BackendGoneError:
-            return attrs.evolve(facts, payment_gone=True)
-        return attrs.evolve(facts, disputes=disputes)
+        return _listed(row, facts, "disputes", self._context.payments.list_disputes)
 
     def _rivals(self, row: Enrollment, facts: Facts) -> Facts:
         live = self._context.storage.enrollments.find_live(row.email, row.course_id)
@@ -215,6 +207,15 @@ class Gather:
         for rival in facts.rivals or ():
             self._end(rival.id)
         return attrs.evolve(self._rivals(row, facts), rivals_ended=True)
+
+
+def _listed(
+    row: Enrollment, facts: Facts, name: str, find: Callable[[str], Any]
+) -> Facts:
+    try:
+        return attrs.evolve(facts, **{name: find(row.payment_id or "")})
+    except BackendGoneError:
+        return attrs.evolve(facts, payment_gone=True)
 
 
 def _terms_of(row: Enrollment, tax_behavior: str) -> SessionTerms:

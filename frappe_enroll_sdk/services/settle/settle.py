@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Decisions within one settle; more means that two rules contradict each other.
-_MOST_DECISIONS = 60
+_MAX_DECISIONS = 60
 
 
 class Settle:
@@ -135,7 +135,7 @@ class Settle:
             quiet=quiet,
         )
         row, facts = opened or self._read(enrollment_id), start
-        for _ in range(_MOST_DECISIONS):
+        for _ in range(_MAX_DECISIONS):
             decision = decide(row, facts, self._context.settle_policy)
             if isinstance(decision, Need):
                 facts = self._gather.get(decision.step, row, facts)
