@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pytest
 from security import scan
 from support.size import with_the_first_python
 
@@ -11,7 +10,6 @@ from support.size import with_the_first_python
 @with_the_first_python
 def test_only_what_is_explained_is_found():
     """Each exception has its reason; one that explains nothing goes."""
-    pytest.importorskip("bandit", reason="`nox -s security` has it")
     assert scan.unexplained(scan.findings()) == []
 
 
