@@ -140,6 +140,25 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def security(session: nox.Session) -> None:
+    """Ask as everybody, look for canaries, scan code and dependencies, bear a load."""
+    session.install("-e", ".[all]", *group("test"), *group("security"))
+    more = [
+        *("http_costs", "sessions", "http_rules", "privacy", "proxies"),
+        *("bad_input", "sql_moved", "limit_store"),
+    ]
+    folders = [
+        "tests/security",
+        *(f"tests/integration/test_{name}.py" for name in more),
+    ]
+    folders += [f"tests/unit/test_{name}.py" for name in ("quiet", "urls", "cells")]
+    session.run("pytest", *PARALLEL, *folders)
+    for part in ("code", "dependencies"):
+        session.run("python", "tests/security/scan.py", part)
+    session.run("python", "tests/security/load.py", *session.posargs)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Run the kill, race, interleaving and state machine tests at full size."""
     session.install("-e", ".[all]", *group("test"), *group("openapi"))

@@ -14,7 +14,7 @@ from werkzeug.local import LocalProxy
 
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.errors import ConfigurationError, EnrollError
-from frappe_enroll_sdk.settings.http import SHORTEST_SECRET
+from frappe_enroll_sdk.settings.options import SHORTEST_SECRET
 from frappe_enroll_wsgi import Surface, problems
 
 from ._blueprints import blueprints_of

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from .options import Secret
+from .options import SHORTEST_SECRET, Secret
 
 
 #: Requests per seconds of each limited route, for one address (and one learner); of
@@ -27,8 +27,6 @@ RATE_LIMITS = {
 #: A line of FRAPPE_ENROLL_ADMIN_TOKENS: role, operator's name, SHA-256 of the token.
 TOKEN_LINE = re.compile(r"(viewer|operator):([A-Za-z0-9._@-]{1,64}):([0-9a-f]{64})")
 _LIMIT = re.compile(r"([a-z_]+)=(?:(\d{1,6})/(\d{1,6})|off)")
-#: Characters of a secret of ours at the least.
-SHORTEST_SECRET = 16
 
 
 def limit_words(value: Any) -> str:

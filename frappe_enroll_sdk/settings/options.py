@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 
 
+#: Characters of a secret that somebody makes up (no provider), at the least.
+SHORTEST_SECRET = 16
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 

@@ -8,6 +8,7 @@ A plugin declares an attrs class whose fields are made by `option` and `secret_o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -41,7 +42,7 @@ def load_part(cls: type[T], settings: Settings | None, prefix: str) -> T:
     problems = [
         f"{key}: unknown setting"
         for key in sorted(map(str, given))
-        if key.startswith(prefix) and key not in declared
+        if key.startswith(prefix) and not _is_known(key, declared, given)
     ]
     part = cls(**{declared[key]: given[key] for key in declared if key in given})
     problems += convert_all(part)
@@ -51,3 +52,11 @@ def load_part(cls: type[T], settings: Settings | None, prefix: str) -> T:
     if problems:
         raise SettingsError(problems)
     return part
+
+
+def _is_known(key: str, declared: Collection[str], given: Collection[str]) -> bool:
+    """Tell whether a key is declared, names the file of one, or was read from one."""
+    path = f"{key}_FILE"
+    return bool({key, key.removesuffix("_FILE")} & {*declared}) or (
+        path in declared and path in given
+    )

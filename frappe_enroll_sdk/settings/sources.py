@@ -80,9 +80,9 @@ def _gather_plugins(
             name = key.removesuffix("_FILE")
             if not key.startswith(PLUGIN_PREFIXES) or given[key] in (None, ""):
                 continue
-            if name == key:
-                found[name] = given[key]
-            elif given.get(name) in (None, ""):
+            # Only the plugin knows whether a name with _FILE at its end is its own.
+            found[key] = given[key]
+            if name != key and given.get(name) in (None, ""):
                 found[name], trouble = _read_value(key, given[key])
                 problems += trouble
     return {"plugin_settings": found} if found else {}, problems

@@ -7,6 +7,7 @@ import attrs
 
 from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.settings.options import (
+    SHORTEST_SECRET,
     Secret,
     in_range,
     option,
@@ -16,7 +17,6 @@ from frappe_enroll_sdk.settings.options import (
 
 
 PREFIX = "FRAPPE_ENROLL_ALERTS_"
-_SHORTEST_SECRET = 16
 
 
 @attrs.frozen(kw_only=True)
@@ -57,8 +57,8 @@ class AlertSettings:
             found.append(
                 f"{PREFIX}WEBHOOK_SECRET: must be set where {PREFIX}WEBHOOK_URL is"
             )
-        if any(len(secret.value) < _SHORTEST_SECRET for secret in self.secrets):
+        if any(len(secret.value) < SHORTEST_SECRET for secret in self.secrets):
             found.append(
-                f"{PREFIX}WEBHOOK_SECRET: needs {_SHORTEST_SECRET} characters or more"
+                f"{PREFIX}WEBHOOK_SECRET: needs {SHORTEST_SECRET} characters or more"
             )
         return found

@@ -24,7 +24,6 @@ from frappe_enroll_sdk.deadline import Call, within
 from frappe_enroll_sdk.errors import BackendRejectedError, LMSUnavailableError
 
 from .classify import Meaning, classify, error_of
-from .quiet import keep_quiet
 
 
 _CONNECT_S = 3.05
@@ -64,7 +63,6 @@ class FencedSession(requests.Session):
     """
 
     def __init__(self, site: str) -> None:
-        keep_quiet()
         super().__init__()
         self.verb, self.timeout_s = "", 15.0
         for scheme in ("https://", "http://"):

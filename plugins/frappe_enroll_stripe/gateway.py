@@ -33,7 +33,6 @@ from frappe_enroll_sdk.money import Money
 
 from . import webhook
 from .params import create_params
-from .quiet import keep_quiet
 from .records import (
     dispute_of,
     event_of,
@@ -100,7 +99,6 @@ class StripePayments:
                 "STRIPE_SECRET_KEY: must begin with sk_ or rk_ (is it set?)"
             )
         self._livemode = "_live_" in secret_key[:8]
-        keep_quiet()
         self._secrets = webhook_secrets
         self._deployment = deployment
         self._client = stripe.StripeClient(

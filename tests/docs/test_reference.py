@@ -40,6 +40,7 @@ HTTP_ROUTES = [r for r in ROUTES if r.area in {Area.LEARNER, Area.MACHINE}]
 OTHER_VARIABLES = {
     "FRAPPE_ENROLL_URL_PREFIX",  # a config key of the Flask extension
     "FRAPPE_ENROLL_CONFIG",
+    "STRIPE_LOG",  # the library's own: the page says not to set it
     "LOG_FORMAT",
     "LOG_LEVEL",
     "WORKER_CONCURRENCY",

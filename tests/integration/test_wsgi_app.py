@@ -411,7 +411,8 @@ def test_every_answer_carries_the_safe_headers(site):
         headers = site.call("GET", path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
-        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        policy = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+        assert headers["Content-Security-Policy"] == policy
 
 
 def test_throttled_answer_carries_retry_after(root):

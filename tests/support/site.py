@@ -6,6 +6,8 @@ from __future__ import annotations
 from wsgiref.validate import validator
 
 from flask import Flask
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from frappe_enroll_flask import FrappeEnroll
@@ -46,9 +48,11 @@ class Site:
         if self.mount == "flask":
             app = Flask("host")
             FrappeEnroll(app, sdk=self.sdk, url_prefix=self.prefix)
-        # Under Flask the prefix is the application's own, else it is where it hangs.
-        self._root = "" if self.mount == "flask" else self.prefix
-        self._path = self.prefix if self.mount == "flask" else ""
+        if self.mount == "dispatcher":
+            app = DispatcherMiddleware(NotFound(), {self.prefix: app})
+        # Under a host the prefix is in the path, else it is where the app hangs.
+        self._root = self.prefix if self.mount == "wsgi" else ""
+        self._path = "" if self.mount == "wsgi" else self.prefix
         self.app, self.client = app, Client(validator(app), use_cookies=False)
 
     def call(

@@ -12,6 +12,7 @@ from frappe_enroll_cli.main import cli
 from frappe_enroll_sdk import Settings
 from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.ids import hash_token
+from frappe_enroll_sdk.settings.options import SHORTEST_SECRET
 
 
 def run(*arguments):
@@ -37,6 +38,7 @@ def test_token_as_json_has_its_role():
     )
     assert first["line"].startswith("viewer:a:")
     assert first["token"] != second["token"]
+    assert len(first["token"]) >= SHORTEST_SECRET + 27
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a,b", "x" * 65])

@@ -261,6 +261,18 @@ def test_settings_come_with_the_sdks(tmp_path):
         Settings.from_env({f"{PREFIX}PASSWORD_FILE": str(tmp_path / "none")})
 
 
+def test_setting_that_ends_as_one_that_is_read_from_a_file(tmp_path):
+    """The certificates' path is itself, from the environment too."""
+    path = tmp_path / "ca.pem"
+    path.write_text("certificates\n")
+    environ = {f"{PREFIX}{name}": value for name, value in GIVEN.items()}
+    told = Settings.from_env(environ | {f"{PREFIX}CA_FILE": str(path)})
+    assert load_part(MailSettings, told, PREFIX).ca_file == str(path)
+    wrong = Settings.from_env(environ | {f"{PREFIX}CA": "certificates"})
+    with pytest.raises(SettingsError, match="_CA: unknown setting"):
+        load_part(MailSettings, wrong, PREFIX)
+
+
 def test_address_is_read_as_one():
     """With a name or without; an answer's quotation of it is taken out."""
     assert read_address("Eve <eve@example.com>").addr_spec == "eve@example.com"

@@ -1,130 +1,53 @@
 # SPDX-License-Identifier: MIT
-"""The access table: every route, every kind of caller, from the table of routes."""
+"""The access table: every method of every route, every identity, every mount."""
 
 from __future__ import annotations
 
-import re
-
 import attrs
 import pytest
+from support.access import (
+    ASKED,
+    IDENTITIES,
+    MOUNTS,
+    SEARCH,
+    Door,
+    HostLogin,
+    expected,
+    session_of,
+)
 from support.site import ADMIN, OPERATOR, SECRET, VIEWER, Site
 
-from frappe_enroll_sdk import hookimpl
 from frappe_enroll_sdk.ids import hash_token
-from frappe_enroll_wsgi import ROUTES
+from frappe_enroll_wsgi import RESOURCES, ROUTES
 from frappe_enroll_wsgi._internal import cookies
 from frappe_enroll_wsgi._internal.routing import Access, Area
-from frappe_enroll_wsgi._internal.sessions import Sessions
 
 
-IN, UNKNOWN, ROLE, FOREIGN, TOKEN = "in", 401, "forbidden", "cross_site", "token"
-#: What each rule says to each caller. A rule that is not here fails every test of it.
-TABLE = {
-    Access.PUBLIC: dict.fromkeys(
-        ("none", "wrong", "viewer", "operator", "cookie", "cross"), IN
-    ),
-    Access.PROVIDER: dict.fromkeys(
-        ("none", "wrong", "viewer", "operator", "cookie", "cross"), "signature"
-    ),
-    Access.LEARNER: dict.fromkeys(
-        ("none", "wrong", "viewer", "operator", "cookie", "cross"), TOKEN
-    ),
-    Access.CRON: dict.fromkeys(
-        ("none", "wrong", "viewer", "operator", "cookie", "cross"), UNKNOWN
-    ),
-    Access.SAME_ORIGIN: {
-        "none": FOREIGN,
-        "wrong": FOREIGN,
-        "viewer": FOREIGN,
-        "operator": FOREIGN,
-        "cookie": IN,
-        "cross": FOREIGN,
-    },
-    Access.VIEWER: {
-        "none": UNKNOWN,
-        "wrong": UNKNOWN,
-        "viewer": IN,
-        "operator": IN,
-        "cookie": IN,
-        "cross": IN,
-    },
-    Access.OPERATOR: {
-        "none": UNKNOWN,
-        "wrong": UNKNOWN,
-        "viewer": ROLE,
-        "operator": IN,
-        "cookie": IN,
-        "cross": FOREIGN,
-    },
-}
-#: What is a POST only because its words have no place in a URL.
-SEARCHES = {"api_search", "api_coupon", "dashboard_search"}
-CALLERS = list(TABLE[Access.PUBLIC])
-#: Routes with the method that they are asked by, where it matters who asks.
-ASKED = [(route, method) for route in ROUTES for method in route.methods]
+@pytest.fixture(scope="module", params=MOUNTS)
+def door(request):
+    """Return a site whose admin surface is on, at each mount."""
+    return Door(request.param)
 
 
-def session_of(site, token=OPERATOR):
-    """Return the cookie's value of a new session."""
-    return Sessions(site.sdk).open(hash_token(token))
-
-
-def headers_of(caller, site):
-    """Return the headers of a caller."""
-    tokens = {"wrong": "fea_wrong", "viewer": VIEWER, "operator": OPERATOR}
-    if caller in tokens:
-        return {"Authorization": f"Bearer {tokens[caller]}"}
-    if caller == "none":
-        return {}
-    value = session_of(site)
-    origin = {"cookie": "same-origin", "cross": "cross-site"}[caller]
-    return {"Cookie": f"{cookies.NAME}={value}", "Sec-Fetch-Site": origin}
-
-
-def path_of(route):
-    """Return a path of the route with names in its places."""
-    parts = route.path.replace("<path:", "<").split("/")
-    names = {"<provider>": "fake", "<backend>": "lms"}
-    return "/".join(
-        names.get(part, "some") if part.startswith("<") else part for part in parts
-    )
-
-
-@pytest.fixture(scope="module", params=["wsgi", "flask"])
-def site(request):
-    """Return a site whose admin surface is on."""
-    return Site("/enroll", mount=request.param, **ADMIN)
-
-
-def outcome_of(site, route, method, caller):
-    """Return what becomes of a caller."""
-    headers = headers_of(caller, site)
-    more = {"json": {"reason": "because"}} if route.body else {}
-    if route.form is not None:
-        more = {"data": {"reason": "because", "token": OPERATOR}}
-    answer = site.call(method, path_of(route), headers=headers, **more)
-    leads_to_sign_in = "sign-in" in answer.headers.get("Location", "")
-    if route.access in {Access.VIEWER, Access.OPERATOR} and leads_to_sign_in:
-        return UNKNOWN
-    if answer.status_code == 401:
-        return UNKNOWN
-    told = re.search(r'data-code="(\w+)"', answer.text)
-    code = answer.json.get("code") if answer.is_json else told and told[1]
-    refusals = {ROLE, FOREIGN, TOKEN, "signature"}
-    return code if code in refusals else IN
-
-
-@pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize(
-    ("route", "method"), ASKED, ids=lambda v: v if isinstance(v, str) else v.name
-)
-def test_caller_gets_what_the_rule_says(site, route, method, caller):
+@pytest.mark.parametrize("identity", IDENTITIES)
+def test_identity_gets_what_the_rule_says(door, identity):
     """Default deny: whoever the rule does not let in stays outside."""
-    expected = TABLE[route.access][caller]
-    if (caller, method) == ("cross", "POST") and expected == IN:
-        # A search by POST: only from our own pages, as all that a browser signs.
-        expected = FOREIGN if route.access is Access.VIEWER else IN
-    assert outcome_of(site, route, method, caller) == expected
+    found = door.outcomes(identity)
+    said = {(r.name, m): expected(r, m)[identity] for r, m in ASKED}
+    assert {k: v for k, v in found.items() if v != said[k]} == {}
+
+
+@pytest.mark.parametrize("identity", ["nobody", "operator's token"])
+def test_method_that_a_route_has_not_is_refused(door, identity):
+    """Whoever asks: 405 with what there is, and nothing is done."""
+    for resource in RESOURCES:
+        path = door.path_of(next(iter(resource.routes.values())))
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - {
+            *resource.routes
+        }:
+            answer = door.site.call(method, path, headers=door.headers(identity))
+            assert answer.status_code == 405, (method, path)
+            assert answer.headers["Allow"] == resource.allow
 
 
 def test_every_change_needs_an_operator():
@@ -133,27 +56,25 @@ def test_every_change_needs_an_operator():
         if route.area in {Area.ADMIN, Area.DASHBOARD}:
             changes = route.methods != ("GET",)
             free = route.access in {Access.PUBLIC, Access.SAME_ORIGIN}
-            free = free or route.name in SEARCHES
+            free = free or expected(route, "POST") is SEARCH
             assert changes == (route.access is Access.OPERATOR) or free, route.name
 
 
-@pytest.mark.parametrize("caller", CALLERS)
-def test_surface_without_a_token_is_off(caller):
+@pytest.mark.parametrize("token", [None, OPERATOR, "fea_wrong_token_hidden"])
+def test_surface_without_a_token_is_off(token):
     """No token, no plugin: 404 for everybody, whatever they bring."""
+    door, headers = Door("WSGI root"), {"Sec-Fetch-Site": "same-origin"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     site = Site()
     for route in ROUTES:
-        if route.area is Area.DASHBOARD and route.name != "dashboard_static":
+        is_off = route.area in {Area.ADMIN, Area.DASHBOARD}
+        if is_off and route.name not in {"dashboard_static", "dashboard_sign_out"}:
             for method in route.methods:
-                headers = headers_of(caller, site) | {"Sec-Fetch-Site": "same-origin"}
-                if route.name != "dashboard_sign_out":
-                    answer = site.call(method, path_of(route), headers=headers)
-                    assert answer.status_code == 404, route.name
-        if route.area is Area.ADMIN:
-            for method in route.methods:
-                answer = site.call(
-                    method, path_of(route), headers=headers_of(caller, site)
-                )
-                assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+                answer = site.call(method, door.path_of(route), headers=headers)
+                assert answer.status_code == 404, route.name
+                if route.area is Area.ADMIN:
+                    assert answer.json["code"] == "not_found"
 
 
 def test_cron_lets_its_secret_in():
@@ -244,17 +165,6 @@ def test_cookie_ends_with_its_token():
     site.restart(site.world.sdk())
     gone = site.call("GET", "/admin/api/stats", headers=cookie)
     assert gone.status_code == 401
-
-
-class HostLogin:
-    """A plugin that lets the host's users in."""
-
-    @hookimpl
-    def authenticate_admin(self, environ):
-        """Name the user of the host's session."""
-        return {"ada": "ada", "vera": ("vera", "viewer")}.get(
-            environ.get("HTTP_X_HOST_USER")
-        )
 
 
 def test_login_of_the_host_is_asked():

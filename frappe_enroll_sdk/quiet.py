@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""
+What the drivers' own loggers must not tell: who learns, who pays, by which code.
+
+Known by the loggers' names, so that no driver is imported, and a plugin that is written
+anew on the same driver has nothing to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+
+
+#: Logger of a driver: the least level at which it tells no bodies, rows or documents.
+#: A filter sees what its very logger is told, never what comes from one below it.
+LOGGERS = {
+    "pymongo.client": logging.DEBUG,
+    "pymongo.command": logging.INFO,
+    "sqlalchemy.engine.Engine": logging.INFO,
+    "stripe": logging.INFO,
+    "urllib3.connectionpool": logging.DEBUG,
+    "urllib3.util.retry": logging.DEBUG,
+    "werkzeug": logging.DEBUG,
+}
+#: What is cut out of a line, and what stands there instead.
+_CUTS = (
+    # Frappe's paths name learners: the doctype may be told, the name may not.
+    (re.compile(r"(/api/(?:resource|method)/[^/?\s\"']*)[/?][^\s\"']*"), r"\1/…"),
+    # Queries: the filters of a list, the session of a return, the cursor of a page.
+    (re.compile(r"\?[^\s\"']*"), "?…"),
+    # Stripe's words repeat what they are about.
+    (
+        re.compile(r"""(error_message=)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S*)"""),
+        r"\1…",
+    ),
+)
+
+
+class _Quiet(logging.Filter):
+    """Drops what is below a level, and cuts values out of the rest."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__()
+        self._least = least
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a record is told; its text is made safe in place."""
+        if record.levelno < self._least:
+            return False
+        text = record.getMessage()
+        for what, instead in _CUTS:
+            text = what.sub(instead, text)
+        if record.exc_info and record.exc_info[0] is not None:
+            # A driver's error repeats the statement, the key, the URL.
+            text = f"{text} ({record.exc_info[0].__name__})"
+        record.msg, record.args = text, None
+        record.exc_info = record.exc_text = None
+        return True
+
+
+_FILTERS = {name: _Quiet(least) for name, least in LOGGERS.items()}
+
+
+def keep_quiet() -> None:
+    """Put the filters on the drivers' loggers of this process; idempotent."""
+    for name, quiet in _FILTERS.items():
+        logging.getLogger(name).addFilter(quiet)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""What bandit finds in what ships is explained, and what pip-audit says is read."""
+
+from __future__ import annotations
+
+from security import scan
+from support.size import with_the_first_python
+
+
+@with_the_first_python
+def test_only_what_is_explained_is_found():
+    """Each exception has its reason; one that explains nothing goes."""
+    assert scan.unexplained(scan.findings()) == []
+
+
+def test_what_is_not_explained_is_told():
+    """An exception is for its file and its line only."""
+    explained = [
+        (test, files.replace("*", "x"), code) for test, files, code in scan.EXCEPTIONS
+    ]
+    assert scan.unexplained(explained) == []
+    told = scan.unexplained([*explained, ("B602", "contrib/x.py", "shell=True")])
+    assert told == ["B602 contrib/x.py: shell=True"]
+    assert len(scan.unexplained(explained[1:])) == 1
+
+
+def test_audit_that_looked_nothing_up_says_so():
+    """A source that knows no package is no source that knows no hole."""
+    skipped = {"name": "a", "version": "1", "skip_reason": "not found"}
+    clean = {"name": "b", "version": "1", "vulns": []}
+    holed = {"name": "c", "version": "1", "vulns": [{"id": "CVE-1"}]}
+    assert scan.audited({"dependencies": [skipped]}) == ([], 0)
+    assert scan.audited({"dependencies": [skipped, clean]}) == ([], 1)
+    assert scan.audited({"dependencies": [clean, holed]}) == (["c 1: ['CVE-1']"], 2)
+
+
+def test_dependencies_of_all_extras_are_known():
+    """With what they bring in turn."""
+    assert {"attrs", "pluggy", "werkzeug", "urllib3"} <= scan.requirements().keys()
