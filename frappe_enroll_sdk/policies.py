@@ -27,6 +27,7 @@ def settle_policy_of(settings: Settings, payments: PaymentGateway) -> SettlePoli
         dispute_policy=settings.dispute_policy,
         dispute_lost_policy=settings.dispute_lost_policy,
         fraud_policy=settings.fraud_policy,
+        paid_twice_policy=settings.paid_twice,
         tax_behavior=settings.tax_behavior,
     )
 

@@ -20,13 +20,16 @@ from .coupons import (
     SeatState,
 )
 from .enrollments import (
+    ENTITLED,
     Enrollment,
     EnrollmentStats,
     HistoryEntry,
     Kind,
     LMSStatus,
+    Opener,
     OpenResult,
     Override,
+    SlotTaken,
     Status,
 )
 from .gates import Admission, GatePolicy
@@ -52,6 +55,7 @@ from .workers import WorkerSeen
 
 
 __all__ = (
+    "ENTITLED",
     "Admission",
     "Affiliate",
     "AuditEntry",
@@ -82,6 +86,7 @@ __all__ = (
     "LedgerRow",
     "NewJob",
     "OpenResult",
+    "Opener",
     "Override",
     "Page",
     "PaymentEvent",
@@ -99,6 +104,7 @@ __all__ = (
     "SessionOrder",
     "SessionStatus",
     "SessionTerms",
+    "SlotTaken",
     "Status",
     "Totals",
     "Trail",

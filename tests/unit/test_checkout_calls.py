@@ -12,13 +12,14 @@ from frappe_enroll_sdk.models import Enrollment, Status
 from frappe_enroll_sdk.testing.faults import CrashPlan
 
 
-BEFORE = ["coupons.find", "enrollments.find_live", "lms.find_user", "enrollments.open"]
+BEFORE = ["coupons.find", "enrollments.find_holder", "lms.find_user", "enrollments.open"]
 FULL_GRANT = [
     *BEFORE,
     "coupons.reserve",
     "enrollments.transition",
     "coupons.redeem",
     "enrollments.transition",
+    "jobs.enqueue",
     "jobs.enqueue",
     "enrollments.clear_due",
 ]

@@ -23,11 +23,12 @@ from ...errors import (
     ValidationError,
 )
 from ...ids import new_coupon_code
+from ...mailbox import mailbox_of
 from ...models import Affiliate, AuditEntry, LedgerRow, Page, RowKind, Totals
 from ...money import share
 from ...outcomes import Done, Outcome, Snooze
 from .. import validate
-from .commissions import MOST_RACES, Commissions, mailbox
+from .commissions import MOST_RACES, Commissions
 from .statement import Breakdown, Breakdowns, Cells, statement_of
 
 
@@ -105,13 +106,13 @@ class Affiliates(Commissions):
             SelfReferralError: It is the learner: by any spelling of the mailbox.
         """
         said = name.lower()
-        if "@" in said and mailbox(said) == mailbox(learner):
+        if "@" in said and mailbox_of(said) == mailbox_of(learner):
             raise SelfReferralError(field="affiliate")
         store = self._context.storage.affiliates
         found = store.find_by_email(said) if "@" in said else store.find(said)
         if found is None:
             return None if "@" in said else name
-        if mailbox(found.email) == mailbox(learner):
+        if mailbox_of(found.email) == mailbox_of(learner):
             raise SelfReferralError(field="affiliate")
         return found.code
 

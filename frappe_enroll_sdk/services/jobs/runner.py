@@ -36,7 +36,9 @@ from ...outcomes import Done, Outcome, Retry
 from ...stores.queue import EVENT_KIND, REQUEST_KIND
 from ..alerts import owe_death, raise_alert
 from ..context import worker_name
+from ..settle.beside import REFUND_KIND
 from ..settle.decision import Wish
+from ..settle.settle import PAIR_KIND
 from .claim import BudgetSpentError, Claim
 from .completion import Ender, through_flicker
 from .plugin_jobs import PluginJobs
@@ -56,6 +58,13 @@ logger = logging.getLogger(__name__)
 
 LMS_GATE, _PAYMENTS = "lms", "payments"
 SYNC_KIND = "sync"
+#: Kinds of job that ask the payment provider, beside its events.
+_AT_PROVIDER = frozenset({PAIR_KIND, REFUND_KIND})
+_BACKENDS = {
+    SYNC_KIND: LMS_GATE,
+    EVENT_KIND: _PAYMENTS,
+    **dict.fromkeys(_AT_PROVIDER, _PAYMENTS),
+}
 
 
 class Runner:
@@ -163,6 +172,8 @@ class Runner:
         if self._is_exhausted(job):
             cause = "its last try never ended: the worker died or stalled"
             return Verdict(action="dead", code="tries_exhausted", cause=cause)
+        if job.kind in _AT_PROVIDER:
+            return self._refuse_closed(_PAYMENTS)
         if admitted or job.kind != SYNC_KIND:
             return None
         now, policy = self._context.now(), self._context.gate_policy
@@ -173,6 +184,15 @@ class Runner:
             return None
         retry_at = answer.retry_at or now + timedelta(seconds=policy.closed_s)
         wait_s = max((retry_at - now).total_seconds(), 0.1)
+        return Verdict(action="snooze", wait_s=wait_s, code="gate")
+
+    def _refuse_closed(self, backend: str) -> Verdict | None:
+        """Return what keeps a job from asking a backend whose gate is closed."""
+        now, policy = self._context.now(), self._context.gate_policy
+        answer = self._context.storage.gates.admit(backend, 0, now, policy)
+        if answer.retry_at is None or (answer.probe and self.probe(backend)):
+            return None
+        wait_s = max((answer.retry_at - now).total_seconds(), 0.1)
         return Verdict(action="snooze", wait_s=wait_s, code="gate")
 
     def _is_exhausted(self, job: Job) -> bool:
@@ -243,7 +263,7 @@ class Runner:
             logger.error(
                 "job failed unexpectedly", exc_info=error, extra={"job": job.key}
             )
-        backend = {SYNC_KIND: LMS_GATE, EVENT_KIND: _PAYMENTS}.get(job.kind)
+        backend = _BACKENDS.get(job.kind)
         down = backend is not None and self._is_down(backend, error)
         verdict = judge_error(
             error,

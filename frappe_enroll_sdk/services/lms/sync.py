@@ -94,7 +94,6 @@ class _Run:
         self._email: str = payload["email"]
         self._learner: str = payload["learner"]
         self._course: str = payload["course_id"]
-        self._full_name: str | None = payload.get("full_name")
         self._rows = context.storage.enrollments.list_for_sync(
             self._email, self._course
         )
@@ -220,7 +219,7 @@ class _Run:
             self._begin_write()
             timeout_s = self._claim.timeout_s(most)
             return self._lms.create_user(
-                self._email, self._full_name, timeout_s=timeout_s
+                self._email, self.entitled[-1].full_name, timeout_s=timeout_s
             )
         finally:
             gates.drop(_USERS, key)

@@ -30,15 +30,18 @@ from ...models import (
     Page,
     Status,
 )
-from ...states import LIVE
+from ...states import ENTITLED, UNPAID
 from ...stores.queue import EVENT_KIND, SPENT
 from .. import validate
+from ..settle.decision import OperatorAction, Wish
+from ..settle.lost import PROCESSING
 from .orders import order
 from .search import Lookup
 
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..settle.settle import Settle
 
 T = TypeVar("T")
 
@@ -91,8 +94,8 @@ class _Held:
 class Privacy:
     """Export and erasure of one SDK. Thread-safe."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, settle: Settle) -> None:
+        self._context, self._settle = context, settle
         self._lookup = Lookup(context)
 
     def export(self, email: str) -> dict[str, Any]:
@@ -129,8 +132,9 @@ class Privacy:
         Addresses and names become meaningless, payloads and answers empty; ids,
         amounts, statuses and times stay. Who comes back later is a new learner.
 
-        Revoke first what still entitles, and let the LMS follow: of a learner whom
-        nobody knows any more no row could be found there after a refund.
+        Attempts that nobody has paid are ended. Revoke first what still entitles, and
+        let the LMS follow: of a learner whom nobody knows any more no row could be
+        found there after a refund.
 
         Raises:
             TransitionError: Something is not at rest: an enrollment is live, the LMS
@@ -139,6 +143,7 @@ class Privacy:
         """
         address = validate.email(email)
         who, why = validate.words(actor, reason)
+        self._end_attempts(address, who, why)
         held = self._held(address)
         _require_rest(held)
         store = self._context.storage
@@ -155,6 +160,13 @@ class Privacy:
             )
             told.update(attrs.asdict(done))
         return done
+
+    def _end_attempts(self, email: str, actor: str, reason: str) -> None:
+        """End what nobody has paid: a stranger's attempt keeps nobody's data here."""
+        end = OperatorAction(override=Override.REVOKED, actor=actor, reason=reason)
+        for row in self._rows(email):
+            if row.status in UNPAID and row.reason != PROCESSING:
+                self._settle(row.id, wish=Wish.END, order=end, quiet=True)
 
     # What there is.
 
@@ -311,7 +323,11 @@ def _require_rest(held: _Held) -> None:
         TransitionError: Says what, and what to do about it.
     """
     for row in held.enrollments:
-        if row.status in LIVE:
+        if row.status in UNPAID:
+            raise TransitionError(
+                f"{row.id}: a payment is under way, wait until it is known, then erase"
+            )
+        if row.status in ENTITLED | {Status.ON_HOLD}:
             raise TransitionError(
                 f"{row.id} is {row.status}: revoke, cancel or decide it, then erase"
             )

@@ -11,6 +11,7 @@ from ...models import (
     Enrollment,
     HistoryEntry,
     Kind,
+    Opener,
     SessionTerms,
     Status,
 )
@@ -76,6 +77,7 @@ def row_of(
         amount=amount,
         coupon_code=terms.coupon_code,
         affiliate=terms.affiliate,
+        opened_by=Opener.OPERATOR,
         tax_behavior=terms.tax_behavior,
         due_at=now + grace,
         created_at=opened_at,

@@ -139,10 +139,11 @@ class EventHandler:
         ):
             # It has a payment of its own: this one is to be given back, by a word.
             return self._odd(event, held_for)
-        live = self._context.storage.enrollments.find_live(row.email, row.course_id)
-        if live is not None and live.id != row.id and live.status not in UNPAID:
+        find_holder = self._context.storage.enrollments.find_holder
+        holder = find_holder(row.email, row.course_id)
+        if holder is not None and holder.id != row.id and holder.status in ENTITLED:
             # The learner has the course already.
-            return self._odd(event, held_for, live.id)
+            return self._odd(event, held_for, holder.id)
         session = event.session
         attached = Attached(
             reason=held_for,

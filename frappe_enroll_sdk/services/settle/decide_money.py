@@ -28,7 +28,6 @@ from ...models import (
     Status,
 )
 from ...states import ENTITLED, EXITS, UNPAID
-from .decide_slot import others, rivals_of, taken_by
 from .decision import Decision, Facts, Need, SettlePolicy, Step, Wish, Write
 
 
@@ -109,7 +108,7 @@ def decide_money(
         told["gone_at"] = None
     if _is_flagged(row, facts, policy):
         told["held_for"] = "fraud_warning"
-    return _write(row, told, facts, policy)
+    return _write(row, told, policy)
 
 
 def next_look(row: Enrollment, facts: Facts, policy: SettlePolicy) -> datetime | None:
@@ -201,18 +200,10 @@ def _is_flagged(row: Enrollment, facts: Facts, policy: SettlePolicy) -> bool:
 
 
 def _write(
-    row: Enrollment, told: Mapping[str, Any], facts: Facts, policy: SettlePolicy
-) -> Decision | None:
+    row: Enrollment, told: Mapping[str, Any], policy: SettlePolicy
+) -> Write | None:
     new = attrs.evolve(row, **told)
     to, reason = standing_of(new, policy)
-    rivals = rivals_of(row, facts) if to in ENTITLED - {row.status} else ()
-    if isinstance(rivals, Need):
-        return rivals
-    if rivals:
-        # What the money gives back somebody else has taken meanwhile.
-        told = {**told, **taken_by(row)}
-        to, reason = Status.ON_HOLD, str(told["reason"])
-        new = attrs.evolve(row, **told)
     changes = {k: v for k, v in told.items() if getattr(row, k) != v}
     if to is not row.status:
         changes |= {"lms_status": LMSStatus.PENDING, "reason": reason}
@@ -220,7 +211,7 @@ def _write(
         changes["reason"] = reason
     if not changes:
         return None
-    detail: dict[str, Any] = dict(others(rivals)) if rivals else {}
+    detail: dict[str, Any] = {}
     if new.refunded_minor or row.refunded_minor:
         detail["refunded_minor"] = new.refunded_minor
     if new.dispute is not None:

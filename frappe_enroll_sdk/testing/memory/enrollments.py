@@ -12,16 +12,19 @@ from typing import Any
 import attrs
 
 from ...codec import require_text
+from ...mailbox import mailbox_of
 from ...models import (
     Enrollment,
     EnrollmentStats,
     HistoryEntry,
     LMSStatus,
+    Opener,
     OpenResult,
     Page,
+    SlotTaken,
     Status,
 )
-from ...states import ENTITLED, LIVE
+from ...states import ENTITLED, UNPAID
 from .pages import page_of
 
 
@@ -39,7 +42,7 @@ class MemoryEnrollments:
             standing = (
                 self._rows.get(enrollment.id)
                 or (key and self._first(lambda row: row.idempotency_key == key))
-                or self._holder_of(enrollment)
+                or (enrollment.holds_slot and self._holder_of(enrollment))
             )
             if standing:
                 return OpenResult(enrollment=standing, opened=False)
@@ -77,14 +80,34 @@ class MemoryEnrollments:
         with self._lock:
             return self._first(lambda row: row.idempotency_key == key)
 
-    def find_live(self, email: str, course_id: str) -> Enrollment | None:
-        """See `EnrollmentStore.find_live`."""
+    def find_holder(self, email: str, course_id: str) -> Enrollment | None:
+        """See `EnrollmentStore.find_holder`."""
         require_text(email=email, course_id=course_id)
         slot = (email, course_id)
         with self._lock:
             return self._first(
                 lambda r: r.holds_slot and (r.email, r.course_id) == slot
             )
+
+    def list_unpaid(
+        self,
+        email: str,
+        course_id: str,
+        *,
+        opened_by: Opener | None = None,
+        limit: int = 20,
+    ) -> tuple[Enrollment, ...]:
+        """See `EnrollmentStore.list_unpaid`."""
+        with self._lock:
+            rows = [
+                row
+                for row in self._rows.values()
+                if (row.email, row.course_id) == (email, course_id)
+                and row.status in UNPAID
+                and opened_by in (None, row.opened_by)
+            ]
+        rows.sort(key=lambda row: (row.created_at, row.id), reverse=True)
+        return tuple(rows[:limit])
 
     def list_for_sync(self, email: str, course_id: str) -> tuple[Enrollment, ...]:
         """See `EnrollmentStore.list_for_sync`."""
@@ -105,7 +128,7 @@ class MemoryEnrollments:
         entry: HistoryEntry,
         due_at: datetime | None,
         changes: Mapping[str, Any],
-    ) -> Enrollment | None:
+    ) -> Enrollment | SlotTaken | None:
         """See `EnrollmentStore.transition`."""
         with self._lock:
             row = self._rows.get(enrollment_id)
@@ -122,8 +145,10 @@ class MemoryEnrollments:
                 effects_owed=True,
                 updated_at=entry.at,
                 history=(*row.history, entry),
-                holds_slot=to in LIVE and (row.holds_slot or not self._holder_of(row)),
             )
+            holder = self._holder_of(row) if row.holds_slot else None
+            if holder is not None and holder.id != row.id:
+                return SlotTaken(holder)
             self._rows[enrollment_id] = row
             return row
 
@@ -175,6 +200,7 @@ class MemoryEnrollments:
         status: Status | None = None,
         lms_status: LMSStatus | None = None,
         coupon_code: str | None = None,
+        mailbox: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Enrollment]:
@@ -189,6 +215,7 @@ class MemoryEnrollments:
                 and status in (None, row.status)
                 and lms_status in (None, row.lms_status)
                 and coupon_code in (None, row.coupon_code)
+                and mailbox in (None, mailbox_of(row.email))
             ]
         return page_of(rows, lambda r: (r.created_at, r.id), limit, cursor, newest=True)
 
