@@ -38,6 +38,9 @@ STATE = click.option(
 )
 
 
+SINCE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+
+
 def port_error(option: str, port: object, error: OSError) -> EnrollError:
     """Return our error for a port; one that is taken may be free soon."""
     words = f"{option} {port}: {error.strerror}"

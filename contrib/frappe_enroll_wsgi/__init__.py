@@ -21,10 +21,8 @@ except ImportError as error:  # the text is the command that mends it
 
 from . import problems
 from .app import create_app
-from .call import MOUNT
-from .routes import Area, Resource
-from .surface import Surface
-from .table import RESOURCES, ROUTES
+from .routing import MOUNT, Area, Resource
+from .surface import RESOURCES, ROUTES, Surface
 
 
 __all__ = [

@@ -23,7 +23,7 @@ from frappe_enroll_sdk.settings.http import TOKEN_LINE
 from . import cookies
 from .errors import CrossSiteError, ForbiddenError, UnauthorizedError
 from .guesses import Guesses
-from .routes import Access, Route
+from .routing import Access, Operator, Route
 from .sessions import Sessions
 
 
@@ -32,27 +32,6 @@ if TYPE_CHECKING:
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
-
-
-@attrs.frozen(kw_only=True)
-class Operator:
-    """
-    Who acts on the admin surface.
-
-    Attributes:
-        name: Goes into the audit trail.
-        role: ``viewer`` or ``operator``.
-        ambient: Whether a browser sends the credentials by itself.
-    """
-
-    name: str
-    role: str
-    ambient: bool = False
-
-    @property
-    def may_change(self) -> bool:
-        """Whether the role lets them change things."""
-        return self.role == "operator"
 
 
 class Gatekeeper:

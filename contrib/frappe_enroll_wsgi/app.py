@@ -14,9 +14,8 @@ from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
 
 from . import problems
-from .routes import Resource
-from .surface import Surface
-from .table import RESOURCES
+from .routing import Resource
+from .surface import RESOURCES, Surface
 
 
 if TYPE_CHECKING:

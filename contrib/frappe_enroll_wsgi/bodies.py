@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import LengthRequired, RequestEntityTooLarge
 
-from .routes import Access
+from .routing import Access
 
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-    from .routes import Route
+    from .routing import Route
 
 #: Bytes of a body that anybody may send; other routes take what the setting says.
 MOST_OF_ANYBODY = 65_536

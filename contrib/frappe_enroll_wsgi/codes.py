@@ -23,7 +23,7 @@ from frappe_enroll_sdk.services.operators.search import Timeline
 if TYPE_CHECKING:
     from frappe_enroll_sdk import Settings
 
-    from .call import Call
+    from .routing import Call
 
 T = TypeVar("T")
 _NONCE = 8

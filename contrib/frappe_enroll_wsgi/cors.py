@@ -10,7 +10,7 @@ from werkzeug.wrappers import Request, Response
 
 
 if TYPE_CHECKING:
-    from .routes import Resource
+    from .routing import Resource
 
 _ALLOWED = "Content-Type, Idempotency-Key, Enrollment-Token"
 _EXPOSED = "Idempotent-Replayed, RateLimit, RateLimit-Policy, Retry-After"

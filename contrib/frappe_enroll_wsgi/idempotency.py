@@ -36,7 +36,7 @@ from . import problems
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
-    from .routes import Route
+    from .routing import Route
 
 _MOST_KEY = 255
 _ATTEMPTS = 5

@@ -12,9 +12,9 @@ from typing import Any
 from frappe_enroll_sdk import errors
 
 from . import errors as http_errors
-from .routes import Access, Area, Route
-from .schema_parts import NAME, Schema, ref
+from .routing import Access, Area, Route
 from .schemas import SCHEMAS
+from .schemas.parts import NAME, Schema, ref
 
 
 #: Problems that every route may answer.
@@ -73,7 +73,7 @@ def document(mount: str = "") -> dict[str, Any]:
 
 @cache
 def _document() -> dict[str, Any]:
-    from .table import ROUTES  # noqa: PLC0415  the table holds a handler that asks us
+    from .surface import ROUTES  # noqa: PLC0415  it holds a handler that asks us
 
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:

@@ -15,9 +15,8 @@ import attrs
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Request, Response
 
-from . import bodies, cors, validation
+from . import api, bodies, cors, dashboard, validation
 from .access import Gatekeeper
-from .call import Call
 from .dashboard.guard import guarded
 from .guesses import Guesses
 from .headers import finish
@@ -25,12 +24,15 @@ from .idempotency import Idempotency
 from .proxies import Proxies
 from .ratelimits import Limits, Window
 from .readiness import Readiness
-from .routes import Area, Resource, Route
+from .routing import Area, Call, Resource, Route, resources_of
 
 
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
+#: The one table of all routes.
+ROUTES = (*api.ROUTES, *dashboard.ROUTES)
+RESOURCES = resources_of(ROUTES)
 _WINDOW = "frappe_enroll.window"
 _FORM = {"application/x-www-form-urlencoded", "multipart/form-data"}
 

@@ -25,7 +25,7 @@ from .errors import UnsupportedError
 
 
 if TYPE_CHECKING:
-    from .routes import Route
+    from .routing import Route
 
 _Keyword = Callable[[Any, Any, Any, Any], Iterable[SchemaFailure]]
 #: Problems that one answer names at the most.

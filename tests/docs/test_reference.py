@@ -28,10 +28,10 @@ from frappe_enroll_sdk.services.settle.decide_slot import TAKEN
 from frappe_enroll_sdk.services.settle.decision import SettlePolicy
 from frappe_enroll_sdk.services.settle.effects import ALERTS
 from frappe_enroll_sdk.settings import Settings
+from frappe_enroll_wsgi import ROUTES
 from frappe_enroll_wsgi.errors import UnsupportedError
 from frappe_enroll_wsgi.openapi import codes_of, status_of
-from frappe_enroll_wsgi.routes import Area
-from frappe_enroll_wsgi.table import ROUTES
+from frappe_enroll_wsgi.routing import Area
 
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from support.site import ADMIN, OPERATOR, SECRET, VIEWER, Site
 from frappe_enroll_sdk import hookimpl
 from frappe_enroll_sdk.ids import hash_token
 from frappe_enroll_wsgi import ROUTES, cookies
-from frappe_enroll_wsgi.routes import Access, Area
+from frappe_enroll_wsgi.routing import Access, Area
 from frappe_enroll_wsgi.sessions import Sessions
 
 

@@ -15,7 +15,7 @@ from frappe_enroll_sdk.errors import BackendRejectedError
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_wsgi import ROUTES, cookies
 from frappe_enroll_wsgi.dashboard.numbers import numbers_of
-from frappe_enroll_wsgi.routes import Area
+from frappe_enroll_wsgi.routing import Area
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from support.world import COURSE
 from frappe_enroll_wsgi import ROUTES, validation
 from frappe_enroll_wsgi.bodies import MOST_OF_ANYBODY
 from frappe_enroll_wsgi.readiness import Readiness
-from frappe_enroll_wsgi.routes import Access, Area
+from frappe_enroll_wsgi.routing import Access, Area
 from frappe_enroll_wsgi.schemas import resolved
 
 

@@ -1,2 +1,33 @@
 # SPDX-License-Identifier: MIT
 """The dashboard: pages that the server renders; they need no script."""
+
+from __future__ import annotations
+
+from . import (
+    affiliates,
+    audit,
+    coupons,
+    enrollments,
+    events,
+    grants,
+    jobs,
+    quarantine,
+    reconcile,
+    sign_in,
+    system,
+)
+
+
+ROUTES = (
+    *enrollments.ROUTES,
+    *coupons.ROUTES,
+    *grants.ROUTES,
+    *affiliates.ROUTES,
+    *events.ROUTES,
+    *jobs.ROUTES,
+    *quarantine.ROUTES,
+    *reconcile.ROUTES,
+    *audit.ROUTES,
+    *system.ROUTES,
+    *sign_in.ROUTES,
+)

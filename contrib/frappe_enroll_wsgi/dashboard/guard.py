@@ -16,7 +16,7 @@ from .render import go, page
 
 
 if TYPE_CHECKING:
-    from ..call import Call
+    from ..routing import Call
 
 logger = logging.getLogger(__name__)
 _SERVER_ERROR = 500

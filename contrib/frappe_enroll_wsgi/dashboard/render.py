@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from frappe_enroll_sdk.models import Page
 
-    from ..call import Call
+    from ..routing import Call
 
 #: Rows of a page's list.
 LIMIT = 50

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""Checkout by the host's front end, the return page, and the account check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from werkzeug.utils import redirect
+from werkzeug.wrappers import Response
+
+from frappe_enroll_sdk import urls
+from frappe_enroll_sdk.errors import (
+    AlreadyEnrolledError,
+    NotFoundError,
+    TokenError,
+    ValidationError,
+)
+from frappe_enroll_sdk.links import course_link
+from frappe_enroll_sdk.models import Checkout, Status
+from frappe_enroll_sdk.services import validate
+from frappe_enroll_sdk.states import ENTITLED
+
+from ..answers import answer, money_json
+from ..routing import Access, Area, Call, Route
+from .builders import TOKEN_HEADER
+from .coupons import CODE_TROUBLE
+
+
+def checkout(call: Call) -> Response:
+    """``POST /checkout``: 201 for a new enrollment, 200 where one goes on."""
+    for name in ("success_url", "cancel_url"):
+        _check_redirect(call, name)
+    made = call.sdk.checkout(**call.fields, idempotency_key=call.key)
+    if made.resumed and made.status in ENTITLED:
+        _require_holder(call, made)
+    return answer(checkout_json(made), 200 if made.resumed else 201)
+
+
+def _require_holder(call: Call, made: Checkout) -> None:
+    """
+    Tell what an entitled enrollment is like to its learner only.
+
+    Whoever merely knows the address hears what the LMS's own enrolments are answered
+    with: no amount, no kind, no id.
+    """
+    token = call.request.headers.get(TOKEN_HEADER, "")
+    try:
+        call.sdk.enrollments.get_with_token(made.enrollment_id, token)
+    except TokenError as error:
+        raise AlreadyEnrolledError(field="email") from error
+
+
+def _check_redirect(call: Call, field: str) -> None:
+    """Let an HTTP caller send learners to the hosts of the setting only."""
+    url = validate.url(call.fields.get(field), field)
+    hosts = call.sdk.settings.redirect_hosts
+    if url is not None and not urls.parse(url).is_on(hosts):
+        raise ValidationError(f"{field}: the host is not allowed", field=field)
+
+
+def account(call: Call) -> Response:
+    """``POST /accounts/check``: whether the LMS knows an address; off by default."""
+    if not call.sdk.settings.account_check:
+        raise NotFoundError
+    return answer({"exists": call.sdk.has_account(call.fields["email"])})
+
+
+def come_back(call: Call) -> Response:
+    """``GET /return``: where the payment page sends the learner."""
+    session_id = call.query.get("session_id")
+    if not session_id:
+        return _page("Payment cancelled", "Nothing was charged.")
+    row = call.sdk.confirm_return(session_id)
+    page = course_link(call.sdk.settings.frappe_lms_url, row.course_id)
+    if row.status is Status.ENROLLED and page:
+        return redirect(page, 303)
+    texts = {
+        Status.ENROLLED: ("You are enrolled", "Your course is ready."),
+        Status.CONFIRMED: ("Payment received", "Your course will be ready shortly."),
+        Status.AWAITING_PAYMENT: ("Payment pending", "We are waiting for the payment."),
+        Status.ON_HOLD: ("Payment received", "We are looking at it."),
+    }
+    ended = ("Payment not completed", "You can begin again.")
+    return _page(*texts.get(row.status, ended))
+
+
+def _page(title: str, text: str) -> Response:
+    html = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><main><h1>{title}</h1><p>{text}</p></main></html>"
+    )
+    return Response(html, content_type="text/html; charset=utf-8")
+
+
+def checkout_json(made: Checkout) -> dict[str, Any]:
+    """Return what a learner learns of a checkout."""
+    return {
+        "enrollment_id": made.enrollment_id,
+        "token": made.token,
+        "status": str(made.status),
+        "payment_url": made.payment_url,
+        "next_url": made.next_url,
+        "expires_at": made.expires_at.isoformat() if made.expires_at else None,
+        "price": money_json(made.price),
+        "discount": money_json(made.discount),
+        "amount": money_json(made.amount),
+    }
+
+
+ROUTES = (
+    Route(
+        name="checkout",
+        methods=("POST",),
+        path="/checkout",
+        handler=checkout,
+        access=Access.PUBLIC,
+        area=Area.LEARNER,
+        about="Begin an enrollment, or go on with it.",
+        limit="checkout",
+        body="CheckoutRequest",
+        answers={201: "Checkout", 200: "Checkout"},
+        codes=(
+            *CODE_TROUBLE,
+            "coupon_reserved",
+            "self_referral",
+            "already_enrolled",
+            "on_hold",
+            "payment_refused",
+            "conflict",
+            "plugin_unavailable",
+            "payments_unavailable",
+        ),
+        idempotent=True,
+    ),
+    Route(
+        name="account",
+        methods=("POST",),
+        path="/accounts/check",
+        handler=account,
+        access=Access.PUBLIC,
+        area=Area.LEARNER,
+        about="Tell whether the LMS knows an address; off unless a setting allows it.",
+        limit="account",
+        body="AccountRequest",
+        answers={200: "Account"},
+        codes=("lms_unavailable", "throttled"),
+    ),
+    Route(
+        name="return",
+        methods=("GET",),
+        path="/return",
+        handler=come_back,
+        access=Access.PUBLIC,
+        area=Area.LEARNER,
+        about="Receive a learner from the payment page.",
+        limit="return",
+        query={
+            "session_id": {"type": "string", "maxLength": 255, "pattern": "^[!-~]*$"}
+        },
+        answers={200: "text/html", 303: ""},
+        codes=("enrollment_not_found", "conflict", "payments_unavailable"),
+    ),
+)

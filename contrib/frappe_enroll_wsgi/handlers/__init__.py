@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""The handlers, one function per route; every mount uses these."""

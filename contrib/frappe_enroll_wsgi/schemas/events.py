@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""The JSON schemas of payment events."""
+
+from __future__ import annotations
+
+from .parts import COUNT, MOMENT, REASON, TEXT, Schema, record, request, words
+
+
+SCHEMAS: dict[str, Schema] = {
+    "Webhook": record(
+        {
+            "outcome": words(
+                ("processed", "duplicate", "ignored", "queued", "quarantined")
+            ),
+            "event_id": TEXT,
+        }
+    ),
+    "ReplayRequest": request(
+        {"notify": {"type": "boolean"}, "reason": REASON}, "reason"
+    ),
+    "PullRequest": request(
+        {
+            "since": MOMENT,
+            "notify": {"type": "boolean"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+            "reason": REASON,
+        },
+        "since",
+        "reason",
+    ),
+    "Pulled": record(
+        {
+            "listed": COUNT,
+            "known": COUNT,
+            "fed": COUNT,
+            "more": {"type": "boolean"},
+        }
+    ),
+}

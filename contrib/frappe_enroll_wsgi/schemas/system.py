@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+"""The JSON schemas of health, settings and retention."""
+
+from __future__ import annotations
+
+from .parts import COUNT, REASON, TEXT, Schema, record, request, words
+
+
+_DAYS: Schema = {"type": "integer", "minimum": 1, "maximum": 3650}
+SCHEMAS: dict[str, Schema] = {
+    "Alive": record({"status": words(("ok",))}),
+    "Ready": record(
+        {
+            "status": words(("ok", "unavailable")),
+            "checks": {
+                "type": "object",
+                "additionalProperties": words(
+                    ("ok", "down", "degraded", "unknown", "untrusted")
+                ),
+            },
+        }
+    ),
+    "Stats": {
+        "type": "object",
+        "required": ["jobs", "events", "gates"],
+        "additionalProperties": True,
+    },
+    "Gate": record({"backend": TEXT, "open": {"type": "boolean"}}),
+    "RetentionRequest": request(
+        {"events_days": _DAYS, "jobs_days": _DAYS, "reason": REASON}, "reason"
+    ),
+    "Pruned": record({"events": COUNT, "jobs": COUNT}),
+    "OpenAPI": {"type": "object", "required": ["openapi", "info", "paths"]},
+}
