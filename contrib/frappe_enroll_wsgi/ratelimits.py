@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-Rate limits, by the `limits` library: a moving window per address and per learner.
+Rate limits, by the `limits` library: a moving window per client's address.
+
+Never per learner: anybody may name her, and would lock her out.
 
 Counted where all processes see it (MongoDB, Redis) or in this process's memory. While
 that store is down, this process's memory counts: a limit is never a reason to be down.
@@ -80,9 +82,14 @@ class Limits:
         """Count a request of an address; raises `RateLimitedError` past the limit."""
         return self._hit(name, "address", bucket_of(address))
 
-    def hit_learner(self, name: str, email: str) -> Window | None:
-        """Count a request for a learner; raises `RateLimitedError` past the limit."""
-        return self._hit(name, "learner", fingerprint(email.strip().lower())[:32])
+    def hit_code(self, address: str, code: str) -> Window | None:
+        """
+        Count an attempt with a code; raises `RateLimitedError` past the limit.
+
+        By whatever learners' addresses: one client does not hold all seats of a code.
+        """
+        who = fingerprint(bucket_of(address), code.strip().upper())[:32]
+        return self._hit("seats", "code", who)
 
     def require_left(self, name: str, address: str) -> None:
         """Count nothing; raises `RateLimitedError` where nothing is left."""

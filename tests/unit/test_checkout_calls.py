@@ -20,7 +20,8 @@ FULL_GRANT = [
     "coupons.redeem",
     "enrollments.transition",
     "jobs.enqueue",
-    "jobs.enqueue",
+    "enrollments.list_unpaid",
+    "enrollments.list",
     "enrollments.clear_due",
 ]
 LIMIT = ["coupons.find", "enrollments.list"]

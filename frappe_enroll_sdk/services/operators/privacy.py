@@ -220,7 +220,6 @@ class Privacy:
             answers={},
             reason="",
             status=grant.status if ends else GrantStatus.REJECTED,
-            holds_slot=False,
             **self._written(grant.version),
         )
         return _stands(self._context.storage.grants.replace(erased))

@@ -32,8 +32,9 @@ from ...models import (
     Override,
     Seat,
     SlotTaken,
+    Status,
 )
-from ...states import EXITS, is_allowed
+from ...states import ENTITLED, EXITS, is_allowed
 from ..affiliates.affiliates import Affiliates
 from ..alerts import owe_alert, raise_alert, tell_alert
 from ..coupons.coupons import is_over
@@ -298,6 +299,8 @@ class Settle:
         )
 
     def _owe_pair(self, row: Enrollment) -> None:
+        if not self._has_beside(row):
+            return
         now = self._context.now()
         self._context.storage.jobs.enqueue(
             pair_key(row.email, row.course_id),
@@ -306,6 +309,22 @@ class Settle:
             now,
             now=now,
         )
+
+    def _has_beside(self, row: Enrollment) -> bool:
+        """
+        Tell whether anything stands beside the slot that was taken or left.
+
+        After the write: whoever opens an attempt later looks at the slot by itself.
+        """
+        if row.status is Status.ON_HOLD:
+            return True
+        store, of = self._context.storage.enrollments, (row.email, row.course_id)
+        if row.status in ENTITLED and store.list_unpaid(*of, limit=1):
+            return True
+        held = store.list(
+            email=row.email, course_id=row.course_id, status=Status.ON_HOLD, limit=1
+        )
+        return bool(held.items)
 
     def _owe_plugin_jobs(self, row: Enrollment, fact: str) -> None:
         now = self._context.now()

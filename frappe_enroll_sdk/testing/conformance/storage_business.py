@@ -124,9 +124,7 @@ class BusinessChecks:
         second = grant(2, email=first.email)
         assert storage.grants.open(second) == first
         assert storage.grants.find("grt_2") is None
-        rejected = attrs.evolve(
-            first, version=2, status=GrantStatus.REJECTED, holds_slot=False
-        )
+        rejected = attrs.evolve(first, version=2, status=GrantStatus.REJECTED)
         assert storage.grants.replace(rejected)
         assert storage.grants.open(second) == second
 

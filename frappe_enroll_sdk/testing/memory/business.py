@@ -19,15 +19,17 @@ class MemoryGrants:
 
     def open(self, grant: Grant) -> Grant:
         """See `GrantStore.open`."""
-        slot = (grant.email, grant.course_id)
         with self._lock:
-            for row in self._rows.values():
-                if row.id == grant.id or (
-                    row.holds_slot and (row.email, row.course_id) == slot
-                ):
-                    return row
-            self._rows[grant.id] = grant
-            return grant
+            standing = self._rows.get(grant.id) or self._rival_of(grant)
+            if standing is None:
+                self._rows[grant.id] = grant
+            return standing or grant
+
+    def _rival_of(self, grant: Grant) -> Grant | None:
+        slot = (grant.email, grant.course_id)
+        rows = [row for row in self._rows.values() if row.id != grant.id]
+        held = (r for r in rows if r.holds_slot and (r.email, r.course_id) == slot)
+        return next(held, None) if grant.holds_slot else None
 
     def find(self, grant_id: str) -> Grant | None:
         """See `GrantStore.find`."""
@@ -40,6 +42,8 @@ class MemoryGrants:
         with self._lock:
             before = self._rows.get(grant.id)
             if before is None or before.version != grant.version - 1:
+                return False
+            if self._rival_of(grant) is not None:
                 return False
             self._rows[grant.id] = grant
             return True
