@@ -42,6 +42,7 @@ The errors of the SDK: four families that decide what happens next.
     │   └── InProgressError
     └── TransientError              try again later
         ├── StorageUnavailableError
+        │   └── UnclearWriteError   the acknowledgement of a write was lost
         ├── PaymentsUnavailableError
         ├── LMSUnavailableError
         ├── PluginFailedError
@@ -417,6 +418,20 @@ class StorageUnavailableError(TransientError):
     """The store can't be reached or can't write."""
 
     code = "storage_unavailable"
+
+
+class UnclearWriteError(StorageUnavailableError):
+    """
+    The acknowledgement of a write was lost: it may have taken effect, or not.
+
+    Raised by storage backends (`Tables`); the stores repeat the verb and look for their
+    own operation, and let it out only when it comes again.
+    """
+
+    code = "unclear_write"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or "no acknowledgement of a write", unclear=True)
 
 
 class PaymentsUnavailableError(TransientError):

@@ -12,7 +12,6 @@ from ..models import (
     EnrollmentStats,
     HistoryEntry,
     LMSStatus,
-    Opener,
     OpenResult,
     Page,
     SlotTaken,
@@ -60,18 +59,20 @@ class EnrollmentStore(Protocol):
         ...
 
     def list_unpaid(
-        self,
-        email: str,
-        course_id: str,
-        *,
-        opened_by: Opener | None = None,
-        limit: int = 20,
+        self, email: str, course_id: str, *, vouched: bool = False, limit: int = 20
     ) -> tuple[Enrollment, ...]:
         """
         Return the pair's attempts that nobody has paid, newest first.
 
-        By an index: strangers may have opened thousands beside one learner's own.
+        With `vouched`, those that were opened under the host's word. By an index:
+        strangers may have opened thousands beside one learner's own.
         """
+        ...
+
+    def list_set_aside(
+        self, email: str, course_id: str, *, limit: int = 50
+    ) -> tuple[Enrollment, ...]:
+        """Return the pair's rows that are on hold or revoked, oldest first."""
         ...
 
     def list_for_sync(self, email: str, course_id: str) -> tuple[Enrollment, ...]:
@@ -149,7 +150,8 @@ class EnrollmentStore(Protocol):
         """
         Return rows, newest first.
 
-        With `mailbox`, those whose address is a spelling of that one (`mailbox.py`).
+        With `mailbox` (beside `coupon_code`), those whose address is a spelling of that
+        one (``mailbox.py``).
         """
         ...
 

@@ -195,7 +195,7 @@ class CheckoutService:
         if request.opened_by is not Opener.VOUCHED:
             return None
         attempts = self._context.storage.enrollments.list_unpaid(
-            request.email, request.course_id, opened_by=Opener.VOUCHED, limit=1
+            request.email, request.course_id, vouched=True, limit=1
         )
         return next(iter(attempts), None)
 

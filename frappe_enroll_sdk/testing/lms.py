@@ -16,7 +16,7 @@ from ..errors import (
 from ..models import Course, Learner, LMSEnrollment, Page
 from ..money import Money
 from .faults import Deadlines, FailNext
-from .memory.pages import page_of
+from .pages import page_of
 
 
 T = TypeVar("T")

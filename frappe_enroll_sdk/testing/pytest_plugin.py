@@ -28,7 +28,7 @@ def enroll_fakes() -> SimpleNamespace:
     from frappe_enroll_sdk.clock import FakeClock  # noqa: PLC0415  lazy, see above
 
     from .lms import FakeLMS  # noqa: PLC0415
-    from .memory.storage import MemoryStorage  # noqa: PLC0415
+    from .memory import MemoryStorage  # noqa: PLC0415
     from .payments import FakePayments  # noqa: PLC0415
 
     clock = FakeClock()

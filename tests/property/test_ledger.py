@@ -168,7 +168,7 @@ def test_later_version_is_never_undone_by_an_earlier_one():
     world = World()
     world.act("pay", 0, 1000, 0)
     paid = world.rows[0]
-    world.storage.affiliates = type(world.storage.affiliates)(world.storage.jobs._lock)
+    world.storage.affiliates = MemoryStorage(world.clock).affiliates
     world.sdk.affiliates.register("bob@example.com", code="bob", percent=PERCENT)
     world.act("dispute", 0)
     world.sdk.affiliates.follow(paid)

@@ -77,6 +77,10 @@ class Hub:
             self._at = EPOCH + timedelta(milliseconds=at_ms)
         return self._at
 
+    def monotonic(self) -> float:
+        """Return the time as it is, in seconds."""
+        return self.now_s
+
     def random_bytes(self, n: int) -> bytes:
         """Throw the history's dice."""
         return self.dice.randbytes(n)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from simulation.actors import SPY, STRANGER
-from simulation.world import COURSE, PARTNER, World
+from simulation.world import COURSE, PARTNER, World, all_of
 
 from frappe_enroll_sdk.ids import token_matches
 from frappe_enroll_sdk.models import (
@@ -27,6 +27,8 @@ from frappe_enroll_sdk.services.settle.decide_slot import (
 )
 from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID, is_allowed
 from frappe_enroll_sdk.stores.ledger import level_of, was_entitled
+from frappe_enroll_sdk.stores.seats import FREE, seat_of
+from frappe_enroll_sdk.stores.seats import all_of as all_seats_of
 
 
 #: A kind of violation, and what was seen.
@@ -86,7 +88,7 @@ def _due(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             yield "due", f"{row.id} {row.status} {row.due_at} {row.effects_owed}"
     storage = world.storage
     for store in (storage.jobs, storage.events):
-        for job in store._rows.values():
+        for job in all_of(store):
             if job.state not in FINISHED:
                 yield "due", f"{job.key} {job.state} {job.due_at} {job.errors[-1:]}"
             elif job.state is JobState.DEAD:
@@ -117,8 +119,11 @@ def _was_entitled(row: Enrollment) -> bool:
 def _seats(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
     """Seats stay within the limit, and are as the enrollments say (P1)."""
     store = world.storage.coupons
-    for code, coupon in store._rows.items():
-        seats = store._seats[code]
+    for coupon in store.list(limit=1000).items:
+        code = coupon.code
+        taken = store.seats.each(all_seats_of(code))
+        found = [seat_of(row) for row in taken if row.cells["state"] != FREE]
+        seats = {seat.holder: seat for seat in found}
         if len(seats) > coupon.max_redemptions:
             yield "seats", f"{code} {len(seats)} > {coupon.max_redemptions}"
         users = {row.id: row for row in rows if row.coupon_code == code}
@@ -185,7 +190,7 @@ def _money(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
     by_id = {row.id: row for row in rows}
     waiting = {
         ((job.payload or {}).get("event") or {}).get("session_id")
-        for job in world.storage.events._rows.values()
+        for job in all_of(world.storage.events)
         if job.state is JobState.QUARANTINED
     }
     kept: Counter[str] = Counter()

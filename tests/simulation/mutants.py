@@ -22,8 +22,7 @@ from frappe_enroll_sdk.services.lms import sync
 from frappe_enroll_sdk.services.settle import decide, decide_money, effects, settle
 from frappe_enroll_sdk.services.settle.effects import EffectKind
 from frappe_enroll_sdk.stores import queue
-from frappe_enroll_sdk.testing.memory import jobs as memory_jobs
-from frappe_enroll_sdk.testing.memory.enrollments import MemoryEnrollments
+from frappe_enroll_sdk.stores.enrollments import Enrollments
 
 
 Patch = tuple[Any, str, Any]
@@ -113,7 +112,7 @@ def _seq_ignored() -> Patch:
     def completed(job, end, now):
         return known(job, attrs.evolve(end, seq=job.seq), now)
 
-    return memory_jobs.queue, "completed", completed
+    return queue, "completed", completed
 
 
 def _not_revived() -> Patch:
@@ -124,18 +123,18 @@ def _not_revived() -> Patch:
         ended = job.state is queue.JobState.DONE
         return job if ended else known(job, payload, due_at, now)
 
-    return memory_jobs.queue, "enqueued", enqueued
+    return queue, "enqueued", enqueued
 
 
 def _no_compare() -> Patch:
     """settle: a write does not compare the version."""
-    known = MemoryEnrollments.transition
+    known = Enrollments.transition
 
     def transition(self, enrollment_id, version, *args):
-        row = self._rows.get(enrollment_id)
+        row = self.find(enrollment_id)
         return known(self, enrollment_id, row.version if row else version, *args)
 
-    return MemoryEnrollments, "transition", transition
+    return Enrollments, "transition", transition
 
 
 def _effects_not_redone() -> Patch:

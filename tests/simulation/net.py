@@ -5,12 +5,16 @@ The calls between processes and backends, and what goes wrong with them.
 Every call is a moment at which others take their turns, before it and after it, and at
 which a process may be killed or suspended. What happens to which call is thrown with
 the history's dice, within its budget of faults.
+
+Each process has stores of its own over the one database, and every trip to that is such
+a moment, too: others take their turns inside a verb, and a write's acknowledgement may
+be lost there.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +25,10 @@ from frappe_enroll_sdk.errors import (
     PaymentsUnavailableError,
     StorageUnavailableError,
     ThrottledError,
+    UnclearWriteError,
 )
 from frappe_enroll_sdk.testing.faults import Crash, Slow
+from frappe_enroll_sdk.testing.memory import MemoryStorage, MemoryTables
 
 
 _STORES = frozenset(
@@ -51,6 +57,10 @@ _LIKELY = {
     "coupons.bind": 0.06,
 }
 _ELSE = 0.01
+#: How likely the acknowledgement of one write to the database is lost.
+_UNCLEAR = 0.01
+#: How likely others take their turns between two trips of a verb.
+_BETWEEN = 0.3
 #: Verbs of the fakes that can act after their caller has given up.
 _LATE = frozenset(
     {"insert_enrollment", "delete_enrollment", "create_session", "expire_session"}
@@ -67,6 +77,7 @@ KINDS = {
     "suspend": ("store", "payments", "lms"),
     "unmade": ("store", "payments", "lms"),
     "lost": ("store", "payments", "lms"),
+    "unclear": (),
     "late": ("payments", "lms"),
     "broken": ("payments",),
     "throttled": ("payments", "lms"),
@@ -109,6 +120,26 @@ class Proxy:
         return call
 
 
+class Tables(MemoryTables):
+    """The database as one process sees it."""
+
+    def __init__(self, line: Line, net: Net) -> None:
+        super().__init__(net.hub, shared=net.tables, step=line.step)
+        self._line = line
+
+    def insert(self, *args: Any) -> Sequence[bool]:
+        """Insert; the answer may be lost."""
+        return self._line.told(super().insert(*args))
+
+    def swap(self, *args: Any) -> Sequence[bool]:
+        """Swap; the answer may be lost."""
+        return self._line.told(super().swap(*args))
+
+    def delete(self, *args: Any) -> int:
+        """Delete; the answer may be lost."""
+        return self._line.told(super().delete(*args))
+
+
 class Line:
     """
     All that one process is connected with: backends, a clock, dice.
@@ -127,8 +158,25 @@ class Line:
         self.lms = Proxy(self, "lms", "lms")
 
     def connect(self, net: Net | Calm, process: Process) -> None:
-        """Connect a process."""
-        self.net, self.process, self.targets = net, process, net.targets
+        """Connect a process that knows nothing."""
+        self.net, self.targets = net, net.targets
+        if isinstance(net, Net):
+            own = MemoryStorage(self, tables=Tables(self, net))
+            self.targets = net.targets | stores_of(own)
+        self.serve(process)
+
+    def serve(self, process: Process) -> None:
+        """Go on for another one, with what is known."""
+        self.process = process
+
+    def step(self, _verb: str) -> None:
+        """Let others take their turns inside a verb."""
+        self.net.between(self.process)
+
+    def told(self, answer: Any) -> Any:
+        """Return the database's answer, if it arrives."""
+        self.net.acknowledge(self.process)
+        return answer
 
     def call(
         self,
@@ -160,6 +208,11 @@ class Line:
         return self.net.hub.random_bytes(n)
 
 
+def stores_of(storage: Any) -> dict[str, Any]:
+    """Return a storage and its small stores, by name."""
+    return {"store": storage} | {name: getattr(storage, name) for name in _STORES}
+
+
 class Net:
     """
     The calls of one history.
@@ -176,8 +229,8 @@ class Net:
 
     def __init__(self, hub: Hub, storage: Any, payments: Any, lms: Any) -> None:
         self.hub = hub
-        self.targets = {"store": storage, "payments": payments, "lms": lms}
-        self.targets |= {name: getattr(storage, name) for name in _STORES}
+        self.targets = {**stores_of(storage), "payments": payments, "lms": lms}
+        self.tables: MemoryTables = storage.tables
         self.kinds: tuple[str, ...] = ()
         self.budget = 0
         self.calls = 0
@@ -222,6 +275,23 @@ class Net:
             answer = self.told_call(process, full, verb, args, named)
         hub.pause(process, 0.02 * dice.random())
         return answer
+
+    def between(self, process: Process) -> None:
+        """Let others take their turns between two trips of a verb."""
+        if self.hub.dice.random() < _BETWEEN:
+            self.hub.pause(process, 0.01 * self.hub.dice.random())
+            if process.dead:
+                raise Crash(process.name)
+
+    def acknowledge(self, process: Process) -> None:
+        """Lose the answer to a write, or not."""
+        dice = self.hub.dice
+        if self.budget and "unclear" in self.kinds and dice.random() < _UNCLEAR:
+            self.budget -= 1
+            self.faults["unclear"] += 1
+            self.tell(process.name, "the answer to a write is lost")
+            self.hub.pause(process, 10.0 * dice.random())
+            raise UnclearWriteError
 
     def told_call(
         self,

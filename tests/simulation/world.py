@@ -10,9 +10,12 @@ from simulation.hub import Hub, Process
 from simulation.net import Calm, Line, Net
 
 from frappe_enroll_sdk import EnrollSDK, Settings, hookimpl
-from frappe_enroll_sdk.models import Fact, JobState
+from frappe_enroll_sdk.interfaces.tables import KEY, Query
+from frappe_enroll_sdk.models import Fact
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import Done
+from frappe_enroll_sdk.stores.layout import ENROLLMENTS, EVENTS, JOBS
+from frappe_enroll_sdk.stores.records import moment_of
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments
@@ -36,6 +39,12 @@ SETTINGS = {
     for inline in (True, False)
     for back in (True, False)
 }
+
+
+def all_of(store, index: str = KEY):
+    """Return all records of a store."""
+    records = store._records
+    return [records.read(row) for row in records.rows.each(Query(index))]
 
 
 class Alerts:
@@ -174,7 +183,7 @@ class World:
     def _take(self, process: Process) -> EnrollSDK:
         if self._idle:
             sdk = self._idle.pop()
-            sdk.clock.connect(self.net, process)
+            sdk.clock.serve(process)
             return sdk
         sdk = LINES.take(self.net, process, self.how)
         if "skew" in self.on:
@@ -256,21 +265,22 @@ class World:
 
     def next_due_s(self) -> float | None:
         """Return in how many seconds something falls due, or None."""
-        storage = self.storage
         moments = [
-            job.due_at
-            for store in (storage.jobs, storage.events)
-            for job in store._rows.values()
-            if job.state in {JobState.DUE, JobState.RUNNING}
+            row.cells[column]
+            for table, index, column in (
+                (JOBS, "claimable", "claim_at"),
+                (EVENTS, "claimable", "claim_at"),
+                (ENROLLMENTS, "due", "due_at"),
+            )
+            for row in self.storage.tables.page(table, Query(index), 1)
         ]
-        moments += [row.due_at for row in self.rows() if row.due_at is not None]
         if not moments:
             return None
-        return (min(moments) - self.hub.now()).total_seconds()
+        return (moment_of(min(moments)) - self.hub.now()).total_seconds()
 
     def rows(self):
         """Return all enrollments, in the order in which they were opened."""
-        return list(self.storage.enrollments._rows.values())
+        return all_of(self.storage.enrollments, "newest")
 
     def facts_of(self, fact: Fact):
         """Return the provider's events of a fact."""

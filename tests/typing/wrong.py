@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_sdk.interfaces import LMS, PaymentGateway, Storage
+from frappe_enroll_sdk.stores.coupons import Coupons
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
-from frappe_enroll_sdk.testing.memory.coupons import MemoryCoupons
 from frappe_enroll_sql.storage import SQLStorage
 from frappe_enroll_stripe.gateway import StripePayments
 
@@ -22,7 +22,7 @@ class RenamedArgument(FakeLMS):
         return email, name, timeout
 
 
-class OtherAnswer(MemoryCoupons):
+class OtherAnswer(Coupons):
     """A verb with another answer."""
 
     def bind(self, code: str, holder: str) -> str:  # type: ignore[override]

@@ -21,7 +21,7 @@ FULL_GRANT = [
     "enrollments.transition",
     "jobs.enqueue",
     "enrollments.list_unpaid",
-    "enrollments.list",
+    "enrollments.list_set_aside",
     "enrollments.clear_due",
 ]
 LIMIT = ["coupons.find", "enrollments.list"]

@@ -10,12 +10,11 @@ was written, and an attempt looks at the slot after it was opened: none is overl
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigurationError, EnrollError, TransientError
-from ...models import Enrollment, Job, Status
+from ...models import Enrollment, Job
 from ...outcomes import Done, Outcome, Snooze
 from ...states import ENTITLED
 from .decide_slot import may_give_back, may_promote, was_freed_by_money
@@ -35,7 +34,6 @@ REFUND_KIND = "refund"
 LEFT = "left_to_an_operator"
 #: Attempts that are ended at once; the others lapse by their own end.
 _MOST_ENDED = 20
-_MOST_ROWS = 50
 #: Between two payments of a pair that go back without a word.
 _REFUND_EVERY = timedelta(days=1)
 
@@ -60,22 +58,14 @@ class Beside:
         self._end_attempts(email, course_id)
         return Done("tidy") if wait is None else Snooze(wait.total_seconds())
 
-    def _rows(self, email: str, course_id: str, status: Status) -> Sequence[Enrollment]:
-        """Return some rows of the pair, oldest first."""
-        page = self._context.storage.enrollments.list(
-            email=email, course_id=course_id, status=status, limit=_MOST_ROWS
-        )
-        return page.items[::-1]
-
     def _promote(self, email: str, course_id: str) -> None:
         """Let a held payment have a slot that money has freed."""
-        held = self._rows(email, course_id, Status.ON_HOLD)
-        able = [row for row in held if may_promote(row)]
-        find_holder = self._context.storage.enrollments.find_holder
-        if not able or find_holder(email, course_id) is not None:
+        store = self._context.storage.enrollments
+        aside = store.list_set_aside(email, course_id)
+        able = [row for row in aside if may_promote(row)]
+        if not able or store.find_holder(email, course_id) is not None:
             return
-        revoked = self._rows(email, course_id, Status.REVOKED)
-        if not was_freed_by_money([*held, *revoked]):
+        if not was_freed_by_money(aside):
             return
         for row in able:
             settled = self._settle(row.id, wish=Wish.PROMOTE, check_money=True)
@@ -84,16 +74,15 @@ class Beside:
 
     def _give_back(self, email: str, course_id: str) -> timedelta | None:
         """Owe one payment's way back; return when the next one may be owed."""
-        held = self._rows(email, course_id, Status.ON_HOLD)
+        aside = self._context.storage.enrollments.list_set_aside(email, course_id)
         policy = self._context.settle_policy
-        able = [row for row in held if may_give_back(row, policy)]
+        able = [row for row in aside if may_give_back(row, policy)]
         able = [row for row in able if row.refund_begun_at is None]
         able = [row for row in able if not self._is_left(row)]
         if not able:
             return None
         now = self._context.now()
-        every = (*held, *self._rows(email, course_id, Status.REVOKED))
-        begun = [row.refund_begun_at for row in every if row.refund_begun_at]
+        begun = [row.refund_begun_at for row in aside if row.refund_begun_at]
         if begun and now < max(begun) + _REFUND_EVERY:
             return max(begun) + _REFUND_EVERY - now
         self._context.storage.jobs.enqueue(

@@ -39,7 +39,7 @@ from ..affiliates.affiliates import Affiliates
 from ..alerts import owe_alert, raise_alert, tell_alert
 from ..coupons.coupons import is_over
 from .decide import decide
-from .decide_slot import REFUND_BEGUN
+from .decide_slot import REFUND_BEGUN, TAKEN
 from .decision import (
     Attached,
     Facts,
@@ -321,10 +321,7 @@ class Settle:
         store, of = self._context.storage.enrollments, (row.email, row.course_id)
         if row.status in ENTITLED and store.list_unpaid(*of, limit=1):
             return True
-        held = store.list(
-            email=row.email, course_id=row.course_id, status=Status.ON_HOLD, limit=1
-        )
-        return bool(held.items)
+        return any(other.held_for in TAKEN for other in store.list_set_aside(*of))
 
     def _owe_plugin_jobs(self, row: Enrollment, fact: str) -> None:
         now = self._context.now()

@@ -2,6 +2,7 @@
 """Every store in this process's memory, for tests."""
 
 from .storage import MemoryStorage
+from .tables import MemoryTables
 
 
-__all__ = ["MemoryStorage"]
+__all__ = ["MemoryStorage", "MemoryTables"]

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from ...errors import ValidationError
-from ...models import Page
+from ..errors import ValidationError
+from ..models import Page
 
 
 T = TypeVar("T")

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""
+The gates before the backends: one row each, which everybody writes.
+
+Threads of one process take turns at a gate, and each begins with the row as the one
+before has left it: a bare compare-and-set would lose most of its races to its own kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from ..codec import require_text
+from ..errors import ConflictError
+from ..interfaces.tables import Row
+from ..models import Admission, GatePolicy
+from . import gate as rules
+from .gate import Gate
+from .layout import GATES
+from .records import Codec
+from .rows import MAX_RACES, Port, Records
+
+
+R = TypeVar("R")
+
+
+_CODEC = Codec(
+    Gate, GATES, lambda gate: gate.name, computed={"name": lambda row: row.key}
+)
+
+
+class Gates:
+    """`GateStore` over tables."""
+
+    def __init__(self, port: Port) -> None:
+        self._port, self._records = port, Records(port, _CODEC)
+        #: Each gate as this process has written it last.
+        self._seen: dict[str, Row] = {}
+
+    def _change(
+        self,
+        name: str,
+        rule: Callable[[Gate], tuple[Gate, R]],
+        *,
+        guesses: bool = False,
+    ) -> R:
+        require_text(name=name)
+        rows, codec = self._records.rows, self._records.codec
+        with self._port.turn(name):
+            row = self._seen.get(name) if guesses else None
+            for _ in range(MAX_RACES):
+                guessed = row is not None
+                row = row or rows.one(name)
+                gate = Gate(name=name) if row is None else codec.record_of(row)
+                after, answer = rule(gate)
+                if after == gate and not guessed:
+                    return answer
+                if row is None:
+                    if self._records.insert([after])[0]:
+                        return answer
+                elif after != gate:
+                    row = rows.swap(row, codec.changes_of(gate, after))
+                    if row is not None:
+                        self._seen[name] = row
+                        return answer
+                # (A guess is no news: that nothing changes is told by a read.)
+                row = None
+        raise ConflictError(f"a gate keeps changing: {name}")
+
+    def admit(self, name: str, n: int, now: datetime, policy: GatePolicy) -> Admission:
+        """See `GateStore.admit`."""
+        return self._change(
+            name,
+            lambda gate: rules.admit(gate, n, now, policy),
+            # Without a rate there is nothing to write.
+            guesses=policy.rate_per_s is not None,
+        )
+
+    def report(self, name: str, *, ok: bool, now: datetime, policy: GatePolicy) -> bool:
+        """See `GateStore.report`."""
+        return self._change(
+            name, lambda gate: rules.report(gate, ok=ok, now=now, policy=policy)
+        )
+
+    def is_open(self, name: str) -> bool:
+        """See `GateStore.is_open`."""
+        require_text(name=name)
+        gate = self._records.find(name)
+        return gate is None or gate.retry_at is None
+
+    def hold(
+        self, name: str, holder: str, k: int, now: datetime, until: datetime
+    ) -> bool:
+        """See `GateStore.hold`."""
+        return self._change(name, lambda gate: rules.hold(gate, holder, k, now, until))
+
+    def drop(self, name: str, holder: str) -> None:
+        """See `GateStore.drop`."""
+        self._change(name, lambda gate: (rules.drop(gate, holder), None))

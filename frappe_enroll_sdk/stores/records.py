@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""
+Records to cells, and back: one codec for every table.
+
+A field is stored in the column of its name, by its type: moments as milliseconds, flags
+as 0 and 1, enums as their value, decimals as text, money as two columns, history as
+lines, and anything else as JSON. What is in no field (a slot, the moment at which a row
+is due) is derived from the record.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache, partial
+from json import JSONEncoder, loads
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from ..codec import dump, load
+from ..errors import ValidationError
+from ..interfaces.tables import Cell, CellKind, Row, Table
+from ..money import Money
+
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+#: Bytes of a name at the most; a character has up to four.
+_MAX_NAME = 1024
+_json = JSONEncoder(
+    separators=(",", ":"), ensure_ascii=False, check_circular=False, default=dump
+).encode
+
+
+def ms_of(moment: datetime) -> int:
+    """Return a moment as milliseconds since 1970."""
+    return (moment - _EPOCH) // _MS
+
+
+@lru_cache(maxsize=4096)
+def moment_of(ms: int) -> datetime:
+    """Return the moment of milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def text_of(value: Any) -> str:
+    """Return JSON data (or records) as text."""
+    if value == {} and isinstance(value, Mapping):
+        return "{}"
+    try:
+        return _json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValidationError(f"not JSON: {type(error).__name__}") from error
+
+
+@attrs.define(slots=True)
+class Changes:
+    """
+    What a write changes.
+
+    Attributes:
+        cells: Changed columns.
+        more: Lines to append.
+        record: What the row's record then is, if the core knows; never stored.
+    """
+
+    cells: Mapping[str, Cell]
+    more: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    record: Any = None
+
+
+@attrs.frozen
+class _Field:
+    """How one field is stored in one column."""
+
+    name: str
+    column: str
+    encode: Callable[[Any], Cell]
+    decode: Callable[[Any], Any]
+    #: What a cell is; two JSON values are never called equal (1 is not true).
+    cell: type | tuple[type, ...]
+    is_json: bool = False
+
+
+@attrs.frozen
+class _MoneyField:
+    """An amount: two columns."""
+
+    name: str
+    minor: str
+    currency: str
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@lru_cache(maxsize=8192)
+def _line(kind: type, text: str) -> Any:
+    # A line never changes, and neither does the record that it was.
+    return load(kind, loads(text))
+
+
+def _decode_json(kind: Any, text: str) -> Any:
+    data = loads(text)
+    if kind == Mapping[str, Any]:
+        if not isinstance(data, dict):
+            raise ValidationError("not an object")
+        return data
+    return load(kind, data)
+
+
+class Codec(Generic[T]):
+    """
+    Records of one kind as rows of one table, and back.
+
+    Args:
+        kind: The record's class.
+        table: Where it is kept.
+        key: Makes the row's key of a record.
+        computed: Fields that are made of a whole row instead of their column.
+        derived: Columns that are made of a whole record.
+        omitted: Fields that are never stored.
+        check: Raises `ValidationError` for a record that may not be stored.
+    """
+
+    def __init__(
+        self,
+        kind: type[T],
+        table: Table,
+        key: Callable[[T], str],
+        *,
+        computed: Mapping[str, Callable[[Row], Any]] | None = None,
+        derived: Callable[[T], Mapping[str, Cell]] | None = None,
+        omitted: Collection[str] = (),
+        check: Callable[[T], None] | None = None,
+    ) -> None:
+        self.kind, self.table, self.key_of = kind, table, key
+        self._computed, self._derived = computed or {}, derived
+        self._check = check
+        hints = get_type_hints(kind)
+        skipped = {*self._computed, *omitted}
+        self._fields: list[_Field] = []
+        self._money: list[_MoneyField] = []
+        self._lines: tuple[str, type] | None = None
+        for field in attrs.fields(kind):  # type: ignore[arg-type]  # an attrs class
+            if field.name not in skipped:
+                self._add(field.name, _bare(hints[field.name]))
+        # (One call for all of them: records have many fields, and few change.)
+        self._values = _getter([one.name for one in self._fields])
+        self._names = {
+            column.name for column in table.columns if column.kind is CellKind.NAME
+        }
+
+    def _add(self, name: str, kind: Any) -> None:
+        if kind is Money:
+            self._money.append(_MoneyField(name, f"{name}_minor", f"{name}_currency"))
+            return
+        if self.table.column(name).kind is CellKind.LINES:
+            self._lines = name, get_args(kind)[0]
+            return
+        simple = isinstance(kind, type) and get_origin(kind) is None
+        encode: Callable[[Any], Cell] = _same
+        decode: Callable[[Any], Any] = _same
+        cell: type | tuple[type, ...] = str
+        is_json = False
+        if kind in {str, int}:
+            cell = kind
+        elif kind is float:
+            # (A database may give a whole number back.)
+            encode, decode, cell = float, float, (int, float)
+        elif kind is bool:
+            encode, decode, cell = int, bool, int
+        elif kind is datetime:
+            encode, decode, cell = ms_of, moment_of, int
+        elif kind is Decimal:
+            encode, decode = str, Decimal
+        elif simple and issubclass(kind, StrEnum):
+            encode, decode = (lambda value: value.value), kind
+        else:
+            encode, decode = text_of, partial(_decode_json, kind)
+            is_json = True
+        self._fields.append(_Field(name, name, encode, decode, cell, is_json))
+
+    def cells_of(self, record: T) -> dict[str, Cell]:
+        """
+        Return all cells of a new row.
+
+        Raises:
+            ValidationError: The record may not be stored.
+        """
+        cells: dict[str, Cell] = {}
+        for one in self._fields:
+            value = getattr(record, one.name)
+            if value is not None:
+                cells[one.column] = one.encode(value)
+        for money in self._money:
+            amount = getattr(record, money.name)
+            if amount is not None:
+                cells[money.minor] = amount.amount_minor
+                cells[money.currency] = amount.currency
+        if self._lines is not None:
+            name = self._lines[0]
+            cells[name] = tuple(map(text_of, getattr(record, name)))
+        if self._derived is not None:
+            cells.update(self._derived(record))
+        self._require(record, cells)
+        require_name(self.key_of(record), "key")
+        return cells
+
+    def changes_of(self, before: T, after: T) -> Changes:
+        """Return what has to be written to make `after` of the row of `before`."""
+        cells: dict[str, Cell] = {}
+        pairs = zip(
+            self._fields, self._values(before), self._values(after), strict=True
+        )
+        for one, old, new in [three for three in pairs if three[1] is not three[2]]:
+            if not one.is_json and old == new:
+                continue
+            cells[one.column] = None if new is None else one.encode(new)
+        for money in self._money:
+            old, new = getattr(before, money.name), getattr(after, money.name)
+            if old != new:
+                cells[money.minor] = None if new is None else new.amount_minor
+                cells[money.currency] = None if new is None else new.currency
+        if self._derived is not None:
+            was, now = self._derived(before), self._derived(after)
+            cells.update({k: cell for k, cell in now.items() if cell != was[k]})
+        more: dict[str, tuple[str, ...]] = {}
+        if self._lines is not None:
+            name = self._lines[0]
+            new_lines = getattr(after, name)[len(getattr(before, name)) :]
+            if new_lines:
+                more[name] = tuple(map(text_of, new_lines))
+        if cells or more:
+            self._require(after, cells)
+        return Changes(cells, more, after)
+
+    def _require(self, record: T, cells: Mapping[str, Cell]) -> None:
+        for name in self._names & cells.keys():
+            require_name(cells[name], name)
+        if self._check is not None:
+            self._check(record)
+
+    def record_of(self, row: Row) -> T:
+        """
+        Return the record of a row. What it holds must not be changed.
+
+        Raises:
+            ValidationError: The row is damaged.
+        """
+        known: T | None = row.record
+        if known is None:
+            try:
+                known = row.record = self._read(row)
+            except ValidationError:
+                raise
+            except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+                raise ValidationError(
+                    f"not a {self.kind.__name__}: {type(error).__name__}",
+                    field=self.kind.__name__,
+                ) from error
+        return known
+
+    def _read(self, row: Row) -> T:
+        cells = row.cells
+        values: dict[str, Any] = {}
+        for one in self._fields:
+            cell = cells.get(one.column)
+            # A null is the field's default: None, or what it was before it was stored.
+            if cell is not None:
+                if not isinstance(cell, one.cell):
+                    raise TypeError(one.column)
+                values[one.name] = one.decode(cell)
+        for money in self._money:
+            minor: Any = cells.get(money.minor)
+            currency: Any = cells.get(money.currency)
+            if minor is not None:
+                values[money.name] = Money(minor, currency)
+        if self._lines is not None:
+            name, kind = self._lines
+            lines: Any = cells.get(name) or ()
+            values[name] = tuple([_line(kind, line) for line in lines])
+        for name, compute in self._computed.items():
+            values[name] = compute(row)
+        return self.kind(**values)
+
+
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    get = attrgetter(*names)
+    return get if len(names) > 1 else lambda record: (get(record),)
+
+
+def _bare(hint: Any) -> Any:
+    """Return a type without its None."""
+    if get_origin(hint) in {Union, types.UnionType}:
+        (hint,) = (one for one in get_args(hint) if one is not type(None))
+    return hint
+
+
+def require_name(value: Any, field: str) -> None:
+    """
+    Refuse what is no text, or what no index can hold.
+
+    Raises:
+        ValidationError: Names the field.
+    """
+    if value is None or (
+        isinstance(value, str) and value.isascii() and len(value) <= _MAX_NAME
+    ):
+        return
+    if not isinstance(value, str):
+        raise ValidationError(f"{field}: must be text", field=field)
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        # Half of a surrogate pair: no database can write it.
+        raise ValidationError(f"{field}: is not text", field=field) from error
+    if size > _MAX_NAME:
+        raise ValidationError(f"{field}: is too long", field=field)

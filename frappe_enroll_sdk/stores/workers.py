@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""Signs of life of workers and cron passes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..codec import require_text
+from ..interfaces.tables import Query
+from ..models import WorkerSeen
+from .layout import WORKERS
+from .records import Codec, ms_of
+from .rows import Port, Records
+
+
+_CODEC = Codec(
+    WorkerSeen,
+    WORKERS,
+    lambda worker: worker.name,
+    computed={"name": lambda row: row.key},
+)
+
+
+class Workers:
+    """`WorkerStore` over tables."""
+
+    def __init__(self, port: Port) -> None:
+        self._records = Records(port, _CODEC)
+
+    def seen(self, worker: WorkerSeen) -> None:
+        """See `WorkerStore.seen`."""
+        require_text(name=worker.name)
+        self._records.rows.put(worker.name, self._records.codec.cells_of(worker))
+
+    def list(self, *, limit: int = 50) -> tuple[WorkerSeen, ...]:
+        """See `WorkerStore.list`."""
+        found = self._records.rows.page(Query("last_seen", newest=True), limit)
+        return tuple(map(self._records.read, found))
+
+    def drop(self, name: str) -> None:
+        """See `WorkerStore.drop`."""
+        require_text(name=name)
+        rows = self._records.rows
+        while (row := rows.one(name)) is not None and not rows.delete([row]):
+            pass  # seen once more, just now
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """See `WorkerStore.prune`."""
+        rows = self._records.rows
+        return rows.delete(rows.page(Query("last_seen", high=ms_of(before)), limit))

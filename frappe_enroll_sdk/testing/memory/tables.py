@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: MIT
+"""Tables in memory: the semantics of the port, no durability. Thread-safe."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from threading import RLock
+from typing import Any
+
+from ...clock import Clock, SystemClock
+from ...interfaces import Watch
+from ...interfaces.tables import KEY, CellKind, Index, Query, Row, Swap, Table
+from ...stores.news import News, NewsWatch
+
+
+Entry = tuple[Any, ...]
+#: After all text.
+_LAST = "\U0010ffff" * 2
+
+
+class _Ordered:
+    """One index: its entries (fields, then the key) in their order."""
+
+    def __init__(self, index: Index, table: Table) -> None:
+        self.fields, self.unique = index.fields, index.unique
+        self.entries: list[Entry] = []
+        *self._first, self._last = index.fields
+        by_number = (CellKind.INT, CellKind.FLOAT)
+        is_text = self._last == KEY or table.column(self._last).kind not in by_number
+        # What comes after all that the last field can hold.
+        self._top = _LAST if is_text else float("inf")
+
+    def entry(self, row: Row | None) -> Entry | None:
+        """Return a row's entry, if it has one."""
+        if row is None:
+            return None
+        cells, key = row.cells, row.key
+        entry = tuple([key if f == KEY else cells.get(f) for f in self.fields])
+        return None if None in entry else (*entry, key)
+
+    def is_taken(self, entry: Entry) -> bool:
+        """Tell whether another row stands in a row's way."""
+        place = bisect_left(self.entries, entry[:-1])
+        found = self.entries[place : place + 1]
+        return self.unique and bool(found) and found[0][:-1] == entry[:-1]
+
+    def found(self, query: Query) -> tuple[Sequence[Entry], bool]:
+        """Return the entries of a query, and whether the rest of it are filters."""
+        entries, equal = self.entries, query.equal
+        if not entries:
+            return (), False
+        low, high, end = 0, len(entries), self._top
+        prefix: Entry = tuple([equal[field] for field in self._first])
+        if query.after is not None:
+            after = (*prefix, *query.after)
+            if query.newest:
+                high = bisect_left(entries, after)
+            else:
+                low = bisect_right(entries, after)
+        if self._last in equal:
+            prefix, end = (*prefix, equal[self._last]), _LAST
+        if prefix or query.low is not None:
+            begin = prefix if query.low is None else (*prefix, query.low)
+            low = bisect_left(entries, begin, low, max(low, high))
+        if prefix or query.high is not None:
+            stop = (*prefix, end if query.high is None else query.high)
+            high = bisect_left(entries, stop, low, max(low, high))
+        others = len(equal) != len(prefix) or query.among or query.not_among
+        return entries[low:high], bool(others)
+
+
+class _Table:
+    """The rows of one table, and its indexes."""
+
+    def __init__(self, table: Table) -> None:
+        self.rows: dict[str, Row] = {}
+        own = (table.index(KEY), *table.indexes)
+        self._indexes = {index.name: _Ordered(index, table) for index in own}
+
+    def write(self, before: Row | None, after: Row | None, changed: Any = None) -> bool:
+        """Put a row in the place of another; False = a slot is taken."""
+        moves = []
+        for index in self._indexes.values():
+            if changed is None or not changed.isdisjoint(index.fields):
+                old, new = index.entry(before), index.entry(after)
+                if old != new:
+                    if new is not None and index.is_taken(new):
+                        return False
+                    moves.append((index.entries, old, new))
+        for entries, old, new in moves:
+            if old is not None:
+                del entries[bisect_left(entries, old)]
+            if new is not None:
+                insort(entries, new)
+        if after is not None:
+            self.rows[after.key] = after
+        elif before is not None:
+            del self.rows[before.key]
+        return True
+
+    def swap(self, swap: Swap) -> bool:
+        """Change a row that still is as it was read."""
+        row = self.rows.get(swap.key)
+        if row is None or row.rev != swap.rev:
+            return False
+        return self.write(row, swap.applied(row), swap.cells.keys())
+
+    def find(self, query: Query, limit: int) -> list[Row]:
+        """Return the first rows of a query, in its order."""
+        entries, filters = self._indexes[query.index].found(query)
+        if query.newest:
+            entries = entries[::-1]
+        if not filters:
+            return [self.rows[entry[-1]] for entry in entries[:limit]]
+        rows = (self.rows[entry[-1]] for entry in entries)
+        return [*islice((row for row in rows if _passes(row, query)), limit)]
+
+    def count(self, query: Query, cap: int) -> int:
+        """Return how many rows a query has, capped."""
+        entries, filters = self._indexes[query.index].found(query)
+        return min(len(self.find(query, cap) if filters else entries), cap)
+
+
+def _passes(row: Row, query: Query) -> bool:
+    cells = row.cells
+    return (
+        all(cells.get(name) == value for name, value in query.equal.items())
+        and all(cells.get(name) in values for name, values in query.among.items())
+        and not any(cells.get(name) in vs for name, vs in query.not_among.items())
+    )
+
+
+class _Data:
+    """What tables share: rows, a lock, news."""
+
+    def __init__(self) -> None:
+        self.lock, self.news = RLock(), News()
+        self._tables: dict[Table, _Table] = {}
+
+    def of(self, table: Table) -> _Table:
+        """Return what is kept of a table."""
+        if table not in self._tables:
+            self._tables[table] = _Table(table)
+        return self._tables[table]
+
+
+def _nothing(_verb: str) -> None:
+    """Go on at once."""
+
+
+class MemoryTables:
+    """
+    `Tables` in memory.
+
+    Args:
+        clock: What the database's time is.
+        shared: Other tables, whose rows these are, too: another process's, as it were.
+        step: Called before each verb that reads or writes rows, with its name: it may
+            let others take their turns there, or raise.
+    """
+
+    durable_reads = True
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        shared: MemoryTables | None = None,
+        step: Callable[[str], None] = _nothing,
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._step = step
+        self.data: _Data = shared.data if shared else _Data()
+
+    def get(self, table: Table, keys: Collection[str]) -> Sequence[Row]:
+        """See `Tables.get`."""
+        self._step("get")
+        with self.data.lock:
+            rows = self.data.of(table).rows
+            return [rows[key] for key in keys if key in rows]
+
+    def insert(self, table: Table, rows: Sequence[Row]) -> Sequence[bool]:
+        """See `Tables.insert`."""
+        self._step("insert")
+        with self.data.lock:
+            return [self.data.of(table).write(None, row) for row in rows]
+
+    def swap(self, table: Table, swaps: Sequence[Swap]) -> Sequence[bool]:
+        """See `Tables.swap`."""
+        self._step("swap")
+        with self.data.lock:
+            return [self.data.of(table).swap(swap) for swap in swaps]
+
+    def delete(self, table: Table, revs: Mapping[str, int]) -> int:
+        """See `Tables.delete`."""
+        self._step("delete")
+        with self.data.lock:
+            of = self.data.of(table)
+            rows = [of.rows[key] for key in revs if key in of.rows]
+            return sum(of.write(row, None) for row in rows if row.rev == revs[row.key])
+
+    def page(self, table: Table, query: Query, limit: int) -> Sequence[Row]:
+        """See `Tables.page`."""
+        self._step("page")
+        with self.data.lock:
+            return self.data.of(table).find(query, limit)
+
+    def count(self, table: Table, queries: Sequence[Query], cap: int) -> Sequence[int]:
+        """See `Tables.count`."""
+        self._step("count")
+        with self.data.lock:
+            of = self.data.of(table)
+            return [of.count(query, cap) for query in queries]
+
+    def now(self) -> datetime:
+        """Return the given clock's time."""
+        return self._clock.now()
+
+    def watch(self, tables: Collection[Table]) -> Watch:
+        """Return a watch over what is announced in this process."""
+        return NewsWatch(self.data.news)
+
+    def announce(self) -> None:
+        """See `Tables.announce`."""
+        self.data.news.announce()
+
+    def setup(self, tables: Collection[Table], version: int) -> None:
+        """Do nothing: there is no schema."""
+
+    def check_schema(self, version: int) -> None:
+        """Do nothing: there is no schema."""
+
+    def list_drift(self, tables: Collection[Table]) -> tuple[str, ...]:
+        """Return nothing: there is no schema."""
+        return ()
+
+    def ping(self) -> None:
+        """Do nothing: memory is there."""
+
+    def close(self) -> None:
+        """Do nothing: what is in memory stays."""
