@@ -161,7 +161,7 @@ def test_payment_that_is_held_ends_when_it_is_given_back(world):
 
 
 def test_payment_that_is_held_has_the_slot_when_money_has_freed_it(world):
-    """The other one was given back instead: nobody is left without, and nobody asked."""
+    """The other one was given back instead: nobody is left without."""
     first = buy(world)
     fail = refund(world, first)
     second = buy(world)

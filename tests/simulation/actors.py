@@ -188,11 +188,6 @@ def bank(world: World, me: Process) -> None:
     hub, dice, payments = world.hub, world.hub.dice, world.payments
     for _ in range(4):
         hub.pause(me, dice.choice((20.0, 200.0, 2000.0)) * dice.random())
-        if "refunds_fail" in world.on and dice.random() < 0.3:
-            automatic = [r for k, r in payments.refunds.items() if ":back:" in k]
-            if automatic:
-                world.net.tell("bank", "a give-back fails")
-                payments.fail_refund(dice.choice(automatic))
         if "delayed" in world.on and dice.random() < 0.5:
             settle_delayed(world)
         # Nobody gives money back in the moment in which it comes.

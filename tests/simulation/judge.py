@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from simulation.actors import SPY, STRANGER
 from simulation.world import COURSE, PARTNER, World, all_of
@@ -356,6 +357,7 @@ def _beside(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
         if session.payment_id and session.amount:
             if _back(world, session.payment_id) > session.amount.amount_minor:
                 yield "back", f"{session.id} was given back twice"
+    yield from _promoted(rows)
     policy = world.calm()._context.settle_policy
     entitled = {row.email for row in rows if row.status in ENTITLED}
     for row in rows:
@@ -368,6 +370,40 @@ def _beside(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
                 yield "back", f"{row.id} is held, and nobody gives it back"
         elif may_promote(row) and was_freed_by_money(mine):
             yield "promote", f"{row.id} is held, and the slot is free"
+
+
+def _periods(row: Enrollment) -> Iterator[tuple[datetime, datetime | None, str]]:
+    """Yield from when until when a row was entitled, and what ended it."""
+    began = None
+    for entry in row.history:
+        if began is None and entry.status in ENTITLED:
+            began = entry.at
+        elif began is not None and entry.status not in ENTITLED:
+            yield began, entry.at, entry.fact
+            began = None
+    if began is not None:
+        yield began, None, ""
+
+
+def _promoted(rows: list[Enrollment]) -> Iterator[Violation]:
+    """A held payment lost to a right, not to a claim, and follows money, not a word."""
+    by_id = {row.id: row for row in rows}
+    for row in rows:
+        for entry in row.history:
+            other = by_id.get(entry.detail.get("other", ""))
+            if entry.fact == "paid_twice" and other and not _was_entitled(other):
+                yield "claims", f"{row.id} is held for {other.id}, a mere claim"
+            if entry.fact != "promoted":
+                continue
+            left = [
+                (end, fact)
+                for one in rows
+                if one.email == row.email and one.id != row.id
+                for _, end, fact in _periods(one)
+                if end is not None and end <= entry.at
+            ]
+            if not left or max(left)[1].endswith("_by_operator"):
+                yield "promote", f"{row.id} was promoted, and no money had gone"
 
 
 def waits(world: World) -> bool:

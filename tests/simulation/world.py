@@ -111,6 +111,16 @@ class Provider(FakePayments):
         self._post = post
         #: When a session was paid.
         self.paid_s: dict[str, float] = {}
+        #: What is done with a refund that we have asked for.
+        self.asked_back: Callable[[object], None] = lambda refund: None
+
+    def refund(self, payment_id, *, amount, idempotency_key):
+        """Give money back, as we ask for it."""
+        given = super().refund(
+            payment_id, amount=amount, idempotency_key=idempotency_key
+        )
+        self.asked_back(given)
+        return given
 
     def _emit(self, kind, fact, session):
         event = super()._emit(kind, fact, session)
@@ -139,6 +149,7 @@ class World:
         self.hub = Hub(seed)
         self.storage = MemoryStorage(self.hub)
         self.payments = Provider(self.hub, self._post)
+        self.payments.asked_back = self._fail_later
         duplicates = "refused" if "lms_refuses" in on else "accepted"
         self.lms = FakeLMS(duplicates=duplicates, clock=self.hub)
         self.lms.add_course(COURSE, PRICE)
@@ -226,6 +237,16 @@ class World:
             owner = self.opened[answer.enrollment_id][1]
             if owner != whose:
                 self.wrong.append(f"{whose} was answered {answer.enrollment_id}")
+
+    def _fail_later(self, refund) -> None:
+        """Let a refund that we have asked for fail after all, now and then."""
+        if self.active and "refunds_fail" in self.on and self.hub.dice.random() < 0.5:
+
+            def fail() -> None:
+                self.net.tell("bank", f"{refund.id} fails")
+                self.payments.fail_refund(refund)
+
+            self.hub.start(Process("bank"), fail, 40 * self.hub.dice.random())
 
     # Events.
 

@@ -12,7 +12,12 @@ from frappe_enroll_sdk.models import Enrollment, Status
 from frappe_enroll_sdk.testing.faults import CrashPlan
 
 
-BEFORE = ["coupons.find", "enrollments.find_holder", "lms.find_user", "enrollments.open"]
+BEFORE = [
+    "coupons.find",
+    "enrollments.find_holder",
+    "lms.find_user",
+    "enrollments.open",
+]
 FULL_GRANT = [
     *BEFORE,
     "coupons.reserve",
