@@ -41,7 +41,7 @@ def outcome_answer(kind: str, answer: object) -> Outcome:
         wait_s = answer.after_s
         named = wait_s is not None or isinstance(answer, Snooze)
         if named and not wall.is_wait(wait_s):
-            most = f"{wall.MOST_WAIT_S:.0f}"
+            most = f"{wall.MAX_WAIT_S:.0f}"
             _refuse(name, wait_s, f"must wait by seconds up to {most}")
     return answer
 

@@ -11,8 +11,6 @@ import math
 
 import attrs
 
-from .clock import SYSTEM
-
 
 #: Longest wait that a Retry-After header may ask for, in seconds.
 RETRY_AFTER_CAP_S = 3600.0
@@ -41,20 +39,25 @@ class RetryPolicy:
         """Tries after which a job is dead."""
         return self.most_tries or len(self.schedule_s) + 1
 
-    def wait_s(self, tries: int, *, chance: float | None = None) -> float | None:
+    def wait_s(self, tries: int, *, chance: float) -> float | None:
+        """Return seconds until the next try after `tries` tries, or None = dead."""
+        return None if tries >= self.max_tries else self.pause_s(tries, chance=chance)
+
+    def pause_s(self, tries: int, *, chance: float) -> float:
         """
-        Return seconds until the next try after `tries` tries, or None = dead.
+        Return seconds until the next try of what is never given up.
 
         Args:
-            tries: Tries made, 1 or more.
+            tries: Tries made; beyond the schedule its last wait is repeated.
             chance: A number in [0, 1) that stands for the jitter's throw.
         """
-        if tries >= self.max_tries:
-            return None
         base = self.schedule_s[min(max(tries, 1), len(self.schedule_s)) - 1]
-        # Not for secrecy: it only keeps many jobs from returning at one moment.
-        throw = SYSTEM.uniform(0, 1) if chance is None else chance
-        return base * (1 + self.jitter * (2 * throw - 1))
+        # It keeps many jobs from returning at one moment.
+        return base * (1 + self.jitter * (2 * chance - 1))
+
+    def is_exhausted(self, tries: int) -> bool:
+        """Tell whether a claimed job has no try left (it kept killing its workers)."""
+        return tries > self.max_tries
 
 
 def capped_retry_after(retry_after_s: float | None) -> float:

@@ -27,7 +27,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 #: An answer larger than this is nobody's that we call.
-MOST_BYTES = 20_000_000
+MAX_BYTES = 20_000_000
 
 
 def moment_s() -> float:
@@ -127,7 +127,7 @@ def under_way() -> Call | None:
 
 
 @contextmanager
-def within(seconds: float, most_bytes: int = MOST_BYTES) -> Iterator[Call]:
+def within(seconds: float, most_bytes: int = MAX_BYTES) -> Iterator[Call]:
     """
     Give what this thread calls in the block `seconds` in all, and each block in it.
 

@@ -13,9 +13,13 @@ from .clock import SYSTEM, Ambient
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+#: How the ids of enrollments begin.
+ENROLLMENT_PREFIX = "enr_"
+
+
 def new_enrollment_id(ambient: Ambient = SYSTEM) -> str:
     """Return a new enrollment id: ``enr_`` and 128 random bits in hexadecimal."""
-    return f"enr_{ambient.token_hex(16)}"
+    return f"{ENROLLMENT_PREFIX}{ambient.token_hex(16)}"
 
 
 def new_token(ambient: Ambient = SYSTEM) -> str:

@@ -23,18 +23,10 @@ from .errors import MissingExtraError, ValidationError
 
 
 #: Places of an amount's first digit, before the point and behind it.
-_MOST_DIGITS, _LEAST_DIGIT = 15, -400
+_MAX_DIGITS, _MIN_DIGIT = 15, -400
 #: Characters of a share in decimals, and digits behind its point.
-_MOST_TEXT, _MOST_PLACES = 40, 20
+_MAX_TEXT, _MAX_PLACES = 40, 20
 _CURRENCY = re.compile(r"[a-z]{3}")
-
-# Stripe, "Supported currencies": least charge, in the units that Stripe is sent.
-_MINIMUM_CHARGE = {
-    "usd": 50, "aed": 200, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "czk": 1500,
-    "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50,
-    "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50, "pln": 200, "ron": 200,
-    "sek": 300, "sgd": 50, "thb": 1000,
-}  # fmt: skip
 
 # Stripe, "Supported currencies", special cases: no decimals in use, sent times 100.
 _SENT_AS_TWO_DECIMAL = frozenset({"isk", "ugx"})
@@ -138,7 +130,7 @@ def from_major(amount: Decimal | float | str, currency: str) -> Money:
     except (InvalidOperation, ValueError) as error:
         raise ValidationError("amount: is not a number", field="amount") from error
     # Beyond what a float holds, decimals raise errors of their own.
-    sane = number.is_finite() and _LEAST_DIGIT <= number.adjusted() <= _MOST_DIGITS
+    sane = number.is_finite() and _MIN_DIGIT <= number.adjusted() <= _MAX_DIGITS
     if not sane or number < 0:
         raise ValidationError("amount: must be finite and not negative", field="amount")
     minor = number.scaleb(exponent(currency))
@@ -149,13 +141,13 @@ def share(value: Any) -> Decimal | None:
     """Return a share from 0 to 100 that sums can be made of, or None."""
     try:
         text = str(value)
-        number = Decimal(text) if len(text) <= _MOST_TEXT else Decimal("NaN")
+        number = Decimal(text) if len(text) <= _MAX_TEXT else Decimal("NaN")
     except (InvalidOperation, ValueError):
         return None
     if not number.is_finite() or not 0 <= number <= 100:  # noqa: PLR2004  percent
         return None
     places = number.as_tuple().exponent
-    if not isinstance(places, int) or places < -_MOST_PLACES:
+    if not isinstance(places, int) or places < -_MAX_PLACES:
         return None
     return number if places <= 0 else number.quantize(Decimal(1))
 
@@ -187,8 +179,3 @@ def discount_of(price: Money, percent_off: Decimal) -> Money:
     exact = Decimal(price.amount_minor) * (100 - percent_off) / 100
     steps = (exact / step).to_integral_value(ROUND_HALF_DOWN)
     return Money(price.amount_minor - int(steps) * step, price.currency)
-
-
-def minimum_charge(currency: str) -> int:
-    """Return the least amount in minor units that the provider charges."""
-    return _MINIMUM_CHARGE.get(currency, charge_step(currency))

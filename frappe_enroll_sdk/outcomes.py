@@ -59,11 +59,13 @@ class JobContext:
         job: The job; its key is stable over all tries, so use it as idempotency key.
         enrollment: The enrollment as it stands now.
         fact: The status whose first writing this job hangs on, e.g. "enrolled".
+        course_url: Where the course's learners are sent, or "".
     """
 
     job: Job
     enrollment: Enrollment
     fact: str
+    course_url: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,12 +78,14 @@ class FactContext:
         subject: The grant that was decided, or the ledger's row of a payout.
         fact: "grant_approved", "grant_rejected" or "commission_paid".
         affiliate: Of a payout: who was paid.
+        course_url: Of a grant: where the course's learners are sent, or "".
     """
 
     job: Job
     subject: Grant | LedgerRow
     fact: str
     affiliate: Affiliate | None = None
+    course_url: str = ""
 
 
 @attrs.frozen(kw_only=True)

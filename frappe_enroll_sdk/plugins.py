@@ -36,6 +36,7 @@ from .errors import (
 )
 from .hookspecs import OBSERVERS, PROJECT, HookSpecs
 from .models import Course, Enrollment, GrantField
+from .models.jobs import OWN_KINDS
 from .outcomes import Outcome
 from .registry import Registry, check_kind
 
@@ -58,11 +59,6 @@ ALLOWED_PARAMETERS = frozenset(
         "invoice_creation",
         "payment_method_types",
     }
-)
-
-#: Kinds of jobs that are the SDK's own.
-OWN_KINDS = frozenset(
-    {"sync", "payment_event", "http_request", "grant", "commission", "payout"}
 )
 
 Handler = Callable[[Any], Outcome]

@@ -6,56 +6,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self
 
-from . import wall
 from .clock import Ambient, Clock, StoreClock, SystemClock
-from .deadline import within
-from .errors import EnrollError
 from .interfaces import LMS, PaymentGateway, Storage
-from .metrics import EVENTS, Metrics, NoMetrics, SafeMetrics
+from .metrics import EVENTS, Metrics, NoMetrics
 from .models import Checkout, Enrollment, JobReport, WebhookResult
 from .plugins import Plugins
-from .policies import gate_policy_of, retry_policy_of, settle_policy_of
 from .services import validate
-from .services.affiliates.affiliates import PAYOUT_KIND, Affiliates
-from .services.affiliates.commissions import COMMISSION_KIND
-from .services.catalogue import Catalogue
-from .services.checkout import CheckoutService
-from .services.context import Context
-from .services.coupons.coupons import Coupons
-from .services.grants.grants import GRANT_KIND, Grants
-from .services.jobs.cron import Pass
-from .services.jobs.heartbeat import Presence
-from .services.jobs.inline import Inline
-from .services.jobs.maintenance import Maintenance
-from .services.jobs.runner import Runner
+from .services.checkout import request_of
+from .services.context import Backends
 from .services.jobs.shift import Shift
 from .services.jobs.worker import Worker
-from .services.lms.key_check import check_sight
-from .services.lms.sync import SyncHandler
-from .services.lms.timed import TimedLMS
-from .services.operators.admin import Admin
-from .services.operators.enrollments import Enrollments
-from .services.operators.privacy import Privacy
-from .services.operators.quarantine import Quarantine
-from .services.operators.reconcile import Reconcile, ScheduledReconcile
-from .services.patience import Patience, PatientBackend
-from .services.payments.apply import EventHandler
-from .services.payments.give_back import GiveBack
-from .services.payments.replay import Replay
-from .services.payments.webhook import EventService
-from .services.settle.beside import REFUND_KIND, Beside
-from .services.settle.settle import PAIR_KIND, Settle
+from .services.patience import Patience
 from .settings import Settings
+from .wiring import context_of, require_safe, wire
 
+
+if TYPE_CHECKING:
+    from .checks import Check
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-_MOST_A_PASS = 1_000_000
-_MOST_THREADS = 1000
+_MAX_CLAIMS = 1_000_000
+_MAX_THREADS = 1000
 
 
 class EnrollSDK:
@@ -77,6 +51,7 @@ class EnrollSDK:
         enrollments: `Enrollments`.
         grants: `Grants`.
         affiliates: `Affiliates`.
+        privacy: `Privacy`.
         admin: `Admin`.
         catalogue: `Catalogue`.
     """
@@ -108,7 +83,8 @@ class EnrollSDK:
             discover: Whether installed plugins are looked for.
 
         Raises:
-            ConfigurationError: A backend can't be built; the text says what to do.
+            ConfigurationError: A backend can't be built, or payments are live and the
+                settings are not fit for that; the text says what to do.
         """
         self.settings = settings or Settings()
         extra = [*plugins] if metrics is None else [*plugins, metrics]
@@ -127,10 +103,12 @@ class EnrollSDK:
             "payments", chosen.payments, tools
         )
         self.lms: LMS = lms or self._make("lms", chosen.lms, tools)
+        is_default = storage is None and chosen.default_database
+        require_safe(chosen, self.payments, is_default_store=is_default)
         self.clock: Clock = clock or StoreClock(self.storage.now)
         self.ambient = Ambient(self.clock)
         self._wire()
-        if storage is None and chosen.default_database:
+        if is_default:
             logger.warning(
                 "no database is named: using the default file",
                 extra={"database_url": chosen.resolved_database_url},
@@ -146,81 +124,24 @@ class EnrollSDK:
     def _make(self, kind: str, name: str, clock: Clock) -> Any:
         return self.plugins.registry.create(kind, name, self.settings, clock)
 
-    def _context_of(self, chosen: Settings) -> Context:
-        return Context(
-            settings=chosen,
-            storage=self.storage,
-            payments=self._patient(self.payments, "payments"),
-            lms=self._patient(self._timed(self.lms), "lms"),
-            metrics=self._safe_metrics(),
+    def _wire(self) -> None:
+        backends = Backends(storage=self.storage, payments=self.payments, lms=self.lms)
+        context = context_of(
+            self.settings,
+            backends,
             plugins=self.plugins,
             ambient=self.ambient,
-            settle_policy=settle_policy_of(chosen, self.payments),
-            retry_policy=retry_policy_of(chosen),
-            gate_policy=gate_policy_of(chosen),
+            metrics=self._metrics,
+            patience=self._patience,
         )
-
-    def _wire(self) -> None:
-        context = self._context_of(self.settings)
-        settle = Settle(context)
-        handler = EventHandler(context, settle)
-        self.catalogue = Catalogue(context)
-        self.grants = Grants(context, self.catalogue)
-        self.affiliates = Affiliates(context)
-        runner = Runner(
-            context,
-            settle,
-            SyncHandler(context, settle),
-            handler,
-            {
-                GRANT_KIND: self.grants.follow,
-                COMMISSION_KIND: self.affiliates.mature,
-                PAYOUT_KIND: self.affiliates.follow_payout,
-                PAIR_KIND: Beside(context, settle),
-                REFUND_KIND: GiveBack(context, settle),
-            },
-        )
-        inline = Inline(context, runner)
-        self.coupons = Coupons(context, self.catalogue)
-        self.enrollments = Enrollments(context, settle, inline)
-        self.privacy = Privacy(context, settle)
-        self._events = EventService(context, handler, inline)
-        self._maintenance = Maintenance(context)
-        self._presence = Presence(context)
-        reconcile = Reconcile(context, settle)
-        if every_s := self.settings.reconcile_every_s:
-            task = ScheduledReconcile(context, reconcile)
-            self._maintenance.add("reconcile", task, every_s)
-        self.admin = Admin(
-            context,
-            replay=Replay(context, self._events, inline),
-            quarantine=Quarantine(context, handler, self.enrollments, inline),
-            reconcile=reconcile,
-            presence=self._presence,
-            maintenance=self._maintenance,
-        )
-        self._checkout = CheckoutService(
-            context, self.catalogue, self.coupons, self.affiliates, settle, inline
-        )
-        self._context, self._runner = context, runner
-        self._pass = Pass(context, runner, self._maintenance, self._presence)
-        self._settle = settle
-
-    def _safe_metrics(self) -> Metrics:
-        if isinstance(self._metrics, NoMetrics):
-            return self._metrics
-        return SafeMetrics(self._metrics, self.plugins.note_lost)
-
-    def _timed(self, lms: LMS) -> LMS:
-        """Return the LMS, timed where somebody wants to know."""
-        if isinstance(self._metrics, NoMetrics):
-            return lms
-        timed: Any = TimedLMS(lms, self._safe_metrics(), self.ambient)
-        return cast("LMS", timed)
-
-    def _patient(self, backend: T, name: str) -> T:
-        patient: Any = PatientBackend(backend, name, self._patience)
-        return cast("T", patient)
+        self._services = services = wire(backends, context)
+        self.admin = services.admin
+        self.affiliates = services.affiliates
+        self.catalogue = services.catalogue
+        self.coupons = services.coupons
+        self.enrollments = services.enrollments
+        self.grants = services.grants
+        self.privacy = services.privacy
 
     def serving(self) -> AbstractContextManager[None]:
         """
@@ -249,28 +170,24 @@ class EnrollSDK:
             timeout_s: Seconds that the provider and the LMS have, each, where its own
                 time-out is not shorter.
         """
-        health = {}
-        pings: dict[str, Callable[[], None]] = {
-            "storage": self.storage.ping,
-            "payments": self.payments.ping,
-            "lms": self.lms.ping,
-        }
-        for name in only or pings:
-            try:
-                with within(timeout_s):
-                    wall.contained(name, pings[name])
-                health[name] = "ok"
-            except Exception as error:  # noqa: BLE001  health is asked, not thrown
-                health[name] = str(getattr(error, "code", type(error).__name__))
-        return health
+        return self._services.doctor.ping(*only, timeout_s=timeout_s)
 
     def check_lms(self) -> str:
         """Ask whether the LMS key sees what it makes: "ok", or the error's code."""
-        try:
-            check_sight(self._context)
-        except EnrollError as error:
-            return error.code
-        return "ok"
+        return self._services.doctor.check_lms()
+
+    def examine(self, url: str | None = None) -> tuple[Check, ...]:
+        """
+        Return one check per thing that can be wrong, backends first.
+
+        Args:
+            url: The public URL of the mount; it is sent an unsigned webhook and a cron
+                call without a secret, both of which it must refuse by itself.
+
+        Raises:
+            ConfigurationError: `url` is none.
+        """
+        return self._services.doctor.examine(url)
 
     def at_close(self, function: Callable[[], object]) -> None:
         """Call a function at each `close`: a surface's clients end with ours."""
@@ -338,7 +255,7 @@ class EnrollSDK:
             PluginUnavailableError: A required plugin is absent or broken.
             TransientError: A backend is down; nothing is lost, try again.
         """
-        return self._checkout(
+        request = request_of(
             course_id=course_id,
             email=email,
             full_name=full_name,
@@ -350,6 +267,7 @@ class EnrollSDK:
             token=token,
             authenticated=authenticated,
         )
+        return self._services.checkouts.start(request)
 
     def handle_webhook(
         self, body: bytes, headers: Mapping[str, str], provider: str | None = None
@@ -362,9 +280,10 @@ class EnrollSDK:
             PayloadError: Signed, but not an event (answer 400).
             StorageUnavailableError: Not stored (answer 503: the provider sends again).
         """
-        result = self._events.handle(body, headers, provider)
-        self._context.metrics.count(EVENTS, outcome=result.outcome)
-        self._presence.look()
+        services = self._services
+        result = services.webhook.handle(body, headers, provider)
+        services.context.metrics.count(EVENTS, outcome=result.outcome)
+        services.heartbeats.look()
         return result
 
     def confirm_return(self, session_id: str) -> Enrollment:
@@ -382,7 +301,7 @@ class EnrollSDK:
 
     def settle(self, enrollment_id: str, *, check_money: bool = False) -> Enrollment:
         """Bring one enrollment to where the facts say that it is."""
-        return self._settle(enrollment_id, check_money=check_money)
+        return self._services.settle.run(enrollment_id, check_money=check_money)
 
     def run_jobs(
         self,
@@ -399,9 +318,9 @@ class EnrollSDK:
             time_budget_s: Seconds after which nothing more is started.
             stopping: Asked before each start; True = finish what runs, start no more.
         """
-        validate.whole(limit, "limit", least=0, most=_MOST_A_PASS)
+        validate.whole(limit, "limit", least=0, most=_MAX_CLAIMS)
         budget_s = validate.seconds(time_budget_s, "time_budget_s")
-        return self._pass(limit, budget_s, stopping=stopping)
+        return self._services.cron.run(limit, budget_s, stopping=stopping)
 
     def worker(
         self,
@@ -418,14 +337,16 @@ class EnrollSDK:
             poll_s: Seconds between two looks where the store tells no news.
             shutdown_timeout_s: Seconds that what runs has left once it is stopped.
         """
-        validate.whole(concurrency, "concurrency", most=_MOST_THREADS)
+        validate.whole(concurrency, "concurrency", most=_MAX_THREADS)
         validate.seconds(poll_s, "poll_s")
         validate.seconds(shutdown_timeout_s, "shutdown_timeout_s")
+        services = self._services
         shift = Shift(
-            self._context,
-            self._runner,
-            self._maintenance,
-            self._presence,
+            services.context,
+            services.runner,
+            services.breakers,
+            services.maintenance,
+            services.heartbeats,
             concurrency=concurrency,
             poll_s=poll_s,
         )

@@ -22,7 +22,7 @@ _PORTS = {"http": 80, "https": 443}
 _BLANK = re.compile(r"[\s\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_MOST_HOST = 253
+_MAX_HOST = 253
 #: Characters that IDNA's versions spell in two ways, and dots that are no full stop.
 _TWO_WAYS = frozenset("ßς\u200c\u200d\u3002\uff0e\uff61")
 
@@ -170,7 +170,7 @@ def _host(text: str) -> str:
         return _ipv6(text)
     name = _ascii(text).lower().removesuffix(".")
     labels = name.split(".")
-    if len(name) > _MOST_HOST or not all(map(_LABEL.fullmatch, labels)):
+    if len(name) > _MAX_HOST or not all(map(_LABEL.fullmatch, labels)):
         raise ValueError("has a host that is none")
     # What browsers and C libraries take for a number is an address to them.
     if _NUMERIC.fullmatch(labels[-1]):

@@ -26,11 +26,11 @@ from .errors import PluginFailedError
 T = TypeVar("T")
 
 #: The longest wait that anybody may ask for, in seconds.
-MOST_WAIT_S = 366 * 86400.0
+MAX_WAIT_S = 366 * 86400.0
 #: Characters of a text of foreign code at the most.
-_MOST_TEXT = 4000
+_MAX_TEXT = 4000
 #: Calls that may hang at once: each of them keeps a thread.
-_MOST_HUNG = 32
+_MAX_HUNG = 32
 
 _limit_s: ContextVar[float | None] = ContextVar("limit_s", default=None)
 
@@ -109,7 +109,7 @@ def is_wait(value: object) -> bool:
     """Tell whether a value is seconds that a moment can be made of."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) and value <= MOST_WAIT_S
+    return math.isfinite(value) and value <= MAX_WAIT_S
 
 
 def is_storable(value: str) -> bool:
@@ -123,7 +123,7 @@ def text(value: object) -> str:
         plain = str(value)
     except Exception:  # noqa: BLE001  whose text it is has said enough
         plain = f"a {type(value).__name__} without a text"
-    kept = plain[:_MOST_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    kept = plain[:_MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
     return kept.encode("utf-8", "replace").decode()
 
 
@@ -161,7 +161,7 @@ class _Hands:
             PluginFailedError: It has not ended in time, or too many others have not.
         """
         with self._lock:
-            if self._hung >= _MOST_HUNG:
+            if self._hung >= _MAX_HUNG:
                 words = f"{name} was not called: {self._hung} calls of plugins hang"
                 raise PluginFailedError(words, code="plugin_hangs")
             hand = self._idle.pop() if self._idle else None

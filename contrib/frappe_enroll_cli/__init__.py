@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: MIT
-"""The ``frappe-enroll`` command."""
+"""The ``frappe-enroll`` command; its entry point is `frappe_enroll_cli.main`."""
+
+__all__: list[str] = []

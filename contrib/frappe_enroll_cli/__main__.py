@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""``python -m frappe_enroll_cli`` is ``frappe-enroll``."""
+"""``python -m frappe_enroll_cli`` runs ``frappe-enroll``."""
 
 from .main import main
 

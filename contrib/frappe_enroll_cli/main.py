@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command's entry: groups are imported when they are called."""
+"""Entry point of the command: it imports a subcommand only when it runs."""
 
 from __future__ import annotations
 
@@ -9,61 +9,63 @@ from typing import Any
 import click
 
 
-#: Command → where it lives.
+__all__ = ["LazyGroup", "cli", "main"]
+
+#: Where each command is.
 _COMMANDS = {
-    "admin-token": "frappe_enroll_cli.tokens:admin_token",
-    "affiliates": "frappe_enroll_cli.affiliates:affiliates",
-    "check": "frappe_enroll_cli.system:check",
-    "config": "frappe_enroll_cli.system:config",
-    "coupons": "frappe_enroll_cli.coupons:coupons",
-    "demo": "frappe_enroll_cli.demo.command:demo",
-    "enrollments": "frappe_enroll_cli.enrollments:enrollments",
-    "events": "frappe_enroll_cli.events:events",
-    "grants": "frappe_enroll_cli.grants:grants",
-    "jobs": "frappe_enroll_cli.jobs:jobs",
-    "maintain": "frappe_enroll_cli.system:maintain",
-    "plugins": "frappe_enroll_cli.system:plugins",
-    "quarantine": "frappe_enroll_cli.quarantine:quarantine",
-    "reconcile": "frappe_enroll_cli.reconcile:reconcile",
-    "serve": "frappe_enroll_cli.serve:serve",
-    "setup": "frappe_enroll_cli.system:setup",
-    "stats": "frappe_enroll_cli.system:stats",
-    "worker": "frappe_enroll_cli.worker:worker",
+    "admin-token": "frappe_enroll_cli._internal.tokens:admin_token",
+    "affiliates": "frappe_enroll_cli._internal.affiliates:affiliates",
+    "check": "frappe_enroll_cli._internal.system:check",
+    "config": "frappe_enroll_cli._internal.system:config",
+    "coupons": "frappe_enroll_cli._internal.coupons:coupons",
+    "demo": "frappe_enroll_cli._internal.demo.command:demo",
+    "enrollments": "frappe_enroll_cli._internal.enrollments:enrollments",
+    "events": "frappe_enroll_cli._internal.events:events",
+    "grants": "frappe_enroll_cli._internal.grants:grants",
+    "jobs": "frappe_enroll_cli._internal.jobs:jobs",
+    "maintain": "frappe_enroll_cli._internal.system:maintain",
+    "plugins": "frappe_enroll_cli._internal.system:plugins",
+    "quarantine": "frappe_enroll_cli._internal.quarantine:quarantine",
+    "reconcile": "frappe_enroll_cli._internal.reconcile:reconcile",
+    "serve": "frappe_enroll_cli._internal.serve:serve",
+    "setup": "frappe_enroll_cli._internal.system:setup",
+    "stats": "frappe_enroll_cli._internal.system:stats",
+    "worker": "frappe_enroll_cli._internal.worker:worker",
 }
 _HELP = {
-    "admin-token": "Make tokens of the admin surface.",
-    "affiliates": "Register affiliates, show their balances, pay out.",
-    "check": "Examine the deployment: state, cause and mend.",
-    "config": "Print the settings, secrets masked, or a template.",
+    "admin-token": "Create tokens for the admin surface.",
+    "affiliates": "Register affiliates, show their balances, record payouts.",
+    "check": "Check the deployment: state, cause and remedy.",
+    "config": "Print the settings (with secrets masked) or a template.",
     "coupons": "Create, list, show, disable, import, export and count coupons.",
-    "demo": "Play the whole path on loopback and check it.",
+    "demo": "Run the whole flow on loopback and check it.",
     "enrollments": "List, show, revoke, reassign, export and erase enrollments.",
     "events": "List, show, replay, pull and prune payment events.",
     "grants": "Apply for, list, approve and reject grants.",
     "jobs": "List, show, retry, requeue, bury and prune jobs.",
-    "maintain": "Do the housekeeping now.",
-    "plugins": "List the installed plugins and what became of them.",
+    "maintain": "Run the housekeeping now.",
+    "plugins": "List the installed plugins and their status.",
     "quarantine": "List, accept and dismiss payments that wait for an operator.",
-    "reconcile": "Compare provider, enrollments and LMS, and repair.",
-    "serve": "Serve API and dashboard on loopback for a quick start.",
+    "reconcile": "Compare provider, enrollments and LMS, and repair differences.",
+    "serve": "Serve API and dashboard on loopback to try them out.",
     "setup": "Create or upgrade the store's schema.",
-    "stats": "Print the queue's numbers.",
-    "worker": "Work through what is due.",
+    "stats": "Print the queue's statistics.",
+    "worker": "Run due jobs.",
 }
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for: ``--help`` stays fast."""
+    """A group that imports commands only when needed: ``--help`` stays fast."""
 
     def make_context(self, *arguments: Any, **named: Any) -> click.Context:
-        """Begin: from here on something may be printed."""
-        from .terminal import print_anything  # noqa: PLC0415  `import` stays fast
+        """Prepare the output streams, then create the context."""
+        from ._internal.terminal import print_anything  # noqa: PLC0415  `import` stays fast
 
         print_anything()
         return super().make_context(*arguments, **named)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's
-        """Return the names, without importing anything."""
+        """Return the names without importing the commands."""
         return sorted(_COMMANDS)
 
     def get_command(
@@ -80,7 +82,7 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; our errors become exit codes, here and under a host."""
+        """Run the command; our errors become exit codes (under a host, too)."""
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -95,16 +97,16 @@ class LazyGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002  click's
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the list from the table of texts."""
+        """Write the list from the table of help texts."""
         with formatter.section("Commands"):
             formatter.write_dl(sorted(_HELP.items()))
 
 
 def _of_plugins(name: str) -> click.Command | None:
-    """Return a command that a plugin brings; ours can't be replaced."""
-    from frappe_enroll_sdk.plugins import Plugins  # noqa: PLC0415  foreign names only
+    """Return a plugin's command; it cannot replace ours."""
+    from frappe_enroll_sdk.plugins import Plugins  # noqa: PLC0415  for plugins' commands only
 
-    from .opened import settings  # noqa: PLC0415
+    from ._internal.opened import settings  # noqa: PLC0415
 
     found = Plugins.from_settings(settings()).commands()
     ours = (command for command in found if isinstance(command, click.Command))
@@ -118,7 +120,7 @@ def _level(_: click.Context, __: click.Parameter, value: str) -> str:
     known = logging.getLevelNamesMapping()
     if level not in known:
         words = ", ".join(name.lower() for name in known)
-        raise click.BadParameter(f"{value!r} is none of {words}")
+        raise click.BadParameter(f"{value!r} is not one of {words}")
     return level
 
 
@@ -129,7 +131,7 @@ def _level(_: click.Context, __: click.Parameter, value: str) -> str:
     callback=_level,
     envvar="LOG_LEVEL",
     show_envvar=True,
-    help="Level of the log on stderr.",
+    help="Log level (the log goes to stderr).",
 )
 @click.option(
     "--log-format",
@@ -137,12 +139,12 @@ def _level(_: click.Context, __: click.Parameter, value: str) -> str:
     default="text",
     envvar="LOG_FORMAT",
     show_envvar=True,
-    help="Lines for people, or one JSON object per line.",
+    help="Text for people, or one JSON object per line.",
 )
 @click.version_option(package_name="frappe-enroll-sdk")
 def cli(log_level: str, log_format: str) -> None:
     """Turn a grant coupon or a payment into a Frappe LMS enrollment, exactly once."""
-    from .logs import set_up  # noqa: PLC0415  `--help` needs no log
+    from ._internal.logs import set_up  # noqa: PLC0415  `--help` needs no log
 
     set_up(log_level, log_format)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Flask extension: the same handlers as blueprints of the host's application."""
+"""The Flask extension: the HTTP surface as blueprints of the host's application."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from frappe_enroll_sdk.errors import MissingExtraError
 
 try:
     import flask as _flask
-except ImportError as error:  # the text is the command that mends it
+except ImportError as error:  # the message is the command that fixes it
     raise MissingExtraError("flask", "Flask") from error
 
-from .blueprints import ADMIN_BLUEPRINT, LEARNER_BLUEPRINT, MACHINE_BLUEPRINT
-from .extension import FrappeEnroll, current_enroll
+from ._blueprints import ADMIN_BLUEPRINT, LEARNER_BLUEPRINT, MACHINE_BLUEPRINT
+from ._extension import FrappeEnroll, current_enroll
 
 
 __all__ = [

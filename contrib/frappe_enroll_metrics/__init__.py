@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Metrics for Prometheus: hand `PrometheusMetrics()` to the SDK, serve `render`."""
+"""Prometheus metrics: pass `PrometheusMetrics()` to the SDK and serve `render`."""
 
-from .prometheus import PrometheusMetrics
+from ._prometheus import PrometheusMetrics
 
 
 __all__ = ["PrometheusMetrics"]

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """
-A Stripe-shaped and a Frappe-LMS-shaped HTTP server for loopback.
+Stand-ins for Stripe and Frappe LMS: HTTP servers on loopback.
 
-Hosts and plugin authors test and demonstrate with them: the real ``stripe`` and
-``frappe-client`` packages talk to them, and every fault can be had on demand.
+Hosts and plugin authors use them for tests and demonstrations: the real ``stripe`` and
+``frappe-client`` packages talk to them, and they produce faults on demand.
 """
 
-from .lms import LMSSandbox
-from .stripe import StripeSandbox
+from ._internal.lms import LMSSandbox
+from ._internal.server import LoopbackServer
+from ._internal.stripe import StripeSandbox
+from ._internal.stripe_webhooks import sign
 
 
-__all__ = ["LMSSandbox", "StripeSandbox"]
+__all__ = ["LMSSandbox", "LoopbackServer", "StripeSandbox", "sign"]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-``python -m frappe_enroll_sandbox``: both servers on loopback until they are stopped.
+``python -m frappe_enroll_sandbox``: run both servers on loopback until stopped.
 
-One line of JSON on stdout tells where they are and with which credentials; the LMS
-holds one course for sale. SIGTERM and SIGINT end them.
+It prints their URLs and credentials as one line of JSON; the LMS has one course for
+sale. SIGTERM and SIGINT stop it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ COURSE = "python-101"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0 = stopped on request, 1 = a port is taken."""
+    """Serve until SIGTERM or SIGINT; 0 = stopped on request, 1 = a port is in use."""
     options = _parser().parse_args(arguments)
     stop = {signal.SIGTERM, signal.SIGINT}
-    # Blocked before any thread starts, so that none of them takes the signal.
+    # Blocked before any thread starts, so that no thread receives the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     stripe = StripeSandbox(port=options.stripe_port)
     lms = LMSSandbox(port=options.lms_port)
@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             servers.enter_context(stripe)
             servers.enter_context(lms)
         except OSError as error:
-            print(f"a port can't be had: {error.strerror}", file=sys.stderr)  # noqa: T201  its output
+            print(f"cannot listen on the port: {error.strerror}", file=sys.stderr)  # noqa: T201  its output
             return 1
-        print(json.dumps(_told(stripe, lms)), flush=True)  # noqa: T201  its output
+        print(json.dumps(_credentials(stripe, lms)), flush=True)  # noqa: T201  its output
         signal.sigwait(stop)
     return 0
 
@@ -48,11 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m frappe_enroll_sandbox",
-        description="Serve a Stripe-shaped and a Frappe-LMS-shaped API on loopback.",
+        description="Serve stand-ins for the Stripe and Frappe LMS APIs on loopback.",
     )
     for name in ("stripe", "lms"):
         parser.add_argument(
-            f"--{name}-port", type=int, default=0, help="0 = any that is free"
+            f"--{name}-port", type=int, default=0, help="0 = any free port"
         )
     parser.add_argument(
         "--webhook",
@@ -64,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _told(stripe: StripeSandbox, lms: LMSSandbox) -> dict[str, str]:
-    """Name everything as the SDK's settings do."""
+def _credentials(stripe: StripeSandbox, lms: LMSSandbox) -> dict[str, str]:
+    """Return the credentials under the names of the SDK's settings."""
     return {
         "STRIPE_API_BASE": stripe.url,
         "STRIPE_SECRET_KEY": stripe.secret_key,

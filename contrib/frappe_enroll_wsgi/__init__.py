@@ -16,13 +16,13 @@ try:
     import jsonschema as _jsonschema
     import limits as _limits
     import werkzeug as _werkzeug
-except ImportError as error:  # the text is the command that mends it
+except ImportError as error:  # the message is the command that fixes it
     raise MissingExtraError("wsgi", error.name) from error
 
-from . import problems
-from .app import create_app
-from .routing import MOUNT, Area, Resource
-from .surface import RESOURCES, ROUTES, Surface
+from ._internal import problems
+from ._internal.app import create_app
+from ._internal.routing import MOUNT, Area, Resource
+from ._internal.surface import RESOURCES, ROUTES, Surface
 
 
 __all__ = [

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from .openapi import text_of
+from . import ROUTES
+from ._internal.openapi import text_of
 
 
-print(text_of(), end="")  # noqa: T201  its output
+print(text_of(ROUTES), end="")  # noqa: T201  its output

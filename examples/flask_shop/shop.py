@@ -16,7 +16,6 @@ from werkzeug.wrappers import Response as AnyResponse
 from frappe_enroll_flask import FrappeEnroll, current_enroll
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
-from frappe_enroll_sdk.links import course_link
 
 
 #: Words for what a learner may run into; everything else has a public message.
@@ -86,7 +85,7 @@ def thanks() -> str:
         row = current_enroll.confirm_return(session_id)
     else:
         row = current_enroll.enrollments.get_with_token(*_mine())
-    link = course_link(current_enroll.settings.frappe_lms_url, row.course_id)
+    link = current_enroll.catalogue.url_of(row.course_id)
     return render_template("thanks.html", row=row, link=link)
 
 

@@ -20,7 +20,7 @@ from frappe_enroll_wsgi import create_app
 
 
 COURSE = "python-101"
-_MOST = 10_000
+_MAX_BYTES = 10_000
 
 Start = Callable[..., Any]
 
@@ -33,7 +33,7 @@ def host_of(sdk: EnrollSDK) -> Callable[[dict[str, Any], Start], Iterable[bytes]
             return _page(start, "404 Not Found", "There is no such page.")
         if environ["REQUEST_METHOD"] != "POST":
             return _page(start, "200 OK", _FORM)
-        length = min(int(environ.get("CONTENT_LENGTH") or 0), _MOST)
+        length = min(int(environ.get("CONTENT_LENGTH") or 0), _MAX_BYTES)
         fields = parse_qs(environ["wsgi.input"].read(length).decode("utf-8", "replace"))
         try:
             checkout = sdk.checkout(

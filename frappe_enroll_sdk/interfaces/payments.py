@@ -13,6 +13,7 @@ from ..models import (
     ExpireOutcome,
     Page,
     PaymentEvent,
+    PaymentTraits,
     Refund,
     SessionOrder,
 )
@@ -43,6 +44,11 @@ class PaymentGateway(Protocol):
 
         The same for every key of the account and nothing secret.
         """
+        ...
+
+    @property
+    def traits(self) -> PaymentTraits:
+        """What is the provider's own: prefixes, minimums, how long it keeps events."""
         ...
 
     def ping(self) -> None:
@@ -119,7 +125,7 @@ class PaymentGateway(Protocol):
 
     def retrieve_event(self, event_id: str) -> PaymentEvent:
         """
-        Return an event as the provider keeps it (Stripe: for 30 days).
+        Return an event as the provider keeps it (`PaymentTraits.events_kept`).
 
         `BackendGoneError` when there is none (any more).
         """

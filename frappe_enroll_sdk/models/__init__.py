@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .affiliates import Affiliate, LedgerRow, RowKind, Totals
 from .answers import Checkout, JobReport, WebhookResult
-from .audit import AuditEntry
+from .audit import Actor, AuditEntry
 from .coupons import (
     Coupon,
     ReleaseOutcome,
@@ -36,7 +36,7 @@ from .gates import Admission, GatePolicy
 from .grants import Grant, GrantField, GrantStatus
 from .jobs import Job, JobEnd, JobState, JobStats, NewJob, Recorded, TryError
 from .lms import Course, Learner, LMSEnrollment, Sale
-from .pages import Page, Trail
+from .pages import Page, Trail, walk
 from .payments import (
     CheckoutSession,
     Dispute,
@@ -45,6 +45,7 @@ from .payments import (
     Fact,
     PaymentEvent,
     PaymentStatus,
+    PaymentTraits,
     Refund,
     RefundStatus,
     SessionOrder,
@@ -56,6 +57,7 @@ from .workers import WorkerSeen
 
 __all__ = (
     "ENTITLED",
+    "Actor",
     "Admission",
     "Affiliate",
     "AuditEntry",
@@ -91,6 +93,7 @@ __all__ = (
     "Page",
     "PaymentEvent",
     "PaymentStatus",
+    "PaymentTraits",
     "Recorded",
     "Refund",
     "RefundStatus",
@@ -111,4 +114,5 @@ __all__ = (
     "TryError",
     "WebhookResult",
     "WorkerSeen",
+    "walk",
 )

@@ -10,6 +10,20 @@ from typing import Any
 import attrs
 
 
+@attrs.frozen
+class Actor:
+    """
+    Who changes something by hand, and why; None in its place = a learner, or the SDK.
+
+    Attributes:
+        name: Who.
+        reason: Why, in the actor's words.
+    """
+
+    name: str
+    reason: str
+
+
 @attrs.frozen(kw_only=True)
 class AuditEntry:
     """

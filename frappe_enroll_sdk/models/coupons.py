@@ -68,6 +68,23 @@ class Coupon:
     reserved: int = 0
     redeemed: int = 0
 
+    def has_begun(self, now: datetime) -> bool:
+        """Tell whether its time has begun."""
+        return self.starts_at is None or self.starts_at <= now
+
+    def has_ended(self, now: datetime) -> bool:
+        """Tell whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def is_usable(self, now: datetime) -> bool:
+        """Tell whether anybody may get a seat now, if there is one."""
+        return not self.disabled and self.has_begun(now) and not self.has_ended(now)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether every seat is redeemed."""
+        return self.redeemed >= self.max_redemptions
+
 
 @attrs.frozen(kw_only=True)
 class Seat:

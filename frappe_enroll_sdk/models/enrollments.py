@@ -225,10 +225,9 @@ class Enrollment:
         return claims or self.status in ENTITLED
 
     @property
-    def paid_net(self) -> Money:
-        """What was paid without taxes: what a commission is reckoned from."""
-        paid = self.paid or Money.zero(self.amount.currency)
-        return Money(paid.amount_minor - self.tax_minor, paid.currency)
+    def is_full_grant(self) -> bool:
+        """Whether its own coupon pays for all of it: redeeming is what entitles."""
+        return self.kind is Kind.FULL_GRANT and self.coupon_code is not None
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,31 @@ from typing import Any
 import attrs
 
 
+#: Kind of the one job that brings the LMS to where a learner and course stand.
+SYNC_KIND = "sync"
+#: Tidies up beside the slot of a learner and course.
+PAIR_KIND = "pair"
+#: Gives a second payment back.
+REFUND_KIND = "refund"
+#: Kind of a stored payment event.
+EVENT_KIND = "payment_event"
+#: Kind of the records of HTTP requests with an Idempotency-Key, in the events store.
+REQUEST_KIND = "http_request"
+#: Kind of the job that makes sure of what a grant's decision owes.
+GRANT_KIND = "grant"
+#: Kind of the job that makes a held commission available.
+COMMISSION_KIND = "commission"
+#: Kind of the job that makes sure of what a payout owes.
+PAYOUT_KIND = "payout"
+#: Kinds of jobs that are the SDK's own; no plugin may take one.
+OWN_KINDS = frozenset(
+    {
+        *(SYNC_KIND, PAIR_KIND, REFUND_KIND, EVENT_KIND, REQUEST_KIND),
+        *(GRANT_KIND, COMMISSION_KIND, PAYOUT_KIND),
+    }
+)
+
+
 class JobState(StrEnum):
     """
     State of a job or of a stored payment event.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import attrs
@@ -28,7 +29,7 @@ class Page(Generic[T]):
 
 
 #: Pages of a list that is somebody else's; of a hundred rows, these are ten millions.
-_MOST_PAGES = 100_000
+_MAX_PAGES = 100_000
 
 
 class Trail:
@@ -46,7 +47,26 @@ class Trail:
                 would never come to an end, and what was listed is not all.
         """
         if cursor is not None:
-            if cursor in self._seen or len(self._seen) >= _MOST_PAGES:
+            if cursor in self._seen or len(self._seen) >= _MAX_PAGES:
                 raise TransientError("a backend's list repeats itself: it has no end")
             self._seen.add(cursor)
         return cursor
+
+
+def walk(page_after: Callable[[str | None], Page[T]]) -> Iterator[T]:
+    """
+    Yield the records of all pages, a page at a time.
+
+    Args:
+        page_after: Returns the page that begins at a cursor; None = the first one.
+
+    Raises:
+        TransientError: The list has no end.
+    """
+    trail, cursor = Trail(), None
+    while True:
+        page = page_after(cursor)
+        yield from page.items
+        cursor = trail.follow(page.next_cursor)
+        if cursor is None:
+            return

@@ -8,13 +8,13 @@ Frozen records, storage-independent like all of this package.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import attrs
 
-from ..money import Money
+from ..money import Money, charge_step
 
 
 class SessionStatus(StrEnum):
@@ -116,7 +116,7 @@ class SessionOrder:
         terms: What the metadata keeps of the enrollment.
         course_title: The line that the learner reads.
         email: Prefilled on the payment page.
-        success_url: With ``{CHECKOUT_SESSION_ID}`` where the id goes.
+        success_url: With the provider's `session_blank` where the id goes.
         cancel_url: Where "back" leads.
         expires_at: When the session is to lapse.
         metadata: More metadata, from plugins.
@@ -144,12 +144,39 @@ class SessionOrder:
 
 
 @attrs.frozen(kw_only=True)
+class PaymentTraits:
+    """
+    What is a payment provider's own, and no rule of ours.
+
+    Attributes:
+        session_blank: What the provider replaces by the session's id in the URL to
+            which it sends a learner who has paid; "" = nothing.
+        session_prefix: How the ids of its checkout sessions begin; "" = anyhow.
+        payment_prefix: The same of payments.
+        event_prefix: The same of events.
+        events_kept: For how long it lists its events.
+        minimums: Least charge by currency, in minor units; anything elsewhere.
+    """
+
+    session_blank: str = ""
+    session_prefix: str = ""
+    payment_prefix: str = ""
+    event_prefix: str = ""
+    events_kept: timedelta = timedelta(days=30)
+    minimums: Mapping[str, int] = attrs.field(factory=dict, repr=False)
+
+    def minimum_charge(self, currency: str) -> int:
+        """Return the least amount in minor units that can be charged."""
+        return self.minimums.get(currency, charge_step(currency))
+
+
+@attrs.frozen(kw_only=True)
 class CheckoutSession:
     """
     A checkout session as the provider tells it.
 
     Attributes:
-        id: ``cs_…``.
+        id: The provider's.
         url: Where to pay, while it is open.
         status: open, complete or expired.
         payment_status: paid, unpaid or no_payment_required.
@@ -158,7 +185,7 @@ class CheckoutSession:
             (never in the one that Adaptive Pricing shows to the learner).
         tax_minor: Minor units of it that are taxes.
         livemode: Whether real money moves.
-        payment_id: ``pi_…``, once there is one.
+        payment_id: The payment, once there is one.
         enrollment_id: Our id in its metadata, or None. A hint only.
         try_number: Which try of the enrollment made it. A hint only.
         ours: Whether its metadata carries our application's mark. A hint only.

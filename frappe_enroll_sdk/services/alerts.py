@@ -69,11 +69,11 @@ def owe_alert(
     """Owe the plugins their jobs on an alert: keyed, so harmless when repeated."""
     now = context.now()
     mark = text_of(now) if occasion is None else occasion
-    said: dict[str, object] = {"fact": ALERT, "code": code, "subject": subject}
-    said["at"] = text_of(now)
+    payload: dict[str, object] = {"fact": ALERT, "code": code, "subject": subject}
+    payload["at"] = text_of(now)
     if detail:
-        said["detail"] = dict(detail)
-    _owe(context, ALERT, f"{code}:{subject}:{mark}", said, now)
+        payload["detail"] = dict(detail)
+    _owe(context, ALERT, f"{code}:{subject}:{mark}", payload, now)
 
 
 def owe_death(context: Context, job: Job, error: TryError) -> None:
@@ -86,46 +86,56 @@ def owe_death(context: Context, job: Job, error: TryError) -> None:
     if (job.payload or {}).get("fact") in _ECHOES:
         return
     at = text_of(error.at)
-    said = {"fact": DEATH, "job": job.key, "at": at, "token": job.token, "seq": job.seq}
-    _owe(context, DEATH, f"{job.key}:{at}", said, error.at)
+    payload = {
+        "fact": DEATH,
+        "job": job.key,
+        "at": at,
+        "token": job.token,
+        "seq": job.seq,
+    }
+    _owe(context, DEATH, f"{job.key}:{at}", payload, error.at)
 
 
 def _owe(
-    context: Context, fact: str, name: str, said: Mapping[str, object], due_at: datetime
+    context: Context,
+    fact: str,
+    name: str,
+    payload: Mapping[str, object],
+    due_at: datetime,
 ) -> None:
     for kind in context.plugins.job_kinds(fact):
         context.storage.jobs.enqueue(
-            f"{kind}:{fact}:{name}", kind, said, due_at, now=context.now(), once=True
+            f"{kind}:{fact}:{name}", kind, payload, due_at, now=context.now(), once=True
         )
 
 
 def alert_context(job: Job) -> AlertContext:
     """Return what the handler of an alert is called with."""
-    said = job.payload or {}
+    payload = job.payload or {}
     return AlertContext(
         job=job,
-        code=str(said.get("code")),
-        subject=str(said.get("subject")),
-        at=moment_of(str(said.get("at"))),
-        detail=said.get("detail") or {},
+        code=str(payload.get("code")),
+        subject=str(payload.get("subject")),
+        at=moment_of(str(payload.get("at"))),
+        detail=payload.get("detail") or {},
     )
 
 
 def death_context(context: Context, job: Job) -> DeathContext | Outcome:
     """Return what the handler of a death is called with, or what becomes of its job."""
-    said = job.payload or {}
-    key, at = str(said.get("job")), str(said.get("at"))
+    payload = job.payload or {}
+    key, at = str(payload.get("job")), str(payload.get("at"))
     storage = context.storage
     dead = storage.jobs.find(key) or storage.events.find(key)
     if dead is None:
         return Done("gone")
-    if dead.state is JobState.RUNNING and dead.token == said.get("token"):
+    if dead.state is JobState.RUNNING and dead.token == payload.get("token"):
         # About to be written, or the worker has died before it was.
         return Snooze(_WRITTEN_S)
     error = next((e for e in dead.errors if text_of(e.at) == at), None)
     if error is None:
         return Done("never_written")
-    if dead.state is not JobState.DEAD or dead.seq != said.get("seq"):
+    if dead.state is not JobState.DEAD or dead.seq != payload.get("seq"):
         # There was news of it, or an operator has retried it: it is tried again.
         return Done("revived")
     return DeathContext(job=job, dead=dead, error=error)

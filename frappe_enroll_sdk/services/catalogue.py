@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 from ..errors import (
     ConfigurationError,
     CourseNotFoundError,
+    EnrollError,
     TransientError,
 )
+from ..links import course_link
 from ..models import Course, Page
 
 
 if TYPE_CHECKING:
     from .context import Context
 
+#: Seconds that a look for a mere URL may take.
+_URL_TIMEOUT_S = 3.0
 #: Courses that the cache holds at the most.
-_MOST_COURSES = 2000
+_MAX_COURSES = 2000
 #: Pages of the catalogue that it holds at the most.
-_MOST_PAGES = 100
+_MAX_PAGES = 100
 
 
 class Catalogue:
@@ -63,6 +67,25 @@ class Catalogue:
         self._remember(key, now, course)
         return course
 
+    def url_of(self, course_id: str) -> str:
+        """
+        Return where a course's learners are sent; "" where nobody knows.
+
+        What the LMS or the host's `get_course` gives as its URL, however old that is;
+        without one, the course's page in Frappe.
+        """
+        with self._lock:
+            entry = self._entries.get(course_id.lower())
+        url = entry[1].url if entry else self._fetch_url(course_id)
+        return url or course_link(self._context.settings.frappe_lms_url, course_id)
+
+    def _fetch_url(self, course_id: str) -> str | None:
+        try:
+            return self.get(course_id, timeout_s=_URL_TIMEOUT_S).url
+        except EnrollError:
+            # Withdrawn, or the LMS is down: the learner has the course all the same.
+            return None
+
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Course]:
         """
         Return the courses that the LMS has published, by name, for a host's own pages.
@@ -87,7 +110,7 @@ class Catalogue:
                 return known[1]
             raise
         with self._lock:
-            if len(self._pages) >= _MOST_PAGES:
+            if len(self._pages) >= _MAX_PAGES:
                 self._pages.clear()
             self._pages[key] = (now, page)
         return page
@@ -102,6 +125,6 @@ class Catalogue:
 
     def _remember(self, key: str, now: datetime, course: Course) -> None:
         with self._lock:
-            if len(self._entries) >= _MOST_COURSES:
+            if len(self._entries) >= _MAX_COURSES:
                 self._entries.clear()
             self._entries[key] = (now, course)

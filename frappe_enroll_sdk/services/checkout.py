@@ -8,7 +8,7 @@ attempt in one row; `settle` does the rest, now and after any crash.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -33,7 +33,6 @@ from ..ids import (
     new_token,
     token_matches,
 )
-from ..links import course_link
 from ..models import (
     Checkout,
     Course,
@@ -45,7 +44,7 @@ from ..models import (
 )
 from ..states import ENTITLED, EXITS, UNPAID
 from . import validate
-from .coupons.pricing import Quote, quote
+from .coupons.pricing import Quote
 from .settle.decide_slot import ALREADY_ENROLLED, CLAIMED
 from .settle.decision import Wish
 
@@ -107,7 +106,7 @@ class Request:
         )
 
 
-class CheckoutService:
+class Checkouts:
     """
     `EnrollSDK.checkout` of one SDK. Thread-safe.
 
@@ -132,9 +131,8 @@ class CheckoutService:
         self._settle = settle
         self._inline = inline
 
-    def __call__(self, **arguments: Any) -> Checkout:
+    def start(self, request: Request) -> Checkout:
         """See `EnrollSDK.checkout`."""
-        request = read_request(arguments)
         referrer = None
         if request.affiliate is not None:
             referrer = self._affiliates.referrer(request.affiliate, request.email)
@@ -215,16 +213,10 @@ class CheckoutService:
 
     def _price(self, request: Request, course: Course) -> tuple[Quote, bool]:
         """Return what is to be paid, and whether anybody may use the code."""
-        settings = self._context.settings
         coupon = None
         if request.coupon_code is not None:
             coupon = self._coupons.usable(request.coupon_code, course.id, request.email)
-        price = quote(
-            course,
-            coupon,
-            free_courses=settings.free_courses,
-            below_minimum=settings.below_minimum,
-        )
+        price = self._coupons.quote(course, coupon)
         self._context.plugins.check(
             "check_checkout",
             course=course,
@@ -244,7 +236,7 @@ class CheckoutService:
         if (own.terms, own.amount) == (request.terms, price.amount):
             return self._resume(own)
         same = own.coupon_code is not None and own.coupon_code == request.coupon_code
-        ended = self._settle(own.id, wish=Wish.EXPIRE if same else Wish.REPLACE)
+        ended = self._settle.run(own.id, wish=Wish.EXPIRE if same else Wish.REPLACE)
         gone = ended.status in UNPAID | EXITS
         return None if gone else self._answer(ended, resumed=True)
 
@@ -253,7 +245,7 @@ class CheckoutService:
         if row.status in UNPAID:
             # They may have been let in by hand since: nothing more is charged.
             self._look_at_lms(row.email, row.course_id)
-            row = self._settle(row.id, wish=Wish.ADVANCE)
+            row = self._settle.run(row.id, wish=Wish.ADVANCE)
         return None if row.status in EXITS else self._answer(row, resumed=True)
 
     def _look_at_lms(self, email: str, course_id: str) -> str:
@@ -328,7 +320,7 @@ class CheckoutService:
 
     def _go(self, row: Enrollment, token: str) -> Checkout:
         """Settle while the learner waits, and answer."""
-        row = self._settle(row.id, opened=row, wish=Wish.ADVANCE)
+        row = self._settle.run(row.id, opened=row, wish=Wish.ADVANCE)
         return self._answer(row, token=token)
 
     def _answer(
@@ -360,11 +352,12 @@ class CheckoutService:
         )
 
     def _course_url(self, row: Enrollment) -> str | None:
-        page = course_link(self._context.settings.frappe_lms_url, row.course_id)
+        page = self._catalogue.url_of(row.course_id)
         if page:
             return page
         # Nobody was sent to pay: a URL that waits for a session's id leads nowhere.
-        waits = "{CHECKOUT_SESSION_ID}" in (row.success_url or "")
+        blank = self._context.payments.traits.session_blank
+        waits = bool(blank) and blank in (row.success_url or "")
         return None if waits else row.success_url
 
     def _urls(self, request: Request, price: Quote) -> tuple[str | None, str | None]:
@@ -377,31 +370,44 @@ class CheckoutService:
                 "FRAPPE_ENROLL_PUBLIC_URL: is needed unless checkout is given "
                 "success_url and cancel_url"
             )
-        back = f"{base}/return?session_id={{CHECKOUT_SESSION_ID}}"
-        return request.success_url or back, request.cancel_url or f"{base}/return"
+        success_url, cancel_url = request.success_url, request.cancel_url
+        blank = self._context.payments.traits.session_blank
+        back = f"{base}/return?session_id={blank}" if blank else f"{base}/return"
+        return success_url or back, cancel_url or f"{base}/return"
 
 
-def read_request(arguments: dict[str, Any]) -> Request:
+def request_of(
+    *,
+    course_id: object,
+    email: object,
+    full_name: object = None,
+    coupon_code: object = None,
+    affiliate: object = None,
+    success_url: object = None,
+    cancel_url: object = None,
+    idempotency_key: object = None,
+    token: object = None,
+    authenticated: object = False,
+) -> Request:
     """
-    Validate and normalise.
+    Return a request, validated and normalised.
 
     Raises:
         ValidationError: Names the first field that is wrong.
     """
-    code = validate.optional_text(arguments.get("coupon_code"), "coupon_code")
-    # A word that is anything else is no word.
-    vouched = arguments.get("authenticated") is True
+    code = validate.optional_text(coupon_code, "coupon_code")
     return Request(
-        course_id=validate.text(arguments.get("course_id"), "course_id"),
-        email=validate.email(arguments.get("email")),
-        full_name=validate.optional_text(arguments.get("full_name"), "full_name"),
+        course_id=validate.text(course_id, "course_id"),
+        email=validate.email(email),
+        full_name=validate.optional_text(full_name, "full_name"),
         coupon_code=validate.code(code) if code else None,
-        affiliate=validate.optional_text(arguments.get("affiliate"), "affiliate"),
-        success_url=validate.url(arguments.get("success_url"), "success_url"),
-        cancel_url=validate.url(arguments.get("cancel_url"), "cancel_url"),
-        idempotency_key=validate.key(arguments.get("idempotency_key")),
-        token=validate.optional_text(arguments.get("token"), "token"),
-        opened_by=Opener.VOUCHED if vouched else Opener.ANYBODY,
+        affiliate=validate.optional_text(affiliate, "affiliate"),
+        success_url=validate.url(success_url, "success_url"),
+        cancel_url=validate.url(cancel_url, "cancel_url"),
+        idempotency_key=validate.key(idempotency_key),
+        token=validate.optional_text(token, "token"),
+        # A word that is anything else is no word.
+        opened_by=Opener.VOUCHED if authenticated is True else Opener.ANYBODY,
     )
 
 

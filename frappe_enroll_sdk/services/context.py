@@ -20,14 +20,30 @@ if TYPE_CHECKING:
     from ..interfaces import LMS, PaymentGateway, Storage
     from ..models import GatePolicy
     from ..plugins import Plugins
+    from ..policies import SettlePolicy
     from ..settings import Settings
-    from .settle.decision import SettlePolicy
 
 
 def worker_name() -> str:
     """Return a name for this thread of work: host, process, thread."""
     host = socket.gethostname()
     return f"{host}:{os.getpid()}:{threading.get_ident() & 0xFFFFFF:x}"
+
+
+@attrs.frozen(kw_only=True)
+class Backends:
+    """
+    The backends as they were chosen.
+
+    Attributes:
+        storage: The store.
+        payments: The payment gateway.
+        lms: The LMS.
+    """
+
+    storage: Storage
+    payments: PaymentGateway
+    lms: LMS
 
 
 @attrs.frozen(kw_only=True)
@@ -38,8 +54,8 @@ class Context:
     Attributes:
         settings: The settings.
         storage: The store.
-        payments: The payment gateway.
-        lms: The LMS.
+        payments: The payment gateway; its calls bound how many requests wait for it.
+        lms: The LMS, in the same way.
         plugins: Hooks and job handlers.
         ambient: The one clock, and monotonic time, sleep and randomness.
         settle_policy: What `decide` follows.

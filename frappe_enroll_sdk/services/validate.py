@@ -23,22 +23,22 @@ _CODE = re.compile(r"[A-Z0-9][A-Z0-9._-]{2,63}")
 # Controls, line separators, and halves of surrogate pairs (JSON may spell them, and no
 # store can write them).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_MOST_TEXT = 140
+_MAX_TEXT = 140
 #: Characters of an operator's reason.
-MOST_REASON = 500
-_MOST_URL = 2000
-_MOST_KEY = 255
+MAX_REASON = 500
+_MAX_URL = 2000
+_MAX_KEY = 255
 #: The largest whole number that every reader of JSON, and every store, holds.
-MOST_WHOLE = 2**53 - 1
+MAX_WHOLE = 2**53 - 1
 #: A hundred years.
-_MOST_SECONDS = 3_155_760_000
+_MAX_SECONDS = 3_155_760_000
 #: Rows of one page at the most.
-_MOST_ROWS = 10_000
+_MAX_ROWS = 10_000
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
-def text(value: object, field: str, *, most: int = _MOST_TEXT) -> str:
+def text(value: object, field: str, *, most: int = _MAX_TEXT) -> str:
     """Return trimmed text of 1 to `most` characters without control characters."""
     if not isinstance(value, str):
         raise ValidationError(f"{field}: must be text", field=field)
@@ -52,10 +52,10 @@ def text(value: object, field: str, *, most: int = _MOST_TEXT) -> str:
 
 def words(actor: object, reason: object) -> tuple[str, str]:
     """Return an operator's words: who, and why (at most 500 characters)."""
-    return text(actor, "actor"), text(reason, "reason", most=MOST_REASON)
+    return text(actor, "actor"), text(reason, "reason", most=MAX_REASON)
 
 
-def optional_text(value: Any, field: str, *, most: int = _MOST_TEXT) -> str | None:
+def optional_text(value: Any, field: str, *, most: int = _MAX_TEXT) -> str | None:
     """Return trimmed text, or None for None and blank text."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -64,7 +64,7 @@ def optional_text(value: Any, field: str, *, most: int = _MOST_TEXT) -> str | No
 
 def email(value: Any, field: str = "email") -> str:
     """Return an address trimmed and lower-cased."""
-    typed = text(value, field, most=_MOST_TEXT)
+    typed = text(value, field, most=_MAX_TEXT)
     address = typed.lower()
     # Before the case: the Kelvin sign, for one, has a small letter in ASCII.
     if not typed.isascii() or not _EMAIL.fullmatch(address) or ".." in address:
@@ -82,7 +82,7 @@ def code(value: Any, field: str = "coupon_code") -> str:
 
 def url(value: Any, field: str) -> str | None:
     """Return an absolute http(s) URL, normalised, or None."""
-    address = optional_text(value, field, most=_MOST_URL)
+    address = optional_text(value, field, most=_MAX_URL)
     if address is None:
         return None
     try:
@@ -93,7 +93,7 @@ def url(value: Any, field: str) -> str | None:
 
 def key(value: Any, field: str = "idempotency_key") -> str | None:
     """Return an idempotency key, or None."""
-    return optional_text(value, field, most=_MOST_KEY)
+    return optional_text(value, field, most=_MAX_KEY)
 
 
 def optional_choice(kind: type[_Choice], value: Any, field: str) -> _Choice | None:
@@ -107,7 +107,7 @@ def optional_choice(kind: type[_Choice], value: Any, field: str) -> _Choice | No
         raise ValidationError(words, field=field) from error
 
 
-def whole(value: Any, field: str, *, most: int = _MOST_ROWS, least: int = 1) -> int:
+def whole(value: Any, field: str, *, most: int = _MAX_ROWS, least: int = 1) -> int:
     """Return a whole number between `least` and `most`."""
     if type(value) is not int or not least <= value <= most:
         raise ValidationError(
@@ -135,7 +135,7 @@ def span(value: Any, field: str, *, least: timedelta, most: timedelta) -> timede
 def seconds(value: Any, field: str) -> float:
     """Return a number of seconds, 0 or more."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= _MOST_SECONDS:
+    if not number or not 0 <= value <= _MAX_SECONDS:
         raise ValidationError(f"{field}: must be seconds, 0 or more", field=field)
     return float(value)
 

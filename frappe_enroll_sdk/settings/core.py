@@ -20,7 +20,10 @@ from urllib.parse import urlsplit
 import attrs
 
 from .. import urls
+from ..backoff import RetryPolicy
 from ..errors import SettingsError
+from ..models import GatePolicy
+from ..policies import SettlePolicy
 from . import http
 from .http import limit_words, proxy_words
 from .money import ACTIONS, percent, short_name
@@ -37,6 +40,8 @@ from .sources import gather
 
 
 _STRIPE = "https://api.stripe.com"
+# Their defaults stand with the policies.
+_SETTLE, _RETRY, _GATE = SettlePolicy(), RetryPolicy(), GatePolicy()
 
 
 def _host_or_none(value: Any) -> str:
@@ -196,19 +201,19 @@ class Settings:
     retry_schedule_s: tuple[float, ...] = option(
         "FRAPPE_ENROLL_RETRY_SCHEDULE_S",
         "seconds before the second, third, … try",
-        (120.0, 240.0, 480.0, 960.0, 1920.0),
+        _RETRY.schedule_s,
         convert=words(in_range(float, 0, 604800)),
     )
     retry_jitter: float = option(
         "FRAPPE_ENROLL_RETRY_JITTER",
         "share by which each wait varies",
-        0.1,
+        _RETRY.jitter,
         convert=in_range(float, 0, 0.5),
     )
     retry_max_tries: int = option(
         "FRAPPE_ENROLL_RETRY_MAX_TRIES",
         "tries after which a job is dead; 0 = when the schedule is through",
-        0,
+        _RETRY.most_tries,
         convert=in_range(int, 0, 1000),
     )
     job_timeout_s: float = option(
@@ -279,7 +284,7 @@ class Settings:
     gate_closed_s: float = option(
         "FRAPPE_ENROLL_GATE_CLOSED_S",
         "seconds between probes of a backend that is down",
-        30.0,
+        _GATE.closed_s,
         convert=in_range(float, 0.1, 3600),
     )
     allow_insecure_lms: bool = option(
@@ -309,43 +314,43 @@ class Settings:
     refund_policy: str = option(
         "FRAPPE_ENROLL_REFUND_POLICY",
         "what a full refund does: keep, suspend or revoke",
-        "revoke",
+        _SETTLE.refund_policy,
         convert=one_of(*ACTIONS),
     )
     refund_threshold_percent: Decimal = option(
         "FRAPPE_ENROLL_REFUND_THRESHOLD_PERCENT",
         "percent given back from which a refund counts as full",
-        Decimal(100),
+        _SETTLE.refund_threshold_percent,
         convert=percent,
     )
     partial_refund_policy: str = option(
         "FRAPPE_ENROLL_PARTIAL_REFUND_POLICY",
         "what a smaller refund does: keep, suspend or revoke",
-        "keep",
+        _SETTLE.partial_refund_policy,
         convert=one_of(*ACTIONS),
     )
     dispute_policy: str = option(
         "FRAPPE_ENROLL_DISPUTE_POLICY",
         "what an open dispute does: keep, suspend or revoke (an inquiry: nothing)",
-        "suspend",
+        _SETTLE.dispute_policy,
         convert=one_of(*ACTIONS),
     )
     dispute_lost_policy: str = option(
         "FRAPPE_ENROLL_DISPUTE_LOST_POLICY",
         "what a lost dispute does: keep, suspend or revoke",
-        "revoke",
+        _SETTLE.dispute_lost_policy,
         convert=one_of(*ACTIONS),
     )
     fraud_policy: str = option(
         "FRAPPE_ENROLL_FRAUD_POLICY",
         "what a fraud warning or a review does: keep, or suspend (until accepted)",
-        "keep",
+        _SETTLE.fraud_policy,
         convert=one_of("keep", "suspend"),
     )
     tax_behavior: str = option(
         "FRAPPE_ENROLL_TAX_BEHAVIOR",
         "whether prices hold the taxes: inclusive or exclusive",
-        "inclusive",
+        _SETTLE.tax_behavior,
         convert=one_of("inclusive", "exclusive"),
     )
     commission_percent: Decimal = option(
@@ -484,9 +489,10 @@ class Settings:
         return settings
 
     @property
-    def live(self) -> bool:
-        """Whether the Stripe key moves real money."""
-        return self.stripe_secret_key.value.startswith(("sk_live_", "rk_live_"))
+    def is_lms_insecure(self) -> bool:
+        """Whether the LMS is reached without TLS, and off loopback."""
+        lms = self.frappe_lms_url
+        return bool(lms) and _is_plain_and_far(urls.parse(lms))
 
     @property
     def storage_name(self) -> str:
@@ -529,26 +535,17 @@ def _contradictions(settings: Settings) -> list[str]:
     found = http.contradictions(
         settings.admin_tokens, settings.secret_key, settings.cron_secret
     )
-    lms = settings.frappe_lms_url
-    insecure = settings.allow_insecure_lms and not settings.live
-    if lms and _is_plain_and_far(urls.parse(lms)) and not insecure:
+    if settings.is_lms_insecure and not settings.allow_insecure_lms:
         found.append(
             "FRAPPE_LMS_URL: http:// is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_INSECURE_LMS allows it, never with a live key)"
         )
     stripe = urls.parse(settings.stripe_api_base)
-    foreign = stripe.origin != _STRIPE
-    if settings.live and foreign:
-        found.append("STRIPE_API_BASE: a live key goes to https://api.stripe.com only")
-    elif foreign and not stripe.is_near and not settings.allow_foreign_stripe:
+    foreign = stripe.origin != _STRIPE and not stripe.is_near
+    if foreign and not settings.allow_foreign_stripe:
         found.append(
             "STRIPE_API_BASE: is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE allows it, never with a live key)"
-        )
-    if settings.live and settings.default_database:
-        found.append(
-            "DATABASE_URL: a live STRIPE_SECRET_KEY needs a database that is named "
-            "(MONGODB_URI or DATABASE_URL)"
         )
     method = settings.frappe_lms_enroll_method
     if method and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", method, re.ASCII):

@@ -15,15 +15,14 @@ from typing import Any
 import attrs
 
 from ..models import Job, JobEnd, JobState, TryError
+from ..models import jobs as kinds
 from ..states import FINISHED
 from .bounds import is_ahead
 
 
+EVENT_KIND, REQUEST_KIND = kinds.EVENT_KIND, kinds.REQUEST_KIND
 #: Errors kept of a job: the first ones and the last ones.
 FIRST_ERRORS, LAST_ERRORS = 3, 7
-EVENT_KIND = "payment_event"
-#: Kind of the records of HTTP requests with an Idempotency-Key, in the events store.
-REQUEST_KIND = "http_request"
 #: How long such a record is good for.
 REQUEST_LIFE = timedelta(hours=24)
 #: What a pruned event keeps of its payload.

@@ -30,6 +30,7 @@ from ..models import (
     Page,
     PaymentEvent,
     PaymentStatus,
+    PaymentTraits,
     Refund,
     SessionOrder,
     SessionStatus,
@@ -63,6 +64,13 @@ class FakePayments(FakeCustomers):
     call_timeout_s = 10.0
     account = "fake"
     url = "http://127.0.0.1:9/pay"
+    traits = PaymentTraits(
+        session_blank="{CHECKOUT_SESSION_ID}",
+        session_prefix="cs_",
+        payment_prefix="pi_",
+        event_prefix="evt_",
+        minimums={"usd": 50, "eur": 50, "jpy": 50},
+    )
 
     def __init__(
         self, clock: Clock | None = None, *, secrets: tuple[str, ...] = ("whsec_fake",)

@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 import attrs
 
-from frappe_enroll_sdk.links import course_link
 from frappe_enroll_sdk.models import Enrollment, Grant, LedgerRow, Status
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import (
@@ -55,19 +54,15 @@ class Desk:
 
     Attributes:
         operators: Who looks after things.
-        course_url: Link to a course, with ``{course_id}`` in it, or "".
-        lms_url: The LMS, whose own page of a course is linked otherwise, or "".
+        course_url: Link to a course, with ``{course_id}`` in it; "" = the course's own.
     """
 
     operators: tuple[Address, ...] = ()
     course_url: str = ""
-    lms_url: str = ""
 
-    def link(self, course_id: str) -> str:
-        """Return the link to a course, or ""."""
-        if self.course_url:
-            return self.course_url.replace("{course_id}", quote(course_id, safe=""))
-        return course_link(self.lms_url, course_id)
+    def link(self, course_id: str, own: str) -> str:
+        """Return the link to a course: the setting's, or its own; or ""."""
+        return self.course_url.replace("{course_id}", quote(course_id, safe="")) or own
 
 
 def enrolled(context: JobContext, desk: Desk) -> Letter | None:
@@ -106,7 +101,7 @@ def _to_learner(
         values={
             "name": row.full_name or "",
             "course": row.course_title or row.course_id,
-            "course_url": desk.link(row.course_id),
+            "course_url": desk.link(row.course_id, context.course_url),
             "enrollment_id": row.id,
             "enrollment": row,
             **values,
@@ -148,7 +143,7 @@ def _of_grant(context: FactContext, template: str, desk: Desk, **values: Any) ->
         values={
             "name": grant.full_name or "",
             "course": grant.course_id,
-            "course_url": desk.link(grant.course_id),
+            "course_url": desk.link(grant.course_id, context.course_url),
             "grant": grant,
             **values,
         },

@@ -26,8 +26,6 @@ from .settings import PREFIX
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-    from frappe_enroll_sdk import Settings
-
     from .settings import MailSettings
     from .templates import Templates
 
@@ -81,7 +79,7 @@ class Mailer:
         return handle
 
 
-def make_mailer(chosen: MailSettings, settings: Settings | None) -> Mailer:
+def make_mailer(chosen: MailSettings) -> Mailer:
     """
     Return the mailer that settings describe.
 
@@ -100,11 +98,8 @@ def make_mailer(chosen: MailSettings, settings: Settings | None) -> Mailer:
     except TemplateError as error:
         where = f"{getattr(error, 'name', '')}:{getattr(error, 'lineno', '')}"
         raise SettingsError(f"{PREFIX}TEMPLATES: {where}: {error}") from error
-    lms_url = settings.frappe_lms_url if settings is not None else ""
     return Mailer(
         settings=chosen,
         templates=templates,
-        desk=letters.Desk(
-            operators=chosen.operators, course_url=chosen.course_url, lms_url=lms_url
-        ),
+        desk=letters.Desk(operators=chosen.operators, course_url=chosen.course_url),
     )

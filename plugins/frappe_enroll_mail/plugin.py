@@ -31,5 +31,5 @@ def register_jobs(register: Callable[..., Any], settings: Settings | None) -> No
         return
     from .mailer import make_mailer  # noqa: PLC0415  needs Jinja2
 
-    for kind, handler, facts in make_mailer(chosen, settings).jobs():
+    for kind, handler, facts in make_mailer(chosen).jobs():
         register(kind, handler, on=facts)

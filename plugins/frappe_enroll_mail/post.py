@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
 _PERMANENT = 500
 #: All that a server says in one dialogue; it greets and answers in lines.
-_MOST_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
 
 
 class _SMTP(smtplib.SMTP):
@@ -73,7 +73,7 @@ def send(message: EmailMessage, settings: MailSettings) -> Outcome:
     Raises:
         ConfigurationError: The server and the settings don't fit: all mails wait.
     """
-    with within(settings.timeout_s, _MOST_BYTES) as call:
+    with within(settings.timeout_s, _MAX_BYTES) as call:
         return _send(message, settings, call)
 
 

@@ -102,7 +102,7 @@ class MailSettings:
     )
     course_url: str = option(
         f"{PREFIX}COURSE_URL",
-        "link to a course, with {course_id} in it; none = its page in the LMS",
+        "link to a course, with {course_id} in it; none = the course's own URL",
         "",
         convert=_url,
     )

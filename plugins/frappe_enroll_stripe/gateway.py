@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from frappe_enroll_sdk import urls
 from frappe_enroll_sdk.checks import Check
 from frappe_enroll_sdk.deadline import within
 from frappe_enroll_sdk.errors import (
@@ -23,6 +24,7 @@ from frappe_enroll_sdk.models import (
     ExpireOutcome,
     Page,
     PaymentEvent,
+    PaymentTraits,
     Refund,
     SessionOrder,
 )
@@ -32,6 +34,7 @@ from . import webhook
 from .params import create_params
 from .quiet import keep_quiet
 from .records import dispute_of, event_of, refund_of, session_of
+from .traits import TRAITS
 
 
 try:
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
 
 #: The API version that requests and this code's reading are pinned to.
 API_VERSION = "2026-10-28.endive"
+STRIPE = "https://api.stripe.com"
 _A_PAGE = 100
 #: Pages of one payment's refunds or disputes; there are a few at the most.
 _MOST_PAGES = 100
@@ -78,7 +82,7 @@ class StripePayments:
         secret_key: str,
         webhook_secrets: tuple[str, ...] = (),
         *,
-        api_base: str = "https://api.stripe.com",
+        api_base: str = STRIPE,
         timeout_s: float = 20.0,
         deployment: str = "",
     ) -> None:
@@ -86,6 +90,9 @@ class StripePayments:
             raise SettingsError(
                 "STRIPE_SECRET_KEY: must begin with sk_ or rk_ (is it set?)"
             )
+        self._livemode = "_live_" in secret_key[:8]
+        if self._livemode and urls.parse(api_base).origin != STRIPE:
+            raise SettingsError(f"STRIPE_API_BASE: a live key goes to {STRIPE} only")
         keep_quiet()
         self._secrets = webhook_secrets
         self._deployment = deployment
@@ -97,7 +104,6 @@ class StripePayments:
             http_client=Transport(timeout_s),
         )
         self._timeout_s = timeout_s
-        self._livemode = "_live_" in secret_key[:8]
         self._account = account_of(secret_key)
 
     @classmethod
@@ -120,6 +126,11 @@ class StripePayments:
     def account(self) -> str:
         """See `PaymentGateway.account`."""
         return self._account
+
+    @property
+    def traits(self) -> PaymentTraits:
+        """See `PaymentGateway.traits`."""
+        return TRAITS
 
     def ping(self) -> None:
         """See `PaymentGateway.ping`: one session is listed, the right that we need."""

@@ -39,7 +39,7 @@ from frappe_enroll_sdk.testing.payments import FakePayments
 
 
 #: A connection to SQLite is two descriptors, its file and the log.
-_MOST_GROWTH = {"rss_mb": 5.0, "threads": 0, "sockets": 1, "descriptors": 2}
+_MAX_GROWTH = {"rss_mb": 5.0, "threads": 0, "sockets": 1, "descriptors": 2}
 _MB = 1024 * 1024
 #: Jobs that do nothing for each enrolment.
 _JOBS_PER_SYNC = 20
@@ -153,7 +153,7 @@ def is_flat(samples) -> bool:
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
     return all(
         max(s[name] for s in late) - max(s[name] for s in early) <= most
-        for name, most in _MOST_GROWTH.items()
+        for name, most in _MAX_GROWTH.items()
     )
 
 

@@ -49,7 +49,7 @@ def test_demo_that_does_not_hold_ends_with_1(monkeypatch):
     """A check that fails is told and fails the run."""
     from click.testing import CliRunner  # noqa: PLC0415  only here
 
-    from frappe_enroll_cli.demo import command  # noqa: PLC0415  only here
+    from frappe_enroll_cli._internal.demo import command  # noqa: PLC0415  only here
 
     wrong = [("broken", lambda _stage, _say: ({"rows": 1}, {"rows": 2}))]
     monkeypatch.setattr(command, "SCENARIOS", wrong)
@@ -64,7 +64,7 @@ def test_demo_leaves_the_logs_as_they_were(monkeypatch):
     """Its hush ends with it, also where a check fails."""
     from click.testing import CliRunner  # noqa: PLC0415  only here
 
-    from frappe_enroll_cli.demo import command  # noqa: PLC0415  only here
+    from frappe_enroll_cli._internal.demo import command  # noqa: PLC0415  only here
 
     monkeypatch.setattr(command, "SCENARIOS", [])
     logger = logging.getLogger("frappe_enroll_sdk")
@@ -78,7 +78,7 @@ def test_demo_that_stays_prints_urls_that_answer(monkeypatch, as_json):
     """Without `--once`: the URLs on stdout, or on stderr beside the JSON."""
     from click.testing import CliRunner  # noqa: PLC0415  only here
 
-    from frappe_enroll_cli.demo import command  # noqa: PLC0415  only here
+    from frappe_enroll_cli._internal.demo import command  # noqa: PLC0415  only here
 
     told, seen, echo = [], [], click.echo
 

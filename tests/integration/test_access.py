@@ -11,9 +11,10 @@ from support.site import ADMIN, OPERATOR, SECRET, VIEWER, Site
 
 from frappe_enroll_sdk import hookimpl
 from frappe_enroll_sdk.ids import hash_token
-from frappe_enroll_wsgi import ROUTES, cookies
-from frappe_enroll_wsgi.routing import Access, Area
-from frappe_enroll_wsgi.sessions import Sessions
+from frappe_enroll_wsgi import ROUTES
+from frappe_enroll_wsgi._internal import cookies
+from frappe_enroll_wsgi._internal.routing import Access, Area
+from frappe_enroll_wsgi._internal.sessions import Sessions
 
 
 IN, UNKNOWN, ROLE, FOREIGN, TOKEN = "in", 401, "forbidden", "cross_site", "token"

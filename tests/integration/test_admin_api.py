@@ -275,7 +275,8 @@ def test_every_change_is_audited_with_actor_and_reason(paid):
         assert answer.status_code < 300, answer.text
     audit = site.admin("GET", "/audit", VIEWER).json["items"]
     done = [e["reason"] for e in audit if e["detail"].get("phase") != "begun"]
-    assert done[::-1] == [f"reason {number}" for number in range(len(orders))]
+    # Retention prunes events and jobs: two lines of one reason.
+    assert [*dict.fromkeys(done[::-1])] == [f"reason {n}" for n in range(len(orders))]
     assert {entry["actor"] for entry in audit} == {"olga"}
     mine = site.admin("GET", "/audit", query={"subject": row.id}).json["items"]
     assert [entry["action"] for entry in mine] == ["reinstated", "revoked"]

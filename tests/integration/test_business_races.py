@@ -66,7 +66,7 @@ def act(sdk, name, number):
     elif name == "payout":
         sdk.affiliates.pay_out("bob", "usd", "op", "due")
     else:
-        sdk.affiliates.follow(paid(number, Status.REVOKED, Status.CONFIRMED))
+        sdk._services.commissions.follow(paid(number, Status.REVOKED, Status.CONFIRMED))
     return "done"
 
 
@@ -137,7 +137,7 @@ def test_payouts_and_a_refund_have_one_outcome_each(names):
     with make_sdk(names) as sdk:
         sdk.affiliates.register("bob@example.com", code="bob", percent=10)
         for number in range(ROUNDS):
-            sdk.affiliates.follow(paid(number))
+            sdk._services.commissions.follow(paid(number))
         sdk.run_jobs()
         numbers = list(range(ROUNDS))
         answers = race(names, ["payout", "payout", "refund"], numbers)

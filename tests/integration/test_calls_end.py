@@ -38,8 +38,8 @@ from frappe_enroll_sdk.errors import (
 from frappe_enroll_sdk.outcomes import Retry
 from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_stripe.gateway import StripePayments
-from frappe_enroll_wsgi.ratelimits import Limits
-from frappe_enroll_wsgi.readiness import Readiness
+from frappe_enroll_wsgi._internal.ratelimits import Limits
+from frappe_enroll_wsgi._internal.readiness import Readiness
 
 
 #: What a call is given, and what it may take on a busy machine.

@@ -12,8 +12,7 @@ from support.cli import SECRET, caller, settings_of
 from support.world import COURSE
 
 from frappe_enroll_cli.main import cli
-from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox, sign
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.models import Status
 
@@ -81,7 +80,7 @@ def test_check_is_0_when_all_is_well(service, run):
     assert (said.code, said.err) == (0, "")
     states = {one["name"]: one["state"] for one in said.lines[0]}
     assert states == {
-        **dict.fromkeys(("storage", "payments", "lms", "lms sight", "schema"), "ok"),
+        **dict.fromkeys(("storage", "payments", "lms", "lms key", "schema"), "ok"),
         **dict.fromkeys(("webhook secret", "clock"), "ok"),
         # Nothing is due, and no worker was started yet.
         "workers": "unknown",
@@ -100,7 +99,7 @@ def test_check_is_69_when_a_backend_is_down(service, lms, run):
     assert said.code == 69
     states = {one["name"]: one["state"] for one in said.lines[0]}
     assert (states["storage"], states["payments"]) == ("ok", "ok")
-    assert (states["lms"], "lms sight" in states) == ("lms_unavailable", False)
+    assert (states["lms"], "lms key" in states) == ("lms_unavailable", False)
 
 
 def test_check_is_69_when_a_required_plugin_is_missing(service, run, monkeypatch):
@@ -258,7 +257,7 @@ def test_requeue_takes_filters_and_a_rate(granted, service, lms, run):
     assert (entry.actor, entry.action, entry.detail) == (
         "op",
         "requeue_jobs",
-        {"count": 4, "phase": "done", "order": begun.id},
+        {"count": 4, "phase": "done", "begun": begun.id},
     )
     assert begun.detail == {"phase": "begun"}
 
@@ -324,7 +323,7 @@ def test_enrollments_are_listed_and_shown(granted, service, run):
     *lines, verdict, following = said.out.splitlines()[1:]
     facts = [line.split()[-1] for line in lines]
     assert facts == ["opened", "reserved", "coupon_redeemed"]
-    assert verdict == "verdict: entitled; the LMS is still owed"
+    assert verdict == "verdict: entitled; not yet enrolled in the LMS"
     assert following == f"next: frappe-enroll jobs show {granted}"
     assert run("enrollments", "show", "ada@example.com").out == said.out
     assert granted in said.out.splitlines()[0]
@@ -379,7 +378,7 @@ def test_events_are_listed_shown_replayed_and_pruned(event, service, run):
         "count": 0,
         "days": 1,
         "phase": "done",
-        "order": begun.id,
+        "begun": begun.id,
     }
 
 

@@ -50,8 +50,8 @@ def run(environ, *words, before=(), **options):
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
-        ({"LOG_LEVEL": "verbose"}, 2, b"none of critical"),
-        ({"LOG_LEVEL": "10"}, 2, b"none of critical"),
+        ({"LOG_LEVEL": "verbose"}, 2, b"not one of critical"),
+        ({"LOG_LEVEL": "10"}, 2, b"not one of critical"),
         ({"LOG_LEVEL": " Info "}, 0, b""),
         ({"LOG_FORMAT": "yaml"}, 2, b"--log-format"),
         ({"DATABASE_URL": "sqlite:///~/store.sqlite3"}, 78, b"~"),

@@ -10,9 +10,8 @@ import pytest
 from support.cli import SECRET, lender, settings_of
 from support.world import COURSE
 
-from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sandbox.lms_model import ENROLLMENT
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox, sign
+from frappe_enroll_sandbox._internal.lms_model import ENROLLMENT
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.pair import Pair
@@ -219,7 +218,7 @@ def test_reconcile_repairs_and_is_clean_after_it(desk):
     table = dry.out.splitlines()
     assert {line.split()[1]: line.split()[0] for line in table[:-1]} == wanted
     assert table[-1] == "6 differences"
-    assert dry.err.splitlines()[0].startswith("looked at 2 enrollments; ")
+    assert dry.err.splitlines()[0].startswith("compared 2 enrollments; ")
     assert len(dry.err.splitlines()) >= 5
     found, counts = differences(desk.run("reconcile", "--json"))
     assert found == wanted
@@ -228,7 +227,7 @@ def test_reconcile_repairs_and_is_clean_after_it(desk):
     assert desk.run("reconcile", "--repair").code == 2
     repaired = desk.run("reconcile", "--repair", "--json", *WORDS)
     assert differences(repaired)[0] == wanted
-    assert desk.trail() == [("reconcile", "all")] * 2
+    assert desk.trail() == [("reconcile", "begin")] * 2
     desk.work()
     desk.clock.advance(200)
     desk.work()

@@ -22,7 +22,6 @@ from werkzeug.test import Client
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.models import Status
-from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_wsgi import create_app
 
 
@@ -103,7 +102,7 @@ def test_worker_runs_until_a_signal_and_exits_0(service, start, number):
     worker.send_signal(number)
     out, err = worker.communicate(timeout=20)
     assert (worker.returncode, out) == (0, "")
-    assert err == "stopping: finishing what runs\n"
+    assert err == "stopping: finishing the running jobs\n"
 
 
 @with_the_first_python
@@ -117,7 +116,7 @@ def test_second_signal_ends_a_worker_at_once(service, start, lms):
     worker = start("worker", "--shutdown-timeout", "600")
     wait(lambda: fault.seen, "the worker is at work")
     worker.send_signal(signal.SIGTERM)
-    assert worker.stderr.readline() == "stopping: finishing what runs\n"
+    assert worker.stderr.readline() == "stopping: finishing the running jobs\n"
     worker.send_signal(signal.SIGTERM)
     worker.communicate(timeout=30)
     assert worker.returncode == -signal.SIGTERM
@@ -187,7 +186,7 @@ def test_schema_that_newer_code_has_made_ends_every_process(service, start, db_f
         "/cron/run", headers={"Authorization": "Bearer cron-secret-of-no-worth"}
     )
     assert answer.status_code == 503
-    check = next(one for one in examine(service) if one.name == "storage")
+    check = next(one for one in service.examine() if one.name == "storage")
     assert "newer than this code" in check.cause
 
 
@@ -206,8 +205,8 @@ def test_file_that_is_gone_is_told_by_readyz_and_check(service, db_folder):
     client = Client(create_app(service))
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json["checks"]["storage"]) == (503, "down")
-    check = next(one for one in examine(service) if one.name == "storage")
+    check = next(one for one in service.examine() if one.name == "storage")
     assert "there is no database file any more" in check.cause
     copy.rename(path)
     assert Client(create_app(service)).get("/readyz").status_code == 200
-    assert next(one for one in examine(service) if one.name == "storage").state == "ok"
+    assert next(one for one in service.examine() if one.name == "storage").state == "ok"

@@ -12,11 +12,10 @@ from support.world import COURSE, World
 from frappe_enroll_sdk.clock import SystemClock
 from frappe_enroll_sdk.errors import CouponUnavailableError, LMSUnavailableError
 from frappe_enroll_sdk.models import JobState, LMSStatus, Status
-from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_sdk.services.jobs.intake import Intake
 from frappe_enroll_sdk.services.jobs.maintenance import longest_look
-from frappe_enroll_wsgi import cookies
-from frappe_enroll_wsgi.ratelimits import Limits
+from frappe_enroll_wsgi._internal import cookies
+from frappe_enroll_wsgi._internal.ratelimits import Limits
 
 
 ADA, BOB = "ada@example.com", "bob@example.com"
@@ -89,11 +88,12 @@ def test_gate_that_was_shut_ahead_keeps_nobody_out(world):
 def test_worker_in_which_the_gate_was_shut_ahead_goes_on(world):
     """What a living process remembers of the gate is bounded, too."""
     sdk = world.sdk()
-    intake = Intake(sdk._context, sdk._runner)
+    services = sdk._services
+    intake = Intake(services.context, services.runner, services.breakers)
     world.clock.advance(DAY)
     buy(sdk, world)
     world.storage.gates.report(
-        "lms", ok=False, now=world.clock.now(), policy=sdk._context.gate_policy
+        "lms", ok=False, now=world.clock.now(), policy=sdk._services.context.gate_policy
     )
     for work_ in intake.take(10):
         work_.run()
@@ -136,8 +136,8 @@ def test_look_that_was_owed_ahead_is_owed_soon(world):
     """A dead checkout's row is rolled back within the longest look, not a day later."""
     name = ahead(world, lambda sdk: open_only(sdk, world))
     sdk = world.sdk()
-    assert longest_look(sdk._context) < timedelta(hours=3)
-    work(world, 0, longest_look(sdk._context).total_seconds() + 1)
+    assert longest_look(sdk._services.context) < timedelta(hours=3)
+    work(world, 0, longest_look(sdk._services.context).total_seconds() + 1)
     assert status(world, name) is Status.EXPIRED
 
 
@@ -182,7 +182,7 @@ def test_seat_that_was_reserved_ahead_is_taken_over(world):
 def test_sign_of_life_ahead_hides_no_absence(world):
     """The worker that left it has gone; work is due, and nobody does it."""
     ahead(world, lambda sdk: sdk.run_jobs())
-    (told,) = [c for c in examine(world.sdk()) if c.name == "workers"]
+    (told,) = [c for c in world.sdk().examine() if c.name == "workers"]
     assert told.state == "unknown"
     buy(world.sdk(), world)
     world.clock.advance(world.settings.workers_absent_s + 1)
@@ -195,10 +195,10 @@ def test_sign_of_life_ahead_hides_no_absence(world):
 def test_turn_that_was_taken_ahead_lasts_no_longer(world):
     """The housekeeping of a day ahead keeps nobody from the next."""
     sdk = world.sdk()
-    ahead(world, lambda sdk: sdk._maintenance())
-    assert sdk._maintenance() == {}
+    ahead(world, lambda sdk: sdk._services.maintenance.run_owed())
+    assert sdk._services.maintenance.run_owed() == {}
     world.clock.advance(61)
-    assert "moments" in sdk._maintenance()
+    assert "moments" in sdk._services.maintenance.run_owed()
 
 
 def test_price_that_was_kept_ahead_is_asked_for_again(world):

@@ -11,10 +11,9 @@ import pytest
 from support.shop import Shop
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sandbox.server import LoopbackServer
+from frappe_enroll_sandbox import LoopbackServer
 from frappe_enroll_sdk.errors import ConfigurationError
 from frappe_enroll_sdk.plugins import PluginInfo
-from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_sql.storage import SQLStorage
 from frappe_enroll_stripe.records import NEEDED_EVENTS
@@ -30,7 +29,7 @@ def shop(db_folder):
 
 def found(shop, url=None):
     """Return what the examination finds, by name."""
-    checks = examine(shop.sdk, url)
+    checks = shop.sdk.examine(url)
     for check in checks:
         # Whatever is not well says why and what to do.
         assert check.state == "ok" or (check.cause and check.mend), check
@@ -47,7 +46,7 @@ def test_all_is_well(shop):
         "storage",
         "payments",
         "lms",
-        "lms sight",
+        "lms key",
         "schema",
         "workers",
         "webhook secret",
@@ -176,11 +175,11 @@ def test_lms_key_that_inserts_and_does_not_see_is_told(shop):
     shop.account.pay(row.session_id)
     shop.rest()
     assert shop.row(row.id).status == "enrolled"
-    assert found(shop)["lms sight"].state == "ok"
+    assert found(shop)["lms key"].state == "ok"
     shop.lms.site.role = "LMS Student"
     blind = found(shop)
-    assert blind["lms sight"].is_bad
-    assert "Moderator" in blind["lms sight"].mend
+    assert blind["lms key"].is_bad
+    assert "Moderator" in blind["lms key"].mend
     shop.lms.site.role = "none"
     none = found(shop)
     assert none["lms"].is_bad
@@ -189,11 +188,11 @@ def test_lms_key_that_inserts_and_does_not_see_is_told(shop):
 
 def test_lms_key_that_sees_and_may_not_insert_is_told(shop):
     """Asked by what no LMS would take: nothing is written, and nothing left behind."""
-    assert found(shop)["lms sight"].state == "ok"
+    assert found(shop)["lms key"].state == "ok"
     assert shop.lms.site.tables["LMS Enrollment"] == {}
     refused = {"status": 403, "headers": {"exc_type": "PermissionError"}}
     shop.lms.fail_next("POST .*LMS Enrollment", "error", **refused)
-    check = found(shop)["lms sight"]
+    check = found(shop)["lms key"]
     assert (check.state, check.is_bad) == ("backend_refused", True)
     assert "may not insert" in check.cause
 

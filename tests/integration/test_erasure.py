@@ -11,7 +11,7 @@ from support.shop import ADA, COURSE, Shop
 
 from frappe_enroll_sdk.errors import TransitionError, ValidationError
 from frappe_enroll_sdk.models import JobState, Status
-from frappe_enroll_sdk.services.operators.privacy import is_erased
+from frappe_enroll_sdk.models.learners import is_erased
 from frappe_enroll_sql.storage import SQLStorage
 
 

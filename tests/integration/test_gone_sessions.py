@@ -8,7 +8,7 @@ from support.shop import ADA, COURSE, Shop
 from support.size import with_the_first_python
 from support.world import World
 
-from frappe_enroll_sandbox.stripe_model import StripeAccount
+from frappe_enroll_sandbox._internal.stripe_model import StripeAccount
 from frappe_enroll_sdk.errors import (
     CouponUnavailableError,
     PaymentsUnavailableError,
@@ -16,7 +16,6 @@ from frappe_enroll_sdk.errors import (
 )
 from frappe_enroll_sdk.models import Override, RefundStatus, SessionStatus, Status
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_sdk.services.operators.differences import Difference
 from frappe_enroll_sdk.services.settle.decision import Wish
 
@@ -156,7 +155,7 @@ def test_no_wish_raises_over_a_gone_session(world, wish):
     """Cancel, takeover, webhook, return, time: it waits; an operator's word ends it."""
     row = buy(world)
     move(world)
-    row = world.sdk()._settle(row.id, wish=wish)
+    row = world.sdk()._services.settle.run(row.id, wish=wish)
     ends = wish is Wish.END
     assert row.status is (Status.EXPIRED if ends else Status.AWAITING_PAYMENT)
 
@@ -289,7 +288,7 @@ def test_test_row_under_a_live_key_ends_at_once(world, wish):
     row = buy(world)
     assert row.session_livemode is False
     world.payments.livemode = True
-    row = world.sdk()._settle(row.id, wish=wish)
+    row = world.sdk()._services.settle.run(row.id, wish=wish)
     assert row.status in {Status.EXPIRED, Status.CANCELLED}
 
 
@@ -408,10 +407,10 @@ def test_check_tells_of_attempts_whose_sessions_are_gone(world):
     """With what mends it."""
     row = buy(world)
     sdk = world.sdk()
-    assert "session_gone" not in {check.state for check in examine(sdk)}
+    assert "session_gone" not in {check.state for check in sdk.examine()}
     move(world)
     sdk.settle(row.id)
-    (check,) = [c for c in examine(sdk) if c.state == "session_gone"]
+    (check,) = [c for c in sdk.examine() if c.state == "session_gone"]
     assert "STRIPE_SECRET_KEY" in check.mend
 
 

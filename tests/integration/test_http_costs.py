@@ -18,11 +18,12 @@ from support.site import ADMIN, EMAIL, OPERATOR, SECRET, Site, check_problem
 from support.size import LEAST, SERVER_DIFFERS
 from support.world import COURSE
 
-from frappe_enroll_wsgi import ROUTES, validation
-from frappe_enroll_wsgi.bodies import MOST_OF_ANYBODY
-from frappe_enroll_wsgi.readiness import Readiness
-from frappe_enroll_wsgi.routing import Access, Area
-from frappe_enroll_wsgi.schemas import resolved
+from frappe_enroll_wsgi import ROUTES
+from frappe_enroll_wsgi._internal import validation
+from frappe_enroll_wsgi._internal.bodies import MAX_PUBLIC_BODY
+from frappe_enroll_wsgi._internal.readiness import Readiness
+from frappe_enroll_wsgi._internal.routing import Access, Area
+from frappe_enroll_wsgi._internal.schemas import resolved
 
 
 #: Routes by what they take of JSON.
@@ -189,7 +190,7 @@ def test_learner_route_takes_64_kilobytes(route):
     """One byte more is 413; so much and no JSON is 400."""
     site = Site(account_check=True)
     headers = {"Content-Type": "application/json"}
-    for length, status in ((MOST_OF_ANYBODY, 400), (MOST_OF_ANYBODY + 1, 413)):
+    for length, status in ((MAX_PUBLIC_BODY, 400), (MAX_PUBLIC_BODY + 1, 413)):
         body = b'"' + b"x" * (length - 2) + b'"'
         answer = site.call("POST", route.path, data=body, headers=headers)
         assert answer.status_code == status
@@ -235,7 +236,7 @@ def in_chunks(site, path, data, **environ):
 def test_body_in_chunks_is_had_whole_or_refused(mount, path):
     """Above the limit it is 413, never a body that was cut there."""
     site = Site(mount=mount, body_limit=70_000, **ADMIN)
-    limit = MOST_OF_ANYBODY if path == "/checkout" else 70_000
+    limit = MAX_PUBLIC_BODY if path == "/checkout" else 70_000
     ended = {"wsgi.input_terminated": True}
     if "admin" in path:
         ended["HTTP_AUTHORIZATION"] = BEARER["Authorization"]
@@ -271,7 +272,7 @@ def test_deep_or_endless_json_is_refused_before_it_is_read(body, monkeypatch):
     site = Site()
     deep = body.count(b"[") > 16 or body.count(b"{") > 16
     if deep:
-        monkeypatch.setattr("frappe_enroll_wsgi.strict_json.json", None)
+        monkeypatch.setattr("frappe_enroll_wsgi._internal.strict_json.json", None)
     answer = site.call(
         "POST", "/checkout", data=body, headers={"Content-Type": "application/json"}
     )

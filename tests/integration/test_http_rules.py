@@ -15,7 +15,7 @@ from support.world import COURSE
 
 from frappe_enroll_sdk.settings.http import RATE_LIMITS
 from frappe_enroll_sdk.testing.faults import CrashPlan
-from frappe_enroll_wsgi.proxies import Proxies, bucket_of
+from frappe_enroll_wsgi._internal.proxies import Proxies, bucket_of
 
 
 def limited(**more):
@@ -118,7 +118,7 @@ def test_limit_survives_its_store(caplog):
     site = limited(rate_limit_storage="redis://127.0.0.1:1", rate_limits="return=1/60")
     assert site.call("GET", "/return").status_code == 200
     assert site.call("GET", "/return").status_code == 429
-    assert "store of the limits fails" in caplog.text
+    assert "store of the rate limits is failing" in caplog.text
 
 
 @pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
@@ -419,9 +419,9 @@ def test_every_problem_of_a_body_is_told_with_its_path():
     assert answer.json["errors"] == [
         {"path": "/coupon_code", "problem": "must be text"},
         {"path": "/course_id", "problem": "is missing"},
-        {"path": "/email", "problem": "is not of its form"},
+        {"path": "/email", "problem": "has the wrong format"},
         {"path": "/full_name", "problem": "must have 1 characters or more"},
-        {"path": "/price", "problem": "is not known"},
+        {"path": "/price", "problem": "is unknown"},
     ]
     assert "secret person" not in answer.text
 

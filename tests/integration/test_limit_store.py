@@ -18,8 +18,8 @@ from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.payments import FakePayments
 from frappe_enroll_wsgi import Surface
-from frappe_enroll_wsgi.errors import RateLimitedError
-from frappe_enroll_wsgi.limitstore import LimitStore
+from frappe_enroll_wsgi._internal.errors import RateLimitedError
+from frappe_enroll_wsgi._internal.limitstore import LimitStore
 
 
 pytest.importorskip("pymongo")
@@ -124,7 +124,8 @@ def test_server_that_is_gone_costs_one_time_out_and_no_exit(server, caplog):
     with caplog.at_level(logging.WARNING):
         assert hits(site, 5, "203.0.113.11") == 2
     assert time.monotonic() - began < 8
-    (record,) = [r for r in caplog.records if "counted in memory" in r.message]
+    words = "counting requests in memory"
+    (record,) = [r for r in caplog.records if words in r.message]
     assert record.levelname == "WARNING"
     began = time.monotonic()
     site.sdk.close()

@@ -13,9 +13,12 @@ from werkzeug.wrappers import Request
 
 from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_mail.letters import Desk
+from frappe_enroll_sdk import hookimpl
 from frappe_enroll_sdk.links import course_link
+from frappe_enroll_sdk.models import Course
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_wsgi.dashboard.render import url
+from frappe_enroll_sdk.outcomes import Done
+from frappe_enroll_wsgi._internal.dashboard.render import url
 
 
 LMS = "https://lms.example.com"
@@ -47,8 +50,10 @@ def check(link, name, root=LMS):
 def test_course_is_linked_by_its_whole_name(name):
     """By the core, in mails, by the LMS's own records."""
     check(course_link(f"{LMS}/", name), name)
-    check(Desk(lms_url=LMS).link(name), name)
-    own = Desk(course_url="https://shop.example.com/c/{course_id}?from=mail").link(name)
+    check(Desk().link(name, course_link(LMS, name)), name)
+    own = Desk(course_url="https://shop.example.com/c/{course_id}?from=mail").link(
+        name, ""
+    )
     assert unquote(urlsplit(own).path) == f"/c/{name}"
     assert parse_qs(urlsplit(own).query) == {"from": ["mail"]}
     lms = FrappeLMS(LMS, "key", "secret")
@@ -84,3 +89,46 @@ def test_page_of_the_dashboard_is_linked_by_its_whole_name(name):
     assert unquote(parts.path) == f"/enroll/admin/jobs/{name}"
     assert parse_qs(parts.query) == {"done": [name]}
     assert parts.fragment == ""
+
+
+class Shop:
+    """A host whose courses have pages of their own, and a job on each enrolment."""
+
+    def __init__(self):
+        self.links = []
+
+    @hookimpl
+    def get_course(self, course_id):
+        """Return the course with the shop's page."""
+        price = Money(4900, "usd")
+        return Course(id=course_id, title="T", price=price, url=OWN)
+
+    @hookimpl
+    def register_jobs(self, register):
+        """Ask for a job."""
+        register("shop", self.note, on=("enrolled",))
+
+    def note(self, context):
+        """Note where the learner is sent."""
+        self.links.append(context.course_url)
+        return Done()
+
+
+OWN = "https://shop.example.com/learn/python"
+
+
+def test_learner_is_sent_to_the_url_that_the_course_gives():
+    """By checkout, return page and plugins' jobs, though the LMS has a page, too."""
+    shop = Shop()
+    site = Site(frappe_lms_url=LMS, plugins=[shop])
+    code = site.world.coupon(100)
+    free = site.checkout(email="bob@example.com", coupon_code=code).json
+    assert free["next_url"] == OWN
+    made = site.checkout().json
+    event = site.world.pay(made["enrollment_id"])
+    session_id = site.world.storage.enrollments.find(made["enrollment_id"]).session_id
+    site.deliver(event)
+    back = site.call("GET", "/return", query={"session_id": session_id})
+    assert back.headers["Location"] == OWN
+    site.sdk.run_jobs()
+    assert shop.links == [OWN, OWN]

@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from frappe_enroll_cli.logs import JSONFormatter, TextFormatter
+from frappe_enroll_cli._internal.logs import JSONFormatter, TextFormatter
 from frappe_enroll_metrics import PrometheusMetrics
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import FakeClock

@@ -236,7 +236,7 @@ def test_learner_let_in_by_hand_while_the_page_was_open_is_told(world):
     world.deliver(sdk, world.pay(name))
     world.let_time_pass()
     for _ in range(2):
-        sdk._settle.owe_sync(row_of(world, name))
+        sdk._services.settle.owe_sync(row_of(world, name))
         world.let_time_pass()
     assert told(world) == [("paid_but_already_enrolled", name, None)]
     assert len(world.lms.rows) == 1

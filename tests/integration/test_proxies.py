@@ -13,9 +13,9 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
-from frappe_enroll_sdk.services.doctor import examine
-from frappe_enroll_wsgi import create_app, forwarded
-from frappe_enroll_wsgi.proxies import Proxies, bucket_of
+from frappe_enroll_wsgi import create_app
+from frappe_enroll_wsgi._internal import forwarded
+from frappe_enroll_wsgi._internal.proxies import Proxies, bucket_of
 
 
 def environ_of(peer, xff=None, rfc=None, **more):
@@ -290,7 +290,7 @@ def test_check_with_url_finds_a_proxy_that_is_not_trusted(monkeypatch, checks, s
         return (200, "application/json", body)
 
     monkeypatch.setattr("frappe_enroll_sdk.services.doctor._knock", knock)
-    found = {c.name: c for c in examine(Site().sdk, "https://shop.example.com/e")}
+    found = {c.name: c for c in Site().sdk.examine("https://shop.example.com/e")}
     assert found["url proxy"].state == state
     assert found["url proxy"].is_bad is (state != "ok")
 

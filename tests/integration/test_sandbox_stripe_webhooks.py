@@ -19,8 +19,7 @@ from support.stripe_side import (
 )
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sandbox import StripeSandbox
-from frappe_enroll_sandbox.server import LoopbackServer
+from frappe_enroll_sandbox import LoopbackServer, StripeSandbox
 from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import TransientError

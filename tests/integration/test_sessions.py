@@ -14,7 +14,7 @@ from support.world import COURSE
 
 from frappe_enroll_sdk import Settings
 from frappe_enroll_sdk.errors import SettingsError
-from frappe_enroll_wsgi import cookies
+from frappe_enroll_wsgi._internal import cookies
 
 
 @pytest.fixture(params=["wsgi", "flask"])

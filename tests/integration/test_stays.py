@@ -20,9 +20,10 @@ from frappe_enroll_sdk.errors import (
 )
 from frappe_enroll_sdk.models import Override, Status
 from frappe_enroll_sdk.money import Money
-from frappe_enroll_sdk.policies import longest_s, settle_policy_of
+from frappe_enroll_sdk.policies import longest_s
 from frappe_enroll_sdk.states import EXITS, STAYS
 from frappe_enroll_sdk.testing.faults import Tap
+from frappe_enroll_sdk.wiring import settle_policy_of
 
 
 #: What a provider or LMS may answer to every call, for ever.

@@ -169,7 +169,7 @@ def test_attempt_that_ends_in_its_create_expires_what_it_is_answered(world, by):
     slow = Tab(world, code=code).creates()
     (row,) = world.rows()
     if by == "cancel":
-        world.sdk()._settle(row.id, wish=Wish.CANCEL)
+        world.sdk()._services.settle.run(row.id, wish=Wish.CANCEL)
     elif by == "revoke":
         world.sdk().enrollments.revoke(row.id, "op", "gone")
     else:

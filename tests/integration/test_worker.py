@@ -190,7 +190,7 @@ def test_worker_that_stops_finishes_what_runs(stage):
     one.stop()
     states = sorted(one.state(f"job-{n}") for n in range(1, 5))
     assert states == ["done", "done", "due", "due"]
-    assert worker.actions == {"done": 2}
+    assert worker.ends == {"done": 2}
 
 
 def test_worker_stops_in_time_and_gives_nothing_begun_back(stage):
@@ -315,7 +315,7 @@ def test_worker_outlives_a_store_that_is_down(stage):
     assert one.handler.began == []
     down.clear()
     wait_for(lambda: one.handler.ended == ["job-1"])
-    assert worker.actions["done"] == 1
+    assert worker.ends["done"] == 1
 
 
 def test_worker_leaves_signs_of_life(stage):

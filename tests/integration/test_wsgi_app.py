@@ -433,7 +433,9 @@ def test_unexpected_error_is_told_to_the_log_only(root, caplog):
     check_problem(answer, 500, "internal", retryable=True)
     assert "hidden" not in answer.text
     assert "Traceback" not in answer.text
-    (record,) = [r for r in caplog.records if r.name == "frappe_enroll_wsgi.problems"]
+    (record,) = [
+        r for r in caplog.records if r.name == "frappe_enroll_wsgi._internal.problems"
+    ]
     assert record.exc_info is not None
 
 

@@ -34,13 +34,13 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.policies import SettlePolicy
 from frappe_enroll_sdk.services.settle.decide import decide, mismatch
 from frappe_enroll_sdk.services.settle.decision import (
     Facts,
     LMSReport,
     Lost,
     OperatorAction,
-    SettlePolicy,
     Step,
     Wish,
     Write,
@@ -97,7 +97,7 @@ facts = st.builds(
         status=st.sampled_from(LMSStatus),
         name=st.sampled_from([None, "row1"]),
     ),
-    order=st.none()
+    action=st.none()
     | st.builds(
         OperatorAction,
         override=st.sampled_from(Override),
@@ -162,7 +162,7 @@ def has_reason(row, facts, policy):
         EXITS, row.amount == NOTHING and facts.released is ReleaseOutcome.REDEEMED
     )
     words = {Override.ACCEPTED, Override.REINSTATED}
-    ordered = facts.order is not None and facts.order.override in words
+    ordered = facts.action is not None and facts.action.override in words
     return ordered or reasons.get(row.status, False)
 
 

@@ -76,7 +76,7 @@ class World:
         self.rows[place] = attrs.evolve(
             before, status=status, version=version, history=history, **changes
         )
-        self.sdk.affiliates.follow(self.rows[place])
+        self.sdk._services.commissions.follow(self.rows[place])
 
     def act(self, name, *given) -> None:
         """Do one step of a history."""
@@ -122,7 +122,7 @@ class World:
             self.write(place, Status.CONFIRMED, "reinstated")
         else:
             known = self.old.get(place) if name == "stale" else row
-            self.sdk.affiliates.follow(known or row)
+            self.sdk._services.commissions.follow(known or row)
 
     def total(self, currency):
         """Return what the last row says."""
@@ -171,5 +171,5 @@ def test_later_version_is_never_undone_by_an_earlier_one():
     world.storage.affiliates = MemoryStorage(world.clock).affiliates
     world.sdk.affiliates.register("bob@example.com", code="bob", percent=PERCENT)
     world.act("dispute", 0)
-    world.sdk.affiliates.follow(paid)
+    world.sdk._services.commissions.follow(paid)
     assert world.total("usd").held_minor == 0

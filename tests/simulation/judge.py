@@ -358,7 +358,7 @@ def _beside(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
             if _back(world, session.payment_id) > session.amount.amount_minor:
                 yield "back", f"{session.id} was given back twice"
     yield from _promoted(rows)
-    policy = world.calm()._context.settle_policy
+    policy = world.calm()._services.context.settle_policy
     entitled = {row.email for row in rows if row.status in ENTITLED}
     for row in rows:
         mine = [one for one in rows if one.email == row.email]

@@ -160,8 +160,8 @@ def _lost_try_done() -> Patch:
 
     def one_try(self, claim):
         verdict = known(self, claim)
-        if verdict.action == "retry":
-            return attrs.evolve(verdict, action="done", code="done")
+        if verdict.end == "retry":
+            return attrs.evolve(verdict, end=runner.End.DONE, code="done")
         return verdict
 
     return runner.Runner, "_try", one_try
@@ -185,24 +185,24 @@ def _claims_count() -> Patch:
 
 def _anybody_resumes() -> Patch:
     """checkout: whoever names the address goes on with what there is."""
-    known = checkout.CheckoutService._own
+    known = checkout.Checkouts._own
 
     def own(self, request):
         store = self._context.storage.enrollments
         rows = store.list_unpaid(request.email, request.course_id, limit=1)
         return known(self, request) or next(iter(rows), None)
 
-    return checkout.CheckoutService, "_own", own
+    return checkout.Checkouts, "_own", own
 
 
 def _strangers_name() -> Patch:
     """checkout: a stranger's name reaches the LMS by a public code."""
-    known = checkout.CheckoutService._new_row
+    known = checkout.Checkouts._new_row
 
     def new_row(self, *args, public):
         return known(self, *args, public=False)
 
-    return checkout.CheckoutService, "_new_row", new_row
+    return checkout.Checkouts, "_new_row", new_row
 
 
 def _always_promoted() -> Patch:

@@ -25,7 +25,7 @@ from frappe_enroll_sdk.services import context
 #: account for is looked for during a day.
 REST_S = 26 * 3600.0
 #: Passes at rest, at the most.
-_MOST_PASSES = 150
+_MAX_PASSES = 150
 #: Seconds until whoever waited for a payment, or for a code, waits no more.
 SOON_S = 4 * 3600.0
 
@@ -117,7 +117,7 @@ def rest(world: World) -> Iterator[judge.Judge]:
 
 def _work(world: World, ends_s: float) -> None:
     """Let passes run, each when something falls due, until nothing does."""
-    for _ in range(_MOST_PASSES):
+    for _ in range(_MAX_PASSES):
         _deliver(world)
         world.calm().run_jobs(limit=1000)
         due_s = world.next_due_s()

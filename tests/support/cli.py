@@ -10,8 +10,8 @@ import attrs
 import click
 import pytest
 
+from frappe_enroll_cli._internal.opened import lend
 from frappe_enroll_cli.main import cli, main
-from frappe_enroll_cli.opened import lend
 
 
 SECRET = "whsec_test_of_no_worth"

@@ -23,7 +23,7 @@ import attrs
 
 from frappe_enroll_lms.frappe import FrappeLMS
 from frappe_enroll_mongo.storage import MongoStorage
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import sign
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.errors import EnrollError

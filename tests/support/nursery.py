@@ -25,7 +25,7 @@ from .mongod import DIE_WITH_PARENT
 
 #: What a worker loads when it opens its backends.
 _LOADED = (
-    "frappe_enroll_cli.worker",
+    "frappe_enroll_cli._internal.worker",
     "frappe_enroll_lms.frappe",
     "frappe_enroll_mongo.storage",
     "frappe_enroll_sql.storage",

@@ -10,8 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox, sign
 from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.models import Status

@@ -12,9 +12,8 @@ import urllib.request
 
 from werkzeug.serving import make_server
 
-from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sandbox.server import QuietHandler
-from frappe_enroll_sandbox.stripe_webhooks import sign
+from frappe_enroll_sandbox import LMSSandbox, StripeSandbox, sign
+from frappe_enroll_sandbox._internal.server import QuietHandler
 from frappe_enroll_sdk import EnrollSDK, hookimpl
 from frappe_enroll_sdk.clock import OffsetClock
 from frappe_enroll_sdk.models import Status

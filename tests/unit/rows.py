@@ -58,6 +58,8 @@ def make_row(
         "updated_at": NOW,
         "history": history,
     }
+    if changes.get("coupon_code") and not changes.get("amount", PRICE):
+        fields["kind"] = Kind.FULL_GRANT
     return Enrollment(**fields | changes, status=status)
 
 

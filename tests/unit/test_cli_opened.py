@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from support.world import World
 
 import frappe_enroll_cli
+from frappe_enroll_cli._internal.opened import lend, opened_sdk
 from frappe_enroll_cli.main import cli
-from frappe_enroll_cli.opened import lend, opened_sdk
 
 
 def test_lent_sdk_is_used_and_stays_open(monkeypatch):
@@ -38,7 +38,7 @@ def test_no_command_opens_an_sdk_of_its_own():
     folder = Path(frappe_enroll_cli.__file__).parent
     found = [
         file.name
-        for file in folder.glob("*.py")
+        for file in [*folder.glob("*.py"), *folder.glob("_internal/*.py")]
         if "from_env()" in file.read_text(encoding="utf-8")
     ]
     assert found == ["opened.py"]

@@ -29,12 +29,12 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.policies import SettlePolicy
 from frappe_enroll_sdk.services.settle.decide import decide, mismatch
 from frappe_enroll_sdk.services.settle.decision import (
     Facts,
     Keep,
     Need,
-    SettlePolicy,
     Step,
     Wish,
     Write,

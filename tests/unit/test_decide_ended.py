@@ -16,6 +16,7 @@ from unit.rows import (
 )
 
 from frappe_enroll_sdk.models import (
+    Kind,
     LMSStatus,
     Override,
     PaymentStatus,
@@ -24,6 +25,7 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.policies import SettlePolicy
 from frappe_enroll_sdk.services.settle.decide import decide
 from frappe_enroll_sdk.services.settle.decide_money import REBUILT
 from frappe_enroll_sdk.services.settle.decision import (
@@ -34,7 +36,6 @@ from frappe_enroll_sdk.services.settle.decision import (
     Need,
     OperatorAction,
     Refuse,
-    SettlePolicy,
     Step,
     Wish,
     Write,
@@ -86,7 +87,8 @@ def test_exit_that_somebody_acts_on_gives_its_seat_back(exit_row, wish):
 @pytest.mark.parametrize("wish", list(Wish))
 def test_ended_full_grant_whose_coupon_was_redeemed_is_completed(exit_row, wish):
     """What its exit owes asks once more; redeemed is the point of no return."""
-    row = attrs.evolve(exit_row, amount=NOTHING, session_id=None, effects_owed=True)
+    free = {"kind": Kind.FULL_GRANT, "amount": NOTHING}
+    row = attrs.evolve(exit_row, **free, session_id=None, effects_owed=True)
     assert ask(row, wish=wish) == Need(Step.RELEASE)
     assert ask(row, wish=wish, released=ReleaseOutcome.NOT_HELD) == Keep()
     redeemed = ask(row, wish=wish, released=ReleaseOutcome.REDEEMED)
@@ -212,10 +214,10 @@ ALLOWED = {
 
 @pytest.mark.parametrize("override", list(Override))
 @pytest.mark.parametrize("status", list(Status))
-def test_order_is_obeyed_where_it_may_be_said(override, status):
+def test_action_is_obeyed_where_it_fits(override, status):
     """An operator's word fits some statuses and is refused for all others."""
-    order = OperatorAction(override=override, actor="op", reason="why")
-    answer = ask(paid_row(status), order=order)
+    action = OperatorAction(override=override, actor="op", reason="why")
+    answer = ask(paid_row(status), action=action)
     to = ALLOWED[override].get(status)
     if override is Override.REVOKED and status in UNPAID:
         # There is no right to take away: the attempt is ended, its session first.
@@ -237,11 +239,11 @@ def test_order_is_obeyed_where_it_may_be_said(override, status):
     )
 
 
-def test_order_that_was_obeyed_is_not_written_twice():
+def test_action_that_was_obeyed_is_not_written_twice():
     """A repeated word changes nothing."""
     row = paid_row(Status.REVOKED, override=Override.REVOKED)
-    order = OperatorAction(override=Override.REVOKED, actor="op", reason="why")
-    assert ask(row, order=order) == Keep()
+    action = OperatorAction(override=Override.REVOKED, actor="op", reason="why")
+    assert ask(row, action=action) == Keep()
 
 
 @pytest.mark.parametrize("requested", [None, {"params": {}}])

@@ -22,6 +22,7 @@ from frappe_enroll_sdk.models import (
     SessionStatus,
     Status,
 )
+from frappe_enroll_sdk.policies import SettlePolicy
 from frappe_enroll_sdk.services.settle.decide import decide
 from frappe_enroll_sdk.services.settle.decide_slot import (
     may_begin,
@@ -37,7 +38,6 @@ from frappe_enroll_sdk.services.settle.decision import (
     Need,
     OperatorAction,
     Refuse,
-    SettlePolicy,
     Step,
     Wish,
     Write,
@@ -94,8 +94,8 @@ SPENT = (
 )
 #: Everything that entitles: the row, and the facts that do it.
 WAYS = {
-    "reinstated": (REVOKED, {"order": word(Override.REINSTATED)}),
-    "accepted": (LATE, {"order": word(Override.ACCEPTED)}),
+    "reinstated": (REVOKED, {"action": word(Override.REINSTATED)}),
+    "accepted": (LATE, {"action": word(Override.ACCEPTED)}),
     "paid": PAID,
     "refund_failed": (REVOKED, FAILED),
     "redeemed": SPENT,
@@ -213,7 +213,7 @@ def test_payment_of_a_reassignment_takes_the_slot_that_was_claimed_for_it():
     """In one write: nobody gets in between."""
     facts = {
         "attached": Attached(reason="reassigned", payment_id="pi_1"),
-        "order": word(Override.ACCEPTED),
+        "action": word(Override.ACCEPTED),
     }
     decision = ask(make_row(claims_slot=True), **facts)
     assert (decision.to, decision.fact) == ("confirmed", "accepted_by_operator")
@@ -224,7 +224,7 @@ def test_payment_of_a_reassignment_is_held_where_it_was_to_go():
     """It is not refused: whoever passes it on would try for ever."""
     facts = taken(ENROLLED) | {
         "attached": Attached(reason="reassigned", payment_id="pi_1"),
-        "order": word(Override.ACCEPTED),
+        "action": word(Override.ACCEPTED),
     }
     row = paid(Status.ON_HOLD, held_for="reassigned", reason="reassigned")
     decision = ask(row, **facts)

@@ -74,8 +74,14 @@ def enrolled(desk=None, **changes) -> Letter:
 
 def test_mail_has_text_and_html_and_its_headers():
     """Both parts tell the same, and machines know that nobody wrote it."""
-    desk = letters.Desk(lms_url="https://lms.example.com/")
-    mail = mail_of(enrolled(desk, full_name="Ada Lovelace"))
+    letter = letters.enrolled(
+        attrs.evolve(
+            context_of(full_name="Ada Lovelace"),
+            course_url="https://lms.example.com/lms/courses/python-101",
+        ),
+        letters.Desk(),
+    )
+    mail = mail_of(letter)
     assert mail["From"] == "Schule für Python <kurse@example.com>"
     assert mail["To"] == "Ada Lovelace <ada@example.com>"
     assert mail["Reply-To"] == "help@example.com"
@@ -154,7 +160,7 @@ def test_host_template_that_is_wrong_is_named(tmp_path):
         mail_of(enrolled(), TEMPLATES=str(tmp_path))
     (tmp_path / "enrolled.txt").write_text("{% if %}")
     with pytest.raises(SettingsError, match=r"TEMPLATES: enrolled\.txt:1"):
-        make_mailer(settings_of(TEMPLATES=str(tmp_path)), None)
+        make_mailer(settings_of(TEMPLATES=str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -176,7 +182,7 @@ def test_every_template_has_a_job():
     """No template that nobody sends, no job without a template."""
     # An alert's letter is one of two.
     assert set(MAILS) | {"payment_problem"} == set(TEMPLATES)
-    kept = make_mailer(settings_of(SKIP="payout"), None).jobs()
+    kept = make_mailer(settings_of(SKIP="payout")).jobs()
     skipped = {"payout", "alert", "dead_letter"}  # the last two: no operator is named
     assert {kind for kind, _, _ in kept} == {f"mail.{n}" for n in {*MAILS} - skipped}
 
@@ -197,8 +203,11 @@ def test_letter_of_what_is_no_news_is_none():
 def test_course_link_is_quoted():
     """A course's name can't become a path or a query."""
     desk = letters.Desk(course_url="https://x.example/c/{course_id}?from=mail")
-    assert desk.link("a/b?c d") == "https://x.example/c/a%2Fb%3Fc%20d?from=mail"
-    assert letters.Desk().link("a") == ""
+    assert (
+        desk.link("a/b?c d", "https://own.example")
+        == "https://x.example/c/a%2Fb%3Fc%20d?from=mail"
+    )
+    assert letters.Desk().link("a", "https://own.example") == "https://own.example"
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from frappe_enroll_sdk.money import (
     discount_of,
     exponent,
     from_major,
-    minimum_charge,
 )
 from frappe_enroll_sdk.services.coupons.pricing import quote
+from frappe_enroll_stripe.traits import TRAITS
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_charge_step_is_the_providers(currency, step):
 )
 def test_minimum_charge_is_the_providers(currency, least):
     """The table where there is one, else the least step."""
-    assert minimum_charge(currency) == least
+    assert TRAITS.minimum_charge(currency) == least
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,13 @@ def ask(price, percent=None, *, free=False, below="refused"):
     if percent is not None:
         coupon = Coupon(code="ABC", percent_off=Decimal(percent), created_at=NOW)
     course = Course(id="c", title="C", price=price)
-    return quote(course, coupon, free_courses=free, below_minimum=below)
+    return quote(
+        course,
+        coupon,
+        free_courses=free,
+        below_minimum=below,
+        minimum=TRAITS.minimum_charge,
+    )
 
 
 def test_quote_below_the_minimum_follows_the_setting():

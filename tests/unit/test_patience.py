@@ -106,6 +106,6 @@ def test_trail_refuses_a_cursor_that_came_before(monkeypatch):
     assert [trail.follow(c) for c in ("a", "b", None)] == ["a", "b", None]
     with pytest.raises(TransientError, match="no end"):
         trail.follow("a")
-    monkeypatch.setattr(pages, "_MOST_PAGES", 2)
+    monkeypatch.setattr(pages, "_MAX_PAGES", 2)
     with pytest.raises(TransientError, match="no end"):
         trail.follow("c")

@@ -24,13 +24,13 @@ from frappe_enroll_sdk.models import (
     SessionStatus,
     Status,
 )
+from frappe_enroll_sdk.policies import SettlePolicy
 from frappe_enroll_sdk.services.operators.differences import (
     Difference,
     Repair,
     Seen,
     compare,
 )
-from frappe_enroll_sdk.services.settle.decision import SettlePolicy
 
 
 POLICY = SettlePolicy()

@@ -10,10 +10,13 @@ from pathlib import Path
 import attrs
 import pytest
 
-from frappe_enroll_sdk import Settings
+from frappe_enroll_sdk import EnrollSDK, Settings
 from frappe_enroll_sdk.errors import SettingsError
 from frappe_enroll_sdk.settings.options import Secret
 from frappe_enroll_sdk.settings.text import describe, template
+from frappe_enroll_sdk.testing.lms import FakeLMS
+from frappe_enroll_sdk.testing.memory import MemoryStorage
+from frappe_enroll_sdk.testing.payments import FakePayments
 
 
 SECRETS = {
@@ -234,25 +237,10 @@ REFUSED = [
     ({"frappe_lms_url": "ftp://lms.example.com"}, "FRAPPE_LMS_URL"),
     ({"frappe_lms_url": "https://"}, "FRAPPE_LMS_URL"),
     ({"frappe_lms_url": "http://[::1"}, "FRAPPE_LMS_URL"),
-    (
-        LIVE | {"frappe_lms_url": "http://lms.example.com", "allow_insecure_lms": True},
-        "FRAPPE_LMS_URL",
-    ),
     ({"stripe_api_base": "https://stripe.example.com"}, "STRIPE_API_BASE"),
     ({"stripe_api_base": "https://api.stripe.com.evil.org"}, "STRIPE_API_BASE"),
     ({"stripe_api_base": "http://api.stripe.com"}, "STRIPE_API_BASE"),
     ({"stripe_api_base": "api.stripe.com"}, "STRIPE_API_BASE"),
-    (LIVE | {"stripe_api_base": "http://127.0.0.1:1"}, "STRIPE_API_BASE"),
-    (
-        LIVE
-        | {
-            "stripe_api_base": "https://proxy.example.com",
-            "allow_foreign_stripe": True,
-        },
-        "STRIPE_API_BASE",
-    ),
-    ({"stripe_secret_key": "sk_live_x"}, "DATABASE_URL"),
-    ({"stripe_secret_key": "rk_live_x"}, "DATABASE_URL"),
     ({"public_url": "/enroll"}, "FRAPPE_ENROLL_PUBLIC_URL"),
     ({"stripe_webhook_secret": "sk_test_x"}, "STRIPE_WEBHOOK_SECRET"),
     ({"stripe_webhook_secret": "whsec_"}, "STRIPE_WEBHOOK_SECRET"),
@@ -292,14 +280,43 @@ def test_settings_that_fit_are_taken(fields):
     assert Settings(**fields)
 
 
-def test_live_is_told_by_the_key():
-    """Secret and restricted keys alike."""
-    kinds = ["sk_live_x", "rk_live_x", "sk_test_x", "rk_test_x", ""]
-    told = [
-        Settings(stripe_secret_key=key, database_url="sqlite:////srv/db").live
-        for key in kinds
-    ]
-    assert told == [True, True, False, False, False]
+@pytest.mark.parametrize(
+    ("fields", "variable"),
+    [
+        (
+            LIVE
+            | {"frappe_lms_url": "http://lms.example.com", "allow_insecure_lms": True},
+            "FRAPPE_LMS_URL",
+        ),
+        (LIVE | {"stripe_api_base": "http://127.0.0.1:1"}, "STRIPE_API_BASE"),
+        (
+            LIVE
+            | {
+                "stripe_api_base": "https://s.example.com",
+                "allow_foreign_stripe": True,
+            },
+            "STRIPE_API_BASE",
+        ),
+        ({"stripe_secret_key": "sk_live_x"}, "DATABASE_URL"),
+        ({"stripe_secret_key": "rk_live_x"}, "DATABASE_URL"),
+    ],
+)
+def test_what_real_money_forbids_is_refused(fields, variable):
+    """By what the gateway says of its mode, before anything is called."""
+    with pytest.raises(SettingsError) as caught:
+        EnrollSDK(Settings(**fields), lms=FakeLMS())
+    assert str(caught.value).startswith(variable)
+
+
+def test_live_mode_is_what_the_gateway_says():
+    """Another provider's is as good a reason; a store of the host's is named."""
+    payments = FakePayments()
+    payments.livemode = True
+    with pytest.raises(SettingsError, match="DATABASE_URL"):
+        EnrollSDK(Settings(), payments=payments, lms=FakeLMS())
+    assert EnrollSDK(
+        Settings(), storage=MemoryStorage(), payments=payments, lms=FakeLMS()
+    )
 
 
 def test_storage_default_follows_what_is_set(monkeypatch):

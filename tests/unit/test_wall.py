@@ -16,7 +16,6 @@ from frappe_enroll_sdk.models import Course, JobState
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import Dead, Done, Retry, Snooze
 from frappe_enroll_sdk.plugins import Plugins
-from frappe_enroll_sdk.services.doctor import examine
 from frappe_enroll_sdk.testing.faults import Crash
 
 
@@ -204,7 +203,7 @@ def test_observer_that_takes_for_ever_holds_up_no_pass():
 def test_calls_that_hang_are_bounded_in_number():
     """Each keeps a thread; past the bound nothing more is begun until one ends."""
     hands, hangs = wall._Hands(), threading.Event()
-    for _ in range(wall._MOST_HUNG):
+    for _ in range(wall._MAX_HUNG):
         with pytest.raises(PluginFailedError):
             hands.give("a hook", wall._Errand(run=hangs.wait), 0.001)
     begun = []
@@ -245,7 +244,7 @@ def test_observer_that_raises_anything_is_counted_and_health_tells(error):
     sdk.checkout(course_id=COURSE, email=LEARNERS[0], coupon_code=world.coupon(100))
     assert told == ["enrolled"]
     assert sdk.admin.stats().lost == {"Bad": 1}
-    checks = {check.name: check for check in examine(sdk)}
+    checks = {check.name: check for check in sdk.examine()}
     assert checks["plugin Bad"].state == "loses"
 
 

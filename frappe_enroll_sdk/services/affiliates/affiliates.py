@@ -24,31 +24,31 @@ from ...errors import (
 )
 from ...ids import new_coupon_code
 from ...mailbox import mailbox_of
-from ...models import Affiliate, AuditEntry, LedgerRow, Page, RowKind, Totals
+from ...models import Affiliate, LedgerRow, Page, RowKind, Totals, walk
+from ...models.jobs import PAYOUT_KIND
 from ...money import share
 from ...outcomes import Done, Outcome, Snooze
-from .. import validate
-from .commissions import MOST_RACES, Commissions
+from .. import audit, validate
+from .commissions import MAX_RACES
 from .statement import Breakdown, Breakdowns, Cells, statement_of
 
 
 if TYPE_CHECKING:
     from ...models import Job
     from ..context import Context
+    from .commissions import Commissions
 
-#: Kind of the job that makes sure of what a payout owes.
-PAYOUT_KIND = "payout"
 #: How long a payout may be on its way before nobody waits for it any more.
 _UNWRITTEN = timedelta(hours=1)
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _BATCH = 500
 
 
-class Affiliates(Commissions):
+class Affiliates:
     """Affiliates of one SDK. Thread-safe."""
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
+    def __init__(self, context: Context, commissions: Commissions) -> None:
+        self._context, self._commissions = context, commissions
         self._breakdowns = Breakdowns()
 
     def register(
@@ -58,6 +58,8 @@ class Affiliates(Commissions):
         full_name: str | None = None,
         code: str | None = None,
         percent: Decimal | int | str | None = None,
+        actor: str = "",
+        reason: str = "",
     ) -> Affiliate:
         """
         Register an affiliate; one that is registered already is returned as it is.
@@ -67,11 +69,14 @@ class Affiliates(Commissions):
             full_name: Name.
             code: What stands in the link (small letters, digits, dashes), or made up.
             percent: Commission; ``FRAPPE_ENROLL_COMMISSION_PERCENT`` if not given.
+            actor: Who registers it, for the audit trail.
+            reason: Why, for the audit trail.
 
         Raises:
             ValidationError: Names the field.
             CodeTakenError: The code is another one's.
         """
+        by = audit.actor_of(actor, reason)
         address = validate.email(email)
         name = code
         if name is None:
@@ -90,6 +95,8 @@ class Affiliates(Commissions):
         standing = self._context.storage.affiliates.register(mine)
         if standing.email != address:
             raise CodeTakenError("code: is taken", field="code")
+        if standing.op_id == mine.op_id:
+            audit.write(self._context, by, "affiliate_registered", standing.code)
         return standing
 
     def referrer(self, name: str, learner: str) -> str | None:
@@ -105,13 +112,13 @@ class Affiliates(Commissions):
         Raises:
             SelfReferralError: It is the learner: by any spelling of the mailbox.
         """
-        said = name.lower()
-        if "@" in said and mailbox_of(said) == mailbox_of(learner):
+        given = name.lower()
+        if "@" in given and mailbox_of(given) == mailbox_of(learner):
             raise SelfReferralError(field="affiliate")
         store = self._context.storage.affiliates
-        found = store.find_by_email(said) if "@" in said else store.find(said)
+        found = store.find_by_email(given) if "@" in given else store.find(given)
         if found is None:
-            return None if "@" in said else name
+            return None if "@" in given else name
         if mailbox_of(found.email) == mailbox_of(learner):
             raise SelfReferralError(field="affiliate")
         return found.code
@@ -144,8 +151,8 @@ class Affiliates(Commissions):
         self, name: str, actor: str, reason: str, *, suspended: bool = True
     ) -> Affiliate:
         """Let an affiliate earn nothing any more (or again); idempotent."""
-        by, why = validate.words(actor, reason)
-        for _ in range(MOST_RACES):
+        by = audit.require_actor(actor, reason)
+        for _ in range(MAX_RACES):
             before = self.get(name)
             if before.suspended == suspended:
                 return before
@@ -157,7 +164,7 @@ class Affiliates(Commissions):
             )
             if self._context.storage.affiliates.replace(after):
                 action = "affiliate_suspended" if suspended else "affiliate_resumed"
-                self._audit(by, action, after.code, why)
+                audit.write(self._context, by, action, after.code)
                 return after
         raise ConflictError("the affiliate keeps changing")
 
@@ -178,10 +185,10 @@ class Affiliates(Commissions):
         Return what each course earned, as it stood within the last five minutes.
 
         `stats` is exact at once; this adds up the whole ledger, so that what this
-        process has added up is told again for `KEPT_S` seconds.
+        process has added up is kept for `KEPT_S` seconds.
         """
         code, now = self.get(name).code, self._context.now()
-        return self._breakdowns(code, now, lambda: self._all_rows(code))
+        return self._breakdowns.get(code, now, lambda: self._all_rows(code))
 
     def statement(self, name: str, out: IO[str]) -> int:
         """Write the whole ledger as CSV, a page at a time; count the rows."""
@@ -195,15 +202,8 @@ class Affiliates(Commissions):
         return statement_of(self._all_rows(self.get(name).code))
 
     def _all_rows(self, code: str) -> Iterator[LedgerRow]:
-        cursor: str | None = None
-        while True:
-            page = self._context.storage.affiliates.list_rows(
-                code, limit=_BATCH, cursor=cursor
-            )
-            yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        find = self._context.storage.affiliates.list_rows
+        return walk(lambda cursor: find(code, limit=_BATCH, cursor=cursor))
 
     def pay_out(
         self,
@@ -231,9 +231,9 @@ class Affiliates(Commissions):
                 balance each gets what is left at its turn.
         """
         code = self.get(name).code
-        by, why = validate.words(actor, reason)
+        by = audit.require_actor(actor, reason)
         if amount_minor is not None:
-            most = validate.MOST_WHOLE
+            most = validate.MAX_WHOLE
             validate.whole(amount_minor, "amount_minor", least=-most, most=most)
         given = payout_id or f"pay_{self._context.ambient.token_hex(12)}"
         key = validate.text(given, "payout_id")
@@ -255,17 +255,17 @@ class Affiliates(Commissions):
                 currency=currency,
                 available_minor=-wanted,
                 paid_minor=wanted,
-                actor=by,
-                reason=why,
+                actor=by.name,
+                reason=by.reason,
                 op_id=self._context.new_op_id(),
                 at=self._context.now(),
             )
 
         self._owe_payout(code, key)
-        row = self._append(code, make)
+        row = self._commissions.append(code, make)
         if row is None:
             raise ConflictError("the payout was not written")
-        self._audit(by, "affiliate_paid_out", code, why)
+        audit.write(self._context, by, "affiliate_paid_out", code)
         return self._tell(row)
 
     def _owe_payout(self, code: str, payout_id: str) -> None:
@@ -287,12 +287,12 @@ class Affiliates(Commissions):
 
     def follow_payout(self, job: Job) -> Outcome:
         """Make sure of what a payout owes to the plugins, if it was written."""
-        said = job.payload or {}
-        names = str(said["affiliate"]), str(said["payout_id"])
+        payload = job.payload or {}
+        names = str(payload["affiliate"]), str(payload["payout_id"])
         for row in self._context.storage.affiliates.rows_of(*names):
             self._tell(row)
             return Done("told")
-        if self._context.now() < moment_of(str(said["until"])):
+        if self._context.now() < moment_of(str(payload["until"])):
             return Snooze(self._context.settle_policy.grace_s)
         # Whoever was about to write it has died, or was refused.
         return Done("nothing")
@@ -311,18 +311,6 @@ class Affiliates(Commissions):
                 key, kind, payload, now, now=now, once=True
             )
         return row
-
-    def _audit(self, actor: str, action: str, subject: str, reason: str) -> None:
-        self._context.storage.audit.append(
-            AuditEntry(
-                id=self._context.ambient.token_hex(12),
-                at=self._context.now(),
-                actor=actor,
-                action=action,
-                subject=subject,
-                reason=reason,
-            )
-        )
 
 
 def _percent(value: Decimal | float | str) -> Decimal:

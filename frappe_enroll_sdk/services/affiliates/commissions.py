@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...errors import ConflictError
 from ...mailbox import mailbox_of
 from ...models import Enrollment, LedgerRow, RowKind
+from ...models.jobs import COMMISSION_KIND
 from ...outcomes import Done, Outcome, Snooze
 from ...stores.ledger import Stamp, chained, commission_row, matured_row
 
@@ -18,14 +19,12 @@ if TYPE_CHECKING:
     from ...models import Job
     from ..context import Context
 
-#: Kind of the job that makes a held commission available.
-COMMISSION_KIND = "commission"
 #: How often an append may lose its place; each loss is another's row.
-MOST_RACES = 500
+MAX_RACES = 500
 
 
 class Commissions:
-    """What writes the rows of commissions. Thread-safe."""
+    """Writes the ledgers of one SDK. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -44,7 +43,7 @@ class Commissions:
             known = store.rows_of(affiliate.code, row.id)
             return commission_row(affiliate, row, known, self._stamp(), own=own)
 
-        self._append(affiliate.code, make)
+        self.append(affiliate.code, make)
         self._owe_maturing(affiliate.code, row.id)
 
     def _owe_maturing(self, code: str, enrollment_id: str) -> None:
@@ -66,8 +65,8 @@ class Commissions:
 
     def mature(self, job: Job) -> Outcome:
         """Make what a job names available, once its time has come."""
-        said = job.payload or {}
-        code, enrollment_id = str(said["affiliate"]), str(said["enrollment_id"])
+        payload = job.payload or {}
+        code, enrollment_id = str(payload["affiliate"]), str(payload["enrollment_id"])
         store = self._context.storage.affiliates
 
         def find() -> tuple[LedgerRow, ...]:
@@ -77,7 +76,7 @@ class Commissions:
             (
                 row
                 for row in find()
-                if row.kind is RowKind.EARNED and row.version == said["version"]
+                if row.kind is RowKind.EARNED and row.version == payload["version"]
             ),
             None,
         )
@@ -86,7 +85,7 @@ class Commissions:
         wait_s = (earned.matures_at - self._context.now()).total_seconds()
         if wait_s > 0:
             return Snooze(wait_s)
-        self._append(code, lambda _last: matured_row(earned, find(), self._stamp()))
+        self.append(code, lambda _last: matured_row(earned, find(), self._stamp()))
         return Done("matured")
 
     def _stamp(self) -> Stamp:
@@ -95,7 +94,7 @@ class Commissions:
             now=self._context.now(), op_id=self._context.new_op_id(), hold=hold
         )
 
-    def _append(
+    def append(
         self, code: str, make: Callable[[LedgerRow | None], LedgerRow | None]
     ) -> LedgerRow | None:
         """
@@ -105,7 +104,7 @@ class Commissions:
         since then has taken the place.
         """
         store = self._context.storage.affiliates
-        for _ in range(MOST_RACES):
+        for _ in range(MAX_RACES):
             last = store.last(code)
             row = make(last)
             if row is None:

@@ -14,10 +14,10 @@ from ...models import LedgerRow
 from ...spreadsheets import cell
 
 
-#: Seconds that a breakdown is told again without being added up.
+#: Seconds for which a breakdown is kept.
 KEPT_S = 300
 #: Affiliates whose breakdown is kept at the most.
-_MOST_KEPT = 1000
+_MAX_KEPT = 1000
 #: A line of a statement.
 Cells = list[Any]
 STATEMENT = (
@@ -85,7 +85,7 @@ class Breakdowns:
         self._lock = Lock()
         self._kept: dict[str, Breakdown] = {}
 
-    def __call__(
+    def get(
         self, code: str, now: datetime, rows: Callable[[], Iterable[LedgerRow]]
     ) -> Breakdown:
         """Return an affiliate's breakdown; add it up where it is too old."""
@@ -97,7 +97,7 @@ class Breakdowns:
         with self._lock:
             self._kept.pop(code, None)
             self._kept[code] = fresh
-            while len(self._kept) > _MOST_KEPT:
+            while len(self._kept) > _MAX_KEPT:
                 del self._kept[next(iter(self._kept))]
         return fresh
 

@@ -12,7 +12,7 @@ import attrs
 
 from ...errors import ConflictError, ValidationError
 from ...ids import CODE_ALPHABET
-from ...models import Coupon
+from ...models import Coupon, walk
 from .. import validate
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...interfaces import CouponStore
 
 #: Coupons that one call makes at the most.
-MOST = 1_000_000
+MAX_COUPONS = 1_000_000
 #: Coupons that go to the store at once.
 BATCH = 1000
 #: What stands for a random letter in a pattern.
@@ -30,7 +30,7 @@ PATTERN = "####-####-####"
 #: Codes that a pattern must have for each one that is made: so rare is a lucky guess.
 _SPARSE = 1_000_000
 #: Batches in a row that may be all taken before the pattern is called used up.
-_MOST_TRIES = 20
+_MAX_TRIES = 20
 
 Progress = Callable[[int], None]
 
@@ -62,12 +62,11 @@ class Usage:
 
     def plus(self, coupon: Coupon, now: datetime) -> Usage:
         """Return the counts with one more coupon."""
-        over = coupon.expires_at is not None and coupon.expires_at <= now
         return Usage(
             coupons=self.coupons + 1,
             disabled=self.disabled + coupon.disabled,
-            expired=self.expired + over,
-            used_up=self.used_up + (coupon.redeemed >= coupon.max_redemptions),
+            expired=self.expired + coupon.has_ended(now),
+            used_up=self.used_up + coupon.is_used_up,
             unused=self.unused + (coupon.reserved + coupon.redeemed == 0),
             seats=self.seats + coupon.max_redemptions,
             reserved=self.reserved + coupon.reserved,
@@ -139,7 +138,7 @@ def write(
         written = store.create_many(batch)
         fresh = [one for one, new in zip(batch, written, strict=True) if new]
         tries = 0 if fresh else tries + 1
-        if tries == _MOST_TRIES:
+        if tries == _MAX_TRIES:
             raise ConflictError("the codes of this pattern are used up")
         done += len(fresh)
         yield from fresh
@@ -150,10 +149,9 @@ def each(
     store: CouponStore, *, prefix: str | None, course_id: str | None
 ) -> Iterator[Coupon]:
     """Yield coupons by code, a page at a time; with a prefix, those that have it."""
-    begin, cursor = prefix.upper() if prefix else None, None
-    while True:
-        page = store.list(prefix=begin, course_id=course_id, limit=BATCH, cursor=cursor)
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
+    begin = prefix.upper() if prefix else None
+    return walk(
+        lambda cursor: store.list(
+            prefix=begin, course_id=course_id, limit=BATCH, cursor=cursor
+        )
+    )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -21,10 +21,20 @@ from ...errors import (
 )
 from ...ids import new_coupon_code
 from ...mailbox import mailbox_of
-from ...models import Coupon, Enrollment, Opener, Page, Seat, SeatState
+from ...models import (
+    Actor,
+    Coupon,
+    Course,
+    Enrollment,
+    Opener,
+    Page,
+    Seat,
+    SeatState,
+    walk,
+)
 from ...money import share
 from ...states import EXITS
-from .. import validate
+from .. import audit, validate
 from . import batches, files
 from .pricing import Quote, quote, require_fit
 
@@ -35,7 +45,7 @@ if TYPE_CHECKING:
     from ..context import Context
 
 _TRIES_FOR_A_CODE = 20
-_MOST_REDEMPTIONS = 10_000_000
+_MAX_REDEMPTIONS = 10_000_000
 _PAGE = 200
 #: The LMS's name of each course of a file, or why there is none.
 Names = dict[Any, str | CourseNotFoundError]
@@ -60,6 +70,8 @@ class Coupons:
         starts_at: datetime | None = None,
         expires_at: datetime | None = None,
         any_course: bool = False,
+        actor: str = "",
+        reason: str = "",
     ) -> Coupon:
         """
         Create a coupon and return it.
@@ -74,11 +86,14 @@ class Coupons:
             starts_at: Aware moment from which it is good.
             expires_at: Aware moment from which it no longer is.
             any_course: Good for every course (then no `course_id`).
+            actor: Who creates it, for the audit trail.
+            reason: Why, for the audit trail.
 
         Raises:
             ValidationError: Names the field.
             CodeTakenError: The code is another one's.
         """
+        by = audit.actor_of(actor, reason)
         terms = self.terms(
             code=self.new_code() if code is None else code,
             percent_off=percent_off,
@@ -90,7 +105,9 @@ class Coupons:
             expires_at=expires_at,
             any_course=any_course,
         )
-        return self._store(terms, chosen=code is not None)
+        made = self._store(terms, chosen=code is not None)
+        audit.write(self._context, by, "create_coupon", made.code)
+        return made
 
     def _store(self, coupon: Coupon, *, chosen: bool) -> Coupon:
         for _ in range(_TRIES_FOR_A_CODE):
@@ -131,15 +148,19 @@ class Coupons:
             **validate.paging(limit, cursor),
         )
 
-    def disable(self, code: str) -> None:
+    def disable(self, code: str, *, actor: str = "", reason: str = "") -> Coupon:
         """
-        Disable a coupon: nobody gets a seat any more, taken ones stay.
+        Disable a coupon: nobody gets a seat any more, taken ones stay; return it.
 
         Raises:
             NotFoundError: There is none.
         """
-        if not self._context.storage.coupons.disable(validate.code(code, "code")):
-            raise NotFoundError(field="code")
+        by = audit.actor_of(actor, reason)
+        # Written first: what is there will be disabled, whoever dies in between.
+        found = self.get(code)
+        audit.write(self._context, by, "disable_coupon", found.code)
+        self._context.storage.coupons.disable(found.code)
+        return attrs.evolve(found, disabled=True)
 
     def preview(self, code: str, course_id: str, email: str) -> Quote:
         """
@@ -156,15 +177,19 @@ class Coupons:
         coupon = self.usable(typed, course.id, address)
         store = self._context.storage
         limited = coupon.per_learner is not None
-        used_up = coupon.redeemed >= coupon.max_redemptions
-        if used_up or (limited and has_enough(store, address, typed)):
+        if coupon.is_used_up or (limited and has_enough(store, address, typed)):
             raise CouponExhaustedError(field="coupon_code")
+        return self.quote(course, coupon)
+
+    def quote(self, course: Course, coupon: Coupon | None) -> Quote:
+        """Return what a learner pays for a course; see ``pricing.quote``."""
         settings = self._context.settings
         return quote(
             course,
             coupon,
             free_courses=settings.free_courses,
             below_minimum=settings.below_minimum,
+            minimum=self._context.payments.traits.minimum_charge,
         )
 
     def usable(self, code: str, course_id: str, email: str) -> Coupon:
@@ -206,10 +231,10 @@ class Coupons:
         if course_id is not None:
             name = self._catalogue.get(validate.text(course_id, "course_id")).id
         seats = validate.whole(
-            max_redemptions, "max_redemptions", most=_MOST_REDEMPTIONS
+            max_redemptions, "max_redemptions", most=_MAX_REDEMPTIONS
         )
         if per_learner is not None:
-            validate.whole(per_learner, "per_learner", most=_MOST_REDEMPTIONS)
+            validate.whole(per_learner, "per_learner", most=_MAX_REDEMPTIONS)
         since, until = (
             _moment(starts_at, "starts_at"),
             _moment(expires_at, "expires_at"),
@@ -237,44 +262,10 @@ class Coupons:
         count: int,
         percent_off: Decimal | int | str,
         course_id: str | None = None,
-        *,
-        prefix: str = "GRANT",
-        pattern: str = batches.PATTERN,
-        on_progress: Callable[[int], None] | None = None,
-        **terms: Any,
+        **more: Any,
     ) -> tuple[Coupon, ...]:
-        """
-        Create many coupons of the same terms, each with a random code; return them.
-
-        Written in batches: what was written when a call fails or dies stays, and is
-        found by its prefix (`each`).
-
-        Args:
-            count: How many, up to a million.
-            percent_off: As in `create`.
-            course_id: As in `create`.
-            prefix: What each code begins with; may be empty.
-            pattern: The rest; each ``#`` is a letter or digit that nobody confuses.
-            on_progress: Called now and then with how many there are.
-            **terms: `email`, `max_redemptions`, `per_learner`, `starts_at`,
-                `expires_at`, `any_course`, as in `create`.
-
-        Raises:
-            ValidationError: Names the field; a pattern with too few codes counts as
-                one.
-            ConflictError: All codes of the pattern seem to be taken.
-        """
-        return tuple(
-            self.create_each(
-                count,
-                percent_off,
-                course_id,
-                prefix=prefix,
-                pattern=pattern,
-                on_progress=on_progress,
-                **terms,
-            )
-        )
+        """Create many coupons of the same terms and return them; see `create_each`."""
+        return tuple(self.create_each(count, percent_off, course_id, **more))
 
     def create_each(
         self,
@@ -285,16 +276,54 @@ class Coupons:
         prefix: str = "GRANT",
         pattern: str = batches.PATTERN,
         on_progress: Callable[[int], None] | None = None,
+        actor: str = "",
+        reason: str = "",
         **terms: Any,
-    ) -> Iterator[Coupon]:
-        """Do `create_many`, yielding each coupon as soon as it is written."""
-        validate.whole(count, "count", most=batches.MOST)
+    ) -> Generator[Coupon, None, None]:
+        """
+        Create many coupons of the same terms; yield each as soon as it is written.
+
+        Each has a random code. Written in batches: what was written when a call fails
+        or dies stays, and is found by its prefix (`each`).
+
+        Args:
+            count: How many, up to a million.
+            percent_off: As in `create`.
+            course_id: As in `create`.
+            prefix: What each code begins with; may be empty.
+            pattern: The rest; each ``#`` is a letter or digit that nobody confuses.
+            on_progress: Called now and then with how many there are.
+            actor: Who creates them, for the audit trail.
+            reason: Why, for the audit trail.
+            **terms: `email`, `max_redemptions`, `per_learner`, `starts_at`,
+                `expires_at`, `any_course`, as in `create`.
+
+        Raises:
+            ValidationError: Names the field; a pattern with too few codes counts as
+                one. Nothing was begun.
+            ConflictError: All codes of the pattern seem to be taken.
+        """
+        by = audit.actor_of(actor, reason)
+        validate.whole(count, "count", most=batches.MAX_COUPONS)
         codes = batches.Codes(count, prefix, pattern, self._context.ambient)
         made = self.terms(
             code=codes.new(), percent_off=percent_off, course_id=course_id, **terms
         )
         store = self._context.storage.coupons
-        return batches.write(store, made, codes, count, on_progress or _ignore)
+        written = batches.write(store, made, codes, count, on_progress or _ignore)
+        # What is refused so far is not begun, and not audited.
+        return self._audited(written, by, prefix, count)
+
+    def _audited(
+        self, written: Iterator[Coupon], by: Actor | None, prefix: str, wanted: int
+    ) -> Generator[Coupon, None, None]:
+        """Yield coupons as they are written, as one action of the audit trail."""
+        with audit.acting(
+            self._context, by, "create_coupons", prefix, wanted=wanted
+        ) as result:
+            for count, coupon in enumerate(written, 1):
+                result["count"] = count
+                yield coupon
 
     def each(
         self, *, prefix: str | None = None, course_id: str | None = None
@@ -332,6 +361,8 @@ class Coupons:
         on_problem: Callable[[files.Problem], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
         report: files.Imported | None = None,
+        actor: str = "",
+        reason: str = "",
     ) -> files.Imported:
         """
         Create the coupons of a CSV file, read row by row; return what became of it.
@@ -348,6 +379,8 @@ class Coupons:
             on_progress: Called now and then with how many rows are behind.
             report: Filled in as the work goes on, so that it tells what was done
                 whatever ends it.
+            actor: Who imports it, for the audit trail.
+            reason: Why, for the audit trail.
 
         Raises:
             ValidationError: The header is not one.
@@ -360,14 +393,17 @@ class Coupons:
             on_problem or _ignore,
             files.Imported() if report is None else report,
         )
-        if all_or_nothing:
-            begin = source.tell()
-            if not work.check(source):
-                return work.report
-            source.seek(begin)
-        for behind in work.write(source):
-            if on_progress is not None:
-                on_progress(behind)
+        by = audit.actor_of(actor, reason)
+        name = str(getattr(source, "name", "csv"))
+        with audit.acting(self._context, by, "import_coupons", name) as result:
+            try:
+                work.run(
+                    source,
+                    all_or_nothing=all_or_nothing,
+                    on_progress=on_progress or _ignore,
+                )
+            finally:
+                result.update(work.report.counts)
         return work.report
 
     def _terms_of_row(self, known: Names, **fields: Any) -> Coupon:
@@ -461,22 +497,16 @@ def _seats(
     storage: Storage, email: str, coupon: Coupon, but: str = ""
 ) -> Iterator[tuple[Enrollment, Seat]]:
     """Yield the learner's attempts that have a seat; an exit has none that counts."""
-    cursor: str | None = None
-    while True:
-        page = storage.enrollments.list(
-            mailbox=mailbox_of(email),
-            coupon_code=coupon.code,
-            limit=_PAGE,
-            cursor=cursor,
+    find, whose = storage.enrollments.list, mailbox_of(email)
+    for row in walk(
+        lambda cursor: find(
+            mailbox=whose, coupon_code=coupon.code, limit=_PAGE, cursor=cursor
         )
-        for row in page.items:
-            if row.status not in EXITS and row.id != but:
-                seat = storage.coupons.find_seat(coupon.code, row.id)
-                if seat is not None:
-                    yield row, seat
-        cursor = page.next_cursor
-        if cursor is None:
-            return
+    ):
+        if row.status not in EXITS and row.id != but:
+            seat = storage.coupons.find_seat(coupon.code, row.id)
+            if seat is not None:
+                yield row, seat
 
 
 def _ignore(_: object) -> None:

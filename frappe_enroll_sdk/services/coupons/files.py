@@ -7,7 +7,7 @@ import csv
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import attrs
 
@@ -38,7 +38,7 @@ FIELDS = (
 #: What the export says besides; an import passes over it.
 COUNTED = ("disabled", "created_at", "reserved", "redeemed")
 #: Problems that a report keeps; all of them are counted and told as they are found.
-MOST_PROBLEMS = 1000
+MAX_PROBLEMS = 1000
 _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0", ""})
 #: What separates cells where a comma is a decimal point, or in a text of tabs.
 _OTHER_SEPARATOR = re.compile(r"[;\t|]")
@@ -118,6 +118,22 @@ class Import:
         self._store, self._terms, self._tell = store, terms, tell
         self._new_code = new_code
         self.report = report
+
+    def run(
+        self,
+        source: IO[str],
+        *,
+        all_or_nothing: bool,
+        on_progress: Callable[[int], object],
+    ) -> None:
+        """Write the file's coupons; with `all_or_nothing`, only if all are good."""
+        if all_or_nothing:
+            begin = source.tell()
+            if not self.check(source):
+                return
+            source.seek(begin)
+        for behind in self.write(source):
+            on_progress(behind)
 
     def check(self, lines: Iterable[str]) -> bool:
         """Look at the whole file without writing; tell whether every row is good."""
@@ -205,7 +221,7 @@ class Import:
     def _complain(self, line: int, field: str, text: str) -> None:
         problem = Problem(line=line, field=field, text=text)
         self.report.bad += 1
-        if len(self.report.problems) < MOST_PROBLEMS:
+        if len(self.report.problems) < MAX_PROBLEMS:
             self.report.problems.append(problem)
         self._tell(problem)
 
@@ -263,22 +279,22 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
     Raises:
         ValidationError: Names the column.
     """
-    said = {
+    given = {
         name: written.read(text.strip())
         for name, text in cells.items()
         if name in FIELDS and text.strip()
     }
-    for name, text in said.items():
+    for name, text in given.items():
         if not wall.is_storable(text):
             raise ValidationError(f"{name}: is not text in UTF-8", field=name)
-    fields: dict[str, Any] = dict(said)
+    fields: dict[str, Any] = dict(given)
     for name in ("max_redemptions", "per_learner"):
-        if name in said:
-            fields[name] = _whole(said[name], name)
+        if name in given:
+            fields[name] = _whole(given[name], name)
     for name in ("starts_at", "expires_at"):
-        if name in said:
-            fields[name] = validate.moment_of(said[name], name)
-    word = said.get("any_course", "").lower()
+        if name in given:
+            fields[name] = validate.moment_of(given[name], name)
+    word = given.get("any_course", "").lower()
     if word not in _YES | _NO:
         raise ValidationError("any_course: must be yes or no", field="any_course")
     fields["any_course"] = word in _YES
@@ -296,5 +312,5 @@ def export(coupons: Iterable[Coupon]) -> Iterator[list[str]]:
     """Yield the rows of a file, the header first: what `Import` reads, and counts."""
     yield [*FIELDS, *COUNTED]
     for coupon in coupons:
-        told = dump(coupon) | {"any_course": coupon.course_id is None}
-        yield [written.cell(told[name]) for name in (*FIELDS, *COUNTED)]
+        cells = dump(coupon) | {"any_course": coupon.course_id is None}
+        yield [written.cell(cells[name]) for name in (*FIELDS, *COUNTED)]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import attrs
@@ -14,7 +15,7 @@ from ...errors import (
     CourseNotForSaleError,
 )
 from ...models import Coupon, Course, Kind
-from ...money import Money, discount_of, minimum_charge
+from ...money import Money, discount_of
 
 
 #: Currency of the nothing that a course without a price costs.
@@ -50,7 +51,7 @@ def require_fit(
     """
     if coupon is None or not _fits(coupon, course_id, email, now):
         raise CouponUnavailableError(field="coupon_code")
-    if coupon.expires_at is not None and coupon.expires_at <= now:
+    if coupon.has_ended(now):
         raise CouponExpiredError(field="coupon_code")
     return coupon
 
@@ -58,15 +59,28 @@ def require_fit(
 def _fits(coupon: Coupon, course_id: str, email: str, now: datetime) -> bool:
     right_course = coupon.course_id is None or coupon.course_id == course_id
     right_learner = coupon.email is None or coupon.email == email
-    started = coupon.starts_at is None or coupon.starts_at <= now
-    return right_course and right_learner and started and not coupon.disabled
+    open_now = coupon.has_begun(now) and not coupon.disabled
+    return right_course and right_learner and open_now
 
 
 def quote(
-    course: Course, coupon: Coupon | None, *, free_courses: bool, below_minimum: str
+    course: Course,
+    coupon: Coupon | None,
+    *,
+    free_courses: bool,
+    below_minimum: str,
+    minimum: Callable[[str], int],
 ) -> Quote:
     """
     Return what the learner pays.
+
+    Args:
+        course: The course.
+        coupon: A coupon that fits, or None.
+        free_courses: Whether a course without a price may be taken without a coupon.
+        below_minimum: "free" or "refused": what becomes of a remainder that is below
+            the provider's minimum charge.
+        minimum: Returns that minimum in a currency, in minor units.
 
     Raises:
         CourseNotForSaleError: No price, no coupon, and free courses are not allowed.
@@ -75,10 +89,10 @@ def quote(
     """
     price = Money.zero(_NO_CURRENCY) if course.price is None else course.price
     if coupon is None:
-        return _without_coupon(price, free_courses=free_courses)
+        return _without_coupon(price, minimum, free_courses=free_courses)
     discount = discount_of(price, coupon.percent_off) if price else price
     amount = price - discount
-    if 0 < amount.amount_minor < minimum_charge(price.currency):
+    if 0 < amount.amount_minor < minimum(price.currency):
         if below_minimum != "free":
             raise AmountTooSmallError(field="coupon_code")
         discount, amount = price, Money.zero(price.currency)
@@ -92,10 +106,12 @@ def quote(
     )
 
 
-def _without_coupon(price: Money, *, free_courses: bool) -> Quote:
+def _without_coupon(
+    price: Money, minimum: Callable[[str], int], *, free_courses: bool
+) -> Quote:
     if not price and not free_courses:
         raise CourseNotForSaleError(field="course_id")
-    if price and price.amount_minor < minimum_charge(price.currency):
+    if price and price.amount_minor < minimum(price.currency):
         raise AmountTooSmallError(field="course_id")
     zero = Money.zero(price.currency)
     kind = Kind.PAID if price else Kind.FREE

@@ -12,7 +12,7 @@ from ...models import GrantField
 from .. import validate
 
 
-_MOST_FIELDS, MOST_ANSWER, _MOST_NAME = 40, 4000, 100
+_MAX_FIELDS, MAX_ANSWER, _MAX_NAME = 40, 4000, 100
 #: An answer may have lines; nothing else in it steers anything.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -24,28 +24,28 @@ def plain(answers: Any) -> dict[str, Any]:
     Raises:
         ValidationError: They are something else, or too many, or too long.
     """
-    if not isinstance(answers, Mapping) or len(answers) > _MOST_FIELDS:
+    if not isinstance(answers, Mapping) or len(answers) > _MAX_FIELDS:
         raise ValidationError("answers: must be a few named fields", field="answers")
     return {
-        validate.text(name, "answers", most=_MOST_NAME): _plain(value)
+        validate.text(name, "answers", most=_MAX_NAME): _plain(value)
         for name, value in answers.items()
     }
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        said = value.replace("\r\n", "\n").strip()
-        if len(said) > MOST_ANSWER or _CONTROL.search(said):
+        text = value.replace("\r\n", "\n").strip()
+        if len(text) > MAX_ANSWER or _CONTROL.search(text):
             raise ValidationError(
-                f"answers: texts have up to {MOST_ANSWER} printable characters",
+                f"answers: texts have up to {MAX_ANSWER} printable characters",
                 field="answers",
             )
-        return said
+        return text
     if value is not None and not isinstance(value, bool | int):
         raise ValidationError("answers: texts, numbers, flags", field="answers")
     if value is not None:
         validate.whole(
-            int(value), "answers", least=-validate.MOST_WHOLE, most=validate.MOST_WHOLE
+            int(value), "answers", least=-validate.MAX_WHOLE, most=validate.MAX_WHOLE
         )
     return value
 

@@ -14,9 +14,10 @@ from ...codec import moment_of, text_of
 from ...errors import ConflictError, EnrollError, NotFoundError, TransitionError
 from ...errors import ValidationError as _ValidationError
 from ...ids import new_coupon_code
-from ...models import AuditEntry, Coupon, Grant, GrantField, GrantStatus, Page
+from ...models import Actor, Coupon, Grant, GrantField, GrantStatus, Page
+from ...models.jobs import GRANT_KIND
 from ...outcomes import Dead, Done, Outcome, Snooze
-from .. import validate
+from .. import audit, validate
 from ..coupons.coupons import percent_off_of
 from . import form as grant_form
 
@@ -26,15 +27,13 @@ if TYPE_CHECKING:
     from ..catalogue import Catalogue
     from ..context import Context
 
-#: Kind of the job that makes sure of what a decision owes.
-GRANT_KIND = "grant"
 #: Days that the coupon of a grant is good for.
 DAYS = 30
 #: How long a decision may be on its way before nobody waits for it any more.
 _UNDECIDED = timedelta(hours=1)
-_MOST_RACES = 20
+_MAX_RACES = 20
 #: Applications that wait, and that a new one is compared with.
-_MOST_COMPARED = 20
+_MAX_COMPARED = 20
 
 
 class Grants:
@@ -79,7 +78,7 @@ class Grants:
             email=address,
             course_id=course.id,
             status=GrantStatus.PENDING,
-            limit=_MOST_COMPARED,
+            limit=_MAX_COMPARED,
         )
         for one in waiting.items:
             if (one.full_name, one.answers) == (name, fields):
@@ -169,8 +168,7 @@ class Grants:
             raise _ValidationError("expires_at: must lie ahead", field="expires_at")
         return self._decide(
             grant_id,
-            actor,
-            reason,
+            audit.require_actor(actor, reason),
             status=GrantStatus.APPROVED,
             code=new_coupon_code(ambient=self._context.ambient),
             percent_off=percent_off_of(percent_off),
@@ -185,7 +183,11 @@ class Grants:
             NotFoundError: There is no such grant.
             TransitionError: It is decided already.
         """
-        return self._decide(grant_id, actor, reason, status=GrantStatus.REJECTED)
+        return self._decide(
+            grant_id,
+            audit.require_actor(actor, reason),
+            status=GrantStatus.REJECTED,
+        )
 
     def approve_many(
         self,
@@ -208,10 +210,9 @@ class Grants:
                 answers[grant_id] = f"error: {error.code}"
         return answers
 
-    def _decide(self, grant_id: str, actor: str, reason: str, **changes: Any) -> Grant:
-        by, why = validate.words(actor, reason)
+    def _decide(self, grant_id: str, by: Actor, **changes: Any) -> Grant:
         store = self._context.storage.grants
-        for _ in range(_MOST_RACES):
+        for _ in range(_MAX_RACES):
             before = self.get(grant_id)
             if before.status is not GrantStatus.PENDING:
                 raise TransitionError(f"the grant is {before.status} already")
@@ -220,8 +221,8 @@ class Grants:
             after = attrs.evolve(
                 before,
                 version=before.version + 1,
-                actor=by,
-                reason=why,
+                actor=by.name,
+                reason=by.reason,
                 op_id=self._context.new_op_id(),
                 updated_at=self._context.now(),
                 **changes,
@@ -231,7 +232,14 @@ class Grants:
             self._owe(after)
             if store.replace(after):
                 self._follow(after)
-                self._audit(after)
+                audit.write(
+                    self._context,
+                    by,
+                    f"grant_{after.status}",
+                    after.id,
+                    entry_id=f"{after.id}:{after.version}",
+                    at=after.updated_at,
+                )
                 return after
         raise ConflictError("the grant keeps changing")
 
@@ -257,14 +265,12 @@ class Grants:
 
     def follow(self, job: Job) -> Outcome:
         """Make sure of what the decision owes: the coupon, the plugins' jobs."""
-        grant_id = str((job.payload or {}).get("grant_id"))
-        grant = self._context.storage.grants.find(grant_id)
+        payload = job.payload or {}
+        grant = self._context.storage.grants.find(str(payload.get("grant_id")))
         if grant is None:
             return Dead("the grant is gone")
-        said = str((job.payload or {}).get("until"))
-        if grant.status is GrantStatus.PENDING and self._context.now() < moment_of(
-            said
-        ):
+        until = moment_of(str(payload.get("until")))
+        if grant.status is GrantStatus.PENDING and self._context.now() < until:
             return Snooze(self._context.settle_policy.grace_s)
         self._follow(grant)
         return Done(str(grant.status))
@@ -294,15 +300,3 @@ class Grants:
                 now=now,
                 once=True,
             )
-
-    def _audit(self, grant: Grant) -> None:
-        self._context.storage.audit.append(
-            AuditEntry(
-                id=f"{grant.id}:{grant.version}",
-                at=grant.updated_at,
-                actor=grant.actor or "",
-                action=f"grant_{grant.status}",
-                subject=grant.id,
-                reason=grant.reason,
-            )
-        )

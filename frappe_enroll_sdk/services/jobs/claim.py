@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 #: A call that writes is begun only if the budget leaves it this many seconds: one that
 #: is cut off leaves an unclear outcome, which costs minutes to settle.
-_LEAST_WRITE_S = 1.0
+_MIN_WRITE_S = 1.0
 #: Seconds that a handler has past its deadline: the wall around a plugin speaks first.
 _GRACE_S = 1.0
 
@@ -124,7 +124,7 @@ class Claim:
         return True
 
     def _least_s(self) -> float:
-        return min(_LEAST_WRITE_S, self._context.settings.inline_s / 2)
+        return min(_MIN_WRITE_S, self._context.settings.inline_s / 2)
 
 
 @attrs.frozen(eq=False, kw_only=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from ...errors import StorageUnavailableError
-from ...stores.queue import EVENT_KIND
+from ...models.jobs import EVENT_KIND
 
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _write(store: JobStore, batch: list[_Ticket], now: datetime) -> None:
         ticket.state, ticket.error = state, None
 
 
-class Ender:
+class Completer:
     """Writes the ends of claims; owned by the runner, shared by its threads."""
 
     def __init__(self) -> None:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from ...errors import StorageUnavailableError
 from ...models import JobReport
 from .intake import Intake, Work
+from .verdict import End
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..context import Context
-    from .heartbeat import Presence
+    from .breaker import Breakers
+    from .heartbeat import Heartbeats
     from .maintenance import Maintenance
     from .runner import Runner
 
@@ -26,20 +28,21 @@ logger = logging.getLogger(__name__)
 _BATCH = 5
 
 
-class Pass:
+class Cron:
     """`EnrollSDK.run_jobs` of one SDK. Thread-safe."""
 
     def __init__(
         self,
         context: Context,
         runner: Runner,
+        breakers: Breakers,
         maintenance: Maintenance,
-        presence: Presence,
+        heartbeats: Heartbeats,
     ) -> None:
-        self._context, self._runner = context, runner
-        self._maintenance, self._presence = maintenance, presence
+        self._context, self._runner, self._breakers = context, runner, breakers
+        self._maintenance, self._heartbeats = maintenance, heartbeats
 
-    def __call__(
+    def run(
         self,
         limit: int,
         time_budget_s: float,
@@ -47,41 +50,41 @@ class Pass:
         stopping: Callable[[], bool] = lambda: False,
     ) -> JobReport:
         """See `EnrollSDK.run_jobs`; with `stopping`, nothing more is started."""
-        self._presence.look()
+        self._heartbeats.look()
         began = self._context.now()
-        run = _OnePass(self._context, self._runner, limit, time_budget_s, stopping)
-        while run.once():
+        intake = Intake(self._context, self._runner, self._breakers)
+        one = _Pass(self._context, intake, limit, time_budget_s, stopping)
+        while one.take_batch():
             pass
-        if run.has_time():
-            self._maintenance(run.has_time)
-        report = run.report()
-        self._presence.cron(began, report)
+        if one.has_time():
+            self._maintenance.run_owed(one.has_time)
+        report = one.report()
+        self._heartbeats.cron(began, report)
         return report
 
 
-class _OnePass:
+class _Pass:
     """The counters of one pass."""
 
     def __init__(
         self,
         context: Context,
-        runner: Runner,
+        intake: Intake,
         limit: int,
         time_budget_s: float,
         stopping: Callable[[], bool],
     ) -> None:
-        self._context = context
-        self._intake = Intake(context, runner)
+        self._context, self._intake = context, intake
         self._left = limit
-        self._ends = self._context.monotonic() + time_budget_s
+        self._until_s = self._context.monotonic() + time_budget_s
         self._stopping = stopping
-        self._actions: Counter[str] = Counter()
+        self._ends: Counter[End] = Counter()
 
     def has_time(self) -> bool:
         """Tell whether something may still be started."""
-        return self._context.monotonic() < self._ends and not self._stopping()
+        return self._context.monotonic() < self._until_s and not self._stopping()
 
-    def once(self) -> bool:
+    def take_batch(self) -> bool:
         """Claim and run one batch; False = nothing due, or no time."""
         if self._left <= 0 or not self.has_time():
             return False
@@ -95,9 +98,9 @@ class _OnePass:
         if not self.has_time():
             work.release()
         elif self._still_ours(work):
-            self._actions[self._done(work)] += 1
+            self._ends[self._done(work)] += 1
 
-    def _done(self, work: Work) -> str:
+    def _done(self, work: Work) -> End:
         try:
             return work.run()
         except StorageUnavailableError:
@@ -105,7 +108,7 @@ class _OnePass:
         except Exception:
             # One that can't even be ended keeps nobody else waiting: its lease lapses.
             logger.exception("claim lost")
-            return "lost"
+            return End.LOST
 
     def _still_ours(self, work: Work) -> bool:
         """Renew a lease that earlier jobs of the batch have used up by half."""
@@ -120,12 +123,12 @@ class _OnePass:
         """Return the counters and what is left."""
         store, now = self._context.storage, self._context.now()
         left = store.jobs.stats(now).due_now + store.events.stats(now).due_now
-        actions = self._actions
+        ends = self._ends
         return JobReport(
-            claimed=actions.total() - actions["probe"],
-            succeeded=actions["done"],
-            retried=actions["retry"] + actions["lost"],
-            dead=actions["dead"],
-            deferred=actions["snooze"],
+            claimed=ends.total() - ends[End.PROBE],
+            succeeded=ends[End.DONE],
+            retried=ends[End.RETRY] + ends[End.LOST],
+            dead=ends[End.DEAD],
+            deferred=ends[End.SNOOZE],
             due_left=left,
         )

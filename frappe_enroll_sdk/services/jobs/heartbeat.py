@@ -49,7 +49,7 @@ def package_version() -> str:
         return "unknown"
 
 
-class Presence:
+class Heartbeats:
     """Signs of life of one SDK's workers and passes. Thread-safe."""
 
     def __init__(self, context: Context) -> None:

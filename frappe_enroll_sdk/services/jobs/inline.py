@@ -9,15 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ...errors import EnrollError, StorageUnavailableError
 from ...models import Enrollment, Job, Status
 from ..context import worker_name
 from ..settle.effects import sync_key
+from .verdict import End, Ended
 
 
 if TYPE_CHECKING:
     from ..context import Context
     from .runner import Runner
+
+#: A worker or cron pass does it.
+_LATER = Ended(end=End.SNOOZE, code="queued")
 
 
 class Inline:
@@ -40,40 +46,45 @@ class Inline:
                 self._context.settings.lease_s,
             )
             if job is not None:
-                self._runner.run(store.jobs, job, budget_s=budget_s)
+                ended = self._runner.run(store.jobs, job, budget_s=budget_s)
+                for settled in ended.enrollments:
+                    if settled.id == row.id:
+                        return settled
             return store.enrollments.find(row.id) or row
         except StorageUnavailableError:
             # The row is confirmed and its sync owed: nothing is lost.
             return row
 
-    def event(self, event: Job) -> str:
-        """Run a stored event, and the sync that it owes; return its outcome."""
+    def event(self, event: Job) -> Ended:
+        """
+        Run a stored event, and the sync that it owes.
+
+        Returns:
+            How it has ended, with the enrollments as they stand after the sync; the
+            code is "queued" where a worker has to go on.
+        """
         began = self._context.monotonic()
         settings = self._context.settings
         if settings.inline_s <= 0:
-            return "queued"
+            return _LATER
         events = self._context.storage.events
         job = events.claim_key(
             event.key, worker_name(), self._context.now(), settings.lease_s
         )
         if job is None:
-            return "queued"
-        action, code = self._runner.run(events, job, budget_s=settings.inline_s)
-        if action != "done":
-            return "queued"
-        if code == "processed":
-            self._sync_of(job, self._context.monotonic() - began)
-        return code
+            return _LATER
+        ended = self._runner.run(events, job, budget_s=settings.inline_s)
+        if ended.end is not End.DONE:
+            return _LATER
+        rows = tuple(
+            self._synced(row, self._context.monotonic() - began)
+            for row in ended.enrollments
+        )
+        return attrs.evolve(ended, enrollments=rows)
 
-    def _sync_of(self, event: Job, spent_s: float) -> None:
-        told = (event.payload or {}).get("event") or {}
-        session_id = told.get("session_id")
-        if session_id is None:
-            return
+    def _synced(self, row: Enrollment, spent_s: float) -> Enrollment:
         try:
-            row = self._context.storage.enrollments.find_by_session(session_id)
-            if row is not None:
-                self.sync(row, spent_s=spent_s)
+            return self.sync(row, spent_s=spent_s)
         except EnrollError:
             # The event is done; what it owes is in the store.
-            return
+            return row

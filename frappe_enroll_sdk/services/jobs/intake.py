@@ -16,19 +16,22 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ...models.jobs import SYNC_KIND
 from ...stores.gate import longest_wait
 from ..context import worker_name
-from .runner import LMS_GATE, SYNC_KIND
+from .breaker import LMS
+from .verdict import End
 
 
 if TYPE_CHECKING:
     from ...interfaces import JobStore
     from ...models import Admission, Enrollment, Job
     from ..context import Context
+    from .breaker import Breakers
     from .runner import Runner
 
 #: Sync jobs that are claimed at once when the gate has admitted all so far.
-_MOST_SYNCS = 64
+_MAX_SYNCS = 64
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -37,13 +40,13 @@ class Work:
     One claim, ready to run.
 
     Attributes:
-        run: Does it; returns what became of it ("done", "retry", "snooze", …).
+        run: Does it; returns what became of it.
         release: Gives it back unbegun.
         store: Where its job lives, or None (an enrollment, a probe).
         job: The job, or None.
     """
 
-    run: Callable[[], str]
+    run: Callable[[], End]
     release: Callable[[], object]
     store: JobStore | None = None
     job: Job | None = None
@@ -52,8 +55,8 @@ class Work:
 class Intake:
     """Claims for one worker or one pass; used by one thread, `open_gate` by any."""
 
-    def __init__(self, context: Context, runner: Runner) -> None:
-        self._context, self._runner = context, runner
+    def __init__(self, context: Context, runner: Runner, breakers: Breakers) -> None:
+        self._context, self._runner, self._breakers = context, runner, breakers
         self._owner = worker_name()
         self._turn = 0
         # A slow start: a pass that finds the gate closed has claimed one in vain.
@@ -119,7 +122,7 @@ class Intake:
         jobs = store.claim(*self._claim(), min(n, self._most), kinds={SYNC_KIND})
         if not jobs:
             return []
-        answer = self._context.storage.gates.admit(LMS_GATE, len(jobs), now, policy)
+        answer = self._breakers.admit(LMS, len(jobs))
         self._adapt(len(jobs), answer, now)
         later = [
             Work(
@@ -136,24 +139,24 @@ class Intake:
     def _adapt(self, asked: int, answer: Admission, now: datetime) -> None:
         """Claim as many as the gate admits: the rest was claimed for nothing."""
         if answer.admitted == asked:
-            self._most = min(self._most * 2, _MOST_SYNCS)
+            self._most = min(self._most * 2, _MAX_SYNCS)
             self._syncs_at = None
             return
         self._most = max(answer.admitted, 1)
         closed = timedelta(seconds=self._context.gate_policy.closed_s)
         self._syncs_at = answer.retry_at or now + closed
 
-    def _put_back(self, store: JobStore, job: Job) -> str:
+    def _put_back(self, store: JobStore, job: Job) -> End:
         """Put a job back where it stood: who has waited longest comes first."""
         now = self._context.now()
         due_at = job.was_due_at or now
         kept = store.reschedule(job.token or "", due_at, now, counts=False)
-        return "snooze" if kept else "lost"
+        return End.SNOOZE if kept else End.LOST
 
-    def _probe(self) -> str:
-        if self._runner.probe(LMS_GATE):
+    def _probe(self) -> End:
+        if self._breakers.probe(LMS):
             self.open_gate()
-        return "probe"
+        return End.PROBE
 
     def _works(self, store: JobStore, jobs: Sequence[Job]) -> list[Work]:
         return [
@@ -166,8 +169,8 @@ class Intake:
             for job in jobs
         ]
 
-    def _run_job(self, store: JobStore, job: Job) -> str:
-        return self._runner.run(store, job, admitted=True)[0]
+    def _run_job(self, store: JobStore, job: Job) -> End:
+        return self._runner.run(store, job, admitted=True).end
 
     def _release_job(self, store: JobStore, job: Job) -> bool:
         return store.release(job.token or "", self._context.now())

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from ... import wall
 from ...errors import EnrollError
 from ...models import JobState
+from ...models.jobs import REQUEST_KIND
 from ...stores.bounds import is_ahead
-from ...stores.queue import REQUEST_KIND, REQUEST_LIFE, bounded
+from ...stores.queue import REQUEST_LIFE, bounded
 
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Task = Callable[[int, Callable[[], bool]], int]
 #: Rows of one slice: deleting them keeps the store's writer for a few milliseconds.
 _SLICE = 500
 #: Slices of one turn.
-_MOST_SLICES = 20
+_MAX_SLICES = 20
 #: Seconds between two turns of a task.
 EVERY_S = 60.0
 _DAY = timedelta(days=1)
@@ -58,7 +59,7 @@ class Maintenance:
         """Add a task that is done every so many seconds."""
         self.tasks[name], self._every_s[name] = task, every_s
 
-    def __call__(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
+    def run_owed(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
         """Do what is owed, as long as there is time; return what each task counted."""
         done = {}
         for name in self.tasks:
@@ -75,7 +76,7 @@ class Maintenance:
     def run(self, name: str, has_time: Callable[[], bool] = lambda: True) -> int:
         """Do one task now, in slices; return what it counted."""
         total = 0
-        for _ in range(_MOST_SLICES):
+        for _ in range(_MAX_SLICES):
             if not has_time():
                 break
             try:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from ...models import Affiliate, Grant, LedgerRow
     from ...outcomes import AnyContext
     from ...plugins import Handler
+    from ..catalogue import Catalogue
     from ..context import Context
+    from .claim import Claim
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +28,17 @@ logger = logging.getLogger(__name__)
 class PluginJobs:
     """Runs plugins' handlers. Thread-safe."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, catalogue: Catalogue) -> None:
+        self._context, self._catalogue = context, catalogue
 
-    def __call__(self, job: Job) -> Outcome:
+    def run(self, claim: Claim) -> Outcome:
         """
-        Run a job's handler.
+        Run the handler of a claimed job.
 
         Raises:
             ValidationError: The handler answered with something else than an outcome.
         """
+        job = claim.job
         handler = self._context.plugins.handler(job.kind)
         if handler is None:
             return Dead(f"no plugin handles jobs of kind {job.kind!r}")
@@ -77,7 +80,17 @@ class PluginJobs:
             affiliate = store.affiliates.find(names[0])
         else:
             row = store.enrollments.find(str(payload.get("enrollment_id")))
-            return JobContext(job=job, enrollment=row, fact=fact) if row else None
+            if row is None:
+                return None
+            url = self._catalogue.url_of(row.course_id)
+            return JobContext(job=job, enrollment=row, fact=fact, course_url=url)
         if subject is None:
             return None
-        return FactContext(job=job, subject=subject, fact=fact, affiliate=affiliate)
+        name = subject.course_id
+        return FactContext(
+            job=job,
+            subject=subject,
+            fact=fact,
+            affiliate=affiliate,
+            course_url=self._catalogue.url_of(name) if name else "",
+        )

@@ -2,69 +2,80 @@
 """
 Running claimed work: due enrollments, payment events, sync jobs, plugins' jobs.
 
-One claim is run by one thread; its end is one fenced write. Whatever raises is judged
-in one place (``judge.py``); nothing is lost, because whatever is not written down is
-claimed again when its lease lapses.
+One claim is run by one thread; its end is one fenced write. Whatever raises gets its
+verdict in one place (``verdict.py``); nothing is lost, because whatever is not written
+down is claimed again when its lease lapses.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ... import wall
-from ...codec import load
 from ...errors import (
-    BlindKeyError,
     EnrollError,
     LeaseLostError,
     RejectedError,
     StorageUnavailableError,
 )
 from ...metrics import JOB_SECONDS, JOBS, TRIES
-from ...models import (
-    Enrollment,
-    Job,
-    JobEnd,
-    JobState,
-    LMSStatus,
-    PaymentEvent,
-    TryError,
-)
-from ...outcomes import Done, Outcome, Retry
-from ...stores.queue import EVENT_KIND, REQUEST_KIND
+from ...models import Enrollment, Job, JobEnd, JobState, LMSStatus, TryError
+from ...models.jobs import EVENT_KIND
+from ...outcomes import Outcome, Retry
 from ..alerts import owe_death, raise_alert
 from ..context import worker_name
-from ..settle.beside import REFUND_KIND
 from ..settle.decision import Wish
-from ..settle.settle import PAIR_KIND
+from .breaker import PAYMENTS, Breakers, code_of
 from .claim import BudgetSpentError, Claim
-from .completion import Ender, through_flicker
-from .plugin_jobs import PluginJobs
-from .verdict import Verdict, by_host, exhausted, judge_error, judge_outcome, needs_ping
+from .completion import Completer, through_flicker
+from .verdict import (
+    End,
+    Ended,
+    Verdict,
+    by_host,
+    verdict_of_error,
+    verdict_of_outcome,
+)
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from ...interfaces import JobStore
     from ..context import Context
-    from ..lms.sync import SyncHandler
-    from ..payments.apply import EventHandler
     from ..settle.settle import Settle
+    from .plugin_jobs import PluginJobs
 
 logger = logging.getLogger(__name__)
 
-LMS_GATE, _PAYMENTS = "lms", "payments"
-SYNC_KIND = "sync"
-#: Kinds of job that ask the payment provider, beside its events.
-_AT_PROVIDER = frozenset({PAIR_KIND, REFUND_KIND})
-_BACKENDS = {
-    SYNC_KIND: LMS_GATE,
-    EVENT_KIND: _PAYMENTS,
-    **dict.fromkeys(_AT_PROVIDER, _PAYMENTS),
+#: Outcomes of a payment event that are states of their own.
+_EVENT_STATES = {
+    "quarantined": JobState.QUARANTINED,
+    "ignored": JobState.IGNORED,
 }
+
+
+@attrs.frozen(kw_only=True)
+class Handler:
+    """
+    How the SDK's own jobs of one kind are run.
+
+    Attributes:
+        run: Does the work.
+        backend: Whose breaker decides whether a failure is the job's fault, or None.
+        is_gated: Whether that breaker admits each job.
+        owe_again: Called with a lost claim that may have changed something.
+        report: Called with a job that is tried again, or that is dead.
+    """
+
+    run: Callable[[Claim], Outcome]
+    backend: str | None = None
+    is_gated: bool = False
+    owe_again: Callable[[Claim], object] | None = None
+    report: Callable[[Job, LMSStatus], object] | None = None
 
 
 class Runner:
@@ -74,45 +85,46 @@ class Runner:
         self,
         context: Context,
         settle: Settle,
-        sync: SyncHandler,
-        events: EventHandler,
-        own: Mapping[str, Callable[[Job], Outcome]],
+        breakers: Breakers,
+        handlers: Mapping[str, Handler],
+        plugin_jobs: PluginJobs,
     ) -> None:
-        self._context = context
-        self._settle, self._sync, self._events = settle, sync, events
-        self._own = own
-        self._plugin_jobs = PluginJobs(context)
-        self._ender = Ender()
+        self._context, self._settle, self._breakers = context, settle, breakers
+        self._handlers = handlers
+        self._plugins = Handler(run=plugin_jobs.run)
+        self._completer = Completer()
 
-    def run_due(self, row: Enrollment) -> str:
+    def run_due(self, row: Enrollment) -> End:
         """Settle a claimed enrollment; return what became of it."""
         try:
             with wall.bounded(self._context.settings.job_timeout_s):
-                wall.contained("settling", self._settle, row.id, wish=Wish.DUE)
+                wall.contained("settling", self._settle.run, row.id, wish=Wish.DUE)
         except StorageUnavailableError:
             raise
         except Exception as error:  # noqa: BLE001  put off, like every failure
             return self._put_off(row, error)
-        return "done"
+        return End.DONE
 
-    def _put_off(self, row: Enrollment, error: Exception) -> str:
+    def _put_off(self, row: Enrollment, error: Exception) -> End:
         """An enrollment that can't be settled now is never given up."""
-        down = self._is_down(_PAYMENTS, error)
-        schedule = self._context.retry_policy.schedule_s
-        wait_s = schedule[min(max(row.tries, 1), len(schedule)) - 1]
-        if down:
-            wait_s = self._context.gate_policy.closed_s
+        down = self._breakers.is_down(PAYMENTS, error)
+        policy = self._context.retry_policy
+        wait_s = (
+            self._context.gate_policy.closed_s
+            if down
+            else policy.pause_s(row.tries, chance=self._chance())
+        )
         logger.warning(
             "enrollment put off",
-            extra={"enrollment_id": row.id, "error_code": _code(error)},
+            extra={"enrollment_id": row.id, "error_code": code_of(error)},
         )
-        if row.tries == len(schedule):
+        if row.tries == len(policy.schedule_s):
             raise_alert(self._context, "enrollment_stuck", row.id, row.version)
         due_at = self._context.now() + timedelta(seconds=wait_s)
         self._context.storage.enrollments.clear_due(
             row.id, row.version, due_at, ok=False
         )
-        return "snooze" if down else "retry"
+        return End.SNOOZE if down else End.RETRY
 
     def run(
         self,
@@ -121,7 +133,7 @@ class Runner:
         *,
         budget_s: float | None = None,
         admitted: bool = False,
-    ) -> tuple[str, str]:
+    ) -> Ended:
         """
         Run a claimed job or event and write its end.
 
@@ -129,10 +141,7 @@ class Runner:
             store: Where it lives.
             job: The job as claimed.
             budget_s: Seconds of inline work, or None for no bound.
-            admitted: Whether the gate of its backend was asked already.
-
-        Returns:
-            The action ("done", "retry", "snooze", "dead" or "lost") and its code.
+            admitted: Whether the LMS's breaker was asked already.
         """
         began = self._context.monotonic()
         claim = Claim(self._context, store, job, budget_s=budget_s)
@@ -140,20 +149,24 @@ class Runner:
         limit_s = self._context.settings.job_timeout_s if budget_s is None else None
         with wall.bounded(limit_s):
             verdict = self._refuse(job, admitted=admitted) or self._try(claim)
-            action = self._write(claim, verdict)
-            if action == "lost":
+            end = self._write(claim, verdict)
+            if end is End.LOST:
                 self._heal(claim)
         spent_s = self._context.monotonic() - began
-        self._measure(job, action, verdict.code, spent_s)
-        return action, verdict.code
+        self._measure(job, end, verdict.code, spent_s)
+        rows = () if end is End.LOST else verdict.enrollments
+        return Ended(end=end, code=verdict.code, enrollments=rows)
 
-    def _measure(self, job: Job, action: str, code: str, spent_s: float) -> None:
-        metrics = self._context.metrics
-        metrics.count(JOBS, kind=job.kind, outcome=action)
+    def _handler_of(self, job: Job) -> Handler:
+        return self._handlers.get(job.kind, self._plugins)
+
+    def _measure(self, job: Job, end: End, code: str, spent_s: float) -> None:
+        metrics, outcome = self._context.metrics, str(end)
+        metrics.count(JOBS, kind=job.kind, outcome=outcome)
         metrics.observe(JOB_SECONDS, spent_s, kind=job.kind)
-        if action != "snooze":
+        if end is not End.SNOOZE:
             metrics.count(TRIES, kind=job.kind)
-        failed = action in {"dead", "lost", "retry"}
+        failed = end in {End.DEAD, End.LOST, End.RETRY}
         logger.log(
             logging.WARNING if failed else logging.INFO,
             "job ended",
@@ -161,7 +174,7 @@ class Runner:
                 "job": job.key,
                 "kind": job.kind,
                 "tries": job.tries,
-                "outcome": action,
+                "outcome": outcome,
                 "error_code" if failed else "result": code,
                 "duration_s": round(spent_s, 3),
             },
@@ -171,29 +184,21 @@ class Runner:
         """Return what keeps the job from running; None = go on."""
         if self._is_exhausted(job):
             cause = "its last try never ended: the worker died or stalled"
-            return Verdict(action="dead", code="tries_exhausted", cause=cause)
-        if job.kind in _AT_PROVIDER:
-            return self._refuse_closed(_PAYMENTS)
-        if admitted or job.kind != SYNC_KIND:
+            return Verdict(end=End.DEAD, code="tries_exhausted", cause=cause)
+        handler = self._handler_of(job)
+        if not handler.is_gated or handler.backend is None:
             return None
-        now, policy = self._context.now(), self._context.gate_policy
-        answer = self._context.storage.gates.admit(LMS_GATE, 1, now, policy)
-        if answer.probe and self.probe(LMS_GATE):
-            answer = self._context.storage.gates.admit(LMS_GATE, 1, now, policy)
+        if admitted and handler.backend != PAYMENTS:
+            return None
+        answer = self._breakers.admit(handler.backend, 1)
+        if answer.probe and self._breakers.probe(handler.backend):
+            answer = self._breakers.admit(handler.backend, 1)
         if answer.admitted:
             return None
-        retry_at = answer.retry_at or now + timedelta(seconds=policy.closed_s)
+        now, closed_s = self._context.now(), self._context.gate_policy.closed_s
+        retry_at = answer.retry_at or now + timedelta(seconds=closed_s)
         wait_s = max((retry_at - now).total_seconds(), 0.1)
-        return Verdict(action="snooze", wait_s=wait_s, code="gate")
-
-    def _refuse_closed(self, backend: str) -> Verdict | None:
-        """Return what keeps a job from asking a backend whose gate is closed."""
-        now, policy = self._context.now(), self._context.gate_policy
-        answer = self._context.storage.gates.admit(backend, 0, now, policy)
-        if answer.retry_at is None or (answer.probe and self.probe(backend)):
-            return None
-        wait_s = max((answer.retry_at - now).total_seconds(), 0.1)
-        return Verdict(action="snooze", wait_s=wait_s, code="gate")
+        return Verdict(end=End.SNOOZE, wait_s=wait_s, code="gate")
 
     def _is_exhausted(self, job: Job) -> bool:
         last = job.errors[-1] if job.errors else None
@@ -204,76 +209,44 @@ class Runner:
             wait_s = self._context.plugins.decide_retry(job, last.code, last.try_number)
             if wait_s is not None:
                 return wait_s < 0
-        return exhausted(job.tries, self._context.retry_policy)
-
-    def probe(self, backend: str) -> bool:
-        """Ping a backend and report to its gate; True = it works."""
-        gateway = self._context.lms if backend == LMS_GATE else self._context.payments
-        try:
-            wall.contained(f"{backend}'s ping", gateway.ping)
-        except Exception as error:  # noqa: BLE001  whatever it is: not well
-            self._report(backend, ok=False, code=_code(error))
-            return False
-        self._report(backend, ok=True, code="")
-        return True
-
-    def _report(self, backend: str, *, ok: bool, code: str) -> None:
-        now, policy = self._context.now(), self._context.gate_policy
-        changed = self._context.storage.gates.report(
-            backend, ok=ok, now=now, policy=policy
-        )
-        if changed and not ok:
-            logger.error("gate closed", extra={"backend": backend, "error_code": code})
-            raise_alert(self._context, "backend_down", backend)
+        return self._context.retry_policy.is_exhausted(job.tries)
 
     def _try(self, claim: Claim) -> Verdict:
         try:
-            outcome = wall.contained(claim.job.kind, self._handle, claim)
+            handler = self._handler_of(claim.job)
+            outcome = wall.contained(claim.job.kind, handler.run, claim)
         except BudgetSpentError:
-            return Verdict(action="snooze", code="budget")
+            return Verdict(end=End.SNOOZE, code="budget")
         except (LeaseLostError, StorageUnavailableError) as error:
-            return Verdict(action="lost", code=error.code)
-        except Exception as error:  # noqa: BLE001  judged below
-            return self._judge(claim.job, error)
-        policy = self._context.retry_policy
-        verdict = judge_outcome(
-            outcome, tries=claim.job.tries, policy=policy, chance=self._chance()
+            return Verdict(end=End.LOST, code=error.code)
+        except Exception as error:  # noqa: BLE001  it gets its verdict below
+            return self._verdict_of(claim.job, error)
+        verdict = verdict_of_outcome(
+            outcome,
+            tries=claim.job.tries,
+            policy=self._context.retry_policy,
+            chance=self._chance(),
         )
         # A handler that names its time has decided.
         if isinstance(outcome, Retry) and outcome.after_s is None:
             return self._ask_host(claim.job, verdict)
         return verdict
 
-    def _handle(self, claim: Claim) -> Outcome:
-        job = claim.job
-        if job.kind == SYNC_KIND:
-            return self._sync(claim)
-        if job.kind == EVENT_KIND:
-            payload = job.payload or {}
-            return self._events(load(PaymentEvent, payload.get("event")), payload)
-        if job.kind == REQUEST_KIND:
-            # The process that answered it has died: the caller's next try goes on.
-            return Done("lapsed")
-        if job.kind in self._own:
-            return self._own[job.kind](job)
-        return self._plugin_jobs(job)
-
-    def _judge(self, job: Job, error: Exception) -> Verdict:
+    def _verdict_of(self, job: Job, error: Exception) -> Verdict:
         if not isinstance(error, EnrollError):
             logger.error(
                 "job failed unexpectedly", exc_info=error, extra={"job": job.key}
             )
-        backend = _BACKENDS.get(job.kind)
-        down = backend is not None and self._is_down(backend, error)
-        verdict = judge_error(
+        backend = self._handler_of(job).backend
+        verdict = verdict_of_error(
             error,
             tries=job.tries,
-            backend_down=down,
+            backend_down=backend is not None and self._breakers.is_down(backend, error),
             policy=self._context.retry_policy,
             gate_closed_s=self._context.gate_policy.closed_s,
             chance=self._chance(),
         )
-        if isinstance(error, RejectedError) or verdict.action == "snooze":
+        if isinstance(error, RejectedError) or verdict.end is End.SNOOZE:
             return verdict
         return self._ask_host(job, verdict)
 
@@ -284,25 +257,11 @@ class Runner:
         wait_s = self._context.plugins.decide_retry(job, verdict.code, job.tries)
         return by_host(verdict, wait_s)
 
-    def _is_down(self, backend: str, error: Exception) -> bool:
-        if isinstance(error, BlindKeyError):
-            self._report(backend, ok=False, code=error.code)
-            return True
-        if not needs_ping(error):
-            return False
-        # Where somebody else has found it down, one ping less is better. Only a ping
-        # opens a gate: whoever comes once its time is over sends one.
-        now, policy = self._context.now(), self._context.gate_policy
-        answer = self._context.storage.gates.admit(backend, 0, now, policy)
-        if answer.retry_at is not None and not answer.probe:
-            return True
-        return not self.probe(backend)
-
-    def _write(self, claim: Claim, verdict: Verdict) -> str:
+    def _write(self, claim: Claim, verdict: Verdict) -> End:
         """Write the end, if the claim still stands; return what became of it."""
-        if verdict.action == "lost":
-            return "lost"
-        if verdict.action in {"retry", "dead"}:
+        if verdict.end is End.LOST:
+            return End.LOST
+        if verdict.end in {End.RETRY, End.DEAD}:
             self._tell_trouble(claim.job, verdict)
 
         now = self._context.now()
@@ -311,26 +270,24 @@ class Runner:
             return self._end(claim, verdict, now)
 
         # Inline work has somebody waiting; the lease lapses, and a worker goes on.
-        return verdict.action if _written(write, claim) else "lost"
+        return verdict.end if _written(write, claim) else End.LOST
 
     def _end(self, claim: Claim, verdict: Verdict, now: datetime) -> bool:
         store, job, token = claim.store, claim.job, claim.token
         due_at = now + timedelta(seconds=verdict.wait_s)
-        if verdict.action == "done":
-            states = _END_STATES if job.kind == EVENT_KIND else {}
-            state = states.get(verdict.code, JobState.DONE)
-            word = verdict.cause or verdict.code
+        if verdict.end is End.DONE:
+            states = _EVENT_STATES if job.kind == EVENT_KIND else {}
             end = JobEnd(
                 token=token,
                 seq=job.seq,
-                state=state,
-                outcome=word,
+                state=states.get(verdict.code, JobState.DONE),
+                outcome=verdict.cause or verdict.code,
                 data=claim.data if claim.has_news else {},
             )
-            return self._ender.complete(store, job, end, now) is not None
+            return self._completer.complete(store, job, end, now) is not None
         if not claim.keep():
             return False
-        if verdict.action == "snooze":
+        if verdict.end is End.SNOOZE:
             return store.reschedule(token, due_at, now, counts=False)
         error = TryError(
             at=now,
@@ -339,18 +296,19 @@ class Runner:
             cause=verdict.cause,
             worker=worker_name(),
         )
-        if verdict.action == "dead":
+        if verdict.end is End.DEAD:
             owe_death(self._context, job, error)
             return store.bury(token, job.seq, now, error)
         return store.reschedule(token, due_at, now, error=error)
 
     def _heal(self, claim: Claim) -> None:
-        """The claim is somebody else's: whatever we did in the LMS is looked at."""
-        if claim.job.kind != SYNC_KIND or not (claim.wrote or claim.has_news):
+        """The claim is somebody else's: whatever it changed is looked at again."""
+        owe_again = self._handler_of(claim.job).owe_again
+        if owe_again is None or not (claim.wrote or claim.has_news):
             return
 
         def owe() -> bool:
-            self._sync.owe_again(claim)
+            owe_again(claim)
             return True
 
         try:
@@ -358,31 +316,20 @@ class Runner:
         except EnrollError as error:
             # An insert was written down before it began: looks at it stay owed.
             extra = {"job": claim.job.key, "error_code": error.code}
-            logger.warning("healing not ordered", extra=extra)
+            logger.warning("healing not owed", extra=extra)
 
     def _tell_trouble(self, job: Job, verdict: Verdict) -> None:
         """Show the trouble on the enrollments, and to the observers."""
-        dead = verdict.action == "dead"
-        if job.kind == SYNC_KIND and job.payload is not None:
+        dead = verdict.end is End.DEAD
+        report = self._handler_of(job).report
+        if report is not None and job.payload is not None:
             try:
-                status = LMSStatus.DEAD if dead else LMSStatus.RETRYING
-                self._sync.report(job.payload, status)
+                report(job, LMSStatus.DEAD if dead else LMSStatus.RETRYING)
             except (EnrollError, KeyError):
                 # The job's own end matters more than its reflection.
                 logger.exception("status not shown", extra={"job": job.key})
         hook = "on_job_dead" if dead else "on_job_retried"
         self._context.plugins.notify(hook, job=job, cause=verdict.cause)
-
-
-#: Ends of a payment event that are states of their own.
-_END_STATES = {
-    "quarantined": JobState.QUARANTINED,
-    "ignored": JobState.IGNORED,
-}
-
-
-def _code(error: Exception) -> str:
-    return error.code if isinstance(error, EnrollError) else type(error).__name__
 
 
 def _written(write: Callable[[], bool], claim: Claim) -> bool:

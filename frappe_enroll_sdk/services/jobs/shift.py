@@ -21,11 +21,13 @@ from ..context import worker_name
 from .claim import Lease, Leases
 from .heartbeat import SEEN_EVERY_S
 from .intake import Intake, Work
+from .verdict import End
 
 
 if TYPE_CHECKING:
     from ..context import Context
-    from .heartbeat import Presence
+    from .breaker import Breakers
+    from .heartbeat import Heartbeats
     from .maintenance import Maintenance
     from .runner import Runner
 
@@ -38,15 +40,16 @@ class Shift:
 
     Attributes:
         name: The name under which it leaves its signs of life.
-        actions: What became of its claims, counted by whoever drives it.
+        ends: What became of its claims, counted by whoever drives it.
     """
 
     def __init__(
         self,
         context: Context,
         runner: Runner,
+        breakers: Breakers,
         maintenance: Maintenance,
-        presence: Presence,
+        heartbeats: Heartbeats,
         *,
         concurrency: int,
         poll_s: float,
@@ -54,9 +57,9 @@ class Shift:
         self.context = context
         self.concurrency, self.poll_s = concurrency, poll_s
         self.name = f"{worker_name()}:{context.ambient.token_hex(3)}"
-        self.actions: Counter[str] = Counter()
-        self._maintenance, self._presence = maintenance, presence
-        self._intake = Intake(context, runner)
+        self.ends: Counter[str] = Counter()
+        self._maintenance, self._heartbeats = maintenance, heartbeats
+        self._intake = Intake(context, runner, breakers)
         self._leases = Leases(context)
         self._seen: float | None = None
         self._started_at: datetime | None = None
@@ -69,7 +72,7 @@ class Shift:
                 self._leases.hold(work.store, work.job)
         return works
 
-    def run(self, work: Work, *, begin: bool = True) -> str:
+    def run(self, work: Work, *, begin: bool = True) -> End:
         """Run a claim, or give it back unbegun; return what became of it."""
         try:
             if begin:
@@ -77,11 +80,11 @@ class Shift:
             work.release()
         except Exception as error:  # noqa: BLE001  logged; the lease lapses
             log_failure("claim lost", error)
-            return "lost"
+            return End.LOST
         finally:
             if work.job is not None:
                 self._leases.drop(work.job)
-        return "released"
+        return End.RELEASED
 
     def wait_s(self) -> float:
         """Return how long to wait when nothing is due; jitter keeps workers apart."""
@@ -113,22 +116,22 @@ class Shift:
                 self._seen = now_s
                 detail = {
                     "concurrency": self.concurrency,
-                    "actions": dict(self.actions),
+                    "ends": dict(self.ends),
                 }
-                self._presence.worker(self.name, self._started_at, detail)
+                self._heartbeats.worker(self.name, self._started_at, detail)
         except Exception as error:  # noqa: BLE001  logged; the next beat comes
             log_failure("heartbeat failed", error)
 
     def tidy(self, has_time: Callable[[], bool] = lambda: True) -> None:
         """Do the housekeeping that is owed."""
         try:
-            self._maintenance(has_time)
+            self._maintenance.run_owed(has_time)
         except Exception as error:  # noqa: BLE001  logged; the next turn comes
             log_failure("maintenance failed", error)
 
     def end(self) -> None:
         """Take the sign of life back."""
-        self._presence.ended(self.name)
+        self._heartbeats.ended(self.name)
 
 
 def log_failure(message: str, error: Exception) -> None:

@@ -26,6 +26,7 @@ from .claim import Lease
 from .intake import Work
 from .maintenance import EVERY_S
 from .shift import Shift, log_failure
+from .verdict import End
 
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 _SLICE_S = 0.1
 #: Seconds before news is listened to again after it was news of nothing for us: the
 #: first time, and at the most.
-_DEAF_S, _MOST_DEAF_S = 0.02, 0.16
+_DEAF_S, _MAX_DEAF_S = 0.02, 0.16
 #: What a shell says of a process that a signal has ended.
 _BY_SIGNAL = 128
 
@@ -91,9 +92,9 @@ class Worker:
         return self.shift.name
 
     @property
-    def actions(self) -> Counter[str]:
+    def ends(self) -> Counter[str]:
         """What became of its claims, counted."""
-        return self.shift.actions
+        return self.shift.ends
 
     def stop(self) -> None:
         """Claim nothing more; takes no lock, so that a signal handler may call it."""
@@ -162,7 +163,7 @@ class Worker:
         for _ in self._slots:
             self._todo.put(None)
         self.shift.end()
-        extra = {"worker": self.name, "unfinished": left} | dict(self.actions)
+        extra = {"worker": self.name, "unfinished": left} | dict(self.ends)
         (logger.warning if left else logger.info)("worker stopped", extra=extra)
 
     # Claiming.
@@ -221,15 +222,15 @@ class Worker:
 
     def _run_claims(self, slot: _Slot) -> None:
         while not slot.given_up and (work := self._todo.get()) is not None:
-            action = self._run(slot, work)
+            end = self._run(slot, work)
             with self._changed:
                 if not slot.given_up:
                     self._free += 1
                     slot.token = ""
-                    self.actions[action] += 1
+                    self.ends[str(end)] += 1
                     self._changed.notify_all()
 
-    def _run(self, slot: _Slot, work: Work) -> str:
+    def _run(self, slot: _Slot, work: Work) -> End:
         slot.token = (work.job.token or "") if work.job else ""
         return self.shift.run(work, begin=not self._asked)
 
@@ -254,7 +255,7 @@ class Worker:
                     slot.given_up = True
                     self._slots.remove(slot)
                     self._free += 1
-                    self.actions["hung"] += 1
+                    self.ends["hung"] += 1
                     self._add_slot()
                     self._changed.notify_all()
                     return
@@ -289,7 +290,7 @@ class _Ears:
         if found:
             self._deaf_s = 0.0
         elif self._heard:
-            self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MOST_DEAF_S)
+            self._deaf_s = min(max(self._deaf_s * 2, _DEAF_S), _MAX_DEAF_S)
             self._deaf_until = self._ambient.monotonic() + self._deaf_s
         self._heard = False
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from ..context import Context
 
 #: Known rows that are looked for: one may have been removed by hand.
-_MOST_KNOWN = 3
+_MAX_KNOWN = 3
 
 
-def check_sight(context: Context) -> None:
+def check_key(context: Context) -> None:
     """
     Prove that the key reads courses, may insert, and sees a row that we know, if any.
 
@@ -38,7 +38,7 @@ def check_sight(context: Context) -> None:
     context.lms.list_courses(limit=1)
     _check_insert(context)
     known = context.storage.enrollments.list(
-        status=Status.ENROLLED, lms_status=LMSStatus.SYNCED, limit=_MOST_KNOWN
+        status=Status.ENROLLED, lms_status=LMSStatus.SYNCED, limit=_MAX_KNOWN
     ).items
     seen = [context.lms.find_enrollments(row.learner, row.course_id) for row in known]
     if known and not any(seen):

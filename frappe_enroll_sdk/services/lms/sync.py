@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from ...errors import (
     BackendRefusedError,
@@ -27,11 +27,12 @@ from ...outcomes import Dead, Done, Outcome, Snooze
 from ...pair import Judgement, Pair, judge_rows, must_know_user
 from ...states import ENTITLED
 from ..alerts import raise_alert
-from ..settle.decision import LMSReport
+from ..settle.decision import LMSReport, Settled
 
 
 if TYPE_CHECKING:
     from ...interfaces import LMS, SellingLMS
+    from ...models import Job
     from ..context import Context
     from ..jobs.claim import Claim
     from ..settle.settle import Settle
@@ -51,14 +52,14 @@ _NO_ACCOUNT = "the learner has no account in the LMS: let them sign up, then req
 _DISABLED = "the learner's account in the LMS is disabled: enable it, then requeue"
 
 
-class SyncHandler:
+class Sync:
     """Runs ``sync`` jobs. Thread-safe: it keeps nothing between calls."""
 
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context = context
         self._settle = settle
 
-    def __call__(self, claim: Claim) -> Outcome:
+    def run(self, claim: Claim) -> Outcome:
         """Bring the LMS to what our enrollments of the pair say."""
         run = _Run(self._context, self._settle, claim)
         return run.ensure_row() if run.entitled else run.ensure_none()
@@ -74,14 +75,15 @@ class SyncHandler:
             job.key, job.kind, job.payload or {}, now, now=now, data=claim.data
         )
 
-    def report(self, job_payload: Mapping[str, Any], status: LMSStatus) -> None:
+    def report(self, job: Job, status: LMSStatus) -> None:
         """Tell the entitled enrollments that the job waits or is dead."""
+        payload = job.payload or {}
         rows = self._context.storage.enrollments.list_for_sync(
-            job_payload["email"], job_payload["course_id"]
+            payload["email"], payload["course_id"]
         )
         for row in rows:
             if row.status in ENTITLED:
-                self._settle(row.id, lms=LMSReport(status=status))
+                self._settle.run(row.id, lms=LMSReport(status=status))
 
 
 class _Run:
@@ -90,6 +92,7 @@ class _Run:
     def __init__(self, context: Context, settle: Settle, claim: Claim) -> None:
         self._context, self._settle, self._claim = context, settle, claim
         self._lms = context.lms
+        self._settled: list[Enrollment] = []
         payload = claim.job.payload or {}
         self._email: str = payload["email"]
         self._learner: str = payload["learner"]
@@ -256,7 +259,7 @@ class _Run:
             # Once: what the LMS had without us is no news the next time.
             raise_alert(self._context, "paid_but_already_enrolled", row.id, "")
         report = LMSReport(status=LMSStatus.SYNCED, name=keep.name, ours=ours)
-        self._settle(row.id, lms=report)
+        self._settled.append(self._settle.run(row.id, lms=report))
 
     # Not entitled: none of ours.
 
@@ -268,7 +271,7 @@ class _Run:
         progress = next((row.progress for row in judged.remove if row.progress), None)
         for enrollment in self._rows:
             report = LMSReport(status=LMSStatus.SYNCED, progress=progress)
-            self._settle(enrollment.id, lms=report)
+            self._settled.append(self._settle.run(enrollment.id, lms=report))
         return self._rest("removed")
 
     # Inserts that nobody accounts for.
@@ -278,7 +281,9 @@ class _Run:
         look_at = self._pair.next_look(
             self._context.now(), self._verify_s, self._lms.call_timeout_s
         )
-        return Done(word) if look_at is None else Snooze(self._until(look_at))
+        if look_at is not None:
+            return Snooze(self._until(look_at))
+        return Settled(word, enrollments=tuple(self._settled))
 
     @property
     def _verify_s(self) -> float:
@@ -293,9 +298,9 @@ class _Run:
         subject: str | None = None,
         detail: Mapping[str, str] | None = None,
     ) -> None:
-        job, said = self._claim.job, detail or {}
-        occasion = ":".join([job.key, str(job.seq), *said.values()])
-        raise_alert(self._context, code, subject or job.key, occasion, said)
+        job, more = self._claim.job, detail or {}
+        occasion = ":".join([job.key, str(job.seq), *more.values()])
+        raise_alert(self._context, code, subject or job.key, occasion, more)
 
 
 def _names(judged: Judgement, row: LMSEnrollment) -> dict[str, str]:

@@ -3,24 +3,25 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ValidationError
-from ...models import AuditEntry, Enrollment, Job, JobState, Page
-from ...stores.queue import EVENT_KIND
-from .. import validate
-from .jobs import JobOrders
-from .orders import order
-from .search import Lookup, Timeline
+from ...errors import NotFoundError, ValidationError
+from ...models import Actor, AuditEntry, Enrollment, Job, JobState, Page
+from ...models.jobs import EVENT_KIND
+from .. import audit, validate
+from ..jobs.breaker import BACKENDS
+from .jobs import Jobs
+from .search import Search, Timeline
 from .stats import Stats, take_stats
 
 
 if TYPE_CHECKING:
     from ...interfaces import JobStore
     from ..context import Context
-    from ..jobs.heartbeat import Presence
+    from ..jobs.breaker import Breakers
+    from ..jobs.heartbeat import Heartbeats
     from ..jobs.maintenance import Maintenance
     from ..payments.replay import Pulled, Replay
     from .differences import Report
@@ -31,29 +32,29 @@ _SHORTEST_RETENTION = timedelta(days=1)
 _LONGEST_RETENTION = timedelta(days=3650)
 
 
-class Admin(JobOrders):
+class Admin:
     """Operators' verbs of one SDK. Thread-safe."""
 
     def __init__(
         self,
         context: Context,
         *,
-        replay: Replay,
+        breakers: Breakers,
+        heartbeats: Heartbeats,
+        maintenance: Maintenance,
         quarantine: Quarantine,
         reconcile: Reconcile,
-        presence: Presence,
-        maintenance: Maintenance,
+        replay: Replay,
     ) -> None:
-        super().__init__(context)
-        self._replay, self._quarantine = replay, quarantine
-        self._reconcile = reconcile
-        self._presence, self._maintenance = presence, maintenance
-        self._lookup = Lookup(context)
+        self._context, self._breakers = context, breakers
+        self._heartbeats, self._maintenance = heartbeats, maintenance
+        self._quarantine, self._reconcile, self._replay = quarantine, reconcile, replay
+        self._jobs, self._search = Jobs(context), Search(context)
 
     def stats(self) -> Stats:
         """Return capped numbers and what they mean; never a scan."""
-        self._presence.look()
-        return take_stats(self._context, self._presence, self._quarantine)
+        self._heartbeats.look()
+        return take_stats(self._context, self._heartbeats, self._quarantine)
 
     def maintain(self, *tasks: str) -> dict[str, int]:
         """
@@ -100,11 +101,11 @@ class Admin(JobOrders):
         self, text: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[Enrollment]:
         """Return the enrollments that an id, address, code or course names."""
-        return self._lookup.search(text, **validate.paging(limit, cursor))
+        return self._search.search(text, **validate.paging(limit, cursor))
 
     def timeline(self, enrollment_id: str) -> Timeline:
         """Return all that happened to an enrollment."""
-        return self._lookup.timeline(enrollment_id)
+        return self._search.timeline(enrollment_id)
 
     def audit(
         self,
@@ -121,24 +122,9 @@ class Admin(JobOrders):
     def note(
         self, actor: str, action: str, subject: str, reason: str, **detail: Any
     ) -> None:
-        """Write an operator's action into the audit trail."""
-        who, why = validate.words(actor, reason)
-        entry = AuditEntry(
-            id=self._context.ambient.token_hex(12),
-            at=self._context.now(),
-            actor=who,
-            action=action,
-            subject=subject,
-            reason=why,
-            detail=detail,
-        )
-        self._context.storage.audit.append(entry)
-
-    def order(
-        self, actor: str, action: str, subject: str, reason: str, **detail: Any
-    ) -> AbstractContextManager[dict[str, Any]]:
-        """Say a long order first, and close it in every ending; see ``orders.py``."""
-        return order(self._context, actor, action, subject, reason, **detail)
+        """Write into the audit trail what a host's own surface lets somebody do."""
+        by = audit.require_actor(actor, reason)
+        audit.write(self._context, by, action, subject, detail)
 
     def quarantine(
         self, *, limit: int = 50, cursor: str | None = None
@@ -150,13 +136,12 @@ class Admin(JobOrders):
         self, name: str, actor: str, reason: str, *, enrollment_id: str | None = None
     ) -> Enrollment:
         """Accept what is quarantined, by enrollment or event; see `Quarantine`."""
-        return self._quarantine.accept(
-            name, actor=actor, reason=reason, enrollment_id=enrollment_id
-        )
+        by = audit.require_actor(actor, reason)
+        return self._quarantine.accept(name, by=by, enrollment_id=enrollment_id)
 
     def dismiss(self, name: str, actor: str, reason: str) -> str:
         """Put aside what is quarantined; return what it is now."""
-        return self._quarantine.dismiss(name, actor=actor, reason=reason)
+        return self._quarantine.dismiss(name, by=audit.require_actor(actor, reason))
 
     def replay_event(
         self,
@@ -171,7 +156,8 @@ class Admin(JobOrders):
 
         Without `notify`, no plugin hears of what is written by it.
         """
-        return self._replay.replay(event_id, actor=actor, reason=reason, notify=notify)
+        by = audit.actor_of(actor, reason)
+        return self._replay.replay(event_id, by=by, notify=notify)
 
     def pull_events(
         self,
@@ -183,9 +169,8 @@ class Admin(JobOrders):
         limit: int = 10_000,
     ) -> Pulled:
         """Feed the events that the provider has since a moment and we missed."""
-        return self._replay.pull(
-            since, actor=actor, reason=reason, notify=notify, limit=limit
-        )
+        by = audit.actor_of(actor, reason)
+        return self._replay.pull(since, by=by, notify=notify, limit=limit)
 
     def reconcile(
         self,
@@ -194,9 +179,119 @@ class Admin(JobOrders):
         since: datetime | None = None,
         limit: int = 200,
         cursor: str | None = None,
+        actor: str = "",
+        reason: str = "",
     ) -> Report:
-        """Compare provider, enrollments and LMS, one page; see `Reconcile`."""
-        return self._reconcile(repair=repair, since=since, limit=limit, cursor=cursor)
+        """
+        Compare provider, enrollments and LMS, one page; see `Reconcile.page`.
+
+        Only what repairs is written to the audit trail.
+        """
+        by = audit.actor_of(actor, reason)
+        writer, subject = by if repair else None, cursor or "begin"
+        with audit.acting(self._context, writer, "reconcile", subject) as result:
+            report = self._reconcile.page(
+                repair=repair, since=since, limit=limit, cursor=cursor
+            )
+            result["findings"] = len(report.findings)
+        return report
+
+    def reconcile_all(
+        self,
+        *,
+        repair: bool = False,
+        since: datetime | None = None,
+        limit: int = 200,
+        actor: str = "",
+        reason: str = "",
+    ) -> Generator[Report, None, None]:
+        """Compare all of it, yielding each page; one action in the audit trail."""
+        by = audit.actor_of(actor, reason) if repair else None
+        with audit.acting(self._context, by, "reconcile", "begin") as result:
+            result["findings"] = 0
+            for report in self._reconcile.pages(
+                repair=repair, since=since, limit=limit
+            ):
+                result["findings"] += len(report.findings)
+                yield report
+
+    def probe(self, backend: str, *, actor: str = "", reason: str = "") -> bool:
+        """
+        Ping a backend now and tell its breaker; return whether it works.
+
+        Raises:
+            NotFoundError: No backend of this name has a breaker.
+        """
+        by = audit.actor_of(actor, reason)
+        if backend not in BACKENDS:
+            raise NotFoundError("there is no such backend", field="backend")
+        works = self._breakers.probe(backend)
+        audit.write(self._context, by, "probe_backend", backend, {"works": works})
+        return works
+
+    def job(self, name: str) -> Job:
+        """
+        Return a job by its key, an event's id, or an enrollment's id (its sync).
+
+        Raises:
+            NotFoundError: There is none by this name.
+        """
+        return self._jobs.get(name)
+
+    def retry(self, name: str, *, actor: str = "", reason: str = "") -> None:
+        """
+        Make one job due now: by its key, an event's id, or an enrollment's id.
+
+        Raises:
+            NotFoundError: There is nothing to retry by this name.
+        """
+        self._jobs.retry(name, by=audit.actor_of(actor, reason))
+
+    def bury(self, name: str, *, actor: str, reason: str) -> None:
+        """
+        End a job that waits as dead, with the operator's reason as its cause.
+
+        Raises:
+            NotFoundError: No job by this name waits (a running one ends by itself).
+            ValidationError: There is no reason.
+        """
+        self._jobs.bury(name, by=audit.require_actor(actor, reason))
+
+    def requeue(
+        self,
+        limit: int = 100,
+        *,
+        kind: str | None = None,
+        code: str | None = None,
+        per_s: float | None = None,
+        actor: str = "",
+        reason: str = "",
+        tell: Callable[[int], None] = lambda _: None,
+    ) -> int:
+        """
+        Make dead jobs and events due again with all their tries; return how many.
+
+        Args:
+            limit: How many at the most.
+            kind: Only jobs of this kind (``payment_event`` for events).
+            code: Only those that died of this code.
+            per_s: How many fall due per second, so that the backends are not flooded;
+                None = all at once (the LMS's gate bounds the rate of syncs anyway).
+            actor: Who does it, for the audit trail.
+            reason: Why, for the audit trail.
+            tell: Called with the number after each.
+
+        Raises:
+            ValidationError: The limit or the rate is out of bounds.
+        """
+        by = audit.actor_of(actor, reason)
+        return self._jobs.requeue(
+            limit, kind=kind, code=code, per_s=per_s, by=by, tell=tell
+        )
+
+    def count_dead(self, *, kind: str | None = None, code: str | None = None) -> int:
+        """Count the dead jobs and events that `requeue` would take."""
+        return self._jobs.count_dead(kind=kind, code=code)
 
     def prune(
         self,
@@ -204,6 +299,8 @@ class Admin(JobOrders):
         events_older_than: timedelta = timedelta(days=30),
         jobs_older_than: timedelta = timedelta(days=7),
         limit: int = 1000,
+        actor: str = "",
+        reason: str = "",
     ) -> tuple[int, int]:
         """
         Null old events' payloads and drop old done jobs; return both counts.
@@ -215,8 +312,10 @@ class Admin(JobOrders):
             events_older_than=events_older_than, jobs_older_than=jobs_older_than
         )
         return (
-            self.prune_events(events_older_than, limit=limit),
-            self.prune_jobs(jobs_older_than, limit=limit),
+            self.prune_events(
+                events_older_than, limit=limit, actor=actor, reason=reason
+            ),
+            self.prune_jobs(jobs_older_than, limit=limit, actor=actor, reason=reason),
         )
 
     def prune_events(
@@ -230,7 +329,9 @@ class Admin(JobOrders):
         """Null old events' payloads; return how many. Raises as `prune` does."""
         _check_spans(events_older_than=older_than)
         store = self._context.storage.events
-        return self._prune(store, "prune_events", older_than, limit, (actor, reason))
+        return self._prune(
+            store, "prune_events", older_than, limit, audit.actor_of(actor, reason)
+        )
 
     def prune_jobs(
         self,
@@ -243,7 +344,9 @@ class Admin(JobOrders):
         """Drop old done jobs; return how many. Raises as `prune` does."""
         _check_spans(jobs_older_than=older_than)
         store = self._context.storage.jobs
-        return self._prune(store, "prune_jobs", older_than, limit, (actor, reason))
+        return self._prune(
+            store, "prune_jobs", older_than, limit, audit.actor_of(actor, reason)
+        )
 
     def _prune(
         self,
@@ -251,14 +354,16 @@ class Admin(JobOrders):
         action: str,
         older_than: timedelta,
         limit: int,
-        said: tuple[str, str],
+        by: Actor | None,
     ) -> int:
         validate.whole(limit, "limit", most=1_000_000)
-        actor, reason = said
-        days = older_than.days
-        with order(self._context, actor, action, "store", reason, days=days) as told:
-            told["count"] = store.prune(self._context.now() - older_than, limit)
-        return int(told["count"])
+        with audit.acting(
+            self._context, by, action, "store", days=older_than.days
+        ) as result:
+            result["count"] = count = store.prune(
+                self._context.now() - older_than, limit
+            )
+        return count
 
 
 def _check_spans(**spans: timedelta) -> None:

@@ -19,10 +19,10 @@ from ...models import (
     SessionStatus,
     Status,
 )
+from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
 from ..settle.decide_money import standing_of, sums_of
 from ..settle.decide_slot import TAKEN
-from ..settle.decision import SettlePolicy
 from ..settle.lost import can_store
 from .rebuilt import is_enough
 
@@ -257,10 +257,10 @@ def _lapsed(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | None
 def _money(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | None:
     if seen.refunds is None or seen.disputes is None or row.status in UNPAID | EXITS:
         return None
-    told = sums_of(seen.refunds, seen.disputes, row.amount.currency)
-    new = attrs.evolve(row, **told)
+    money = sums_of(seen.refunds, seen.disputes, row.amount.currency)
+    new = attrs.evolve(row, **money)
     to, reason = standing_of(new, policy)
-    if to is row.status and told == {name: getattr(row, name) for name in told}:
+    if to is row.status and money == {name: getattr(row, name) for name in money}:
         return None
     cause = (
         f"given back: {new.refunded_minor} (known: {row.refunded_minor}), "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reading enrollments, and the operators' words on them."""
+"""Reading enrollments, and what operators do about them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ...errors import EnrollmentNotFoundError, TokenError, TransitionError
 from ...ids import token_matches
 from ...models import Enrollment, HistoryEntry, LMSStatus, Override, Page, Status
-from .. import validate
+from ...models.learners import is_erased
+from .. import audit, validate
 from ..settle.decision import OperatorAction, Wish
-from .privacy import is_erased
 from .reassign import reassign
 
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..settle.settle import Settle
 
 
-#: Words that need a learner.
+#: Actions that need a learner.
 _ENTITLING = frozenset({Override.ACCEPTED, Override.REINSTATED})
 
 
@@ -91,7 +91,7 @@ class Enrollments:
         One that turns out to be paid is completed instead.
         """
         row = self.get_with_token(enrollment_id, token)
-        return self._settle(row.id, wish=Wish.CANCEL)
+        return self._settle.run(row.id, wish=Wish.CANCEL)
 
     def confirm_return(self, session_id: str) -> Enrollment:
         """See `EnrollSDK.confirm_return`."""
@@ -99,7 +99,7 @@ class Enrollments:
         row = self._context.storage.enrollments.find_by_session(name)
         if row is None:
             raise EnrollmentNotFoundError(field="session_id")
-        row = self._settle(row.id)
+        row = self._settle.run(row.id)
         return self._inline.sync(row)
 
     def revoke(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
@@ -107,24 +107,24 @@ class Enrollments:
         Take the right to the course away, or end an attempt that nobody has paid.
 
         The session of an attempt is expired first. Where the provider does not know it,
-        or fails past its end, the word is enough; what is paid later is held.
+        or fails past its end, that is enough; what is paid later is held.
 
         Raises:
             TransitionError: It is neither entitled nor unpaid.
         """
-        return self._order(enrollment_id, Override.REVOKED, actor, reason)
+        return self._act(enrollment_id, Override.REVOKED, actor, reason)
 
     def reinstate(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
         """Give the right back; raises `TransitionError` unless it is revoked."""
-        return self._order(enrollment_id, Override.REINSTATED, actor, reason)
+        return self._act(enrollment_id, Override.REINSTATED, actor, reason)
 
     def accept(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
         """Enroll one that is on hold; raises `TransitionError` for any other."""
-        return self._order(enrollment_id, Override.ACCEPTED, actor, reason)
+        return self._act(enrollment_id, Override.ACCEPTED, actor, reason)
 
     def dismiss(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
         """End one that is on hold; raises `TransitionError` for any other."""
-        return self._order(enrollment_id, Override.DISMISSED, actor, reason)
+        return self._act(enrollment_id, Override.DISMISSED, actor, reason)
 
     def reassign(
         self, enrollment_id: str, new_email: str, actor: str, reason: str
@@ -138,24 +138,23 @@ class Enrollments:
             TransitionError: It is not entitled.
             AlreadyEnrolledError: The new learner has an enrollment of this course.
         """
-        who, why = validate.words(actor, reason)
+        by = audit.require_actor(actor, reason)
         old = self.get(enrollment_id)
         new = reassign(
             self._context,
             self._settle,
             old,
             validate.email(new_email),
-            actor=who,
-            reason=why,
+            by=by,
         )
         return self._inline.sync(new)
 
-    def _order(
+    def _act(
         self, enrollment_id: str, override: Override, actor: str, reason: str
     ) -> Enrollment:
-        who, why = validate.words(actor, reason)
-        order = OperatorAction(override=override, actor=who, reason=why)
+        by = audit.require_actor(actor, reason)
+        action = OperatorAction(override=override, actor=by.name, reason=by.reason)
         row = self.get(enrollment_id)
         if override in _ENTITLING and is_erased(row.email):
             raise TransitionError(f"{row.id}: its learner was erased")
-        return self._settle(row.id, wish=Wish.END, order=order)
+        return self._settle.run(row.id, wish=Wish.END, action=action)

@@ -8,35 +8,29 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import NotFoundError, ValidationError
-from ...models import AuditEntry, Job, JobState, TryError
-from .. import validate
+from ...models import Actor, Job, JobState, TryError, walk
+from .. import audit, validate
 from ..settle.effects import sync_key
-from .orders import order
 
 
 if TYPE_CHECKING:
     from ...interfaces import JobStore
     from ..context import Context
 
-_MOST = 100_000
+_MAX_JOBS = 100_000
 #: The slowest that anybody waits for.
-_LEAST_PER_S = 0.001
+_MIN_PER_S = 0.001
 _PAGE = 200
 
 
-class JobOrders:
-    """The verbs; every one that changes something is written to the audit trail."""
+class Jobs:
+    """The operators' verbs on jobs and events of one SDK. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def job(self, name: str) -> Job:
-        """
-        Return a job by its key, an event's id, or an enrollment's id (its sync).
-
-        Raises:
-            NotFoundError: There is none by this name.
-        """
+    def get(self, name: str) -> Job:
+        """See `Admin.job`."""
         key = self._key_of(name)
         for store in self._stores():
             job = store.find(key)
@@ -44,72 +38,44 @@ class JobOrders:
                 return job
         raise NotFoundError("there is no such job", field="id")
 
-    def retry(self, name: str, *, actor: str = "", reason: str = "") -> None:
-        """
-        Make one job due now: by its key, an event's id, or an enrollment's id.
-
-        Raises:
-            NotFoundError: There is nothing to retry by this name.
-        """
+    def retry(self, name: str, *, by: Actor | None) -> None:
+        """See `Admin.retry`."""
         key, now = self._key_of(name), self._context.now()
         if not any(store.retry(key, now) for store in self._stores()):
             raise NotFoundError("there is nothing to retry", field="id")
-        self._audit("retry_job", key, actor, reason)
+        audit.write(self._context, by, "retry_job", key)
 
-    def bury(self, name: str, *, actor: str, reason: str) -> None:
-        """
-        End a job that waits as dead, with the operator's reason as its cause.
-
-        Raises:
-            NotFoundError: No job by this name waits (a running one ends by itself).
-            ValidationError: There is no reason.
-        """
-        actor, reason = validate.words(actor, reason)
+    def bury(self, name: str, *, by: Actor) -> None:
+        """See `Admin.bury`."""
         key, now = self._key_of(name), self._context.now()
         error = TryError(
-            at=now, try_number=0, code="operator", cause=reason, worker=actor
+            at=now, try_number=0, code="operator", cause=by.reason, worker=by.name
         )
         if not any(store.bury_due(key, now, error) for store in self._stores()):
             raise NotFoundError("no job by this name waits", field="id")
-        self._audit("bury_job", key, actor, reason)
+        audit.write(self._context, by, "bury_job", key)
 
     def requeue(
         self,
-        limit: int = 100,
+        limit: int,
         *,
-        kind: str | None = None,
-        code: str | None = None,
-        per_s: float | None = None,
-        actor: str = "",
-        reason: str = "",
-        tell: Callable[[int], None] = lambda _: None,
+        kind: str | None,
+        code: str | None,
+        per_s: float | None,
+        by: Actor | None,
+        tell: Callable[[int], None],
     ) -> int:
-        """
-        Make dead jobs and events due again with all their tries; return how many.
-
-        Args:
-            limit: How many at the most.
-            kind: Only jobs of this kind (``payment_event`` for events).
-            code: Only those that died of this code.
-            per_s: How many fall due per second, so that the backends are not flooded;
-                None = all at once (the LMS's gate bounds the rate of syncs anyway).
-            actor: Who does it, for the audit trail.
-            reason: Why, for the audit trail.
-            tell: Called with the number after each.
-
-        Raises:
-            ValidationError: The limit or the rate is out of bounds.
-        """
-        validate.whole(limit, "limit", most=_MOST)
+        """See `Admin.requeue`."""
+        validate.whole(limit, "limit", most=_MAX_JOBS)
         rate = None if per_s is None else validate.seconds(per_s, "per_s")
-        if rate is not None and not _LEAST_PER_S <= rate <= _MOST:
+        if rate is not None and not _MIN_PER_S <= rate <= _MAX_JOBS:
             raise ValidationError(
-                f"per_s: must be from {_LEAST_PER_S} to {_MOST}", field="per_s"
+                f"per_s: must be from {_MIN_PER_S} to {_MAX_JOBS}", field="per_s"
             )
         began, done = self._context.now(), 0
         subject = kind or code or "all"
-        with order(self._context, actor, "requeue_jobs", subject, reason) as told:
-            told["count"] = 0
+        with audit.acting(self._context, by, "requeue_jobs", subject) as result:
+            result["count"] = 0
             for store, job in self._dead(kind, code):
                 if done >= limit:
                     break
@@ -117,12 +83,12 @@ class JobOrders:
                 wait = timedelta(seconds=done / per_s if per_s else 0)
                 if store.retry(job.key, now, due_at=max(began + wait, now)):
                     done += 1
-                    told["count"] = done
+                    result["count"] = done
                     tell(done)
         return done
 
-    def count_dead(self, *, kind: str | None = None, code: str | None = None) -> int:
-        """Count the dead jobs and events that `requeue` would take."""
+    def count_dead(self, *, kind: str | None, code: str | None) -> int:
+        """See `Admin.count_dead`."""
         return sum(1 for _ in self._dead(kind, code))
 
     def _dead(
@@ -130,17 +96,14 @@ class JobOrders:
     ) -> Iterator[tuple[JobStore, Job]]:
         """Yield what is dead as it is listed: what is requeued meanwhile leaves it."""
         for store in self._stores():
-            cursor = None
-            while True:
-                page = store.list(
+            find = store.list
+            for job in walk(
+                lambda cursor, find=find: find(  # type: ignore[misc]  # bound now
                     state=JobState.DEAD, kind=kind, limit=_PAGE, cursor=cursor
                 )
-                for job in page.items:
-                    if code in (None, job.outcome):
-                        yield store, job
-                cursor = page.next_cursor
-                if cursor is None:
-                    break
+            ):
+                if code in (None, job.outcome):
+                    yield store, job
 
     def _stores(self) -> tuple[JobStore, JobStore]:
         return self._context.storage.jobs, self._context.storage.events
@@ -148,20 +111,3 @@ class JobOrders:
     def _key_of(self, name: str) -> str:
         row = self._context.storage.enrollments.find(name)
         return sync_key(row.email, row.course_id) if row else name
-
-    def _audit(
-        self, action: str, subject: str, actor: str, reason: str, count: int = 1
-    ) -> None:
-        if not actor:
-            return
-        self._context.storage.audit.append(
-            AuditEntry(
-                id=f"aud_{self._context.ambient.token_hex(12)}",
-                at=self._context.now(),
-                actor=actor,
-                action=action,
-                subject=subject,
-                reason=reason,
-                detail={"count": count},
-            )
-        )

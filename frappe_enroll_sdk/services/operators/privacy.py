@@ -10,16 +10,16 @@ between finds the rest again and goes on.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...codec import dump
 from ...errors import TransitionError, VersionConflictError
 from ...models import (
+    Actor,
     Affiliate,
-    AuditEntry,
     Coupon,
     Enrollment,
     Grant,
@@ -27,34 +27,26 @@ from ...models import (
     HistoryEntry,
     Job,
     Override,
-    Page,
     Status,
+    walk,
 )
+from ...models.jobs import EVENT_KIND
+from ...models.learners import erased_email
 from ...states import ENTITLED, UNPAID
-from ...stores.queue import EVENT_KIND, SPENT
-from .. import validate
+from ...stores.queue import SPENT
+from .. import audit, validate
 from ..settle.decision import OperatorAction, Wish
 from ..settle.lost import PROCESSING
-from .orders import order
-from .search import Lookup
+from .search import Search
 
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..settle.settle import Settle
 
-T = TypeVar("T")
-
-#: RFC 2606: no such domain will ever exist, so no such learner can be written to.
-ERASED_DOMAIN = "erased.invalid"
 _PAGE = 200
 #: Fields that are secrets of the learner or of the shop, and no data about anybody.
 _SECRETS = ("token_hash",)
-
-
-def is_erased(email: str) -> bool:
-    """Tell whether an address stands for a learner that was erased."""
-    return email.endswith(f"@{ERASED_DOMAIN}")
 
 
 @attrs.frozen(kw_only=True)
@@ -96,7 +88,7 @@ class Privacy:
 
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
-        self._lookup = Lookup(context)
+        self._search = Search(context)
 
     def export(self, email: str) -> dict[str, Any]:
         """
@@ -107,23 +99,23 @@ class Privacy:
         """
         address = validate.email(email)
         held = self._held(address)
-        told: dict[str, Any] = {"email": address}
+        data: dict[str, Any] = {"email": address}
         for name in ("enrollments", "jobs", "events", "coupons", "grants"):
-            told[name] = [_told(record) for record in getattr(held, name)]
-        told["affiliate"] = self._affiliate(held.affiliate)
-        told["audit"] = [
-            _told(entry)
+            data[name] = [_plain(record) for record in getattr(held, name)]
+        data["affiliate"] = self._affiliate(held.affiliate)
+        data["audit"] = [
+            _plain(entry)
             for row in held.enrollments
             for entry in self._context.storage.audit.list(subject=row.id).items
         ]
-        return told
+        return data
 
     def _affiliate(self, affiliate: Affiliate | None) -> dict[str, Any] | None:
         if affiliate is None:
             return None
         store, code = self._context.storage.affiliates, affiliate.code
-        rows = _all(lambda cursor: store.list_rows(code, limit=_PAGE, cursor=cursor))
-        return {**_told(affiliate), "ledger": [_told(row) for row in rows]}
+        rows = walk(lambda cursor: store.list_rows(code, limit=_PAGE, cursor=cursor))
+        return {**_plain(affiliate), "ledger": [_plain(row) for row in rows]}
 
     def erase(self, email: str, *, actor: str, reason: str) -> Erasure:
         """
@@ -142,49 +134,49 @@ class Privacy:
             VersionConflictError: Something changed meanwhile: call again.
         """
         address = validate.email(email)
-        who, why = validate.words(actor, reason)
-        self._end_attempts(address, who, why)
+        by = audit.require_actor(actor, reason)
+        self._end_attempts(address, by)
         held = self._held(address)
         _require_rest(held)
         store = self._context.storage
-        with order(self._context, who, "erased", "privacy", why) as told:
+        with audit.acting(self._context, by, "erased", "privacy") as result:
             for row in held.enrollments:
-                self._audit(row.id, who, why, {})
+                audit.write(self._context, by, "erased", row.id)
             done = Erasure(
                 events=sum(store.events.empty(one.key) for one in held.events),
                 jobs=sum(store.jobs.empty(one.key) for one in held.jobs),
                 coupons=sum(map(self._erase_coupon, held.coupons)),
                 grants=sum(map(self._erase_grant, held.grants)),
                 affiliates=int(self._erase_affiliate(held.affiliate)),
-                enrollments=sum(self._erase_row(row, who) for row in held.enrollments),
+                enrollments=sum(self._erase_row(row, by) for row in held.enrollments),
             )
-            told.update(attrs.asdict(done))
+            result.update(attrs.asdict(done))
         return done
 
-    def _end_attempts(self, email: str, actor: str, reason: str) -> None:
+    def _end_attempts(self, email: str, by: Actor) -> None:
         """End what nobody has paid: a stranger's attempt keeps nobody's data here."""
-        end = OperatorAction(override=Override.REVOKED, actor=actor, reason=reason)
+        end = OperatorAction(override=Override.REVOKED, actor=by.name, reason=by.reason)
         for row in self._rows(email):
             if row.status in UNPAID and row.reason != PROCESSING:
-                self._settle(row.id, wish=Wish.END, order=end, quiet=True)
+                self._settle.run(row.id, wish=Wish.END, action=end, quiet=True)
 
     # What there is.
 
     def _rows(self, email: str) -> tuple[Enrollment, ...]:
         find = self._context.storage.enrollments.list
-        return tuple(_all(lambda cursor: find(email=email, limit=_PAGE, cursor=cursor)))
+        return tuple(walk(lambda cursor: find(email=email, limit=_PAGE, cursor=cursor)))
 
     def _held(self, email: str) -> _Held:
         store, rows = self._context.storage, self._rows(email)
-        jobs = {job.key: job for row in rows for job in self._lookup.jobs_of(row)}
+        jobs = {job.key: job for row in rows for job in self._search.jobs_of(row)}
         coupons = store.coupons.list
         grants = store.grants.list
         return _Held(
             enrollments=rows,
             jobs=tuple(jobs.values()),
             events=tuple(self._events(email, rows)),
-            coupons=tuple(_all(lambda c: coupons(email=email, limit=_PAGE, cursor=c))),
-            grants=tuple(_all(lambda c: grants(email=email, limit=_PAGE, cursor=c))),
+            coupons=tuple(walk(lambda c: coupons(email=email, limit=_PAGE, cursor=c))),
+            grants=tuple(walk(lambda c: grants(email=email, limit=_PAGE, cursor=c))),
             affiliate=store.affiliates.find_by_email(email),
         )
 
@@ -197,7 +189,7 @@ class Privacy:
         if since is None:
             return
         find = self._context.storage.events.list
-        for event in _all(lambda c: find(kind=EVENT_KIND, limit=_PAGE, cursor=c)):
+        for event in walk(lambda c: find(kind=EVENT_KIND, limit=_PAGE, cursor=c)):
             if event.created_at < since:
                 return
             text = json.dumps(dump(event.payload or {})).lower()
@@ -207,15 +199,15 @@ class Privacy:
     # What becomes of it.
 
     def _erase_coupon(self, coupon: Coupon) -> bool:
-        store, nobody = self._context.storage.coupons, f"{coupon.code}@{ERASED_DOMAIN}"
+        store, nobody = self._context.storage.coupons, erased_email(coupon.code)
         store.disable(coupon.code)
-        return store.readdress(coupon.code, nobody.lower())
+        return store.readdress(coupon.code, nobody)
 
     def _erase_grant(self, grant: Grant) -> bool:
         ends = grant.status is not GrantStatus.PENDING
         erased = attrs.evolve(
             grant,
-            email=f"{grant.id}@{ERASED_DOMAIN}",
+            email=erased_email(grant.id),
             full_name=None,
             answers={},
             reason="",
@@ -229,7 +221,7 @@ class Privacy:
             return False
         erased = attrs.evolve(
             affiliate,
-            email=f"{affiliate.code}@{ERASED_DOMAIN}".lower(),
+            email=erased_email(affiliate.code),
             full_name=None,
             suspended=True,
             version=affiliate.version + 1,
@@ -244,16 +236,16 @@ class Privacy:
             "updated_at": self._context.now(),
         }
 
-    def _erase_row(self, row: Enrollment, actor: str) -> bool:
+    def _erase_row(self, row: Enrollment, by: Actor) -> bool:
         store, now = self._context.storage.enrollments, self._context.now()
-        nobody = f"{row.id}@{ERASED_DOMAIN}".lower()
+        nobody = erased_email(row.id)
         entry = HistoryEntry(
             at=now,
             version=row.version + 1,
             status=row.status,
             fact="erased",
             op_id=self._context.new_op_id(),
-            detail={"actor": actor},
+            detail={"actor": by.name},
         )
         changes: dict[str, Any] = {
             "email": nobody,
@@ -276,34 +268,8 @@ class Privacy:
         # The write has no effects.
         return store.clear_due(row.id, row.version + 1)
 
-    def _audit(
-        self, subject: str, actor: str, reason: str, detail: Mapping[str, Any]
-    ) -> None:
-        self._context.storage.audit.append(
-            AuditEntry(
-                id=self._context.ambient.token_hex(12),
-                at=self._context.now(),
-                actor=actor,
-                action="erased",
-                subject=subject,
-                reason=reason,
-                detail=detail,
-            )
-        )
 
-
-def _all(page_after: Callable[[str | None], Page[T]]) -> Iterator[T]:
-    """Yield the records of all pages."""
-    cursor: str | None = None
-    while True:
-        page = page_after(cursor)
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
-
-
-def _told(record: Any) -> dict[str, Any]:
+def _plain(record: Any) -> dict[str, Any]:
     data: dict[str, Any] = dump(record)
     return {name: value for name, value in data.items() if name not in _SECRETS}
 

@@ -9,16 +9,17 @@ mode, another account, a foreign session that carries our mark.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...errors import EnrollmentNotFoundError, NotFoundError, TransitionError
-from ...models import AuditEntry, Enrollment, Job, JobState, Page, Status
+from ...models import Actor, Enrollment, Job, JobState, Page, Status
 from ...money import Money
-from .. import validate
-from ..payments.replay import event_of
+from .. import audit
+from ..payments.webhook import event_of
 from ..settle.decide_money import is_held
 from ..settle.decide_slot import PAID_TWICE
 
@@ -26,7 +27,8 @@ from ..settle.decide_slot import PAID_TWICE
 if TYPE_CHECKING:
     from ..context import Context
     from ..jobs.inline import Inline
-    from ..payments.apply import EventHandler
+    from ..jobs.verdict import Ended
+    from ..payments.apply import Events
     from .enrollments import Enrollments
 
 _ROWS, _EVENTS = "rows:", "events:"
@@ -66,11 +68,11 @@ class Quarantine:
     def __init__(
         self,
         context: Context,
-        handler: EventHandler,
+        events: Events,
         enrollments: Enrollments,
         inline: Inline,
     ) -> None:
-        self._context, self._handler = context, handler
+        self._context, self._events = context, events
         self._enrollments, self._inline = enrollments, inline
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Quarantined]:
@@ -83,9 +85,9 @@ class Quarantine:
             following = _ROWS + rows.next_cursor if rows.next_cursor else _EVENTS
             if rows.next_cursor or len(held) >= limit:
                 return Page(items=held, next_cursor=following)
-            events = self._events(limit - len(held), None)
+            events = self._list_events(limit - len(held), None)
             return Page(items=held + events.items, next_cursor=events.next_cursor)
-        return self._events(limit, _rest(cursor, _EVENTS))
+        return self._list_events(limit, _rest(cursor, _EVENTS))
 
     def count(self) -> int:
         """Return how many wait, of the newest held rows and events: never a scan."""
@@ -93,9 +95,9 @@ class Quarantine:
             status=Status.ON_HOLD, limit=_COUNTED
         )
         held = sum(is_held(row) for row in rows.items)
-        return held + len(self._events(_COUNTED, None).items)
+        return held + len(self._list_events(_COUNTED, None).items)
 
-    def _events(self, limit: int, cursor: str | None) -> Page[Quarantined]:
+    def _list_events(self, limit: int, cursor: str | None) -> Page[Quarantined]:
         # A held enrollment is listed as such; its event tells nothing more.
         events = self._context.storage.events.list(
             state=JobState.QUARANTINED, limit=limit, cursor=cursor
@@ -108,15 +110,14 @@ class Quarantine:
         )
 
     def accept(
-        self, name: str, *, actor: str, reason: str, enrollment_id: str | None = None
+        self, name: str, *, by: Actor, enrollment_id: str | None = None
     ) -> Enrollment:
         """
         Let the payer have the course.
 
         Args:
             name: An enrollment's or an event's id.
-            actor: Who says so.
-            reason: Why.
+            by: Who says so, and why.
             enrollment_id: Of an event: the enrollment that its payment is for, where
                 the event names none (or another one).
 
@@ -126,21 +127,23 @@ class Quarantine:
                 enrollment can't take its payment: then it waits on.
         """
         if self._context.storage.enrollments.find(name) is not None:
-            return self._enrollments.accept(name, actor, reason)
+            return self._enrollments.accept(name, by.name, by.reason)
         job = self._waiting(name)
         event = event_of(job)
         if event is None:
             raise NotFoundError("the event's payload is pruned", field="id")
-        target = self._handler.accept(event, enrollment_id)
-        said = {"enrollment_id": target, "held_for": job.outcome}
-        if self._say("accepted", job, actor, reason, said) == "quarantined":
+        target = self._events.accept(event, enrollment_id)
+        word = {"enrollment_id": target, "held_for": job.outcome}
+        ended = self._decide("accepted", job, by, word)
+        if ended.code == "quarantined":
             raise TransitionError("the enrollment can't take this payment now")
-        row = self._context.storage.enrollments.find(target)
+        named = next((row for row in ended.enrollments if row.id == target), None)
+        row = named or self._context.storage.enrollments.find(target)
         if row is None:  # rows are never deleted
             raise EnrollmentNotFoundError(field="enrollment_id")
         return self._inline.sync(row)
 
-    def dismiss(self, name: str, *, actor: str, reason: str) -> str:
+    def dismiss(self, name: str, *, by: Actor) -> str:
         """
         Put it aside for good: nothing is given for it; return what it is now.
 
@@ -148,8 +151,9 @@ class Quarantine:
         Raises as `accept` does.
         """
         if self._context.storage.enrollments.find(name) is not None:
-            return str(self._enrollments.dismiss(name, actor, reason).status)
-        return self._say("dismissed", self._waiting(name), actor, reason, {})
+            return str(self._enrollments.dismiss(name, by.name, by.reason).status)
+        ended = self._decide("dismissed", self._waiting(name), by, {})
+        return "dismissed" if ended.code == "queued" else ended.code
 
     def _waiting(self, name: str) -> Job:
         job = self._context.storage.events.find(name)
@@ -159,30 +163,19 @@ class Quarantine:
             raise TransitionError(f"the event is {job.outcome or job.state}")
         return job
 
-    def _say(
-        self, action: str, job: Job, actor: str, reason: str, said: dict[str, Any]
-    ) -> str:
-        """Store the word with the event, and let it be obeyed like any event."""
+    def _decide(
+        self, action: str, job: Job, by: Actor, word: Mapping[str, Any]
+    ) -> Ended:
+        """Store the action with the event, and let it be carried out like any event."""
         now, store = self._context.now(), self._context.storage
-        who, why = validate.words(actor, reason)
         payload = {
             **(job.payload or {}),
-            "said": {**said, "actor": who, "reason": why},
+            "action": {**word, "actor": by.name, "reason": by.reason},
         }
-        store.audit.append(
-            AuditEntry(
-                id=self._context.ambient.token_hex(12),
-                at=now,
-                actor=who,
-                action=action,
-                subject=job.key,
-                reason=why,
-                detail={"enrollment_id": said.get("enrollment_id")},
-            )
-        )
+        detail = {"enrollment_id": word.get("enrollment_id")}
+        audit.write(self._context, by, action, job.key, detail)
         again = store.events.enqueue(job.key, job.kind, payload, now, now=now)
-        outcome = self._inline.event(again)
-        return action if outcome == "queued" else outcome
+        return self._inline.event(again)
 
 
 #: Reasons of events that have no enrollment to hold.

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...errors import AlreadyEnrolledError, TransitionError
-from ...ids import fingerprint, hash_token, new_token
+from ...ids import ENROLLMENT_PREFIX, fingerprint, hash_token, new_token
 from ...models import (
+    Actor,
     Enrollment,
     HistoryEntry,
     LMSStatus,
@@ -39,8 +40,7 @@ def reassign(
     row: Enrollment,
     email: str,
     *,
-    actor: str,
-    reason: str,
+    by: Actor,
 ) -> Enrollment:
     """
     Move the right to the course to another address; return the new enrollment.
@@ -51,11 +51,11 @@ def reassign(
         TransitionError: The row is not entitled, or it is the learner's own.
         AlreadyEnrolledError: The new learner has an enrollment of this course.
     """
-    name = f"enr_{fingerprint(row.id, email)[:32]}"
+    name = f"{ENROLLMENT_PREFIX}{fingerprint(row.id, email)[:32]}"
     if row.moved_to == name:
         # Whoever did it may have died before the payment had gone over.
-        settle(row.id)
-        return settle(name)
+        settle.run(row.id)
+        return settle.run(name)
     if row.status not in ENTITLED or email == row.email:
         raise TransitionError(f"an enrollment that is {row.status} can't be reassigned")
     store = context.storage.enrollments
@@ -65,10 +65,10 @@ def reassign(
     if new.id != name or (holder is not None and holder.id != name):
         raise AlreadyEnrolledError(field="email")
     action = OperatorAction(
-        override=Override.REVOKED, actor=actor, reason=reason, moved_to=name
+        override=Override.REVOKED, actor=by.name, reason=by.reason, moved_to=name
     )
-    settle(row.id, order=action)
-    return settle(name)
+    settle.run(row.id, action=action)
+    return settle.run(name)
 
 
 def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enrollment:

@@ -9,14 +9,15 @@ carries our mark, and that its enrollment does not know, was stored before and w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigurationError, TransientError, TransitionError
-from ...models import CheckoutSession, Enrollment, JobState, ReserveOutcome
+from ...models import CheckoutSession, Enrollment, JobState, ReserveOutcome, walk
 from ...states import ENTITLED
-from ..payments.replay import event_of
+from ..payments.webhook import event_of
 from ..settle.decide_money import REBUILT, mismatch
 from ..settle.decision import Attached
 from .quarantine import ODD_REASONS
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ..context import Context
     from ..settle.settle import Settle
 
-_PAGE, _MOST_PAGES = 200, 10
+_PAGE, _MAX_EVENTS = 200, 2000
 
 
 class Rebuild:
@@ -36,7 +37,7 @@ class Rebuild:
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
 
-    def __call__(self, session: CheckoutSession) -> tuple[Enrollment, tuple[str, ...]]:
+    def run(self, session: CheckoutSession) -> tuple[Enrollment, tuple[str, ...]]:
         """
         Give a paid session its enrollment back; return it, and what to look at.
 
@@ -61,7 +62,7 @@ class Rebuild:
             paid=session.amount,
             tax_minor=session.tax_minor,
         )
-        row = self._settle(row.id, attached=attached, check_money=True)
+        row = self._settle.run(row.id, attached=attached, check_money=True)
         if row.session_id != session.id:
             raise TransitionError(f"{row.id} has changed meanwhile and is {row.status}")
         return row, (*notes, *self._look_at_lms(row))
@@ -117,15 +118,15 @@ class Rebuild:
         They came while nobody knew what they were about.
         """
         store, now = self._context.storage.events, self._context.now()
-        cursor, woken = None, 0
-        for _ in range(_MOST_PAGES):
-            page = store.list(state=JobState.QUARANTINED, limit=_PAGE, cursor=cursor)
-            for job in page.items:
-                event = event_of(job) if job.outcome in ODD_REASONS else None
-                if event is not None and event.session_id in session_ids:
-                    store.enqueue(job.key, job.kind, job.payload or {}, now, now=now)
-                    woken += 1
-            cursor = page.next_cursor
-            if cursor is None:
-                break
+        listed = walk(
+            lambda cursor: store.list(
+                state=JobState.QUARANTINED, limit=_PAGE, cursor=cursor
+            )
+        )
+        woken = 0
+        for job in itertools.islice(listed, _MAX_EVENTS):
+            event = event_of(job) if job.outcome in ODD_REASONS else None
+            if event is not None and event.session_id in session_ids:
+                store.enqueue(job.key, job.kind, job.payload or {}, now, now=now)
+                woken += 1
         return woken

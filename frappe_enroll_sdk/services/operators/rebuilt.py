@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a session keeps of its enrollment, and the enrollment made of it anew: pure."""
+"""The enrollment made anew of what its session keeps: pure."""
 
 from __future__ import annotations
 
@@ -12,27 +12,10 @@ from ...models import (
     HistoryEntry,
     Kind,
     Opener,
-    SessionTerms,
     Status,
 )
 from ...money import Money
 from .. import validate
-
-
-def terms_of(row: Enrollment, tax_behavior: str) -> SessionTerms:
-    """
-    Return what a session is to keep of its enrollment.
-
-    Nothing personal: the session is made for the learner's address anyway. The code is
-    kept as it is typed: whoever may read a session may give its money back, too.
-    """
-    return SessionTerms(
-        course_id=row.course_id,
-        discount_minor=row.discount.amount_minor,
-        coupon_code=row.coupon_code,
-        affiliate=row.affiliate,
-        tax_behavior=tax_behavior,
-    )
 
 
 def is_enough(session: CheckoutSession) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MOST = 1000
+_MAX_ROWS = 1000
 #: Rows of one page of a scheduled look: each costs up to four calls to the backends.
 _PAGE = 50
 #: How many intervals back that looks, so that one that was missed is made up for.
@@ -61,7 +61,7 @@ class Reconcile:
         self._context, self._settle = context, settle
         self._rebuild = Rebuild(context, settle)
 
-    def __call__(
+    def page(
         self,
         *,
         repair: bool = False,
@@ -86,7 +86,7 @@ class Reconcile:
             ValidationError: `limit` or `cursor` is not of its form.
             TransientError: A backend is down; go on later from the same cursor.
         """
-        validate.whole(limit, "limit", most=_MOST)
+        validate.whole(limit, "limit", most=_MAX_ROWS)
         if since is not None:
             since = validate.moment(since, "since")
         part, _, rest = (cursor or f"{_ROWS}:").partition(":")
@@ -101,6 +101,47 @@ class Reconcile:
         if not repair:
             return report
         return self._repaired(report, rebuild=rebuild)
+
+    def pages(
+        self,
+        *,
+        repair: bool = False,
+        rebuild: bool = True,
+        since: datetime | None = None,
+        limit: int = 200,
+    ) -> Iterator[Report]:
+        """Yield the pages of all three sides; see `page`."""
+        trail, cursor = Trail(), None
+        while True:
+            report = self.page(
+                repair=repair, rebuild=rebuild, since=since, limit=limit, cursor=cursor
+            )
+            yield report
+            cursor = trail.follow(report.next_cursor)
+            if cursor is None:
+                return
+
+    def run_scheduled(self, _limit: int, has_time: Callable[[], bool]) -> int:
+        """
+        Compare what is new while there is time, and alert if anything differs.
+
+        A task of `Maintenance`; it counts nothing.
+        """
+        settings = self._context.settings
+        span = timedelta(seconds=settings.reconcile_every_s * _LOOK_BACK)
+        pages = self.pages(
+            repair=settings.reconcile_repair,
+            rebuild=False,
+            since=self._context.now() - span,
+            limit=_PAGE,
+        )
+        found: Counter[str] = Counter()
+        while has_time() and (report := next(pages, None)) is not None:
+            found.update(str(finding.difference) for finding in report.findings)
+        if found:
+            logger.warning("reconcile found differences", extra={"found": dict(found)})
+            raise_alert(self._context, "reconcile_differences", "reconcile")
+        return 0
 
     def _rows(self, since: datetime | None, limit: int, cursor: str | None) -> Report:
         page = self._context.storage.enrollments.list(limit=limit, cursor=cursor)
@@ -248,7 +289,7 @@ class Reconcile:
         # As it is now: the page may be long, and a refund takes a moment.
         session = self._context.payments.retrieve_session(finding.subject)
         try:
-            row, notes = self._rebuild(session)
+            row, notes = self._rebuild.run(session)
         except TransitionError as error:
             return attrs.evolve(finding, cause=f"{finding.cause}; {error}")
         return attrs.evolve(finding, after="; ".join([str(row.status), *notes]))
@@ -261,7 +302,7 @@ class Reconcile:
             outcome = self._context.payments.expire_session(finding.subject)
             return attrs.evolve(finding, after=str(outcome))
         wish = Wish.EXPIRE if finding.repair is Repair.EXPIRE else Wish.LOOK
-        row = self._settle(name, wish=wish, check_money=_needs_money(finding))
+        row = self._settle.run(name, wish=wish, check_money=_needs_money(finding))
         if finding.repair is Repair.SYNC:
             self._settle.owe_sync(row)
         return attrs.evolve(finding, after=_after(finding, row.status))
@@ -274,38 +315,3 @@ def _needs_money(finding: Finding) -> bool:
 def _after(finding: Finding, status: Status) -> str:
     owed = ", the LMS is owed a sync" if finding.repair is Repair.SYNC else ""
     return f"{status}{owed}"
-
-
-class ScheduledReconcile:
-    """A task of `Maintenance`."""
-
-    def __init__(self, context: Context, reconcile: Reconcile) -> None:
-        self._context, self._reconcile = context, reconcile
-
-    def __call__(self, _limit: int, has_time: Callable[[], bool]) -> int:
-        """Compare page by page while there is time; return 0, having told the rest."""
-        settings = self._context.settings
-        span = timedelta(seconds=settings.reconcile_every_s * _LOOK_BACK)
-        since, cursor = self._context.now() - span, None
-        found: Counter[str] = Counter()
-        trail = Trail()
-        while has_time():
-            report = self._reconcile(
-                repair=settings.reconcile_repair,
-                rebuild=False,
-                since=since,
-                limit=_PAGE,
-                cursor=cursor,
-            )
-            found.update(str(finding.difference) for finding in report.findings)
-            cursor = trail.follow(report.next_cursor)
-            if cursor is None:
-                break
-        self._tell(found)
-        return 0
-
-    def _tell(self, found: Counter[str]) -> None:
-        if not found:
-            return
-        logger.warning("reconcile found differences", extra={"found": dict(found)})
-        raise_alert(self._context, "reconcile_differences", "reconcile")

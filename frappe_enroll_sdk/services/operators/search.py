@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ...errors import EnrollmentNotFoundError
-from ...models import AuditEntry, Coupon, Enrollment, Job, Page, Seat
-from ...stores.queue import EVENT_KIND
+from ...ids import ENROLLMENT_PREFIX
+from ...models import AuditEntry, Coupon, Enrollment, Job, Page, Seat, walk
+from ...models.jobs import EVENT_KIND
 from .. import validate
+from ..payments.apply import find_known
+from ..payments.webhook import event_of
 from ..settle.effects import plugin_job_key, sync_key
 from ..settle.succession import heir_of
 
@@ -21,11 +25,13 @@ if TYPE_CHECKING:
     from ..context import Context
 
 _PAGE = 200
+#: What an event names an enrollment by.
+_NAMES = ("session_id", "payment_id", "enrollment_id")
 #: Payment events that a timeline looks through at the most.
-_MOST_EVENTS = 2000
-_MOST_AUDIT = 200
+_MAX_EVENTS = 2000
+_MAX_AUDIT = 200
 #: Events whose replays a timeline asks for at the most.
-_MOST_SUBJECTS = 20
+_MAX_SUBJECTS = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +80,7 @@ class Timeline:
     events: tuple[Job, ...]
 
 
-class Lookup:
+class Search:
     """Searches of one SDK. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
@@ -86,15 +92,16 @@ class Lookup:
         """
         Return the enrollments that a text names.
 
-        By what it looks like: an enrollment's id (``enr_…``), a checkout session
-        (``cs_…``), a payment (``pi_…``), a payment event (``evt_…``), an e-mail
-        address; else a coupon's code, and if there is none, a course.
+        By what it looks like: an enrollment's id, a checkout session, a payment, a
+        payment event, an e-mail address; else a coupon's code, and if there is none, a
+        course.
         """
         text = validate.text(text, "q", most=255)
         store = self._context.storage.enrollments
-        if text.startswith(("enr_", "cs_", "pi_", "evt_")):
-            row = self._by_id(text)
-            return Page(items=(row,) if row else ())
+        for prefix, find in self._finders():
+            if prefix and text.startswith(prefix):
+                row = find(text)
+                return Page(items=(row,) if row else ())
         if "@" in text:
             address = text.lower()
             return store.list(email=address, limit=limit, cursor=cursor)
@@ -103,16 +110,13 @@ class Lookup:
             return found
         return store.list(course_id=text, limit=limit, cursor=cursor)
 
-    def _by_id(self, text: str) -> Enrollment | None:
-        store = self._context.storage
-        if text.startswith("cs_"):
-            return store.enrollments.find_by_session(text)
-        if text.startswith("pi_"):
-            return self._of_payment(text)
-        if text.startswith("evt_"):
-            event = store.events.find(text)
-            return self._of_event(event) if event else None
-        return store.enrollments.find(text)
+    def _finders(self) -> Iterator[tuple[str, Callable[[str], Enrollment | None]]]:
+        """Yield how ids begin, and what finds an enrollment by one."""
+        store, traits = self._context.storage, self._context.payments.traits
+        yield ENROLLMENT_PREFIX, store.enrollments.find
+        yield traits.session_prefix, store.enrollments.find_by_session
+        yield traits.payment_prefix, self._of_payment
+        yield traits.event_prefix, self._of_event
 
     def _of_payment(self, payment_id: str) -> Enrollment | None:
         """Return who holds what a payment paid for: several rows may have had it."""
@@ -120,18 +124,11 @@ class Lookup:
         row = store.find_by_payment(payment_id)
         return None if row is None else heir_of(row, store.find)
 
-    def _of_event(self, event: Job) -> Enrollment | None:
-        told = _told(event)
-        store = self._context.storage.enrollments
-        for name, find in (
-            ("session_id", store.find_by_session),
-            ("payment_id", self._of_payment),
-            ("enrollment_id", store.find),
-        ):
-            row = find(told[name]) if told.get(name) else None
-            if row is not None:
-                return row
-        return None
+    def _of_event(self, event_id: str) -> Enrollment | None:
+        store = self._context.storage
+        job = store.events.find(event_id)
+        event = None if job is None else event_of(job)
+        return None if event is None else find_known(store.enrollments, event)
 
     def timeline(self, enrollment_id: str) -> Timeline:
         """
@@ -145,11 +142,11 @@ class Lookup:
         if row is None:
             raise EnrollmentNotFoundError(field="enrollment_id")
         jobs, events = self.jobs_of(row), tuple(self._events_of(row))
-        subjects = [row.id, *(job.key for job in (*jobs, *events[:_MOST_SUBJECTS]))]
+        subjects = [row.id, *(job.key for job in (*jobs, *events[:_MAX_SUBJECTS]))]
         audit = [
             entry
             for subject in subjects
-            for entry in store.audit.list(subject=subject, limit=_MOST_AUDIT).items
+            for entry in store.audit.list(subject=subject, limit=_MAX_AUDIT).items
         ]
         code = row.coupon_code
         moments = [
@@ -181,26 +178,20 @@ class Lookup:
     def _events_of(self, row: Enrollment) -> Iterator[Job]:
         """Yield the events that name the row: none is older than it."""
         ours = {row.session_id, row.payment_id, row.id} - {None}
-        found, seen, cursor = [], 0, None
-        while seen < _MOST_EVENTS:
-            page = self._context.storage.events.list(
-                kind=EVENT_KIND, limit=_PAGE, cursor=cursor
-            )
-            for event in page.items:
-                told = _told(event)
-                names = {told.get(n) for n in ("session_id", "payment_id")}
-                names.add(told.get("enrollment_id"))
-                if ours & names:
-                    found.append(event)
-            seen, cursor = seen + len(page.items), page.next_cursor
-            if cursor is None or page.items[-1].created_at < row.created_at:
-                break
-        yield from reversed(found)
+        find = self._context.storage.events.list
+        events = walk(lambda c: find(kind=EVENT_KIND, limit=_PAGE, cursor=c))
+        young = itertools.takewhile(lambda e: e.created_at >= row.created_at, events)
+        named = [
+            event
+            for event in itertools.islice(young, _MAX_EVENTS)
+            if ours & {_stored(event).get(name) for name in _NAMES}
+        ]
+        yield from reversed(named)
 
 
-def _told(event: Job) -> Mapping[str, Any]:
-    told = (event.payload or {}).get("event")
-    return told if isinstance(told, Mapping) else {}
+def _stored(event: Job) -> Mapping[str, Any]:
+    stored = (event.payload or {}).get("event")
+    return stored if isinstance(stored, Mapping) else {}
 
 
 def _of_history(row: Enrollment) -> Iterator[Moment]:

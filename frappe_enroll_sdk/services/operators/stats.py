@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ...models import EnrollmentStats, JobStats, WorkerSeen
+from ..jobs.breaker import BACKENDS
 
 
 if TYPE_CHECKING:
     from ...settings import Settings
     from ..context import Context
-    from ..jobs.heartbeat import Presence
+    from ..jobs.heartbeat import Heartbeats
     from .quarantine import Quarantine
 
-GATES = ("lms", "payments")
-_MOST_WORKERS = 20
+_MAX_WORKERS = 20
 
 
 class Health(StrEnum):
@@ -73,25 +73,27 @@ def health_of(due: int, settings: Settings, *, absent: bool = False) -> Health:
     return Health.WARNING if due >= settings.health_warning else Health.HEALTHY
 
 
-def take_stats(context: Context, presence: Presence, quarantine: Quarantine) -> Stats:
+def take_stats(
+    context: Context, heartbeats: Heartbeats, quarantine: Quarantine
+) -> Stats:
     """Count; never a scan."""
     store, now = context.storage, context.now()
     jobs, events = store.jobs.stats(now), store.events.stats(now)
     enrollments = store.enrollments.stats(now)
-    owed_at, absent_s = enrollments.oldest_owed_at, presence.absent_s()
+    owed_at, absent_s = enrollments.oldest_owed_at, heartbeats.absent_s()
     due = jobs.due_now + events.due_now
-    workers = store.workers.list(limit=_MOST_WORKERS)
+    workers = store.workers.list(limit=_MAX_WORKERS)
     return Stats(
         health=health_of(due, context.settings, absent=absent_s is not None),
         jobs=jobs,
         events=events,
         enrollments=enrollments,
         quarantined=quarantine.count(),
-        gates={name: store.gates.is_open(name) for name in GATES},
+        gates={name: store.gates.is_open(name) for name in BACKENDS},
         oldest_owed_s=(now - owed_at).total_seconds() if owed_at else None,
         done_last_hour=jobs.done_last_hour + events.done_last_hour,
         workers=workers,
         absent_s=absent_s,
-        lost=presence.lost(workers),
+        lost=heartbeats.lost(workers),
         at=now,
     )

@@ -12,51 +12,52 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...codec import load
 from ...errors import EnrollmentNotFoundError, TransitionError
-from ...models import AuditEntry, Enrollment, Fact, Override, PaymentEvent
+from ...models import Actor, Enrollment, Fact, Override, PaymentEvent
+from ...models.learners import is_erased
 from ...outcomes import Done, Outcome
 from ...states import ENTITLED, UNPAID
+from .. import audit
 from ..alerts import raise_alert
-from ..operators.privacy import is_erased
 from ..settle.decide_money import is_held
 from ..settle.decide_slot import PAID_TWICE
-from ..settle.decision import BROUGHT, Attached, OperatorAction, Wish
+from ..settle.decision import BROUGHT, Attached, OperatorAction, Settled, Wish
 from ..settle.lost import was_abandoned
 from ..settle.succession import FOLLOWING, heir_of
 
 
 if TYPE_CHECKING:
+    from ...interfaces import EnrollmentStore
     from ..context import Context
+    from ..jobs.claim import Claim
     from ..settle.settle import Settle
 
 logger = logging.getLogger(__name__)
 
 
-class EventHandler:
+class Events:
     """Gives a stored payment event its effect. Thread-safe."""
 
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
 
-    def __call__(
-        self, event: PaymentEvent, payload: Mapping[str, Any] | None = None
-    ) -> Outcome:
+    def run(self, claim: Claim) -> Outcome:
         """
-        Settle what the event names.
+        Settle what a claimed event names.
 
-        Args:
-            event: A verified event.
-            payload: How it is stored: ``quiet`` tells no plugin, ``said`` is an
-                operator's word on a quarantined event.
+        How it is stored says more: ``quiet`` tells no plugin, ``action`` is what an
+        operator does about a quarantined event.
 
         Returns:
             Done with "processed", "duplicate", "ignored", "quarantined" (and why),
-            "accepted" or "dismissed".
+            "accepted" or "dismissed"; with the enrollment, where it was settled.
         """
-        stored = payload or {}
-        said = stored.get("said")
-        if said is not None:
-            return self._obey(event, said)
+        stored = claim.job.payload or {}
+        event = load(PaymentEvent, stored.get("event"))
+        action = stored.get("action")
+        if action is not None:
+            return self._obey(event, action)
         if event.thin and event.fact is not None and event.session_id is None:
             # It names an object; what that has to do with a payment is in the snapshot.
             event = self._context.payments.retrieve_event(event.id)
@@ -65,7 +66,9 @@ class EventHandler:
         if event.account is not None:
             return self._odd(event, "account_mismatch")
         if event.fact is Fact.NOTED:
-            return self._note(event, self.find_known(event))
+            return self._note(
+                event, find_known(self._context.storage.enrollments, event)
+            )
         return self._settle_named(event, quiet=bool(stored.get("quiet")))
 
     def _settle_named(self, event: PaymentEvent, *, quiet: bool) -> Outcome:
@@ -85,21 +88,22 @@ class EventHandler:
         if event.fact is Fact.FLAGGED:
             self._note(event, row)
             raise_alert(self._context, "fraud_warning", row.id, event.id)
-        row = self._settle(row.id, event=event, quiet=quiet)
+        row = self._settle.run(row.id, event=event, quiet=quiet)
+        processed = Settled("processed", enrollments=(row,))
         if event.fact is not Fact.PAID:
-            return Done("processed")
+            return processed
         if _pays_again(row, event):
             return self._odd(event, PAID_TWICE, row.id)
         if _was_brought_before(row, event):
             return Done("duplicate")
         if is_held(row):
             return Done("quarantined", row.held_for or "on_hold")
-        return Done("processed")
+        return processed
 
     def _odd(
         self, event: PaymentEvent, reason: str, other: str | None = None
     ) -> Outcome:
-        """A payment that fits nothing is never silent; other news of it is nothing."""
+        """Alert on an unmatched payment; ignore other unmatched events."""
         if event.fact is not Fact.PAID:
             return Done("ignored")
         detail = {"other": other} if other else None
@@ -110,30 +114,29 @@ class EventHandler:
         """Write it into the audit trail, once; it changes nothing."""
         if row is None:
             return Done("ignored")
-        self._context.storage.audit.append(
-            AuditEntry(
-                id=event.id,
-                at=event.created_at,
-                actor=self._context.settings.payments,
-                action=event.type,
-                subject=row.id,
-                detail=event.detail,
-            )
+        audit.write(
+            self._context,
+            Actor(self._context.settings.payments, ""),
+            event.type,
+            row.id,
+            event.detail,
+            entry_id=event.id,
+            at=event.created_at,
         )
-        return Done("processed")
+        return Settled("processed", enrollments=(row,))
 
-    def _obey(self, event: PaymentEvent, said: Mapping[str, Any]) -> Outcome:
-        """Do what an operator says of an event that fits nothing."""
-        name, actor = said.get("enrollment_id"), str(said.get("actor"))
+    def _obey(self, event: PaymentEvent, action: Mapping[str, Any]) -> Outcome:
+        """Do what an operator wants of an event that fits nothing."""
+        name = action.get("enrollment_id")
         if name is None:
             return Done("dismissed")
-        row = self._settle(str(name), wish=Wish.EXPIRE)
+        row = self._settle.run(str(name), wish=Wish.EXPIRE)
         if row.status in UNPAID and row.gone_at is not None:
             # Nobody can be asked whether a payment of its own is under way.
-            row = self._settle(row.id, wish=Wish.END)
-        held_for = str(said.get("held_for"))
+            row = self._settle.run(row.id, wish=Wish.END)
+        held_for = str(action.get("held_for"))
         if row.status in ENTITLED and row.payment_id == event.payment_id:
-            return Done("accepted")
+            return Settled("accepted", enrollments=(row,))
         if row.status in ENTITLED or (
             is_held(row) and row.payment_id != event.payment_id
         ):
@@ -151,19 +154,21 @@ class EventHandler:
             paid=session.amount if session else None,
             tax_minor=session.tax_minor if session else 0,
         )
-        order = OperatorAction(
-            override=Override.ACCEPTED, actor=actor, reason=str(said.get("reason"))
+        accept = OperatorAction(
+            override=Override.ACCEPTED,
+            actor=str(action.get("actor")),
+            reason=str(action.get("reason")),
         )
         try:
-            self._settle(row.id, attached=attached, order=order)
+            row = self._settle.run(row.id, attached=attached, action=accept)
         except TransitionError as error:
-            # Its own payment is under way, say: the word did not take.
+            # Its own payment is under way, say: nothing was accepted.
             logger.warning(
                 "accepted payment does not fit its enrollment",
                 extra={"enrollment_id": row.id, "cause": str(error)},
             )
             return self._odd(event, held_for)
-        return Done("accepted")
+        return Settled("accepted", enrollments=(row,))
 
     def find(self, event: PaymentEvent) -> Enrollment | None:
         """Return the enrollment that an event names, by our own rows only."""
@@ -183,20 +188,7 @@ class EventHandler:
         """Return whose news it is: the payment may have gone over to another row."""
         if event.fact not in FOLLOWING:
             return row
-        return heir_of(row, self._context.storage.enrollments.find, self._settle)
-
-    def find_known(self, event: PaymentEvent) -> Enrollment | None:
-        """Return the enrollment that an event names, without asking the provider."""
-        store = self._context.storage.enrollments
-        for name, find in (
-            (event.session_id, store.find_by_session),
-            (event.payment_id, store.find_by_payment),
-            (event.enrollment_id, store.find),
-        ):
-            row = find(name) if name is not None else None
-            if row is not None:
-                return heir_of(row, store.find) if event.fact in FOLLOWING else row
-        return None
+        return heir_of(row, self._context.storage.enrollments.find, self._settle.run)
 
     def _find_by_mark(self, event: PaymentEvent) -> Enrollment | None:
         """Look by the metadata's id: a hint, the stored session must match later."""
@@ -235,6 +227,19 @@ def _pays_again(row: Enrollment, event: PaymentEvent) -> bool:
 
 def _was_brought_before(row: Enrollment, event: PaymentEvent) -> bool:
     """Tell whether another event has brought this payment (the business key)."""
-    told = (e.detail.get("event_id") for e in row.history if e.fact in BROUGHT)
-    first = next((name for name in told if name is not None), None)
+    events = (e.detail.get("event_id") for e in row.history if e.fact in BROUGHT)
+    first = next((name for name in events if name is not None), None)
     return first is not None and first != event.id
+
+
+def find_known(store: EnrollmentStore, event: PaymentEvent) -> Enrollment | None:
+    """Return the enrollment that an event names, without asking the provider."""
+    for name, find in (
+        (event.session_id, store.find_by_session),
+        (event.payment_id, store.find_by_payment),
+        (event.enrollment_id, store.find),
+    ):
+        row = find(name) if name is not None else None
+        if row is not None:
+            return heir_of(row, store.find) if event.fact in FOLLOWING else row
+    return None

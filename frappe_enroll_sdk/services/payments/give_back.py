@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...models import Enrollment, Job
+from ...models import Enrollment
 from ...money import Money
 from ...outcomes import Done, Outcome
 from ...states import ENTITLED
@@ -24,6 +24,7 @@ from ..settle.decision import Wish
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..jobs.claim import Claim
     from ..settle.settle import Settle
 
 
@@ -33,10 +34,10 @@ class GiveBack:
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
 
-    def __call__(self, job: Job) -> Outcome:
+    def run(self, claim: Claim) -> Outcome:
         """Give back what is left of a payment beside another one."""
         store, policy = self._context.storage.enrollments, self._context.settle_policy
-        row = store.find(str((job.payload or {}).get("enrollment_id")))
+        row = store.find(str((claim.job.payload or {}).get("enrollment_id")))
         if row is None:
             return Done("gone")
         holder = store.find_holder(row.email, row.course_id)
@@ -44,13 +45,13 @@ class GiveBack:
             # Its own payment may have the course now: that is the pair's job.
             return Done("slot_free")
         begun_at = row.refund_begun_at
-        row = self._settle(row.id, wish=Wish.GIVE_BACK, check_money=True)
+        row = self._settle.run(row.id, wish=Wish.GIVE_BACK, check_money=True)
         if not may_give_back(row, policy):
             return Done(str(row.reason or row.status))
         if row.refund_begun_at in {None, begun_at} and self._is_answered(row):
             return Done(LEFT)
         self._refund(row)
-        row = self._settle(row.id, check_money=True)
+        row = self._settle.run(row.id, check_money=True)
         return Done(str(row.reason or row.status))
 
     def _is_answered(self, row: Enrollment) -> bool:

@@ -7,28 +7,24 @@ Both may be repeated at will: settle sees to it that nothing doubles.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import attrs
 
-from ...codec import load
 from ...errors import NotFoundError, ValidationError
-from ...models import AuditEntry, Job, PaymentEvent, Trail
-from .. import validate
-from ..operators.orders import order
+from ...models import Actor, Job, PaymentEvent, Trail
+from .. import audit, validate
 from .webhook import FINISHED, payload_of
 
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..jobs.inline import Inline
-    from .webhook import EventService
+    from .webhook import Webhook
 
-#: How long Stripe lists an event (Stripe, "Events").
-_KEPT = timedelta(days=30)
 _A_PAGE = 100
-_MOST = 100_000
+_MAX = 100_000
 
 
 @attrs.frozen(kw_only=True)
@@ -52,12 +48,10 @@ class Pulled:
 class Replay:
     """Gives events their effect again. Thread-safe."""
 
-    def __init__(self, context: Context, events: EventService, inline: Inline) -> None:
-        self._context, self._events, self._inline = context, events, inline
+    def __init__(self, context: Context, webhook: Webhook, inline: Inline) -> None:
+        self._context, self._webhook, self._inline = context, webhook, inline
 
-    def replay(
-        self, event_id: str, *, actor: str, reason: str, notify: bool = True
-    ) -> Job:
+    def replay(self, event_id: str, *, by: Actor | None, notify: bool = True) -> Job:
         """
         Make a stored event due again, run it if time allows, and return it.
 
@@ -75,9 +69,9 @@ class Replay:
         payload = dict(event.payload or {})
         if "event" not in payload:
             payload = dict(payload_of(self._context.payments.retrieve_event(event.key)))
-        payload.pop("said", None)
+        payload.pop("action", None)
         payload["quiet"] = not notify
-        self._audit("replay_event", event.key, actor, reason, notify=notify)
+        audit.write(self._context, by, "replay_event", event.key, {"notify": notify})
         again = store.enqueue(event.key, event.kind, payload, now, now=now)
         self._inline.event(again)
         return store.find(event_id) or again
@@ -86,8 +80,7 @@ class Replay:
         self,
         since: datetime,
         *,
-        actor: str,
-        reason: str,
+        by: Actor | None,
         notify: bool = True,
         limit: int = 10_000,
     ) -> Pulled:
@@ -97,23 +90,25 @@ class Replay:
         At most `limit` that were missed; pull again while the answer says `more`.
 
         Raises:
-            ValidationError: `since` is not an aware moment of the last 30 days.
+            ValidationError: `since` is not an aware moment of the time for which the
+                provider keeps its events.
         """
         now = self._context.now()
         since = validate.moment(since, "since")
-        if not now - _KEPT <= since <= now:
+        kept = self._context.payments.traits.events_kept
+        if not now - kept <= since <= now:
             raise ValidationError(
-                "since: must be a moment of the last 30 days", field="since"
+                f"since: must be a moment of the last {kept.days} days", field="since"
             )
-        validate.whole(limit, "limit", most=_MOST)
+        validate.whole(limit, "limit", most=_MAX)
         subject = since.isoformat()
-        with order(
-            self._context, actor, "pull_events", subject, reason, notify=notify
-        ) as told:
+        with audit.acting(
+            self._context, by, "pull_events", subject, notify=notify
+        ) as result:
             missed, known, listed, more = self._missed(since, limit)
             for count, event in enumerate(missed, 1):
-                self._events.receive(event, quiet=not notify)
-                told["fed"] = count
+                self._webhook.receive(event, quiet=not notify)
+                result["fed"] = count
         return Pulled(listed=listed, known=known, fed=len(missed), more=more)
 
     def _missed(
@@ -122,7 +117,7 @@ class Replay:
         missed: list[PaymentEvent] = []
         listed, cursor, trail = 0, None, Trail()
         # What is known costs a look only: a pull that is repeated gets further.
-        while listed < _MOST and len(missed) < limit:
+        while listed < _MAX and len(missed) < limit:
             page = self._context.payments.list_events(
                 since=since, limit=_A_PAGE, cursor=cursor
             )
@@ -137,24 +132,3 @@ class Replay:
     def _is_done(self, event: PaymentEvent) -> bool:
         known = self._context.storage.events.find(event.id)
         return known is not None and known.state in FINISHED
-
-    def _audit(
-        self, action: str, subject: str, actor: str, reason: str, *, notify: bool
-    ) -> None:
-        self._context.storage.audit.append(
-            AuditEntry(
-                id=self._context.ambient.token_hex(12),
-                at=self._context.now(),
-                actor=actor,
-                action=action,
-                subject=subject,
-                reason=reason,
-                detail={"notify": notify},
-            )
-        )
-
-
-def event_of(job: Job) -> PaymentEvent | None:
-    """Return the event that a row of the event store holds, if it still does."""
-    told = (job.payload or {}).get("event")
-    return None if told is None else load(PaymentEvent, told)

@@ -11,30 +11,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...codec import dump
+from ...codec import dump, load
 from ...errors import (
     NotFoundError,
     PayloadError,
     SignatureError,
     StorageUnavailableError,
 )
-from ...models import JobState, PaymentEvent, WebhookResult
+from ...models import Job, JobState, PaymentEvent, WebhookResult
 
 
 if TYPE_CHECKING:
     from ..context import Context
     from ..jobs.inline import Inline
-    from .apply import EventHandler
 
 #: An event in one of these has had its effect.
 FINISHED = frozenset({JobState.DONE, JobState.QUARANTINED, JobState.IGNORED})
 
 
-class EventService:
+class Webhook:
     """`EnrollSDK.handle_webhook` of one SDK. Thread-safe."""
 
-    def __init__(self, context: Context, handler: EventHandler, inline: Inline) -> None:
-        self._context, self._handler, self._inline = context, handler, inline
+    def __init__(self, context: Context, inline: Inline) -> None:
+        self._context, self._inline = context, inline
 
     def handle(
         self, body: bytes, headers: Mapping[str, str], provider: str | None
@@ -63,15 +62,15 @@ class EventService:
         if recorded.event.state in FINISHED:
             return WebhookResult(outcome="duplicate", event_id=event.id)
         try:
-            outcome = self._inline.event(recorded.event)
-            row = self._handler.find_known(event) if outcome == "processed" else None
+            ended = self._inline.event(recorded.event)
         except StorageUnavailableError:
             # It is stored; the store will be back before the lease lapses.
             return WebhookResult(outcome="queued", event_id=event.id)
+        named = ended.enrollments if ended.code == "processed" else ()
         return WebhookResult(
-            outcome=outcome,
+            outcome=ended.code,
             event_id=event.id,
-            enrollment_id=row.id if row else None,
+            enrollment_id=named[0].id if named else None,
         )
 
     def _is_foreign(self, event: PaymentEvent) -> bool:
@@ -108,3 +107,9 @@ def payload_of(
         "body": body.decode("utf-8", "replace"),
     }
     return {**payload, "quiet": True} if quiet else payload
+
+
+def event_of(job: Job) -> PaymentEvent | None:
+    """Return the event that a row of the event store holds, if it still does."""
+    stored = (job.payload or {}).get("event")
+    return None if stored is None else load(PaymentEvent, stored)

@@ -14,7 +14,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigurationError, EnrollError, TransientError
-from ...models import Enrollment, Job
+from ...models import Enrollment
+from ...models.jobs import REFUND_KIND
 from ...outcomes import Done, Outcome, Snooze
 from ...states import ENTITLED
 from .decide_slot import may_give_back, may_promote, was_freed_by_money
@@ -24,12 +25,11 @@ from .effects import refund_key
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..jobs.claim import Claim
     from .settle import Settle
 
 logger = logging.getLogger(__name__)
 
-#: Kind of the job that gives a payment back.
-REFUND_KIND = "refund"
 #: How such a job ends where only an operator may go on: a refund has failed, say.
 LEFT = "left_to_an_operator"
 #: Attempts that are ended at once; the others lapse by their own end.
@@ -44,9 +44,9 @@ class Beside:
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
 
-    def __call__(self, job: Job) -> Outcome:
+    def run(self, claim: Claim) -> Outcome:
         """Promote a held payment, give back by policy, end the attempts beside."""
-        said = job.payload or {}
+        said = claim.job.payload or {}
         email, course_id = said.get("email"), said.get("course_id")
         if not email or not course_id:
             return Done("erased")
@@ -68,7 +68,7 @@ class Beside:
         if not was_freed_by_money(aside):
             return
         for row in able:
-            settled = self._settle(row.id, wish=Wish.PROMOTE, check_money=True)
+            settled = self._settle.run(row.id, wish=Wish.PROMOTE, check_money=True)
             if settled.status in ENTITLED:
                 return
 
@@ -105,7 +105,7 @@ class Beside:
             if row.holds_slot:
                 continue
             try:
-                self._settle(row.id, wish=Wish.EXPIRE)
+                self._settle.run(row.id, wish=Wish.EXPIRE)
             except (TransientError, ConfigurationError):
                 raise
             except EnrollError as error:

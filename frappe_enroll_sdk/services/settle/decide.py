@@ -40,6 +40,7 @@ from ...models import (
     SessionStatus,
     Status,
 )
+from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
 from . import lost
 from .decide_money import (
@@ -70,7 +71,6 @@ from .decision import (
     Need,
     OperatorAction,
     Refuse,
-    SettlePolicy,
     Step,
     Wish,
     Write,
@@ -111,14 +111,14 @@ def _lose(
     """
     paid = write.changes.get("payment_id", row.payment_id) is not None
     spent = write.fact == "coupon_redeemed"
-    if holder.status not in ENTITLED and (paid or spent or facts.order is not None):
+    if holder.status not in ENTITLED and (paid or spent or facts.action is not None):
         if not facts.claim_settled:
             return Need(Step.SETTLE_CLAIM)
-        if facts.order is None or facts.attached is not None:
+        if facts.action is None or facts.attached is not None:
             return Keep(_later(facts, policy.session_margin_s))
-    if facts.order is not None and facts.attached is None:
+    if facts.action is not None and facts.attached is None:
         return Refuse(
-            f"can't be {facts.order.override}: the learner has {holder.id}, "
+            f"can't be {facts.action.override}: the learner has {holder.id}, "
             f"which is {holder.status}"
         )
     if paid or facts.attached is not None:
@@ -132,9 +132,9 @@ def _lose(
 def _decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     if facts.created is not None and not lost.can_store(row, facts.created):
         return Need(Step.DISCARD)
-    told = _decide_attached(row, facts) or _decide_order(row, facts)
-    if told is not None:
-        return told
+    decision = _decide_attached(row, facts) or _decide_action(row, facts)
+    if decision is not None:
+        return decision
     if row.status is Status.PENDING:
         return _decide_pending(row, facts, policy)
     if row.status is Status.AWAITING_PAYMENT:
@@ -169,10 +169,10 @@ def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
         "held_for": attached.reason,
         "reason": attached.reason,
     }
-    order = facts.order
-    if row.holds_slot and order is not None and order.override is Override.ACCEPTED:
+    action = facts.action
+    if row.holds_slot and action is not None and action.override is Override.ACCEPTED:
         # In one write: the slot that it claims is not given back in between.
-        return _obey(order, changes)
+        return _obey(action, changes)
     if not forgot:
         return Write(to=Status.ON_HOLD, fact="payment_attached", changes=changes)
     changes["session_id"] = attached.session_id
@@ -196,7 +196,7 @@ _TO = {
 
 def _may_be(row: Enrollment, override: Override) -> bool:
     """
-    Tell whether an operator's word may be said of the row as it stands.
+    Tell whether an operator's action fits the row as it stands.
 
     What waits for an operator is accepted or dismissed; what the money suspended is
     reinstated or revoked, like what it has revoked.
@@ -209,34 +209,34 @@ def _may_be(row: Enrollment, override: Override) -> bool:
     return (row.status is Status.REVOKED and row.moved_to is None) or suspended
 
 
-def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
-    order = facts.order
-    if order is None:
+def _decide_action(row: Enrollment, facts: Facts) -> Decision | None:
+    action = facts.action
+    if action is None:
         return None
-    if order.override is Override.REVOKED and row.status in UNPAID:
+    if action.override is Override.REVOKED and row.status in UNPAID:
         # There is no right to take away: the attempt is ended, its session first.
         return None
-    if not _may_be(row, order.override):
-        if row.override is order.override:
+    if not _may_be(row, action.override):
+        if row.override is action.override:
             return None
-        return Refuse(f"an enrollment that is {row.status} can't be {order.override}")
-    return _obey(order, {})
+        return Refuse(f"an enrollment that is {row.status} can't be {action.override}")
+    return _obey(action, {})
 
 
-def _obey(order: OperatorAction, changes: dict[str, Any]) -> Write:
-    """Return the write that an operator's word asks for."""
-    to = _TO[order.override]
+def _obey(action: OperatorAction, changes: dict[str, Any]) -> Write:
+    """Return the write that an operator's action asks for."""
+    to = _TO[action.override]
     changes = changes | {
-        "override": order.override,
+        "override": action.override,
         "reason": None if to in ENTITLED else "operator",
         "held_for": None,
         "lms_status": LMSStatus.PENDING,
     }
-    fact = f"{order.override}_by_operator"
-    if order.moved_to is not None:
-        changes |= {"moved_to": order.moved_to, "reason": "reassigned"}
+    fact = f"{action.override}_by_operator"
+    if action.moved_to is not None:
+        changes |= {"moved_to": action.moved_to, "reason": "reassigned"}
         fact = "reassigned_by_operator"
-    detail = {"actor": order.actor, "reason": order.reason}
+    detail = {"actor": action.actor, "reason": action.reason}
     return Write(to=to, fact=fact, changes=changes, detail=detail)
 
 
@@ -297,7 +297,7 @@ def _advance_with_coupon(
 
 
 def _use_seat(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
-    if row.amount.amount_minor == 0:
+    if row.is_full_grant:
         if facts.redeemed is None:
             return Need(Step.REDEEM)
         if facts.redeemed:
@@ -499,14 +499,13 @@ def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decisio
     if row.override is Override.DISMISSED:
         return Keep()
     someone_acts = facts.wish in _ENDINGS | {Wish.ADVANCE, Wish.REPLACE}
-    full_grant = row.coupon_code is not None and row.amount.amount_minor == 0
-    asks = someone_acts or (full_grant and row.effects_owed)
+    asks = someone_acts or (row.is_full_grant and row.effects_owed)
     if row.reason == CODE_SPENT:
         return Keep()
     if asks and row.coupon_code is not None and facts.released is None:
         # A checkout that lost to this exit may have left a seat behind.
         return Need(Step.RELEASE)
-    if full_grant and facts.released is ReleaseOutcome.REDEEMED:
+    if row.is_full_grant and facts.released is ReleaseOutcome.REDEEMED:
         return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
     if row.session_id is None or someone_acts or facts.wish is Wish.DUE:
         return Keep()
@@ -560,11 +559,11 @@ def _lms_trouble(row: Enrollment, report: LMSReport) -> Decision:
 
 def _leave(row: Enrollment, facts: Facts) -> Decision:
     """End a row that was never paid."""
-    order = facts.order
-    if order is not None:
-        said = {"actor": order.actor, "reason": order.reason}
-        fact = f"{order.override}_by_operator"
-        return _exit(row, facts, Status.CANCELLED, "operator", said, fact=fact)
+    action = facts.action
+    if action is not None:
+        detail = {"actor": action.actor, "reason": action.reason}
+        fact = f"{action.override}_by_operator"
+        return _exit(row, facts, Status.CANCELLED, "operator", detail, fact=fact)
     to = Status.CANCELLED if facts.wish is Wish.CANCEL else Status.EXPIRED
     return _exit(row, facts, to, str(to), {})
 
@@ -582,7 +581,7 @@ def _exit(
     *,
     fact: str | None = None,
 ) -> Decision:
-    if row.coupon_code is not None and row.amount.amount_minor == 0:
+    if row.is_full_grant:
         if facts.released is None:
             return Need(Step.RELEASE)
         if facts.released is ReleaseOutcome.REDEEMED:

@@ -27,8 +27,9 @@ from ...models import (
     Refund,
     Status,
 )
+from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
-from .decision import Decision, Facts, Need, SettlePolicy, Step, Wish, Write
+from .decision import Facts, Need, Step, Wish, Write
 
 
 #: Reason of a row that was opened anew: it waits until its money was looked at.
@@ -86,11 +87,11 @@ def is_held(row: Enrollment) -> bool:
 
 def decide_money(
     row: Enrollment, facts: Facts, policy: SettlePolicy
-) -> Decision | None:
+) -> Need | Write | None:
     """Bring the row to where its money is; None = it is there."""
     if row.status in UNPAID | EXITS:
         return None
-    told: dict[str, Any] = {}
+    money: dict[str, Any] = {}
     looks = row.gone_at is not None and facts.wish is Wish.DUE
     late = bool(row.history) and row.history[-1].detail.get(LATE, False)
     asked = facts.check_money or looks or late or row.reason == REBUILT
@@ -104,11 +105,11 @@ def decide_money(
             return Need(Step.REFUNDS)
         if facts.disputes is None:
             return Need(Step.DISPUTES)
-        told = sums_of(facts.refunds, facts.disputes, row.amount.currency)
-        told["gone_at"] = None
+        money = sums_of(facts.refunds, facts.disputes, row.amount.currency)
+        money["gone_at"] = None
     if _is_flagged(row, facts, policy):
-        told["held_for"] = "fraud_warning"
-    return _write(row, told, policy)
+        money["held_for"] = "fraud_warning"
+    return _write(row, money, policy)
 
 
 def next_look(row: Enrollment, facts: Facts, policy: SettlePolicy) -> datetime | None:
@@ -194,17 +195,17 @@ def _all_back(row: Enrollment) -> bool:
 
 
 def _is_flagged(row: Enrollment, facts: Facts, policy: SettlePolicy) -> bool:
-    told = facts.event is not None and facts.event.fact is Fact.FLAGGED
+    flagged = facts.event is not None and facts.event.fact is Fact.FLAGGED
     free = row.override is None and row.held_for is None
-    return told and free and policy.fraud_policy == "suspend"
+    return flagged and free and policy.fraud_policy == "suspend"
 
 
 def _write(
-    row: Enrollment, told: Mapping[str, Any], policy: SettlePolicy
+    row: Enrollment, money: Mapping[str, Any], policy: SettlePolicy
 ) -> Write | None:
-    new = attrs.evolve(row, **told)
+    new = attrs.evolve(row, **money)
     to, reason = standing_of(new, policy)
-    changes = {k: v for k, v in told.items() if getattr(row, k) != v}
+    changes = {k: v for k, v in money.items() if getattr(row, k) != v}
     if to is not row.status:
         changes |= {"lms_status": LMSStatus.PENDING, "reason": reason}
     elif reason != row.reason:

@@ -23,8 +23,9 @@ from ...models import (
     RefundStatus,
     Status,
 )
+from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS
-from .decision import Facts, Keep, SettlePolicy, Wish, Write
+from .decision import Facts, Keep, Wish, Write
 
 
 #: Why a row is held whose learner has the course by another one: it was paid, or not.

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum, auto
 from typing import Any
 
@@ -25,6 +24,7 @@ from ...models import (
     Status,
 )
 from ...money import Money
+from ...outcomes import Done
 
 
 #: History facts that a payment event brings.
@@ -102,7 +102,7 @@ class LMSReport:
 @attrs.frozen(kw_only=True)
 class OperatorAction:
     """
-    An operator's word.
+    What an operator does about an enrollment.
 
     Attributes:
         override: What.
@@ -149,7 +149,7 @@ class Facts:
         wish: Why settle was called.
         event: A signed payment event that names this enrollment.
         lms: What a sync found.
-        order: An operator's word.
+        action: What an operator does.
         attached: A payment that an operator attaches.
         check_money: Whether refunds and disputes are to be listed again.
         quiet: Whether what is written now is told to nobody (no plugin's job or hook).
@@ -181,7 +181,7 @@ class Facts:
     wish: Wish = Wish.LOOK
     event: PaymentEvent | None = None
     lms: LMSReport | None = None
-    order: OperatorAction | None = None
+    action: OperatorAction | None = None
     attached: Attached | None = None
     check_money: bool = False
     quiet: bool = False
@@ -205,61 +205,6 @@ class Facts:
     holder: Enrollment | None = None
     claim_settled: bool = False
     payment_gone: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class SettlePolicy:
-    """
-    The settings that `decide` follows.
-
-    Attributes:
-        livemode: Whether the provider's credentials move real money.
-        account: Mark of the account that they belong to; "" = unknown.
-        refund_policy: "keep", "suspend" or "revoke" after a full refund.
-        refund_threshold_percent: Share given back from which a refund counts as full.
-        partial_refund_policy: The same after a smaller one.
-        dispute_policy: The same while a dispute is open (an inquiry is none).
-        dispute_lost_policy: The same after a dispute that was lost.
-        paid_twice_policy: "hold" or "refund" a payment of whoever has the course.
-        fraud_policy: "keep" or "suspend" (wait for an operator) after a fraud warning
-            or a review.
-        tax_behavior: Whether prices hold the taxes: "inclusive" or "exclusive".
-        grace_s: Seconds after which a row that nobody advances is rolled back.
-        session_margin_s: Seconds past a session's end before it is looked at.
-        processing_look_s: Seconds between looks at a delayed payment.
-        create_keys: Idempotency keys that one attempt may use up.
-        create_patience_s: Seconds after which an unclear create is not tried again for
-            a learner who waits.
-        gone_margin_s: Seconds for which the provider has to go on not knowing a
-            session, past the session's end and since that was first seen.
-        gone_look_s: Seconds between looks at one that it does not tell of.
-        gone_looks_s: Seconds after which a payment that it does not know is not looked
-            for any more.
-        silent_s: Seconds past a session's end after which whatever fails is as good as
-            an answer: no webhook of it comes any more either.
-        silent_tries: Looks that have to fail before that.
-    """
-
-    livemode: bool = False
-    account: str = ""
-    refund_policy: str = "revoke"
-    refund_threshold_percent: Decimal = Decimal(100)
-    partial_refund_policy: str = "keep"
-    dispute_policy: str = "suspend"
-    dispute_lost_policy: str = "revoke"
-    fraud_policy: str = "keep"
-    paid_twice_policy: str = "hold"
-    tax_behavior: str = "inclusive"
-    grace_s: float = 120.0
-    session_margin_s: float = 60.0
-    processing_look_s: float = 3600.0
-    create_keys: int = 3
-    create_patience_s: float = 10.0
-    gone_margin_s: float = 3600.0
-    gone_look_s: float = 600.0
-    gone_looks_s: float = 86_400.0
-    silent_s: float = 3 * 86_400.0
-    silent_tries: int = 5
 
 
 @attrs.frozen
@@ -296,9 +241,21 @@ class Keep:
 
 @attrs.frozen
 class Refuse:
-    """The operator's word does not fit the row's status."""
+    """The operator's action does not fit the row's status."""
 
     why: str
 
 
 Decision = Need | Write | Keep | Refuse
+
+
+@attrs.frozen
+class Settled(Done):
+    """
+    The work is done, and these enrollments were settled by it.
+
+    Attributes:
+        enrollments: As they stand now: whoever asked reads none again.
+    """
+
+    enrollments: tuple[Enrollment, ...] = ()

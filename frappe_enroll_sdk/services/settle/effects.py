@@ -20,7 +20,7 @@ from ...stores.ledger import was_entitled
 from .decide_slot import CODE_SPENT, REFUND_BEGUN, TAKEN
 
 
-#: How the history fact of an operator's word ends.
+#: How the history fact of an operator's action ends.
 BY_OPERATOR = "_by_operator"
 
 
@@ -56,7 +56,7 @@ class Effect:
 def effects_of(row: Enrollment) -> tuple[Effect, ...]:
     """Return what the row's last write owes."""
     return (
-        *_effects_of_word(row),
+        *_effects_of_action(row),
         *_effects_of_status(row),
         *_effects_of_money(row),
         *_effects_of_hold(row),
@@ -65,7 +65,7 @@ def effects_of(row: Enrollment) -> tuple[Effect, ...]:
     )
 
 
-def _effects_of_word(row: Enrollment) -> tuple[Effect, ...]:
+def _effects_of_action(row: Enrollment) -> tuple[Effect, ...]:
     fact = row.history[-1].fact if row.history else ""
     if not fact.endswith(BY_OPERATOR):
         return ()

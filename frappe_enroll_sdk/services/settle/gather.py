@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-The facts of `settle`: each step is one call to a backend, and adds what it answers.
+Gathers the facts of `settle`: each step is one call to a backend, and adds its answer.
 
 What the steps mean for an enrollment is decided elsewhere (``decide.py``).
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -20,10 +20,15 @@ from ...errors import (
     EnrollError,
     PaymentsUnavailableError,
 )
-from ...models import ExpireOutcome, Reservation, ReserveOutcome, SessionOrder
+from ...models import (
+    ExpireOutcome,
+    Reservation,
+    ReserveOutcome,
+    SessionOrder,
+    SessionTerms,
+)
 from ...stores.bounds import is_ahead
 from ..coupons.coupons import has_enough
-from ..operators.rebuilt import terms_of
 from .decision import Facts, Lost, Step
 from .lost import goes_without
 
@@ -38,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Steps:
+class Gather:
     """Gets the facts that `decide` misses. Thread-safe: it keeps nothing."""
 
     def __init__(
@@ -64,7 +69,7 @@ class Steps:
             Step.SETTLE_CLAIM: self._settle_claim,
         }
 
-    def __call__(self, step: Step, row: Enrollment, facts: Facts) -> Facts:
+    def get(self, step: Step, row: Enrollment, facts: Facts) -> Facts:
         """Make the step's call; return the facts with its answer."""
         return self._steps[step](row, facts)
 
@@ -114,11 +119,11 @@ class Steps:
     def _prepare(self, row: Enrollment, facts: Facts) -> Facts:
         context = self._context
         extra = context.plugins.enrich_checkout(enrollment=row)
-        order = SessionOrder(
+        wanted = SessionOrder(
             enrollment_id=row.id,
             try_number=row.session_try + (row.session_request is not None),
             amount=row.amount,
-            terms=terms_of(row, context.settle_policy.tax_behavior),
+            terms=_terms_of(row, context.settle_policy.tax_behavior),
             course_title=row.course_title,
             email=row.email,
             success_url=row.success_url or "",
@@ -127,7 +132,7 @@ class Steps:
             metadata=extra.metadata,
             parameters=extra.parameters,
         )
-        request = context.payments.prepare_session(order)
+        request = context.payments.prepare_session(wanted)
         return attrs.evolve(facts, request=request)
 
     def _create(self, row: Enrollment, facts: Facts) -> Facts:
@@ -196,18 +201,10 @@ class Steps:
         return attrs.evolve(facts, session=None, lost=Lost.UNREADABLE)
 
     def _refunds(self, row: Enrollment, facts: Facts) -> Facts:
-        try:
-            refunds = self._context.payments.list_refunds(row.payment_id or "")
-        except BackendGoneError:
-            return attrs.evolve(facts, payment_gone=True)
-        return attrs.evolve(facts, refunds=refunds)
+        return _listed(row, facts, "refunds", self._context.payments.list_refunds)
 
     def _disputes(self, row: Enrollment, facts: Facts) -> Facts:
-        try:
-            disputes = self._context.payments.list_disputes(row.payment_id or "")
-        except BackendGoneError:
-            return attrs.evolve(facts, payment_gone=True)
-        return attrs.evolve(facts, disputes=disputes)
+        return _listed(row, facts, "disputes", self._context.payments.list_disputes)
 
     def _holder(self, row: Enrollment, facts: Facts) -> Facts:
         holder = self._context.storage.enrollments.find_holder(row.email, row.course_id)
@@ -218,3 +215,28 @@ class Steps:
         if facts.holder is not None:
             self._end(facts.holder.id)
         return attrs.evolve(self._holder(row, facts), claim_settled=True)
+
+
+def _listed(
+    row: Enrollment, facts: Facts, name: str, find: Callable[[str], Any]
+) -> Facts:
+    try:
+        return attrs.evolve(facts, **{name: find(row.payment_id or "")})
+    except BackendGoneError:
+        return attrs.evolve(facts, payment_gone=True)
+
+
+def _terms_of(row: Enrollment, tax_behavior: str) -> SessionTerms:
+    """
+    Return what a session is to keep of its enrollment.
+
+    Nothing personal: the session is made for the learner's address anyway. The code is
+    kept as it is typed: whoever may read a session may give its money back, too.
+    """
+    return SessionTerms(
+        course_id=row.course_id,
+        discount_minor=row.discount.amount_minor,
+        coupon_code=row.coupon_code,
+        affiliate=row.affiliate,
+        tax_behavior=tax_behavior,
+    )

@@ -17,7 +17,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ...models import CheckoutSession, Enrollment, Status
-from .decision import Facts, Lost, SettlePolicy, Wish
+from ...policies import SettlePolicy
+from .decision import Facts, Lost, Wish
 
 
 #: Reason of an attempt whose payment is under way.

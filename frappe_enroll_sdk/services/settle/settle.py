@@ -25,7 +25,7 @@ from ...errors import (
     TransitionError,
 )
 from ...models import (
-    AuditEntry,
+    Actor,
     Enrollment,
     Fact,
     HistoryEntry,
@@ -34,8 +34,9 @@ from ...models import (
     SlotTaken,
     Status,
 )
+from ...models.jobs import SYNC_KIND
 from ...states import ENTITLED, EXITS, is_allowed
-from ..affiliates.affiliates import Affiliates
+from .. import audit
 from ..alerts import owe_alert, raise_alert, tell_alert
 from ..coupons.coupons import is_over
 from .decide import decide
@@ -63,7 +64,7 @@ from .effects import (
     plugin_job_key,
     sync_key,
 )
-from .gather import Steps
+from .gather import Gather
 from .succession import has_succeeded
 
 
@@ -78,7 +79,7 @@ logger = logging.getLogger(__name__)
 #: Kind of the job that tidies up beside a slot (``pair.py``).
 PAIR_KIND = "pair"
 #: Decisions within one settle; more means that two rules contradict each other.
-_MOST_DECISIONS = 60
+_MAX_DECISIONS = 60
 
 
 class Settle:
@@ -88,12 +89,21 @@ class Settle:
     Safe to call for one enrollment from any number of threads and processes.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._affiliates = Affiliates(context)
-        self._get = Steps(context, self._settle_holder, self._end)
+    def __init__(
+        self, context: Context, commission: Callable[[Enrollment], None]
+    ) -> None:
+        """
+        Wire it.
 
-    def __call__(
+        Args:
+            context: The wiring.
+            commission: Brings the affiliate's ledger to where an enrollment stands;
+                harmless when repeated.
+        """
+        self._context, self._commission = context, commission
+        self._gather = Gather(context, self._settle_holder, self._end)
+
+    def run(
         self,
         enrollment_id: str,
         *,
@@ -101,7 +111,7 @@ class Settle:
         wish: Wish = Wish.LOOK,
         event: PaymentEvent | None = None,
         lms: LMSReport | None = None,
-        order: OperatorAction | None = None,
+        action: OperatorAction | None = None,
         attached: Attached | None = None,
         check_money: bool = False,
         quiet: bool = False,
@@ -115,7 +125,7 @@ class Settle:
             wish: Why.
             event: A signed event that names it.
             lms: What a sync found.
-            order: An operator's word.
+            action: What an operator does.
             attached: A payment that an operator attaches.
             check_money: Whether to list the refunds and disputes again.
             quiet: Whether to tell no plugin what is written now (an enrolment in the
@@ -123,7 +133,7 @@ class Settle:
 
         Raises:
             EnrollmentNotFoundError: There is no such row.
-            TransitionError: The operator's word does not fit the status.
+            TransitionError: The operator's action does not fit the status.
             ConflictError: The row keeps changing under our hands.
             TransientError: A backend failed; the row stays owed.
         """
@@ -133,16 +143,16 @@ class Settle:
             wish=wish,
             event=event,
             lms=lms,
-            order=order,
+            action=action,
             attached=attached,
             check_money=check_money or news,
             quiet=quiet,
         )
         row, facts = opened or self._read(enrollment_id), start
-        for _ in range(_MOST_DECISIONS):
+        for _ in range(_MAX_DECISIONS):
             decision = decide(row, facts, self._context.settle_policy)
             if isinstance(decision, Need):
-                facts = self._get(decision.step, row, facts)
+                facts = self._gather.get(decision.step, row, facts)
             elif isinstance(decision, Write):
                 written = self._write(row, decision, quiet=quiet)
                 if isinstance(written, SlotTaken):
@@ -203,10 +213,10 @@ class Settle:
 
     def _do_effects(self, row: Enrollment) -> None:
         owed = {
-            EffectKind.SYNC: self._owe_sync,
+            EffectKind.SYNC: self.owe_sync,
             EffectKind.PAIR: self._owe_pair,
             EffectKind.SUCCEED: self._succeed,
-            EffectKind.COMMISSION: self._affiliates.follow,
+            EffectKind.COMMISSION: self._commission,
             EffectKind.REDEEM: self._redeem_paid,
             EffectKind.RELEASE: self._release,
         }
@@ -228,18 +238,17 @@ class Settle:
         self._context.storage.coupons.release(row.coupon_code or "", row.id)
 
     def _audit(self, row: Enrollment, action: str) -> None:
-        """Write an operator's word into the audit trail, once."""
+        """Write an operator's action into the audit trail, once."""
         last = row.history[-1]
-        self._context.storage.audit.append(
-            AuditEntry(
-                id=f"aud_{row.id}_{row.version}",
-                at=last.at,
-                actor=str(last.detail.get("actor")),
-                action=action,
-                subject=row.id,
-                reason=str(last.detail.get("reason")),
-                detail={"moved_to": row.moved_to} if row.moved_to else {},
-            )
+        detail = {"moved_to": row.moved_to} if row.moved_to else {}
+        audit.write(
+            self._context,
+            _actor_of(last),
+            action,
+            row.id,
+            detail,
+            entry_id=f"aud_{row.id}_{row.version}",
+            at=last.at,
         )
 
     def _redeem_paid(self, row: Enrollment) -> None:
@@ -254,17 +263,15 @@ class Settle:
 
     def _succeed(self, row: Enrollment) -> None:
         """Let the enrollment that takes this one's place have its payment."""
-        said = row.history[-1].detail
         attached = Attached(
             reason="reassigned",
             payment_id=row.payment_id,
             paid=row.paid,
             tax_minor=row.tax_minor,
         )
-        order = OperatorAction(
-            override=Override.ACCEPTED,
-            actor=str(said.get("actor")),
-            reason=str(said.get("reason")),
+        by = _actor_of(row.history[-1])
+        action = OperatorAction(
+            override=Override.ACCEPTED, actor=by.name, reason=by.reason
         )
         heir = self._context.storage.enrollments.find(row.moved_to or "")
         if heir is not None and has_succeeded(heir):
@@ -272,22 +279,19 @@ class Settle:
                 # A word has ended it before: the payment is nobody's, and not silent.
                 self._alert("late_payment", heir)
                 attached = attrs.evolve(attached, reason="late_payment")
-                self(heir.id, attached=attached, check_money=True)
+                self.run(heir.id, attached=attached, check_money=True)
                 return
             # What became of it since is its own: it may have moved on.
-            self(heir.id, check_money=True)
+            self.run(heir.id, check_money=True)
             return
-        self(row.moved_to or "", attached=attached, order=order, check_money=True)
+        self.run(row.moved_to or "", attached=attached, action=action, check_money=True)
 
     def owe_sync(self, row: Enrollment) -> None:
         """Let the LMS be brought to where the row's learner and course stand."""
-        self._owe_sync(row)
-
-    def _owe_sync(self, row: Enrollment) -> None:
         now = self._context.now()
         self._context.storage.jobs.enqueue(
             sync_key(row.email, row.course_id),
-            "sync",
+            SYNC_KIND,
             {
                 "email": row.email,
                 "learner": row.learner,
@@ -349,7 +353,7 @@ class Settle:
     def _settle_holder(self, blocker: Seat) -> None:
         """Ask that the holder's session ends; whatever is unclear keeps its seat."""
         try:
-            self(blocker.holder, wish=Wish.EXPIRE)
+            self.run(blocker.holder, wish=Wish.EXPIRE)
         except EnrollmentNotFoundError:
             self._context.storage.coupons.release(blocker.code, blocker.holder)
         except (TransientError, ConflictError, ConfigurationError) as error:
@@ -361,12 +365,17 @@ class Settle:
     def _end(self, enrollment_id: str) -> None:
         """Ask that an attempt ends; whatever is unclear keeps its slot."""
         try:
-            self(enrollment_id, wish=Wish.EXPIRE)
+            self.run(enrollment_id, wish=Wish.EXPIRE)
         except EnrollError as error:
             logger.warning(
                 "end of another attempt unclear: it keeps its slot",
                 extra={"enrollment_id": enrollment_id, "error_code": error.code},
             )
+
+
+def _actor_of(entry: HistoryEntry) -> Actor:
+    """Return who has written an operator's action."""
+    return Actor(str(entry.detail.get("actor")), str(entry.detail.get("reason")))
 
 
 def _after_write(write: Write, facts: Facts) -> Facts:
@@ -376,8 +385,8 @@ def _after_write(write: Write, facts: Facts) -> Facts:
         fenced=facts.fenced or write.fact == "reserved",
         # What was said of the request before this one.
         create_unclear=False,
-        # A word that ended an unpaid attempt has taken effect.
-        order=None if write.fact.endswith(BY_OPERATOR) else facts.order,
+        # An action that ended an unpaid attempt has taken effect.
+        action=None if write.fact.endswith(BY_OPERATOR) else facts.action,
         # What was released before an exit says nothing of a seat reserved meanwhile.
         released=None if write.to in EXITS else facts.released,
         # Nor who had the slot: it was written.

@@ -17,7 +17,7 @@ from .effects import BY_OPERATOR
 
 
 #: More hops than any course has had learners: something is wrong with the rows.
-_MOST_HOPS = 1000
+_MAX_HOPS = 1000
 #: News of money that came earlier. What pays or ends a session is about its own row.
 FOLLOWING = frozenset({Fact.REFUNDED, Fact.DISPUTED, Fact.FLAGGED, Fact.NOTED})
 
@@ -41,7 +41,7 @@ def heir_of(
         ConflictError: The chain has no end.
     """
     seen = {row.id}
-    for _ in range(_MOST_HOPS):
+    for _ in range(_MAX_HOPS):
         if row.moved_to is None or row.moved_to in seen:
             return row
         if row.effects_owed and passed_on is not None:
@@ -51,7 +51,7 @@ def heir_of(
             return row
         seen.add(following.id)
         row = following
-    raise ConflictError(f"{row.id}: reassigned more than {_MOST_HOPS} times")
+    raise ConflictError(f"{row.id}: reassigned more than {_MAX_HOPS} times")
 
 
 def has_succeeded(row: Enrollment) -> bool:

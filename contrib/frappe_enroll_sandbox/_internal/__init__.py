@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the sandboxes are made of; import them from `frappe_enroll_sandbox`."""
