@@ -117,14 +117,8 @@ def wire(backends: Backends, context: Context) -> Services:
                 report=sync.report,
             ),
             EVENT_KIND: Handler(run=events.run, backend=PAYMENTS_BREAKER),
-            PAIR_KIND: Handler(
-                run=Beside(context, settle).run, backend=PAYMENTS_BREAKER, is_gated=True
-            ),
-            REFUND_KIND: Handler(
-                run=GiveBack(context, settle).run,
-                backend=PAYMENTS_BREAKER,
-                is_gated=True,
-            ),
+            PAIR_KIND: _following(Beside(context, settle).follow, PAYMENTS_BREAKER),
+            REFUND_KIND: _following(GiveBack(context, settle).follow, PAYMENTS_BREAKER),
             # The process that answered it has died: the caller's next try goes on.
             REQUEST_KIND: Handler(run=lambda _: Done("lapsed")),
             GRANT_KIND: _following(grants.follow),
@@ -170,13 +164,13 @@ def wire(backends: Backends, context: Context) -> Services:
     )
 
 
-def _following(follow: Callable[[Job], Outcome]) -> Handler:
+def _following(follow: Callable[[Job], Outcome], backend: str | None = None) -> Handler:
     """Return the handler of a job that makes sure of what a write owes."""
 
     def run(claim: Claim) -> Outcome:
         return follow(claim.job)
 
-    return Handler(run=run)
+    return Handler(run=run, backend=backend, is_gated=backend is not None)
 
 
 def context_of(

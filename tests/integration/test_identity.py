@@ -682,3 +682,17 @@ def test_what_is_paid_beyond_a_learners_share_is_honoured_and_alerted(world):
     pay(world, first)
     assert pay(world, second).status is Status.ENROLLED
     assert ("coupon_over_limit", second.enrollment_id) in told(world)
+
+
+def test_those_who_have_paid_are_enrolled_before_those_who_have_not():
+    """A hundred free ones under made-up addresses wait for the one who paid."""
+    world = World(inline_s=0)
+    code = world.coupon(100, max_redemptions=9)
+    for n in range(5):
+        buy(world, f"a{n}@example.com", coupon_code=code)
+    hers = row_of(world, buy(world))
+    world.pay(hers.id)
+    world.sdk().confirm_return(hers.session_id)
+    world.sdk().run_jobs()
+    order = [row.learner for row in world.lms.rows.values()]
+    assert (order[0], len(order)) == (ADA, 6)

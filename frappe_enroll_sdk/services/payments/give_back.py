@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...models import Enrollment
+from ...models import Enrollment, Job
 from ...money import Money
 from ...outcomes import Done, Outcome
 from ...states import ENTITLED
@@ -24,7 +24,6 @@ from ..settle.decision import Wish
 
 if TYPE_CHECKING:
     from ..context import Context
-    from ..jobs.claim import Claim
     from ..settle.settle import Settle
 
 
@@ -34,10 +33,10 @@ class GiveBack:
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
 
-    def run(self, claim: Claim) -> Outcome:
+    def follow(self, job: Job) -> Outcome:
         """Give back what is left of a payment beside another one."""
         store, policy = self._context.storage.enrollments, self._context.settle_policy
-        row = store.find(str((claim.job.payload or {}).get("enrollment_id")))
+        row = store.find(str((job.payload or {}).get("enrollment_id")))
         if row is None:
             return Done("gone")
         holder = store.find_holder(row.email, row.course_id)

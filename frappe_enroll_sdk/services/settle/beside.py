@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import ConfigurationError, EnrollError, TransientError
-from ...models import Enrollment
+from ...models import Enrollment, Job
 from ...models.jobs import REFUND_KIND
 from ...outcomes import Done, Outcome, Snooze
 from ...states import ENTITLED
@@ -25,7 +25,6 @@ from .effects import refund_key
 
 if TYPE_CHECKING:
     from ..context import Context
-    from ..jobs.claim import Claim
     from .settle import Settle
 
 logger = logging.getLogger(__name__)
@@ -44,9 +43,9 @@ class Beside:
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
 
-    def run(self, claim: Claim) -> Outcome:
+    def follow(self, job: Job) -> Outcome:
         """Promote a held payment, give back by policy, end the attempts beside."""
-        said = claim.job.payload or {}
+        said = job.payload or {}
         email, course_id = said.get("email"), said.get("course_id")
         if not email or not course_id:
             return Done("erased")

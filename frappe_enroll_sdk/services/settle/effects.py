@@ -148,6 +148,7 @@ ALERTS = frozenset(
         "refund_failed",
         "session_gone",
         "payment_gone",
+        CODE_SPENT,
     }
 )
 
@@ -158,9 +159,9 @@ def alerts_of(row: Enrollment) -> tuple[str, ...]:
         return ()
     last = row.history[-1]
     codes = [last.fact] if last.fact in ALERTS else []
-    if last.fact in {"paid_mismatch", "paid_late"} or _OTHER in last.detail:
-        spent = last.fact == CODE_SPENT
-        codes.append(last.fact if spent else row.held_for or "on_hold")
+    held = last.fact in {"paid_mismatch", "paid_late"} or _OTHER in last.detail
+    if held and last.fact != CODE_SPENT:
+        codes.append(row.held_for or "on_hold")
     return tuple(codes)
 
 

@@ -34,7 +34,7 @@ from ...models import (
     SlotTaken,
     Status,
 )
-from ...models.jobs import SYNC_KIND
+from ...models.jobs import PAIR_KIND, SYNC_KIND
 from ...states import ENTITLED, EXITS, is_allowed
 from .. import audit
 from ..alerts import owe_alert, raise_alert, tell_alert
@@ -76,8 +76,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Kind of the job that tidies up beside a slot (``pair.py``).
-PAIR_KIND = "pair"
+#: By how much the sync of a paid enrollment comes before that of a free one.
+_PAID_LEAD = timedelta(minutes=1)
 #: Decisions within one settle; more means that two rules contradict each other.
 _MAX_DECISIONS = 60
 
@@ -289,6 +289,8 @@ class Settle:
     def owe_sync(self, row: Enrollment) -> None:
         """Let the LMS be brought to where the row's learner and course stand."""
         now = self._context.now()
+        # Anybody may enroll any address by a public code: whoever has paid is first.
+        lead = _PAID_LEAD if row.payment_id else timedelta()
         self._context.storage.jobs.enqueue(
             sync_key(row.email, row.course_id),
             SYNC_KIND,
@@ -296,9 +298,8 @@ class Settle:
                 "email": row.email,
                 "learner": row.learner,
                 "course_id": row.course_id,
-                "full_name": row.full_name,
             },
-            now,
+            now - lead,
             now=now,
         )
 

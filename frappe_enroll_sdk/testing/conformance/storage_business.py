@@ -70,8 +70,9 @@ def ledger_row(n: int = 1, **fields: Any) -> LedgerRow:
 def approve_one(storage: Storage, number: int) -> bool:
     """Apply for the same learner and course, and approve it; True = ours stands."""
     mine = storage.grants.open(grant(number, email="ada@example.com"))
-    yes = {"status": GrantStatus.APPROVED, "op_id": f"racer-{number}"}
-    return storage.grants.replace(attrs.evolve(mine, version=2, **yes))
+    op_id = f"racer-{number}"
+    yes = attrs.evolve(mine, version=2, status=GrantStatus.APPROVED, op_id=op_id)
+    return storage.grants.replace(yes)
 
 
 def decide_version_two(storage: Storage, number: int) -> bool:
