@@ -271,9 +271,10 @@ def test_login_of_the_host_is_asked():
     assert order(**ada).json["code"] == "cross_site"
     assert order(**vera, **same).json["code"] == "forbidden"
     assert order(**ada, **same).status_code == 200
+    # Of the events, and of the jobs.
     begun_and_done = site.sdk.admin.audit().items
     assert [(one.actor, one.reason) for one in begun_and_done] == [
         ("ada", "because")
-    ] * 2
+    ] * 4
     stats = site.call("GET", "/admin/api/stats", headers=vera)
     assert stats.status_code == 200
