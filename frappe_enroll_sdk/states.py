@@ -106,7 +106,7 @@ STAYS = (
     ),
 )
 
-#: Ends of a job or event; only `enqueue`, `retry` and `requeue` lead out of them.
+#: Ends of a job or event; only `enqueue` and `retry` lead out of them.
 FINISHED = frozenset(
     {
         JobState.DONE,

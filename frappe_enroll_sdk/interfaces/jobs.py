@@ -190,10 +190,6 @@ class JobStore(Protocol):
         """
         ...
 
-    def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
-        """Make up to `limit` dead jobs due now with tries 0, oldest first; count."""
-        ...
-
     def find(self, key: str) -> Job | None:
         """Return the job, or None."""
         ...

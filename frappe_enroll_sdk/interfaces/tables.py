@@ -216,8 +216,8 @@ class Query:
     Attributes:
         index: Which. `equal` names all of its fields but the last one (and that, too,
             where all rows are to be equal in it).
-        equal: Columns (or `KEY`) and what they are equal to, never null. May name
-            columns outside of the index: the rows are filtered.
+        equal: Columns and what they are equal to, never null. May name columns outside
+            of the index: the rows are filtered. (`KEY` is not named here.)
         among: Columns and the values that one may have; filters. No values: no rows.
         not_among: Columns and the values that one may not have; filters.
         low: Least value of the last field, or None.

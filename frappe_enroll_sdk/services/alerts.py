@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..codec import moment_of, text_of
-from ..models import Job, JobState, TryError
+from ..models import Job, JobState, NewJob, TryError
 from ..outcomes import AlertContext, DeathContext, Done, Outcome, Snooze
 
 
@@ -103,10 +103,12 @@ def _owe(
     payload: Mapping[str, object],
     due_at: datetime,
 ) -> None:
-    for kind in context.plugins.job_kinds(fact):
-        context.storage.jobs.enqueue(
-            f"{kind}:{fact}:{name}", kind, payload, due_at, now=context.now(), once=True
-        )
+    jobs = [
+        NewJob(key=f"{kind}:{fact}:{name}", kind=kind, payload=payload, due_at=due_at)
+        for kind in context.plugins.job_kinds(fact)
+    ]
+    if jobs:
+        context.storage.jobs.enqueue_many(jobs, now=context.now(), once=True)
 
 
 def alert_context(job: Job) -> AlertContext:

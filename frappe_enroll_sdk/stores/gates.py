@@ -55,12 +55,13 @@ class Gates:
                 row = row or rows.one(name)
                 gate = Gate(name=name) if row is None else codec.record_of(row)
                 after, answer = rule(gate)
-                if after == gate and not guessed:
+                changes = after is not gate and after != gate
+                if not changes and not guessed:
                     return answer
                 if row is None:
                     if self._records.insert([after])[0]:
                         return answer
-                elif after != gate:
+                elif changes:
                     row = rows.swap(row, codec.changes_of(gate, after))
                     if row is not None:
                         self._seen[name] = row

@@ -8,8 +8,8 @@ batch is claimed by equal writes, and a fence is found by its key.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -77,18 +77,22 @@ def _codec(table: Table, ends: frozenset[JobState]) -> Codec[Job]:
 
 
 class _Claimed:
-    """Rows that this process has claimed, as it has written them. Thread-safe."""
+    """
+    Rows that this process has claimed, as it has written them.
+
+    Thread-safe without a lock, which a fork might leave locked: each step is one of the
+    dictionary's own.
+    """
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
-        self._lock = threading.Lock()
 
     def note(self, rows: Collection[Row]) -> None:
         """Remember rows; of too many, the first ones are forgotten."""
-        with self._lock:
-            self._rows.update({row.key: row for row in rows})
-            while len(self._rows) > _MAX_CLAIMED:
-                del self._rows[next(iter(self._rows))]
+        self._rows.update({row.key: row for row in rows})
+        while len(self._rows) > _MAX_CLAIMED:
+            with suppress(StopIteration, RuntimeError):  # another thread is as busy
+                self._rows.pop(next(iter(self._rows)), None)
 
     def pop(self, key: str, batch: str) -> Row | None:
         """Return the row of a claim, once."""
@@ -373,18 +377,6 @@ class Jobs:
         if job is not None:
             self._announce([job], now)
         return job is not None
-
-    def requeue(self, limit: int, now: datetime, *, kind: str | None = None) -> int:
-        """See `JobStore.requeue`."""
-        dead = query_of(
-            {"state": (JobState.DEAD.value, "by_state"), "kind": (kind, "by_kind")},
-            newest=False,
-        )
-        rule = self._records.changing(lambda job: queue.retried(job, now))
-        found = self._rows.page(dead, limit)
-        done = self._rows.change_many({row.key: rule for row in found})
-        self._announce([self._records.read(row) for row in done.values()], now)
-        return len(done)
 
     def find(self, key: str) -> Job | None:
         """See `JobStore.find`."""

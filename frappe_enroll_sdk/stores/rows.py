@@ -18,7 +18,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import count
 from typing import Any, Generic, TypeVar
@@ -135,20 +135,25 @@ class Port:
         self._here()
         return f"{self._mark}{next(self._numbers):x}"
 
-    @contextmanager
-    def turn(self, name: str) -> Iterator[None]:
+    def turn(self, name: str) -> AbstractContextManager[object]:
         """Wait until no other thread of this process has this turn (or not so long)."""
         if not self._takes_turns:
-            yield
-            return
+            return _NO_TURN
         self._here()
-        lock = self._turns[hash(name) % _MAX_TURNS]
-        has_it = lock.acquire(timeout=_TURN_S)
-        try:
-            yield
-        finally:
-            if has_it:
-                lock.release()
+        return _turn(self._turns[hash(name) % _MAX_TURNS])
+
+
+_NO_TURN = nullcontext()
+
+
+@contextmanager
+def _turn(lock: threading.Lock) -> Iterator[None]:
+    has_it = lock.acquire(timeout=_TURN_S)
+    try:
+        yield
+    finally:
+        if has_it:
+            lock.release()
 
 
 class Rows:

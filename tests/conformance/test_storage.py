@@ -11,8 +11,9 @@ import pytest
 from support.size import LEAST, SERVER_DIFFERS, play_one_of
 
 from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_sdk.interfaces.tables import Row
 from frappe_enroll_sdk.testing.conformance.storage import StorageConformance
-from frappe_enroll_sdk.testing.memory import MemoryStorage
+from frappe_enroll_sdk.testing.memory import MemoryStorage, MemoryTables
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -23,6 +24,34 @@ class TestMemory(StorageConformance):
     def storage_factory(self):
         """Return the one store of this process."""
         storage = MemoryStorage()
+        return lambda: storage
+
+
+class Forgetful(MemoryTables):
+    """Tables that hand out cells alone, as a database does: nothing is remembered."""
+
+    def get(self, *args):
+        """Return rows that nobody has read yet."""
+        return [_unread(row) for row in super().get(*args)]
+
+    def page(self, *args):
+        """Return rows that nobody has read yet."""
+        return [_unread(row) for row in super().page(*args)]
+
+
+def _unread(row):
+    return Row(row.key, row.rev, row.op, dict(row.cells))
+
+
+class TestMemoryOfCells(StorageConformance):
+    """In memory, every record made of its cells; and what a read tells is confirmed."""
+
+    @pytest.fixture
+    def storage_factory(self):
+        """Return the one store of this process."""
+        tables = Forgetful()
+        tables.durable_reads = False
+        storage = MemoryStorage(tables=tables)
         return lambda: storage
 
 

@@ -24,7 +24,8 @@ from frappe_enroll_sdk.testing.conformance.records import (
     enrollment,
     entry,
 )
-from frappe_enroll_sdk.testing.conformance.storage_business import affiliate, grant
+from frappe_enroll_sdk.testing.conformance.storage_affiliates import affiliate
+from frappe_enroll_sdk.testing.conformance.storage_grants import grant
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)

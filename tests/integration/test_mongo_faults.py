@@ -15,10 +15,10 @@ import secrets
 import pytest
 from pymongo import WriteConcern, common
 from support.size import FULL, LEAST, SERVER_DIFFERS
-from support.verbs import VERBS, fill
 from support.wire import Wire
 
 from frappe_enroll_mongo.storage import MongoStorage
+from frappe_enroll_sdk.testing.conformance.verbs import VERBS, fill
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)

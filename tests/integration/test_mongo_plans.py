@@ -11,11 +11,11 @@ from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 from support.bulk import MARK, fill_up
 from support.size import LEAST, SERVER_DIFFERS
-from support.verbs import VERBS, fill
 
 from frappe_enroll_mongo.schema import INDEXES, META
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk import interfaces
+from frappe_enroll_sdk.testing.conformance.verbs import VERBS, fill
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)

@@ -13,10 +13,10 @@ import pytest
 from support.flows import FLOWS
 from support.size import step_of, with_the_first_python
 from support.sqlfaults import StatementPlan
-from support.verbs import VERBS, fill
 from support.world import World
 
 from frappe_enroll_sdk.errors import EnrollError
+from frappe_enroll_sdk.testing.conformance.verbs import VERBS, fill
 from frappe_enroll_sdk.testing.faults import Crash
 from frappe_enroll_sql.storage import SQLStorage
 

@@ -7,9 +7,9 @@ import re
 
 import pytest
 from sqlalchemy import event
-from support.verbs import VERBS, fill
 
 from frappe_enroll_sdk import interfaces
+from frappe_enroll_sdk.testing.conformance.verbs import VERBS, fill
 from frappe_enroll_sql.storage import SQLStorage
 
 

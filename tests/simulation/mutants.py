@@ -24,7 +24,6 @@ from frappe_enroll_sdk.services.settle import (
     beside,
     decide,
     decide_money,
-    decide_slot,
     effects,
     settle,
 )
@@ -215,16 +214,6 @@ def _never_promoted() -> Patch:
     return beside, "was_freed_by_money", lambda rows: False
 
 
-def _back_again() -> Patch:
-    """decide: what the provider lists keeps nothing from going back again."""
-    known = decide_slot.may_begin
-
-    def may_begin(row, refunds, now, policy):
-        return known(attrs.evolve(row, refund_begun_at=None), (), now, policy)
-
-    return decide_slot, "may_begin", may_begin
-
-
 def _seat_kept() -> Patch:
     """effects: whoever is held beside another keeps the seat."""
     return effects, "TAKEN", frozenset()
@@ -244,7 +233,6 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
     "queue: a failed try is done": _lost_try_done,
     "stores: the slot is not unique": _no_slot,
     "decide: a claim holds the slot": _claims_count,
-    "decide: given back again": _back_again,
     "effects: a loser keeps the seat": _seat_kept,
     "beside: words promote": _always_promoted,
     "beside: nobody is promoted": _never_promoted,

@@ -38,11 +38,11 @@ from frappe_enroll_sdk.testing.conformance.records import (
     entry,
     try_error,
 )
-from frappe_enroll_sdk.testing.conformance.storage_business import (
+from frappe_enroll_sdk.testing.conformance.storage_affiliates import (
     affiliate,
-    grant,
     ledger_row,
 )
+from frappe_enroll_sdk.testing.conformance.storage_grants import grant
 
 
 #: Sorts after every name that a test chooses: the test's own rows are what is below.

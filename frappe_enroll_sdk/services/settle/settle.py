@@ -29,6 +29,7 @@ from ...models import (
     Enrollment,
     Fact,
     HistoryEntry,
+    NewJob,
     Override,
     Seat,
     SlotTaken,
@@ -330,15 +331,18 @@ class Settle:
 
     def _owe_plugin_jobs(self, row: Enrollment, fact: str) -> None:
         now = self._context.now()
-        for kind in self._context.plugins.job_kinds(fact):
-            self._context.storage.jobs.enqueue(
-                plugin_job_key(kind, row, fact),
-                kind,
-                {"enrollment_id": row.id, "fact": fact, "version": row.version},
-                now,
-                now=now,
-                once=True,
+        payload = {"enrollment_id": row.id, "fact": fact, "version": row.version}
+        jobs = [
+            NewJob(
+                key=plugin_job_key(kind, row, fact),
+                kind=kind,
+                payload=payload,
+                due_at=now,
             )
+            for kind in self._context.plugins.job_kinds(fact)
+        ]
+        if jobs:
+            self._context.storage.jobs.enqueue_many(jobs, now=now, once=True)
 
     def _observe(self, row: Enrollment, write: Write) -> None:
         """Tell the plugins, at most once: only the writer of a version gets here."""

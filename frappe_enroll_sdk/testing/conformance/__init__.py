@@ -12,6 +12,9 @@ Subclass one and give it its one fixture::
         def storage_factory(self, tmp_path):
             return functools.partial(MyStorage, str(tmp_path / "store"))
 
+A backend with faster verbs of its own (a class derived from `Coupons`) runs the suite
+twice, the second time with ``Plain(factory)``.
+
 `PaymentsConformance` wants the fixture `payments_driver`, `LMSConformance` the fixture
 `lms_driver`; their modules tell what a driver is.
 """
@@ -24,11 +27,12 @@ from typing import Any
 
 _MODULES = {
     "LMSConformance": "lms",
+    "Plain": "lossy",
     "PaymentsConformance": "payments",
     "StorageConformance": "storage",
 }
 
-__all__ = ["LMSConformance", "PaymentsConformance", "StorageConformance"]
+__all__ = ["LMSConformance", "PaymentsConformance", "Plain", "StorageConformance"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,13 +14,16 @@ from ...interfaces import Storage
 from ...models import AuditEntry, GatePolicy
 from . import races
 from .records import NOW, after
+from .storage_affiliates import AffiliateChecks
 from .storage_batches import BatchChecks
-from .storage_business import BusinessChecks
 from .storage_coupons import CouponChecks
 from .storage_enrollments import EnrollmentChecks
 from .storage_events import EventChecks
+from .storage_grants import GrantChecks
+from .storage_lost import LostChecks
 from .storage_news import NewsChecks, WorkerChecks
 from .storage_queue import QueueChecks
+from .storage_tables import TableChecks
 
 
 _POLICY = GatePolicy(closed_s=30)
@@ -124,9 +127,12 @@ class StorageConformance(
     BatchChecks,
     EventChecks,
     GateChecks,
-    BusinessChecks,
+    GrantChecks,
+    AffiliateChecks,
     WorkerChecks,
     NewsChecks,
+    TableChecks,
+    LostChecks,
 ):
     """
     Subclass it with the fixture `storage_factory`: a callable that opens the store.

@@ -356,20 +356,6 @@ class QueueChecks:
         assert jobs.retry("job-1", after(1))
         assert claim(jobs, 1).tries == 1
 
-    def test_requeue_is_bounded_and_by_kind(self, storage: Storage):
-        """Dead jobs go back in bulk, oldest first."""
-        for number in range(5):
-            kind = "mail" if number == 0 else "sync"
-            add(storage.jobs, f"job-{number}", number, kind=kind)
-        for job in storage.jobs.claim("w", after(9), 60, 10):
-            assert job.token is not None
-            storage.jobs.bury(job.token, job.seq, after(9), try_error())
-        assert storage.jobs.requeue(3, after(10), kind="sync") == 3
-        due = {job.key for job in storage.jobs.claim("w", after(10), 60, 10)}
-        assert len(due) == 3
-        assert "job-0" not in due
-        assert storage.jobs.requeue(10, after(10)) == 2
-
     def test_jobs_are_paged(self, storage: Storage):
         """Every job is on exactly one page; each filter holds on every page."""
         for number in range(7):

@@ -17,8 +17,8 @@ from ...stores.news import News, NewsWatch
 
 
 Entry = tuple[Any, ...]
-#: After all text.
-_LAST = "\U0010ffff" * 2
+#: After all text, and after all numbers.
+_LAST, _INFINITE = "\U0010ffff" * 2, float("inf")
 
 
 class _Ordered:
@@ -28,10 +28,8 @@ class _Ordered:
         self.fields, self.unique = index.fields, index.unique
         self.entries: list[Entry] = []
         *self._first, self._last = index.fields
-        by_number = (CellKind.INT, CellKind.FLOAT)
-        is_text = self._last == KEY or table.column(self._last).kind not in by_number
-        # What comes after all that the last field can hold.
-        self._top = _LAST if is_text else float("inf")
+        text = self._last == KEY or table.column(self._last).kind is CellKind.NAME
+        self._top = _LAST if text else _INFINITE
 
     def entry(self, row: Row | None) -> Entry | None:
         """Return a row's entry, if it has one."""
@@ -52,23 +50,24 @@ class _Ordered:
         entries, equal = self.entries, query.equal
         if not entries:
             return (), False
-        low, high, end = 0, len(entries), self._top
-        prefix: Entry = tuple([equal[field] for field in self._first])
-        if query.after is not None:
-            after = (*prefix, *query.after)
-            if query.newest:
-                high = bisect_left(entries, after)
-            else:
-                low = bisect_right(entries, after)
+        prefix: Entry = tuple([equal[f] for f in self._first]) if self._first else ()
+        start, end = prefix, self._top
         if self._last in equal:
             prefix, end = (*prefix, equal[self._last]), _LAST
+        low, high = 0, None
         if prefix or query.low is not None:
             begin = prefix if query.low is None else (*prefix, query.low)
-            low = bisect_left(entries, begin, low, max(low, high))
+            low = bisect_left(entries, begin)
         if prefix or query.high is not None:
-            stop = (*prefix, end if query.high is None else query.high)
-            high = bisect_left(entries, stop, low, max(low, high))
-        others = len(equal) != len(prefix) or query.among or query.not_among
+            stop = end if query.high is None else query.high
+            high = bisect_left(entries, (*prefix, stop), low)
+        if query.after is not None:
+            place = (*start, *query.after)
+            if query.newest:
+                high = bisect_left(entries, place, 0, high)
+            else:
+                low = bisect_right(entries, place, low)
+        others = len(equal) > len(prefix) or query.among or query.not_among
         return entries[low:high], bool(others)
 
 
@@ -108,20 +107,19 @@ class _Table:
             return False
         return self.write(row, swap.applied(row), swap.cells.keys())
 
-    def find(self, query: Query, limit: int) -> list[Row]:
+    def find(self, query: Query, limit: int) -> Sequence[Row]:
         """Return the first rows of a query, in its order."""
         entries, filters = self._indexes[query.index].found(query)
-        if query.newest:
-            entries = entries[::-1]
+        found = entries[::-1] if query.newest else entries
         if not filters:
-            return [self.rows[entry[-1]] for entry in entries[:limit]]
-        rows = (self.rows[entry[-1]] for entry in entries)
+            return [self.rows[entry[-1]] for entry in found[:limit]]
+        rows = (self.rows[entry[-1]] for entry in found)
         return [*islice((row for row in rows if _passes(row, query)), limit)]
 
     def count(self, query: Query, cap: int) -> int:
         """Return how many rows a query has, capped."""
         entries, filters = self._indexes[query.index].found(query)
-        return min(len(self.find(query, cap) if filters else entries), cap)
+        return len(self.find(query, cap)) if filters else min(len(entries), cap)
 
 
 def _passes(row: Row, query: Query) -> bool:
@@ -131,24 +129,6 @@ def _passes(row: Row, query: Query) -> bool:
         and all(cells.get(name) in values for name, values in query.among.items())
         and not any(cells.get(name) in vs for name, vs in query.not_among.items())
     )
-
-
-class _Data:
-    """What tables share: rows, a lock, news."""
-
-    def __init__(self) -> None:
-        self.lock, self.news = RLock(), News()
-        self._tables: dict[Table, _Table] = {}
-
-    def of(self, table: Table) -> _Table:
-        """Return what is kept of a table."""
-        if table not in self._tables:
-            self._tables[table] = _Table(table)
-        return self._tables[table]
-
-
-def _nothing(_verb: str) -> None:
-    """Go on at once."""
 
 
 class MemoryTables:
@@ -169,50 +149,56 @@ class MemoryTables:
         clock: Clock | None = None,
         *,
         shared: MemoryTables | None = None,
-        step: Callable[[str], None] = _nothing,
+        step: Callable[[str], object] = bool,
     ) -> None:
-        self._clock = clock or SystemClock()
-        self._step = step
-        self.data: _Data = shared.data if shared else _Data()
+        self._clock, self._step = clock or SystemClock(), step
+        self.data: tuple[RLock, News, dict[Table, _Table]]
+        self.data = shared.data if shared else (RLock(), News(), {})
+        self._lock, self._news, self._tables = self.data
+
+    def _of(self, table: Table) -> _Table:
+        if table not in self._tables:
+            self._tables[table] = _Table(table)
+        return self._tables[table]
 
     def get(self, table: Table, keys: Collection[str]) -> Sequence[Row]:
         """See `Tables.get`."""
         self._step("get")
-        with self.data.lock:
-            rows = self.data.of(table).rows
+        with self._lock:
+            rows = self._of(table).rows
             return [rows[key] for key in keys if key in rows]
 
     def insert(self, table: Table, rows: Sequence[Row]) -> Sequence[bool]:
         """See `Tables.insert`."""
         self._step("insert")
-        with self.data.lock:
-            return [self.data.of(table).write(None, row) for row in rows]
+        with self._lock:
+            return [self._of(table).write(None, row) for row in rows]
 
     def swap(self, table: Table, swaps: Sequence[Swap]) -> Sequence[bool]:
         """See `Tables.swap`."""
         self._step("swap")
-        with self.data.lock:
-            return [self.data.of(table).swap(swap) for swap in swaps]
+        with self._lock:
+            return [self._of(table).swap(swap) for swap in swaps]
 
     def delete(self, table: Table, revs: Mapping[str, int]) -> int:
         """See `Tables.delete`."""
         self._step("delete")
-        with self.data.lock:
-            of = self.data.of(table)
+        with self._lock:
+            of = self._of(table)
             rows = [of.rows[key] for key in revs if key in of.rows]
             return sum(of.write(row, None) for row in rows if row.rev == revs[row.key])
 
     def page(self, table: Table, query: Query, limit: int) -> Sequence[Row]:
         """See `Tables.page`."""
         self._step("page")
-        with self.data.lock:
-            return self.data.of(table).find(query, limit)
+        with self._lock:
+            return self._of(table).find(query, limit)
 
     def count(self, table: Table, queries: Sequence[Query], cap: int) -> Sequence[int]:
         """See `Tables.count`."""
         self._step("count")
-        with self.data.lock:
-            of = self.data.of(table)
+        with self._lock:
+            of = self._of(table)
             return [of.count(query, cap) for query in queries]
 
     def now(self) -> datetime:
@@ -221,11 +207,11 @@ class MemoryTables:
 
     def watch(self, tables: Collection[Table]) -> Watch:
         """Return a watch over what is announced in this process."""
-        return NewsWatch(self.data.news)
+        return NewsWatch(self._news)
 
     def announce(self) -> None:
         """See `Tables.announce`."""
-        self.data.news.announce()
+        self._news.announce()
 
     def setup(self, tables: Collection[Table], version: int) -> None:
         """Do nothing: there is no schema."""

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
-from frappe_enroll_sdk.models import (
+from collections.abc import Callable
+from typing import Any
+
+from ...interfaces import Storage
+from ...models import (
     AuditEntry,
     GatePolicy,
     GrantStatus,
@@ -14,26 +18,21 @@ from frappe_enroll_sdk.models import (
     Status,
     WorkerSeen,
 )
-from frappe_enroll_sdk.testing.conformance.records import (
-    NOW,
-    after,
-    coupon,
-    enrollment,
-    entry,
-    try_error,
-)
-from frappe_enroll_sdk.testing.conformance.storage_business import (
-    affiliate,
-    grant,
-    ledger_row,
-)
+from .records import NOW, after, coupon, enrollment, entry, try_error
+from .storage_affiliates import affiliate, ledger_row
+from .storage_grants import grant
 
 
-def fill(storage) -> None:
+Verb = Callable[[Storage], Any]
+Verbs = dict[str, Verb]
+
+
+def fill(storage: Storage) -> None:
     """Put a row of each sort into an empty store; the keys are the verbs' own."""
     storage.setup()
     for code in ("GRANT-1", "FULL"):
         storage.coupons.create(coupon(code))
+    storage.coupons.create(coupon("MANY", max_redemptions=200))
     storage.coupons.reserve("FULL", "enr_0009", NOW, after(10))
     storage.enrollments.open(enrollment(1, idempotency_key="key-1"))
     for store in (storage.jobs, storage.events):
@@ -51,34 +50,33 @@ def fill(storage) -> None:
     storage.affiliates.append(ledger_row(1))
 
 
-def token(store, key) -> str:
+def token(store: Any, key: str) -> str:
     """Return the token of a claim of this job (a new one, or the one that runs)."""
     job = store.claim_key(key, "w", NOW, 60) or store.find(key)
-    return job.token
+    return str(job.token)
 
 
-def _audit(name):
+def _audit(name: str) -> AuditEntry:
     return AuditEntry(id=name, at=NOW, actor="a", action="b", subject="s")
 
 
-def _worker(name):
+def _worker(name: str) -> WorkerSeen:
     return WorkerSeen(name=name, kind="worker", started_at=NOW, seen_at=NOW)
 
 
-def _ends(store):
+def _ends(store: Any) -> list[JobEnd]:
     """Return the end of the running claim, and one of a claim that is lost."""
-    running = store.find("running").token
-    return [JobEnd(token=running, seq=1), JobEnd(token="lost", seq=1)]
+    return [JobEnd(token=t, seq=1) for t in (store.find("running").token, "lost")]
 
 
-def _orders():
+def _orders() -> list[NewJob]:
     """Return an order for a known key and two for new ones."""
     keys = ("done", "new-1", "new-2")
     return [NewJob(key=key, kind="k", payload={"n": 2}, due_at=NOW) for key in keys]
 
 
-def _queue_verbs(name):
-    def verb(call):
+def _queue_verbs(name: str) -> Verbs:
+    def verb(call: Callable[[Any], Any]) -> Verb:
         return lambda storage: call(getattr(storage, name))
 
     return {
@@ -120,7 +118,6 @@ def _queue_verbs(name):
         f"{name}.bury_due": verb(lambda s: s.bury_due("due", after(1), try_error())),
         f"{name}.bound": verb(lambda s: s.bound("due", after(-100))),
         f"{name}.empty": verb(lambda s: s.empty("done")),
-        f"{name}.requeue": verb(lambda s: s.requeue(10, after(1))),
         f"{name}.find": verb(lambda s: s.find("due")),
         f"{name}.list": verb(lambda s: s.list()),
         f"{name}.list_state": verb(lambda s: s.list(state=JobState.DEAD)),
@@ -130,7 +127,7 @@ def _queue_verbs(name):
     }
 
 
-def _coupon_verbs():
+def _coupon_verbs() -> Verbs:
     return {
         "coupons.create": lambda s: s.coupons.create(coupon("NEW")),
         "coupons.create_many": lambda s: s.coupons.create_many(
@@ -146,6 +143,9 @@ def _coupon_verbs():
         "coupons.reserve": lambda s: s.coupons.reserve(
             "GRANT-1", "enr_0001", NOW, after(900)
         ),
+        "coupons.reserve_many": lambda s: s.coupons.reserve(
+            "MANY", "enr_0001", NOW, after(900)
+        ),
         "coupons.reserve_lapsed": lambda s: s.coupons.reserve(
             "FULL", "enr_0001", after(20), after(900)
         ),
@@ -159,7 +159,7 @@ def _coupon_verbs():
     }
 
 
-def _enrollment_verbs():
+def _enrollment_verbs() -> Verbs:
     row = enrollment(1)
     store = "enrollments"
     return {
@@ -170,7 +170,16 @@ def _enrollment_verbs():
         f"{store}.find_by_idempotency_key": (
             lambda s: s.enrollments.find_by_idempotency_key("key-1")
         ),
-        f"{store}.find_live": lambda s: s.enrollments.find_live(
+        f"{store}.find_holder": lambda s: s.enrollments.find_holder(
+            row.email, row.course_id
+        ),
+        f"{store}.list_unpaid": lambda s: s.enrollments.list_unpaid(
+            row.email, row.course_id
+        ),
+        f"{store}.list_vouched": lambda s: s.enrollments.list_unpaid(
+            row.email, row.course_id, vouched=True
+        ),
+        f"{store}.list_set_aside": lambda s: s.enrollments.list_set_aside(
             row.email, row.course_id
         ),
         f"{store}.list_for_sync": lambda s: s.enrollments.list_for_sync(
@@ -193,11 +202,14 @@ def _enrollment_verbs():
         f"{store}.list_status": lambda s: s.enrollments.list(status=Status.PENDING),
         f"{store}.stats": lambda s: s.enrollments.stats(after(200)),
         f"{store}.list_code": lambda s: s.enrollments.list(coupon_code="CODE-1"),
+        f"{store}.list_mailbox": lambda s: s.enrollments.list(
+            mailbox=row.email, coupon_code="CODE-1"
+        ),
         f"{store}.list_lms": lambda s: s.enrollments.list(lms_status=LMSStatus.DEAD),
     }
 
 
-def _grant_verbs():
+def _grant_verbs() -> Verbs:
     same = grant(2, email=grant(1).email)
     approved = grant(1, version=2, status=GrantStatus.APPROVED)
     return {
@@ -212,7 +224,7 @@ def _grant_verbs():
     }
 
 
-def _affiliate_verbs():
+def _affiliate_verbs() -> Verbs:
     known = affiliate("eve", email=affiliate("ada").email)
     suspended = affiliate("ada", version=2, suspended=True)
     fact_again = ledger_row(2, enrollment_id="enr_1")
@@ -232,7 +244,7 @@ def _affiliate_verbs():
     }
 
 
-VERBS = {
+VERBS: Verbs = {
     **_coupon_verbs(),
     **_enrollment_verbs(),
     **_grant_verbs(),
