@@ -43,9 +43,10 @@ from ..models import (
     Status,
 )
 from ..states import ENTITLED, EXITS, UNPAID
+from ..stores.slot import ALREADY_ENROLLED
 from . import validate
 from .coupons.pricing import Quote
-from .settle.decide_slot import ALREADY_ENROLLED, CLAIMED
+from .settle.decide_slot import CLAIMED
 from .settle.decision import Wish
 
 

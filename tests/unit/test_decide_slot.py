@@ -28,7 +28,6 @@ from frappe_enroll_sdk.services.settle.decide_slot import (
     may_begin,
     may_give_back,
     may_promote,
-    slot_first,
     was_freed_by_money,
 )
 from frappe_enroll_sdk.services.settle.decision import (
@@ -43,7 +42,6 @@ from frappe_enroll_sdk.services.settle.decision import (
     Write,
 )
 from frappe_enroll_sdk.services.settle.effects import EffectKind, detail_of, effects_of
-from frappe_enroll_sdk.states import ENTITLED
 
 
 CLAIM = make_row(Status.PENDING, id="enr_2", claims_slot=True)
@@ -354,19 +352,3 @@ def test_slot_is_freed_by_whoever_left_it_last():
     assert not was_freed_by_money([money, by_word])
     assert was_freed_by_money([left("dispute_lost", 3), by_word])
     assert not was_freed_by_money([paid(Status.ON_HOLD, **HELD)])
-
-
-def test_slot_of_an_older_store_goes_to_the_lms_row_then_to_the_first_paid():
-    """An upgrade asks it of rows that were entitled side by side."""
-    first = paid(Status.ENROLLED, id="enr_1")
-    later = NOW.replace(hour=NOW.hour + 1)
-    entry = attrs.evolve(ENTRY, at=later)
-    second = paid(Status.ENROLLED, id="enr_2", history=(entry,))
-    free = make_row(Status.ENROLLED, id="enr_0")
-    ours = attrs.evolve(second, id="enr_3", lms_row_ours=True, lms_enrollment_id="x")
-    ended = paid(Status.REVOKED, id="enr_4")
-    assert slot_first([free, second, first, ours, ended]) == ours
-    assert slot_first([free, second, first, ended]) == first
-    assert slot_first([free, ended]) == free
-    assert slot_first([ended]) is None
-    assert {ours.status, first.status} <= ENTITLED

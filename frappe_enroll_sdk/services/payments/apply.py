@@ -18,10 +18,10 @@ from ...models import Actor, Enrollment, Fact, Override, PaymentEvent
 from ...models.learners import is_erased
 from ...outcomes import Done, Outcome
 from ...states import ENTITLED, UNPAID
+from ...stores.slot import PAID_TWICE
 from .. import audit
 from ..alerts import raise_alert
 from ..settle.decide_money import is_held
-from ..settle.decide_slot import PAID_TWICE
 from ..settle.decision import BROUGHT, Attached, OperatorAction, Settled, Wish
 from ..settle.lost import was_abandoned
 from ..settle.succession import FOLLOWING, heir_of

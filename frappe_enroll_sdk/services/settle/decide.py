@@ -42,6 +42,7 @@ from ...models import (
 )
 from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
+from ...stores.slot import ALREADY_ENROLLED
 from . import lost
 from .decide_money import (
     LATE,
@@ -53,7 +54,6 @@ from .decide_money import (
     payment_changes,
 )
 from .decide_slot import (
-    ALREADY_ENROLLED,
     CLAIMED,
     CODE_SPENT,
     decide_held,

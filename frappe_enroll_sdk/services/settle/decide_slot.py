@@ -25,11 +25,10 @@ from ...models import (
 )
 from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS
+from ...stores.slot import ALREADY_ENROLLED, PAID_TWICE
 from .decision import Facts, Keep, Wish, Write
 
 
-#: Why a row is held whose learner has the course by another one: it was paid, or not.
-PAID_TWICE, ALREADY_ENROLLED = "paid_twice", "already_enrolled"
 #: Both, as reasons of `Enrollment.held_for`.
 TAKEN = frozenset({PAID_TWICE, ALREADY_ENROLLED})
 #: Reason of an attempt whose code is redeemed, and whose learner has the course anyway.
@@ -159,20 +158,3 @@ def _is_sound(row: Enrollment) -> bool:
 def keeps(row: Enrollment) -> Keep | None:
     """Return the answer to a write that changes nothing: the row is held already."""
     return Keep() if row.held_for in TAKEN and row.status is Status.ON_HOLD else None
-
-
-def slot_first(rows: Iterable[Enrollment]) -> Enrollment | None:
-    """
-    Return which of a pair's entitled rows takes the slot where there are several.
-
-    That is how an upgrade finds rows of a time before the slot was unique: whoever has
-    our row in the LMS, else whoever paid first, else the oldest.
-    """
-    entitled = [row for row in rows if row.status in ENTITLED]
-    return min(entitled, key=_rank, default=None)
-
-
-def _rank(row: Enrollment) -> tuple[bool, bool, datetime, str]:
-    ours = row.lms_row_ours and row.lms_enrollment_id is not None
-    paid = [e.at for e in row.history if e.status in ENTITLED and row.payment_id]
-    return (not ours, not paid, min(paid, default=row.created_at), row.id)
