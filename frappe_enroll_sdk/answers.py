@@ -85,6 +85,15 @@ def operator_answer(answer: object) -> tuple[str, str] | None:
     return told  # type: ignore[return-value]  # two texts, by the lines above
 
 
+def learner_answer(answer: object) -> str | None:
+    """Return the address of `authenticate_learner`."""
+    if answer is None:
+        return None
+    if not isinstance(answer, str) or "@" not in answer:
+        _refuse("authenticate_learner", answer, "must answer an address or None")
+    return answer.strip().lower()
+
+
 def fields_answer(
     answers: Iterable[Iterable[GrantField] | None],
 ) -> tuple[GrantField, ...]:

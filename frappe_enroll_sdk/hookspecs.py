@@ -137,6 +137,17 @@ class HookSpecs:
         request without a bearer token and cookie of ours. First result wins.
         """
 
+    @hookspec(firstresult=True)
+    def authenticate_learner(self, environ: Mapping[str, Any]) -> str | None:
+        """
+        Give the e-mail address that the host's own login proves, or None.
+
+        Only an address that somebody has proved to have (by a link that was mailed
+        there, or by whoever signs them in). Called: for each checkout over HTTP. A
+        caller with this address resumes what was opened under it. Errors: the checkout
+        fails (503). First result wins.
+        """
+
     @hookspec
     def on_coupon_reserved(self, enrollment: Enrollment) -> None:
         """Observe that the enrollment holds a seat on its coupon."""

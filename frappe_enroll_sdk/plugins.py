@@ -23,6 +23,7 @@ from .answers import (
     course_answer,
     enrichment_answer,
     fields_answer,
+    learner_answer,
     operator_answer,
     wait_answer,
 )
@@ -258,6 +259,10 @@ class Plugins:
         """Ask the plugins for the (name, role) of the operator who sends a request."""
         given = {"environ": environ}
         return self._ask("authenticate_admin", given, operator_answer)
+
+    def authenticate_learner(self, environ: Mapping[str, Any]) -> str | None:
+        """Ask the plugins for the address that the host's own login proves."""
+        return self._ask("authenticate_learner", {"environ": environ}, learner_answer)
 
     def decide_retry(self, job: Job, code: str, tries: int) -> float | None:
         """

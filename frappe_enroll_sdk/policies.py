@@ -28,6 +28,7 @@ class SettlePolicy:
         partial_refund_policy: The same after a smaller one.
         dispute_policy: The same while a dispute is open (an inquiry is none).
         dispute_lost_policy: The same after a dispute that was lost.
+        paid_twice_policy: "hold" or "refund" a payment of whoever has the course.
         fraud_policy: "keep" or "suspend" (wait for an operator) after a fraud warning
             or a review.
         tax_behavior: Whether prices hold the taxes: "inclusive" or "exclusive".
@@ -54,6 +55,7 @@ class SettlePolicy:
     partial_refund_policy: str = "keep"
     dispute_policy: str = "suspend"
     dispute_lost_policy: str = "revoke"
+    paid_twice_policy: str = "hold"
     fraud_policy: str = "keep"
     tax_behavior: str = "inclusive"
     grace_s: float = 120.0

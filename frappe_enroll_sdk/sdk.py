@@ -219,13 +219,30 @@ class EnrollSDK:
         success_url: str | None = None,
         cancel_url: str | None = None,
         idempotency_key: str | None = None,
+        token: str | None = None,
+        authenticated: bool = False,
     ) -> Checkout:
         """
         Begin (or go on with) an enrollment.
 
         The price comes from the LMS or the host's `get_course`, never from the caller.
-        Calling it again with the same terms resumes; with others, the standing attempt
-        is ended first (or completed, if it was paid).
+        An attempt belongs to whoever opened it: the same terms again resume it, and
+        others replace it, by its token, its key, or for a caller whom the host vouches
+        for. Anybody else gets an attempt of their own; who pays first has the course.
+
+        Args:
+            course_id: The course.
+            email: The learner's address: no identity, unless the host vouches for it.
+            full_name: The learner's name.
+            coupon_code: A code.
+            affiliate: Who has referred the learner.
+            success_url: Where the payment page leads.
+            cancel_url: Where it leads whoever gives up.
+            idempotency_key: The same key, address and course give the same attempt. As
+                secret as a token: let nobody guess it.
+            token: The token of an attempt of one's own to go on with.
+            authenticated: The host vouches that the caller has this address. What was
+                opened under such a word is resumed by it.
 
         Raises:
             ValidationError: A field is not of its form.
@@ -233,7 +250,8 @@ class EnrollSDK:
             CourseNotForSaleError: It has no price, and no coupon pays for it.
             CouponUnavailableError: The code can't be used here.
             SelfReferralError: The affiliate is the learner.
-            AlreadyEnrolledError: The LMS has the learner already.
+            AlreadyEnrolledError: The learner has the course already.
+            TokenError: The token is no attempt's.
             AmountTooSmallError: The rest is below the provider's minimum.
             IdempotencyMismatchError: The key was used for another request.
             PluginUnavailableError: A required plugin is absent or broken.
@@ -248,6 +266,8 @@ class EnrollSDK:
             success_url=success_url,
             cancel_url=cancel_url,
             idempotency_key=idempotency_key,
+            token=token,
+            authenticated=authenticated,
         )
         return self._services.checkouts.start(request)
 

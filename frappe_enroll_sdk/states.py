@@ -13,21 +13,21 @@ from collections.abc import Mapping
 
 import attrs
 
-from .models import JobState, Override, Status
+from .models import ENTITLED, JobState, Override, Status
 
 
-#: Statuses that take the slot of their learner and course.
-LIVE = frozenset(
-    {
-        Status.PENDING,
-        Status.AWAITING_PAYMENT,
-        Status.CONFIRMED,
-        Status.ENROLLED,
-        Status.ON_HOLD,
-    }
+__all__ = (
+    "ENTITLED",
+    "EXITS",
+    "FINISHED",
+    "STAYS",
+    "TRANSITIONS",
+    "UNPAID",
+    "Stay",
+    "is_allowed",
 )
-#: Statuses in which the learner has a right to the course.
-ENTITLED = frozenset({Status.CONFIRMED, Status.ENROLLED})
+
+
 #: Statuses in which nothing was paid or redeemed yet.
 UNPAID = frozenset({Status.PENDING, Status.AWAITING_PAYMENT})
 #: Ends without entitlement that nobody paid for.
@@ -121,3 +121,6 @@ FINISHED = frozenset(
 def is_allowed(before: Status, after: Status) -> bool:
     """Tell whether the table allows this transition (or it keeps the status)."""
     return before is after or after in TRANSITIONS[before]
+
+
+LIVE = UNPAID | ENTITLED | {Status.ON_HOLD}

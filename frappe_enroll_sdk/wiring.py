@@ -16,7 +16,9 @@ from .models.jobs import (
     COMMISSION_KIND,
     EVENT_KIND,
     GRANT_KIND,
+    PAIR_KIND,
     PAYOUT_KIND,
+    REFUND_KIND,
     REQUEST_KIND,
     SYNC_KIND,
 )
@@ -48,8 +50,10 @@ from .services.operators.quarantine import Quarantine
 from .services.operators.reconcile import Reconcile
 from .services.patience import Patience, PatientBackend
 from .services.payments.apply import Events
+from .services.payments.give_back import GiveBack
 from .services.payments.replay import Replay
 from .services.payments.webhook import Webhook
+from .services.settle.beside import Beside
 from .services.settle.settle import Settle
 
 
@@ -113,6 +117,8 @@ def wire(backends: Backends, context: Context) -> Services:
                 report=sync.report,
             ),
             EVENT_KIND: Handler(run=events.run, backend=PAYMENTS_BREAKER),
+            PAIR_KIND: _following(Beside(context, settle).follow, PAYMENTS_BREAKER),
+            REFUND_KIND: _following(GiveBack(context, settle).follow, PAYMENTS_BREAKER),
             # The process that answered it has died: the caller's next try goes on.
             REQUEST_KIND: Handler(run=lambda _: Done("lapsed")),
             GRANT_KIND: _following(grants.follow),
@@ -151,20 +157,20 @@ def wire(backends: Backends, context: Context) -> Services:
         grants=grants,
         heartbeats=heartbeats,
         maintenance=maintenance,
-        privacy=Privacy(context),
+        privacy=Privacy(context, settle),
         runner=runner,
         settle=settle,
         webhook=webhook,
     )
 
 
-def _following(follow: Callable[[Job], Outcome]) -> Handler:
+def _following(follow: Callable[[Job], Outcome], backend: str | None = None) -> Handler:
     """Return the handler of a job that makes sure of what a write owes."""
 
     def run(claim: Claim) -> Outcome:
         return follow(claim.job)
 
-    return Handler(run=run)
+    return Handler(run=run, backend=backend, is_gated=backend is not None)
 
 
 def context_of(
@@ -237,6 +243,7 @@ def settle_policy_of(settings: Settings, payments: PaymentGateway) -> SettlePoli
         partial_refund_policy=settings.partial_refund_policy,
         dispute_policy=settings.dispute_policy,
         dispute_lost_policy=settings.dispute_lost_policy,
+        paid_twice_policy=settings.paid_twice,
         fraud_policy=settings.fraud_policy,
         tax_behavior=settings.tax_behavior,
     )

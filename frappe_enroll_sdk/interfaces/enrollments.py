@@ -14,6 +14,7 @@ from ..models import (
     LMSStatus,
     OpenResult,
     Page,
+    SlotTaken,
     Status,
 )
 
@@ -22,17 +23,18 @@ class EnrollmentStore(Protocol):
     """
     Enrollments: one row each, changed by compare-and-set on `version`.
 
-    A live row (see `states.LIVE`) normally holds the slot of its e-mail and course;
-    a unique partial index lets only one row hold it.
+    A row that entitles, or claims to (`Enrollment.holds_slot`), has the slot of its
+    e-mail and course; a unique index lets only one row have it. Attempts that nobody
+    has paid hold none: any number of them stand side by side.
     """
 
     def open(self, enrollment: Enrollment) -> OpenResult:
         """
-        Write a new row if its slot and its idempotency key are free.
+        Write a new row if its id and its idempotency key are free, and its slot.
 
         Otherwise nothing is written and the row that stands in the way is answered
-        (the one with the same id or idempotency key first). The new row's first
-        history entry is written with it.
+        (the one with the same id or idempotency key first). Only a row that claims its
+        slot needs that one free. The first history entry is written with it.
         """
         ...
 
@@ -52,8 +54,25 @@ class EnrollmentStore(Protocol):
         """Return the row that was opened with this key, or None."""
         ...
 
-    def find_live(self, email: str, course_id: str) -> Enrollment | None:
-        """Return the row that holds the slot, or None."""
+    def find_holder(self, email: str, course_id: str) -> Enrollment | None:
+        """Return the row that has the slot, or None."""
+        ...
+
+    def list_unpaid(
+        self, email: str, course_id: str, *, vouched: bool = False, limit: int = 20
+    ) -> tuple[Enrollment, ...]:
+        """
+        Return the pair's attempts that nobody has paid, newest first.
+
+        With `vouched`, those that were opened under the host's word. By an index:
+        strangers may have opened thousands beside one learner's own.
+        """
+        ...
+
+    def list_set_aside(
+        self, email: str, course_id: str, *, limit: int = 50
+    ) -> tuple[Enrollment, ...]:
+        """Return the pair's rows that are on hold or revoked, oldest first."""
         ...
 
     def list_for_sync(self, email: str, course_id: str) -> tuple[Enrollment, ...]:
@@ -68,14 +87,15 @@ class EnrollmentStore(Protocol):
         entry: HistoryEntry,
         due_at: datetime | None,
         changes: Mapping[str, Any],
-    ) -> Enrollment | None:
+    ) -> Enrollment | SlotTaken | None:
         """
         Write the row where its version is still `version`, and return it.
 
         Status, `changes` (fields of `Enrollment` by name), the history entry, `due_at`,
         `updated_at` (the entry's `at`) and `version + 1` are one write; `tries` becomes
-        0 and `effects_owed` true. A row that leaves `states.LIVE` gives its slot back;
-        one that enters it takes the slot if it is free and otherwise goes on without.
+        0 and `effects_owed` true. A row that has the slot after it takes it in the same
+        write, and is not written where another one has it. A row that has it no more
+        gives it back in the same write.
         None = another version stands (and its last entry's `op_id` is not this entry's:
         a write whose acknowledgement was lost counts as ours).
         """
@@ -123,10 +143,16 @@ class EnrollmentStore(Protocol):
         status: Status | None = None,
         lms_status: LMSStatus | None = None,
         coupon_code: str | None = None,
+        mailbox: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Enrollment]:
-        """Return rows, newest first."""
+        """
+        Return rows, newest first.
+
+        With `mailbox` (beside `coupon_code`), those whose address is a spelling of that
+        one (``mailbox.py``).
+        """
         ...
 
     def stats(self, now: datetime, *, cap: int = 10_000) -> EnrollmentStats:

@@ -16,11 +16,11 @@ class GrantStore(Protocol):
     """
     Applications for grants: one row each, changed by compare-and-set on `version`.
 
-    A pending or approved one holds the slot of its e-mail and course.
+    An approved one has the slot of its e-mail and course; any number wait beside it.
     """
 
     def open(self, grant: Grant) -> Grant:
-        """Write it if its slot is free; return it, or the one that holds the slot."""
+        """Write it; return it, or the one that has its id or its slot."""
         ...
 
     def find(self, grant_id: str) -> Grant | None:
@@ -29,7 +29,9 @@ class GrantStore(Protocol):
 
     def replace(self, grant: Grant) -> bool:
         """
-        Write the grant in the place of its `version` - 1; False = another one stands.
+        Write the grant in the place of its `version` - 1.
+
+        False = another version stands, or another grant has the slot that it takes.
 
         Of callers that race for one version exactly one is answered True. A write whose
         acknowledgement was lost counts as ours, by `op_id`.

@@ -20,13 +20,16 @@ from .coupons import (
     SeatState,
 )
 from .enrollments import (
+    ENTITLED,
     Enrollment,
     EnrollmentStats,
     HistoryEntry,
     Kind,
     LMSStatus,
+    Opener,
     OpenResult,
     Override,
+    SlotTaken,
     Status,
 )
 from .gates import Admission, GatePolicy
@@ -53,6 +56,7 @@ from .workers import WorkerSeen
 
 
 __all__ = (
+    "ENTITLED",
     "Actor",
     "Admission",
     "Affiliate",
@@ -84,6 +88,7 @@ __all__ = (
     "LedgerRow",
     "NewJob",
     "OpenResult",
+    "Opener",
     "Override",
     "Page",
     "PaymentEvent",
@@ -102,6 +107,7 @@ __all__ = (
     "SessionOrder",
     "SessionStatus",
     "SessionTerms",
+    "SlotTaken",
     "Status",
     "Totals",
     "Trail",

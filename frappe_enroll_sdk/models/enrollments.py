@@ -30,6 +30,21 @@ class Status(StrEnum):
     ON_HOLD = "on_hold"
 
 
+#: Statuses in which the learner has a right to the course.
+ENTITLED = frozenset({Status.CONFIRMED, Status.ENROLLED})
+
+
+class Opener(StrEnum):
+    """Who opened an attempt: what is known of whoever asked for it."""
+
+    #: Nobody has proved the address.
+    ANYBODY = "anybody"
+    #: The host vouches for the address.
+    VOUCHED = "vouched"
+    #: An operator's word, or a repair, has opened it.
+    OPERATOR = "operator"
+
+
 class Kind(StrEnum):
     """What entitles the learner."""
 
@@ -104,9 +119,10 @@ class Enrollment:
         affiliate: Who referred the learner, or None.
         success_url: Where the payment page sends the learner, or None.
         cancel_url: Where the payment page sends a learner who gives up, or None.
+        opened_by: What was known of whoever opened it.
         token_hash: Hash of the learner's token.
-        idempotency_key: The caller's key, or None.
-        terms: Fingerprint of what was asked for (course, coupon, amount, URLs).
+        idempotency_key: Digest of the caller's key with address and course, or None.
+        terms: Fingerprint of all that was asked for.
         session_request: The complete create request as sent to the provider, or None.
         session_try: Which request that is, from 1; an unclear one is abandoned.
         session_id: The checkout session, once known.
@@ -135,8 +151,10 @@ class Enrollment:
         tax_minor: Minor units of it that were taxes.
         refunded_minor: Minor units given back so far (refunds that count).
         dispute: Gravest status of the payment's disputes, or None.
+        refund_begun_at: When the last give-back of a second payment was begun, or None.
         moved_to: The enrollment that it was reassigned to, or None.
-        holds_slot: Whether it is the live row of its learner and course.
+        claims_slot: Whether it takes the slot while it is still pending: a code is
+            about to be spent on it, or a right to go over to it.
         effects_owed: Whether the effects of the last write may still be missing.
         due_at: When settle owes it a look; None = nothing owed.
         tries: Claims of the owed look since it last went well.
@@ -162,6 +180,7 @@ class Enrollment:
     affiliate: str | None = attrs.field(default=None, repr=False)
     success_url: str | None = None
     cancel_url: str | None = None
+    opened_by: Opener = Opener.ANYBODY
     token_hash: str = attrs.field(default="", repr=False)
     idempotency_key: str | None = attrs.field(default=None, repr=False)
     terms: str = ""
@@ -188,14 +207,25 @@ class Enrollment:
     tax_minor: int = 0
     refunded_minor: int = 0
     dispute: DisputeStatus | None = None
+    refund_begun_at: datetime | None = None
     moved_to: str | None = None
-    holds_slot: bool = True
+    claims_slot: bool = False
     effects_owed: bool = False
     due_at: datetime | None = None
     tries: int = 0
     created_at: datetime
     updated_at: datetime
     history: tuple[HistoryEntry, ...] = attrs.field(default=(), repr=False)
+
+    @property
+    def holds_slot(self) -> bool:
+        """
+        Whether it has the slot of its learner and course: it entitles, or claims it.
+
+        One row of a learner (by `email`) and course at the most; stores keep it so.
+        """
+        claims = self.claims_slot and self.status is Status.PENDING
+        return claims or self.status in ENTITLED
 
     @property
     def is_full_grant(self) -> bool:
@@ -215,6 +245,18 @@ class OpenResult:
 
     enrollment: Enrollment
     opened: bool
+
+
+@attrs.frozen
+class SlotTaken:
+    """
+    Answer of `EnrollmentStore.transition`: nothing is written, another has the slot.
+
+    Attributes:
+        holder: The row that has the slot of this learner and course.
+    """
+
+    holder: Enrollment
 
 
 @attrs.frozen(kw_only=True)

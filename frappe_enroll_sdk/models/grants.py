@@ -57,7 +57,6 @@ class Grant:
         answers: The form's fields by name.
         status: See `GrantStatus`.
         version: Grows by one with each write.
-        holds_slot: Whether it is the pending or approved one of learner and course.
         code: The coupon's code, written with the approval, before the coupon.
         percent_off: What the coupon takes off, once approved.
         expires_at: When the coupon lapses, once approved.
@@ -75,7 +74,6 @@ class Grant:
     answers: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     status: GrantStatus = GrantStatus.PENDING
     version: int = 1
-    holds_slot: bool = True
     code: str | None = attrs.field(default=None, repr=False)
     percent_off: Decimal | None = None
     expires_at: datetime | None = None
@@ -84,3 +82,8 @@ class Grant:
     op_id: str = ""
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def holds_slot(self) -> bool:
+        """Whether it is the one of its learner and course that an operator approved."""
+        return self.status is GrantStatus.APPROVED

@@ -13,6 +13,10 @@ import attrs
 
 #: Kind of the one job that brings the LMS to where a learner and course stand.
 SYNC_KIND = "sync"
+#: Tidies up beside the slot of a learner and course.
+PAIR_KIND = "pair"
+#: Gives a second payment back.
+REFUND_KIND = "refund"
 #: Kind of a stored payment event.
 EVENT_KIND = "payment_event"
 #: Kind of the records of HTTP requests with an Idempotency-Key, in the events store.
@@ -25,7 +29,10 @@ COMMISSION_KIND = "commission"
 PAYOUT_KIND = "payout"
 #: Kinds of jobs that are the SDK's own; no plugin may take one.
 OWN_KINDS = frozenset(
-    {SYNC_KIND, EVENT_KIND, REQUEST_KIND, GRANT_KIND, COMMISSION_KIND, PAYOUT_KIND}
+    {
+        *(SYNC_KIND, PAIR_KIND, REFUND_KIND, EVENT_KIND, REQUEST_KIND),
+        *(GRANT_KIND, COMMISSION_KIND, PAYOUT_KIND),
+    }
 )
 
 

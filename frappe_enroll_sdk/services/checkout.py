@@ -22,21 +22,31 @@ from ..errors import (
     IdempotencyMismatchError,
     PaymentsUnavailableError,
     SettingsError,
+    TokenError,
     TransientError,
     TransitionError,
 )
-from ..ids import fingerprint, hash_token, new_enrollment_id, new_token
+from ..ids import (
+    fingerprint,
+    hash_token,
+    new_enrollment_id,
+    new_token,
+    token_matches,
+)
 from ..models import (
     Checkout,
     Course,
     Enrollment,
     HistoryEntry,
+    Opener,
     ReserveOutcome,
     Status,
 )
 from ..states import ENTITLED, EXITS, UNPAID
+from ..stores.slot import ALREADY_ENROLLED
 from . import validate
 from .coupons.pricing import Quote
+from .settle.decide_slot import CLAIMED
 from .settle.decision import Wish
 from .settle.lost import PROCESSING
 
@@ -49,13 +59,24 @@ if TYPE_CHECKING:
     from .jobs.inline import Inline
     from .settle.settle import Settle
 
-#: How often a checkout may find that another attempt has just ended.
-_MAX_ATTEMPTS = 5
-
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """A checkout request after validation."""
+    """
+    A checkout request after validation.
+
+    Attributes:
+        course_id: The course, as it was asked for.
+        email: The learner's address, normalised.
+        full_name: Name of the learner, or None.
+        coupon_code: The code, or None.
+        affiliate: Who is said to have referred the learner, or None.
+        success_url: Where the payment page is to lead, or None.
+        cancel_url: The same for whoever gives up, or None.
+        idempotency_key: The caller's key, or None.
+        token: The token of an attempt to go on with, or None.
+        opened_by: What is known of the caller.
+    """
 
     course_id: str
     email: str = attrs.field(repr=False)
@@ -65,10 +86,36 @@ class Request:
     success_url: str | None
     cancel_url: str | None
     idempotency_key: str | None = attrs.field(repr=False)
+    token: str | None = attrs.field(repr=False)
+    opened_by: Opener
+
+    @property
+    def terms(self) -> str:
+        """
+        The fingerprint that tells whether a repeated checkout is the same.
+
+        Of everything that is asked for: one's own attempt brings one's own affiliate,
+        name and way back.
+        """
+        return fingerprint(
+            self.course_id,
+            self.email,
+            self.full_name,
+            self.coupon_code,
+            self.affiliate,
+            self.success_url,
+            self.cancel_url,
+        )
 
 
 class Checkouts:
-    """`EnrollSDK.checkout` of one SDK. Thread-safe."""
+    """
+    `EnrollSDK.checkout` of one SDK. Thread-safe.
+
+    An attempt belongs to whoever opened it. It is resumed or replaced by its token, by
+    its idempotency key, or for a caller whom the host vouches for (and that only if it
+    was opened for such a one); anybody else gets an attempt of their own.
+    """
 
     def __init__(
         self,
@@ -88,30 +135,86 @@ class Checkouts:
 
     def start(self, request: Request) -> Checkout:
         """See `EnrollSDK.checkout`."""
+        referrer = None
         if request.affiliate is not None:
-            code = self._affiliates.referrer(request.affiliate, request.email)
-            request = attrs.evolve(request, affiliate=code)
+            referrer = self._affiliates.referrer(request.affiliate, request.email)
         self._context.plugins.require_ready()
         course = self._catalogue.get(request.course_id)
-        known = self._known(request, course)
+        request = attrs.evolve(request, course_id=course.id)
+        known = self._known(request)
         if known is not None:
-            resumed = self._resume(known)
-            if resumed is None:
-                raise ConflictError("the attempt of this key has ended; use a new key")
-            return resumed
-        return self._begin(request, course)
+            return self._again(known)
+        own = self._own(request)
+        if own is not None and own.status not in UNPAID:
+            return self._answer(own, resumed=True)
+        price, public = self._price(request, course)
+        self._require_free(request)
+        if own is not None:
+            answer = self._go_on(own, request, price)
+            if answer is not None:
+                return answer
+        learner = self._look_at_lms(request.email, course.id)
+        row, token = self._new_row(request, course, price, learner, public=public)
+        row = attrs.evolve(row, affiliate=referrer)
+        opened = self._context.storage.enrollments.open(row)
+        if not opened.opened:
+            # The same key at the same moment: the other one's attempt is the key's.
+            _require_same(opened.enrollment, request)
+            return self._again(opened.enrollment)
+        return self._go(opened.enrollment, token)
 
-    def _known(self, request: Request, course: Course) -> Enrollment | None:
+    def _known(self, request: Request) -> Enrollment | None:
         """Return the row that this idempotency key has opened."""
-        if request.idempotency_key is None:
+        key = _key_of(request)
+        if key is None:
             return None
-        store = self._context.storage.enrollments
-        row = store.find_by_idempotency_key(request.idempotency_key)
-        if row is not None and not _asks_the_same(row, request, course):
-            raise IdempotencyMismatchError(field="idempotency_key")
+        row = self._context.storage.enrollments.find_by_idempotency_key(key)
+        if row is not None:
+            _require_same(row, request)
         return row
 
-    def _begin(self, request: Request, course: Course) -> Checkout:
+    def _again(self, row: Enrollment) -> Checkout:
+        """Go on with the attempt of a key."""
+        resumed = self._resume(row)
+        if resumed is None:
+            raise ConflictError("the attempt of this key has ended; use a new key")
+        return resumed
+
+    def _own(self, request: Request) -> Enrollment | None:
+        """
+        Return the caller's own attempt at this course: by token, or as vouched for.
+
+        Raises:
+            TokenError: There is no such attempt, or it is another one's.
+        """
+        if request.token is not None:
+            row = self._of_token(request.token)
+            here = (request.email, request.course_id)
+            if (row.email, row.course_id) == here and row.status not in EXITS:
+                return row
+        if request.opened_by is not Opener.VOUCHED:
+            return None
+        attempts = self._context.storage.enrollments.list_unpaid(
+            request.email, request.course_id, vouched=True, limit=1
+        )
+        return next(iter(attempts), None)
+
+    def _of_token(self, token: str) -> Enrollment:
+        name, _, _secret = token.partition(".")
+        row = self._context.storage.enrollments.find(name)
+        if row is None or not token_matches(token, row.token_hash):
+            raise TokenError(field="token")
+        return row
+
+    def _require_free(self, request: Request) -> None:
+        """Take nothing for a course that the learner has already."""
+        find_holder = self._context.storage.enrollments.find_holder
+        holder = find_holder(request.email, request.course_id)
+        if holder is not None and holder.status in ENTITLED:
+            raise AlreadyEnrolledError(field="email")
+
+    def _price(self, request: Request, course: Course) -> tuple[Quote, bool]:
+        """Return what is to be paid, and whether anybody may use the code."""
         coupon = None
         if request.coupon_code is not None:
             coupon = self._coupons.usable(request.coupon_code, course.id, request.email)
@@ -122,36 +225,22 @@ class Checkouts:
             email=request.email,
             coupon_code=request.coupon_code,
         )
-        request = self._with_urls(request, price)
-        for _ in range(_MAX_ATTEMPTS):
-            answer = self._attempt(request, course, price)
-            if answer is not None:
-                return answer
-        raise ConflictError("other attempts at this course keep ending")
+        return price, coupon is None or coupon.email is None
 
-    def _attempt(
-        self, request: Request, course: Course, price: Quote
+    def _go_on(
+        self, own: Enrollment, request: Request, price: Quote
     ) -> Checkout | None:
-        """Resume, replace or open; None when the standing attempt has just ended."""
-        store = self._context.storage.enrollments
-        standing = store.find_live(request.email, course.id)
-        if standing is None:
-            learner = self._look_at_lms(request.email, course.id)
-            token = new_token(self._context.ambient)
-            opened = store.open(self._new_row(request, course, price, learner, token))
-            if opened.opened:
-                return self._go(opened.enrollment, token)
-            standing = opened.enrollment
-        if standing.status in ENTITLED or standing.terms == terms_of(
-            request, course, price
-        ):
-            return self._resume(standing)
-        if standing.status is Status.ON_HOLD:
-            raise TransitionError(
-                "an earlier payment is being looked at", code="on_hold"
-            )
-        ended = self._settle.run(standing.id, wish=Wish.EXPIRE)
-        return None if ended.status in EXITS else self._answer(ended, resumed=True)
+        """
+        Resume one's own attempt, or owe its end; None = a new one opens.
+
+        Nobody waits for the provider, but where the new one needs the same seat.
+        """
+        if (own.terms, own.amount) == (request.terms, price.amount):
+            return self._resume(own)
+        same = own.coupon_code is not None and own.coupon_code == request.coupon_code
+        ended = self._settle.run(own.id, wish=Wish.EXPIRE if same else Wish.REPLACE)
+        gone = ended.status in UNPAID | EXITS
+        return None if gone else self._answer(ended, resumed=True)
 
     def _resume(self, row: Enrollment) -> Checkout | None:
         """Go on with an attempt; None when that has just ended."""
@@ -186,9 +275,15 @@ class Checkouts:
         course: Course,
         price: Quote,
         learner: str,
-        token: str,
-    ) -> Enrollment:
-        now = self._context.now()
+        *,
+        public: bool,
+    ) -> tuple[Enrollment, str]:
+        """Return the attempt as it is opened, and its token."""
+        now, ambient = self._context.now(), self._context.ambient
+        success_url, cancel_url = self._urls(request, price)
+        name = new_enrollment_id(ambient)
+        # So that whoever has the token needs nothing else to go on.
+        token = f"{name}.{new_token(ambient)}"
         entry = HistoryEntry(
             at=now,
             version=1,
@@ -196,30 +291,34 @@ class Checkouts:
             fact="opened",
             op_id=self._context.new_op_id(),
         )
-        return Enrollment(
-            id=new_enrollment_id(self._context.ambient),
+        # Nobody pays for it, and nobody has proved the address: what a stranger calls
+        # the learner does not reach the LMS.
+        nameless = public and not price.amount and request.opened_by is Opener.ANYBODY
+        row = Enrollment(
+            id=name,
             email=request.email,
             learner=learner,
             course_id=course.id,
             course_title=course.title,
-            full_name=request.full_name,
+            full_name=None if nameless else request.full_name,
             kind=price.kind,
             price=price.price,
             discount=price.discount,
             amount=price.amount,
             coupon_code=request.coupon_code,
             is_limited=price.is_limited,
-            affiliate=request.affiliate,
-            success_url=request.success_url,
-            cancel_url=request.cancel_url,
+            success_url=success_url,
+            cancel_url=cancel_url,
+            opened_by=request.opened_by,
             token_hash=hash_token(token),
-            idempotency_key=request.idempotency_key,
-            terms=terms_of(request, course, price),
+            idempotency_key=_key_of(request),
+            terms=request.terms,
             due_at=now + self._context.grace,
             created_at=now,
             updated_at=now,
             history=(entry,),
         )
+        return row, token
 
     def _go(self, row: Enrollment, token: str) -> Checkout:
         """Settle while the learner waits, and answer."""
@@ -232,7 +331,7 @@ class Checkouts:
         if row.status in EXITS:
             raise _error_of(row, self._context.settings.reservation_s)
         if row.status is Status.ON_HOLD:
-            raise TransitionError("the payment is being looked at", code="on_hold")
+            raise _on_hold()
         if row.status is Status.CONFIRMED:
             row = self._inline.sync(row)
         awaiting = row.status is Status.AWAITING_PAYMENT
@@ -272,23 +371,20 @@ class Checkouts:
         url = row.success_url or None
         return url.replace(blank, row.session_id or "") if url and blank else url
 
-    def _with_urls(self, request: Request, price: Quote) -> Request:
-        """Fill in where the payment page leads; only a payment needs it."""
+    def _urls(self, request: Request, price: Quote) -> tuple[str | None, str | None]:
+        """Return where the payment page leads; only a payment needs it."""
         if not price.amount:
-            return request
+            return request.success_url, request.cancel_url
         base = self._context.settings.public_url.rstrip("/")
         if not base and not (request.success_url and request.cancel_url):
             raise SettingsError(
                 "FRAPPE_ENROLL_PUBLIC_URL: is needed unless checkout is given "
                 "success_url and cancel_url"
             )
+        success_url, cancel_url = request.success_url, request.cancel_url
         blank = self._context.payments.traits.session_blank
         back = f"{base}/return?session_id={blank}" if blank else f"{base}/return"
-        return attrs.evolve(
-            request,
-            success_url=request.success_url or back,
-            cancel_url=request.cancel_url or f"{base}/return",
-        )
+        return success_url or back, cancel_url or f"{base}/return"
 
 
 def request_of(
@@ -301,6 +397,8 @@ def request_of(
     success_url: object = None,
     cancel_url: object = None,
     idempotency_key: object = None,
+    token: object = None,
+    authenticated: object = False,
 ) -> Request:
     """
     Return a request, validated and normalised.
@@ -318,24 +416,25 @@ def request_of(
         success_url=validate.url(success_url, "success_url"),
         cancel_url=validate.url(cancel_url, "cancel_url"),
         idempotency_key=validate.key(idempotency_key),
+        token=validate.optional_text(token, "token"),
+        # A word that is anything else is no word.
+        opened_by=Opener.VOUCHED if authenticated is True else Opener.ANYBODY,
     )
 
 
-def terms_of(request: Request, course: Course, price: Quote) -> str:
-    """Return the fingerprint that tells whether a repeated checkout is the same."""
-    return fingerprint(
-        course.id,
-        request.coupon_code,
-        price.amount.amount_minor,
-        price.amount.currency,
-        request.success_url,
-        request.cancel_url,
-    )
+def _key_of(request: Request) -> str | None:
+    """Return what is stored of a key: it means nothing for another pair."""
+    key = request.idempotency_key
+    return key and fingerprint("key", request.email, request.course_id, key)
 
 
-def _asks_the_same(row: Enrollment, request: Request, course: Course) -> bool:
-    mine = (request.email, course.id, request.coupon_code)
-    return mine == (row.email, row.course_id, row.coupon_code)
+def _require_same(row: Enrollment, request: Request) -> None:
+    if row.terms != request.terms:
+        raise IdempotencyMismatchError(field="idempotency_key")
+
+
+def _on_hold() -> TransitionError:
+    return TransitionError("the payment is being looked at", code="on_hold")
 
 
 def _error_of(row: Enrollment, reservation_s: float) -> Exception:
@@ -345,6 +444,10 @@ def _error_of(row: Enrollment, reservation_s: float) -> Exception:
         if row.history[-1].detail.get("outcome") == ReserveOutcome.EXHAUSTED:
             return CouponExhaustedError(field="coupon_code")
         return CouponReservedError(field="coupon_code", retry_after_s=reservation_s)
+    if row.reason == ALREADY_ENROLLED:
+        return AlreadyEnrolledError(field="email")
+    if row.reason == CLAIMED:
+        return ConflictError("another code is being spent on this course; try again")
     if row.reason == "payment_refused":
         return BackendRejectedError(
             "the payment provider refused the session", code="payment_refused"

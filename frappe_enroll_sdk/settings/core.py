@@ -304,6 +304,13 @@ class Settings:
         "refused",
         convert=one_of("free", "refused"),
     )
+    paid_twice: str = option(
+        "FRAPPE_ENROLL_PAID_TWICE",
+        "what becomes of a payment whose learner has the course by another one: hold "
+        "(an operator decides) or refund (it goes back by itself)",
+        "hold",
+        convert=one_of("hold", "refund"),
+    )
     refund_policy: str = option(
         "FRAPPE_ENROLL_REFUND_POLICY",
         "what a full refund does: keep, suspend or revoke",

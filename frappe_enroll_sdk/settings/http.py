@@ -11,13 +11,15 @@ from typing import Any
 from .options import SHORTEST_SECRET, Secret
 
 
-#: Requests per seconds of each limited route, for one address (and one learner); of
-#: sign-ins, cron calls and admin tokens those that are wrong.
+#: Requests per seconds of each limited route, for one client's address; of sign-ins,
+#: cron calls and admin tokens those that are wrong; of seats the attempts that a client
+#: opens with one code, in as long as an unpaid one holds its seat.
 RATE_LIMITS = {
     "checkout": (10, 900),
     "preview": (30, 900),
     "return": (60, 900),
     "cancel": (20, 900),
+    "seats": (10, 7200),
     "account": (5, 900),
     "grant": (5, 900),
     "sign_in": (5, 900),

@@ -18,16 +18,19 @@ import attrs
 from ..codec import require_text
 from ..errors import ConflictError, ValidationError
 from ..interfaces.tables import Cell, Query, Row
+from ..mailbox import mailbox_of
 from ..models import (
     Enrollment,
     EnrollmentStats,
     HistoryEntry,
     LMSStatus,
+    Opener,
     OpenResult,
     Page,
+    SlotTaken,
     Status,
 )
-from ..states import ENTITLED, LIVE
+from ..states import ENTITLED, UNPAID
 from .layout import ENROLLMENTS
 from .records import Codec, ms_of
 from .rows import MAX_RACES, Port, Records, SlotTakenError, cell_of, query_of
@@ -51,15 +54,20 @@ def moved(
         effects_owed=True,
         updated_at=entry.at,
         history=(*row.history, entry),
-        holds_slot=to in LIVE,
     )
 
 
 def _derived(row: Enrollment) -> Mapping[str, Cell]:
     follows = row.status in ENTITLED or row.lms_enrollment_id is not None
+    opened_at, unpaid = ms_of(row.created_at), row.status in UNPAID
+    own = unpaid and row.opened_by is Opener.VOUCHED
     return {
         "held": 1 if row.holds_slot else None,
-        "sync_at": ms_of(row.created_at) if follows else None,
+        "unpaid_at": opened_at if unpaid else None,
+        "own_at": opened_at if own else None,
+        "aside_at": opened_at if row.status in _ASIDE else None,
+        "sync_at": opened_at if follows else None,
+        "mailbox": mailbox_of(row.email),
     }
 
 
@@ -72,6 +80,8 @@ def _check(row: Enrollment) -> None:
         raise ValidationError("version: begins with 1", field="version")
 
 
+#: Statuses of rows whose money, or right, was set aside.
+_ASIDE = frozenset({Status.ON_HOLD, Status.REVOKED})
 _OF_STATUS = [Query("by_status", {"status": status.value}) for status in Status]
 
 
@@ -85,10 +95,7 @@ _CODEC = Codec(
     Enrollment,
     ENROLLMENTS,
     lambda row: row.id,
-    computed={
-        "id": lambda row: row.key,
-        "holds_slot": lambda row: row.cells.get("held") == 1,
-    },
+    computed={"id": lambda row: row.key},
     derived=_derived,
     check=_check,
 )
@@ -123,7 +130,7 @@ class Enrollments:
         row = rows.one(wanted.id)
         if row is None and key is not None:
             row = rows.first(_by_key(key))
-        if row is None:
+        if row is None and wanted.holds_slot:
             row = rows.first(_holder(wanted.email, wanted.course_id))
         return self._noted(row and rows.confirm(row.key))
 
@@ -147,13 +154,32 @@ class Enrollments:
         require_text(idempotency_key=key)
         return self._first(_by_key(key))
 
-    def find_live(self, email: str, course_id: str) -> Enrollment | None:
-        """See `EnrollmentStore.find_live`."""
+    def find_holder(self, email: str, course_id: str) -> Enrollment | None:
+        """See `EnrollmentStore.find_holder`."""
         require_text(email=email, course_id=course_id)
         return self._first(_holder(email, course_id))
 
     def _first(self, query: Query) -> Enrollment | None:
         return self._noted(self._records.rows.first(query))
+
+    def list_unpaid(
+        self, email: str, course_id: str, *, vouched: bool = False, limit: int = 20
+    ) -> tuple[Enrollment, ...]:
+        """See `EnrollmentStore.list_unpaid`."""
+        pair = {"email": email, "course_id": course_id}
+        query = Query("own" if vouched else "unpaid", pair, newest=True)
+        return self._page(query, limit)
+
+    def list_set_aside(
+        self, email: str, course_id: str, *, limit: int = 50
+    ) -> tuple[Enrollment, ...]:
+        """See `EnrollmentStore.list_set_aside`."""
+        pair = {"email": email, "course_id": course_id}
+        return self._page(Query("aside", pair), limit)
+
+    def _page(self, query: Query, limit: int) -> tuple[Enrollment, ...]:
+        require_text(**query.equal)
+        return self._records.list(query, limit, None).items
 
     def list_for_sync(self, email: str, course_id: str) -> tuple[Enrollment, ...]:
         """See `EnrollmentStore.list_for_sync`."""
@@ -170,7 +196,7 @@ class Enrollments:
         entry: HistoryEntry,
         due_at: datetime | None,
         changes: Mapping[str, Any],
-    ) -> Enrollment | None:
+    ) -> Enrollment | SlotTaken | None:
         """See `EnrollmentStore.transition`."""
         require_text(enrollment_id=enrollment_id)
         standing: list[Enrollment] = []
@@ -181,21 +207,29 @@ class Enrollments:
                 return None
             return moved(row, to, entry, due_at, changes)
 
-        def go_without(row: Enrollment) -> Enrollment | None:
-            after = move(row)
-            return after and attrs.evolve(after, holds_slot=False)
-
-        try:
-            after = self._change(enrollment_id, version, move)
-        except SlotTakenError:
-            # Another row has the slot by now: this one goes on without.
-            after = self._change(enrollment_id, version, go_without)
+        for _ in range(MAX_RACES):
+            try:
+                after = self._change(enrollment_id, version, move)
+                break
+            except SlotTakenError:
+                holder = self._holder_beside(standing[-1])
+                if holder is not None:
+                    return SlotTaken(holder)
+        else:
+            raise ConflictError("the slot keeps being taken and left")
         if after is not None:
             return after
         ours = standing and [e.op_id for e in standing[-1].history[-1:]] == [
             entry.op_id
         ]
         return standing[-1] if ours else None
+
+    def _holder_beside(self, row: Enrollment) -> Enrollment | None:
+        """Return who has the slot, for sure; None: it has been left again."""
+        rows = self._records.rows
+        found = rows.first(_holder(row.email, row.course_id))
+        found = found and rows.confirm(found.key)
+        return None if found is None else self._records.read(found)
 
     def _change(self, key: str, version: int, change: Any) -> Enrollment | None:
         guess = self._seen.row
@@ -258,13 +292,17 @@ class Enrollments:
         status: Status | None = None,
         lms_status: LMSStatus | None = None,
         coupon_code: str | None = None,
+        mailbox: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Enrollment]:
         """See `EnrollmentStore.list`."""
-        require_text(email=email, course_id=course_id, coupon_code=coupon_code)
+        require_text(
+            email=email, course_id=course_id, coupon_code=coupon_code, mailbox=mailbox
+        )
         query = query_of(
             {
+                "mailbox": (mailbox, "of_mailbox"),
                 "email": (email, "by_email"),
                 "coupon_code": (coupon_code, "by_code"),
                 "course_id": (course_id, "by_course"),

@@ -8,7 +8,7 @@ from ..interfaces.tables import Query, Row
 from ..models import Grant, GrantStatus, Page
 from .layout import GRANTS
 from .records import Codec
-from .rows import Port, Records, query_of
+from .rows import Port, Records, SlotTakenError, query_of
 from .versions import replace
 
 
@@ -16,10 +16,7 @@ _CODEC = Codec(
     Grant,
     GRANTS,
     lambda grant: grant.id,
-    computed={
-        "id": lambda row: row.key,
-        "holds_slot": lambda row: row.cells.get("held") == 1,
-    },
+    computed={"id": lambda row: row.key},
     derived=lambda grant: {"held": 1 if grant.holds_slot else None},
 )
 
@@ -38,7 +35,8 @@ class Grants:
 
         def standing() -> Row | None:
             rows = self._records.rows
-            return rows.one(grant.id) or rows.first(slot)
+            holder = rows.first(slot) if grant.holds_slot else None
+            return rows.one(grant.id) or holder
 
         return self._records.stand(grant, standing)
 
@@ -49,7 +47,10 @@ class Grants:
 
     def replace(self, grant: Grant) -> bool:
         """See `GrantStore.replace`."""
-        return replace(self._records, grant)
+        try:
+            return replace(self._records, grant)
+        except SlotTakenError:
+            return False
 
     def list(
         self,

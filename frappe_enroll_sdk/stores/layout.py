@@ -8,7 +8,11 @@ plain unique index. Money is three columns, ``…_minor``, ``…_currency`` and
 ``…_exponent``.
 
 =============  ==================================================================
-``held``       1 while the row holds the slot of its learner and course
+``held``       1 while the row has the slot of its learner and course
+``unpaid_at``  `created_at`, of attempts that nobody has paid
+``own_at``     the same, of those that the host has vouched for
+``aside_at``   `created_at`, of rows that are on hold or revoked
+``mailbox``    one spelling of `email`
 ``sync_at``    `created_at`, of rows that the LMS has or should have
 ``claim_at``   `due_at`, while the job may be claimed (due, or running)
 ``prune_at``   `updated_at`, once the job has ended and `prune` may take something
@@ -82,13 +86,13 @@ ENROLLMENTS = Table(
     (
         *_columns(
             _NAME,
-            "email course_id status lms_status",
+            "email mailbox course_id status lms_status",
             "coupon_code idempotency_key session_id payment_id",
         ),
         *_columns(
             _TEXT,
             "learner course_title kind price_currency discount_currency "
-            "amount_currency token_hash terms tax_behavior",
+            "amount_currency token_hash terms tax_behavior opened_by",
             "full_name affiliate success_url cancel_url session_request payment_url "
             "session_account lms_enrollment_id lms_left override reason held_for "
             "paid_currency dispute moved_to",
@@ -97,10 +101,10 @@ ENROLLMENTS = Table(
             _INT,
             "version price_minor discount_minor amount_minor is_limited session_try "
             "seat_lapsed lms_row_ours tax_minor refunded_minor effects_owed tries "
-            "created_at updated_at",
-            "held sync_at due_at session_expires_at session_livemode gone_at "
-            "paid_minor price_exponent discount_exponent amount_exponent "
-            "paid_exponent",
+            "created_at updated_at claims_slot",
+            "held unpaid_at own_at aside_at sync_at due_at session_expires_at "
+            "session_livemode gone_at refund_begun_at paid_minor price_exponent "
+            "discount_exponent amount_exponent paid_exponent",
         ),
         Column("lms_progress", _FLOAT),
         Column("history", CellKind.LINES, required=True),
@@ -111,6 +115,10 @@ ENROLLMENTS = Table(
         Index("payment", ("payment_id",)),
         Index("idempotency", ("idempotency_key",), unique=True),
         Index("for_sync", ("email", "course_id", "sync_at")),
+        Index("unpaid", ("email", "course_id", "unpaid_at")),
+        Index("own", ("email", "course_id", "own_at")),
+        Index("aside", ("email", "course_id", "aside_at")),
+        Index("of_mailbox", ("mailbox", "coupon_code", "created_at")),
         Index("due", ("due_at",), drains=True),
         Index("newest", ("created_at",)),
         Index("by_email", ("email", "created_at")),

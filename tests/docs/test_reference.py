@@ -234,7 +234,6 @@ def test_alerts_are_documented():
 def test_statuses_are_documented():
     """Each status has a row with its groups and the transitions that it allows."""
     groups = {
-        "live": states.LIVE,
         "entitled": states.ENTITLED,
         "unpaid": states.UNPAID,
         "exit": states.EXITS,

@@ -246,6 +246,6 @@ def test_requests_that_were_counted_ahead_limit_nobody(world, monkeypatch):
     wall = SystemClock()
     monkeypatch.setattr("time.time", lambda: wall.now().timestamp() + DAY)
     for _ in range(2):
-        limits.hit_learner("checkout", ADA)
+        limits.hit_address("checkout", "192.0.2.1")
     monkeypatch.undo()
-    assert limits.hit_learner("checkout", ADA).left == 1
+    assert limits.hit_address("checkout", "192.0.2.1").left == 1

@@ -237,7 +237,7 @@ class TestRecordedPayments:
 
     def test_grant_records_no_payment(self, one, sandbox):
         """Where no money moved, nothing is in the books."""
-        row_id = one.buy(percent_off=100)
+        row_id = one.buy(percent_off=100, authenticated=True)
         one.work()
         assert one.sdk.enrollments.get(row_id).status is Status.ENROLLED
         assert sandbox.site.tables[PAYMENT] == {}
@@ -305,7 +305,7 @@ class TestOwnMethod:
         """But never the learner's address in them."""
         self.install(sandbox, success=False, error=f"{ADA} is not in the cohort")
         one = shop(frappe_lms_enroll_method=self.METHOD)
-        one.buy(percent_off=100)
+        one.buy(percent_off=100, authenticated=True)
         one.work()
         job = one.job()
         assert job.state is JobState.DEAD
@@ -351,7 +351,7 @@ class TestLearners:
 
         sandbox.site.insert = note
         one = shop(welcome_mail=wanted)
-        one.buy(percent_off=100)
+        one.buy(percent_off=100, authenticated=True)
         one.work()
         (user,) = [fields for doctype, fields in sent if doctype == "User"]
         assert user["send_welcome_email"] == int(wanted)
@@ -361,7 +361,7 @@ class TestLearners:
     def test_missing_account_may_be_refused(self, shop, sandbox):
         """Dead with what to do; once the learner has signed up, a retry does it."""
         one = shop(missing_learners="refuse")
-        row_id = one.buy(percent_off=100)
+        row_id = one.buy(percent_off=100, authenticated=True)
         one.work()
         assert "sign up" in one.job().errors[-1].cause
         assert (one.job().state, rows(sandbox)) == (JobState.DEAD, [])
@@ -375,7 +375,7 @@ class TestLearners:
         """Enrolled with an alert, or dead with what to do."""
         sandbox.site.add_user(ADA)["enabled"] = 0
         one = shop(disabled_learners=policy)
-        row_id = one.buy(percent_off=100)
+        row_id = one.buy(percent_off=100, authenticated=True)
         one.work()
         enrolled = one.sdk.enrollments.get(row_id).status is Status.ENROLLED
         assert enrolled is (policy == "enroll")
@@ -386,7 +386,7 @@ class TestLearners:
     def test_nobody_is_enrolled_as_a_ghost(self, shop, sandbox):
         """Frappe 15 takes a row for an unknown member: the user comes first."""
         one = shop()
-        one.buy(percent_off=100)
+        one.buy(percent_off=100, authenticated=True)
         one.work()
         (row,) = rows(sandbox)
         assert row["member"] in sandbox.site.tables["User"]

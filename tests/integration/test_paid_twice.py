@@ -11,7 +11,7 @@ from frappe_enroll_sdk.errors import (
     PaymentsUnavailableError,
     TransitionError,
 )
-from frappe_enroll_sdk.models import DisputeStatus, HistoryEntry, Status
+from frappe_enroll_sdk.models import DisputeStatus, Status
 from frappe_enroll_sdk.services.operators.differences import Difference
 
 
@@ -81,17 +81,18 @@ def findings(world, *, repair=False):
     return found
 
 
-def test_word_that_reinstates_ends_a_page_that_nobody_has_paid(world):
-    """Its session takes no money any more before the first row is entitled."""
+def test_word_that_reinstates_owes_the_end_of_a_page_that_nobody_has_paid(world):
+    """It takes the slot, and waits for no provider."""
     first = buy(world)
     revoke(world, first)
     second = world.sdk().checkout(course_id=COURSE, email=ADA).enrollment_id
+    world.payments.faults.add("retrieve_session", PaymentsUnavailableError("down"))
     world.sdk().enrollments.reinstate(first, *WORD)
+    assert row_of(world, second).status is Status.AWAITING_PAYMENT
+    world.let_time_pass()
     assert row_of(world, second).status is Status.EXPIRED
     assert world.payments.sessions[row_of(world, second).session_id].status == "expired"
-    world.let_time_pass()
     assert row_of(world, first).status is Status.ENROLLED
-    assert row_of(world, first).holds_slot
     world.check_promises()
 
 
@@ -107,17 +108,6 @@ def test_word_that_would_entitle_twice_is_refused_with_the_other_row(world):
     world.check_promises()
 
 
-def test_word_is_refused_while_nobody_can_tell_whether_the_page_was_paid(world):
-    """The provider is down: whatever is unclear keeps the slot."""
-    first = buy(world)
-    revoke(world, first)
-    second = world.sdk().checkout(course_id=COURSE, email=ADA).enrollment_id
-    down = PaymentsUnavailableError("down")
-    world.payments.faults.add("retrieve_session", down)
-    with pytest.raises(TransitionError, match=second):
-        world.sdk().enrollments.reinstate(first, *WORD)
-
-
 @pytest.mark.parametrize("gone", [refund, lose_dispute])
 def test_money_that_comes_back_ends_a_page_that_nobody_has_paid(world, gone):
     """The first payment entitles again, and no second one can be made."""
@@ -125,8 +115,8 @@ def test_money_that_comes_back_ends_a_page_that_nobody_has_paid(world, gone):
     come_back = gone(world, first)
     second = world.sdk().checkout(course_id=COURSE, email=ADA).enrollment_id
     world.deliver(world.sdk(), come_back())
-    assert row_of(world, second).status is Status.EXPIRED
     world.let_time_pass()
+    assert row_of(world, second).status is Status.EXPIRED
     assert row_of(world, first).status is Status.ENROLLED
     assert ("paid_twice", first, second) not in told(world)
 
@@ -170,55 +160,31 @@ def test_payment_that_is_held_ends_when_it_is_given_back(world):
     assert world.sdk().admin.quarantine().items == ()
 
 
-def test_payment_that_is_held_is_accepted_when_the_slot_is_free(world):
-    """The other one was given back instead."""
+def test_payment_that_is_held_has_the_slot_when_money_has_freed_it(world):
+    """The other one was given back instead: nobody is left without."""
     first = buy(world)
     fail = refund(world, first)
     second = buy(world)
     world.deliver(world.sdk(), fail())
     refund(world, second)
-    world.sdk().admin.accept(first, *WORD)
     world.let_time_pass()
     assert row_of(world, first).status is Status.ENROLLED
+    assert row_of(world, first).history[-2].fact == "promoted"
     assert len(world.lms.rows) == 1
 
 
-def entitle_without_the_slot(world, name):
-    """Write what an earlier version has written: two entitled rows of a pair."""
-    row = row_of(world, name)
-    entry = HistoryEntry(
-        at=world.clock.now(),
-        version=row.version + 1,
-        status=Status.CONFIRMED,
-        fact="refund_failed",
-        op_id="old",
-    )
-    store = world.storage.enrollments
-    changes = {"refunded_minor": 0, "reason": None}
-    after = store.transition(name, row.version, Status.CONFIRMED, entry, None, changes)
-    store.clear_due(name, after.version)
-    assert not row_of(world, name).holds_slot
-
-
-@pytest.mark.parametrize("by", ["reconcile", "sync"])
-def test_two_entitled_rows_are_found_and_one_is_held(world, by):
-    """Whatever has made them: reconcile reports it; its repair or a sync holds one."""
+def test_payment_that_is_held_stays_so_when_a_word_has_freed_the_slot(world):
+    """An operator's word takes the right from the learner; another one gives it."""
     first = buy(world)
     fail = refund(world, first)
     second = buy(world)
-    fail()
-    entitle_without_the_slot(world, first)
-    if by == "reconcile":
-        (finding,) = findings(world)
-        assert (finding.subject, finding.after) == (first, None)
-        (finding,) = findings(world, repair=True)
-        assert finding.after == "on_hold"
-    else:
-        world.sdk()._services.settle.owe_sync(row_of(world, second))
-        world.let_time_pass()
-    assert row_of(world, first).held_for == "paid_twice"
-    assert row_of(world, second).status is Status.ENROLLED
-    assert ("paid_twice", first, second) in told(world)
+    world.deliver(world.sdk(), fail())
+    revoke(world, second)
+    world.let_time_pass()
+    assert row_of(world, first).status is Status.ON_HOLD
+    world.sdk().admin.accept(first, *WORD)
+    world.let_time_pass()
+    assert row_of(world, first).status is Status.ENROLLED
     assert len(world.lms.rows) == 1
 
 

@@ -104,6 +104,6 @@ def test_failing_database_is_told_without_the_learner(db_folder):
     connection = sqlite3.connect(path)
     connection.execute("ALTER TABLE enrollments RENAME COLUMN course_id TO other")
     connection.close()
-    check(lambda: storage.enrollments.find_live(EMAIL, "python-101"))
+    check(lambda: storage.enrollments.find_holder(EMAIL, "python-101"))
     check(lambda: storage.enrollments.open(row))
     storage.close()

@@ -85,4 +85,4 @@ def test_checkout_by_a_grant_reads_no_row_after_its_sync(counted):
     sdk = counted.process()
     made = sdk.checkout(course_id=COURSE, email="ada@example.com", coupon_code=code)
     assert made.status == "enrolled"
-    assert counted.reads == {"find_live": 1, "find": 1, "list_for_sync": 1}
+    assert counted.reads == {"find_holder": 1, "find": 1, "list_for_sync": 1}

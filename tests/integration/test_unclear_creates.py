@@ -35,7 +35,9 @@ def world():
 def buy(world, email=ADA, code=None, sdk=None):
     """Check out."""
     sdk = sdk or world.sdk()
-    return sdk.checkout(course_id=COURSE, email=email, coupon_code=code)
+    return sdk.checkout(
+        course_id=COURSE, email=email, coupon_code=code, authenticated=True
+    )
 
 
 def statuses(world):

@@ -20,10 +20,13 @@ from frappe_enroll_sdk.money import Money
 SCENES = (
     *("tabs", "coupons", "few", "full", "cancel", "late_pay", "delayed", "again"),
     *("refunds", "refunds_fail", "disputes", "words", "reassign", "repair"),
+    *("squatter", "vouched", "tokens", "give_back"),
     *("by_hand", "partner", "worker", "inline", "lms_refuses"),
     *("events_lost", "events_twice", "events_late", "skew", "outage", "wrong_key"),
 )
 LEARNERS = ("ada@example.com", "bob@example.com", "eve@example.com")
+#: What a stranger calls the learner, and by whose link he says that she came.
+STRANGER, SPY = "A Stranger", "spy"
 OTHERS = ("kim@example.com", "lee@example.com")
 
 
@@ -33,11 +36,16 @@ def play(world: World) -> None:
     codes = _coupons(world)
     if "partner" in on:
         _setup(world).affiliates.register("partner@example.com", code=PARTNER)
+    if "squatter" in on:
+        _setup(world).affiliates.register("spy@example.com", code=SPY)
     count = hub.dice.choice((1, 1, 2, 2, 3))
     people = [
         world.person(email[:3], lambda p, e=email: learner(world, p, e, codes))
         for email in LEARNERS[:count]
     ]
+    if "squatter" in on:
+        victim = LEARNERS[0]
+        people.append(world.person("spy", lambda p: squatter(world, p, victim, codes)))
     if on & {"refunds", "disputes", "delayed"}:
         people.append(world.person("bank", lambda p: bank(world, p)))
     if on & {"words", "reassign", "repair"}:
@@ -73,16 +81,24 @@ def _coupons(world: World) -> list[str | None]:
 def learner(world: World, me: Process, email: str, codes: list[str | None]) -> None:
     """Come to the shop, and maybe pay."""
     hub, dice, on = world.hub, world.hub.dice, world.on
+    token = None
     for _ in range(2 if "again" in on else 1):
         hub.pause(me, 30 * dice.random())
         terms = {"course_id": COURSE, "email": email, "coupon_code": dice.choice(codes)}
+        terms["full_name"] = email[:3]
+        if "vouched" in on and dice.random() < 0.6:
+            terms["authenticated"] = True
         if "partner" in on and dice.random() < 0.7:
             terms["affiliate"] = PARTNER
         if "tabs" in on and dice.random() < 0.6:
             other = {**terms, "coupon_code": dice.choice(codes)}
             world.process(f"{me.name}:tab", _checkout(world, other), dice.random())
         for _ in range(2):
+            if token and "tokens" in on and dice.random() < 0.7:
+                terms["token"] = token
             asked = world.ask(me, "checkout", _checkout(world, terms))
+            if asked.answer is not None and asked.answer.token:
+                token = asked.answer.token
             if asked.error is None or dice.random() < 0.5:
                 break
             hub.pause(me, 20 * dice.random())
@@ -92,9 +108,22 @@ def learner(world: World, me: Process, email: str, codes: list[str | None]) -> N
             hub.pause(me, dice.choice((10.0, 1000.0, 9000.0)) * dice.random())
 
 
-def _checkout(world: World, terms):
+def squatter(world: World, me: Process, email: str, codes: list[str | None]) -> None:
+    """Open attempts under a learner's address; now and then pay, or give up."""
+    hub, dice = world.hub, world.hub.dice
+    for _ in range(dice.choice((1, 2, 4))):
+        hub.pause(me, 40 * dice.random())
+        terms = {"course_id": COURSE, "email": email, "coupon_code": dice.choice(codes)}
+        terms |= {"full_name": STRANGER, "affiliate": SPY}
+        asked = world.ask(me, "squat", _checkout(world, terms, whose=me.name))
+        if asked.answer is not None and asked.answer.payment_url:
+            _at_the_till(world, me, asked.answer)
+
+
+def _checkout(world: World, terms, whose="learner"):
     def work(sdk):
         answer = sdk.checkout(**terms)
+        world.note(answer, terms, whose)
         if answer.payment_url:
             world.urls.add(answer.payment_url.rpartition("/")[2])
         return answer

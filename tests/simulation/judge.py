@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
+from simulation.actors import SPY, STRANGER
 from simulation.world import COURSE, PARTNER, World, all_of
 
+from frappe_enroll_sdk.ids import token_matches
 from frappe_enroll_sdk.models import (
     Dispute,
     DisputeStatus,
@@ -17,6 +20,11 @@ from frappe_enroll_sdk.models import (
     SeatState,
     SessionStatus,
     Status,
+)
+from frappe_enroll_sdk.services.settle.decide_slot import (
+    may_begin,
+    may_promote,
+    was_freed_by_money,
 )
 from frappe_enroll_sdk.states import ENTITLED, FINISHED, UNPAID, is_allowed
 from frappe_enroll_sdk.stores.ledger import level_of, was_entitled
@@ -57,6 +65,8 @@ def at_rest(world: World) -> list[Violation]:
         _money,
         _pairs,
         _ledger,
+        _identity,
+        _beside,
     )
     return [found for part in parts for found in part(world, rows)]
 
@@ -123,13 +133,16 @@ def _seats(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
                 # Whoever asks next has it: a held seat lapses by time alone.
                 continue
             row = users.get(holder)
-            if row is None or not (_was_entitled(row) or row.status is Status.ON_HOLD):
+            spent = row is not None and ("code_spent", row.id) in world.told
+            held = row is not None and row.status is Status.ON_HOLD
+            loses = held and row.held_for == "paid_twice"
+            if row is None or not (_was_entitled(row) or (held and not loses) or spent):
                 yield "seats", f"{code} {seat.state} by {holder} {row and row.status}"
         for row in users.values():
             seat = seats.get(row.id)
             redeemed = seat is not None and seat.state is SeatState.REDEEMED
             honoured = any(("coupon_gone", row.id) == told for told in world.told)
-            words = {"accepted_by_operator", "reinstated_by_operator"}
+            words = {"accepted_by_operator", "reinstated_by_operator", "promoted"}
             by_word = any(entry.fact in words for entry in row.history)
             if honoured and not by_word:
                 yield "seats", f"{row.id} has lost its seat, and nobody took it"
@@ -138,7 +151,7 @@ def _seats(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
 
 
 def _slots(_world: World, rows: list[Enrollment]) -> Iterator[Violation]:
-    """One live row of a learner and course holds the slot, and one is entitled."""
+    """One row of a learner and course has the slot, and one is entitled."""
     held = Counter((row.email, row.course_id) for row in rows if row.holds_slot)
     entitled = Counter(
         (row.email, row.course_id) for row in rows if row.status in ENTITLED
@@ -300,20 +313,97 @@ def _by_hand(world: World) -> Iterator[Violation]:
 def _ledger(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
     """The ledger is a chain, and its sums are those of the facts."""
     store = world.storage.affiliates
-    affiliate = store.find(PARTNER)
-    if affiliate is None:
-        return
-    chain = store.list_rows(PARTNER, limit=1000).items
-    if [row.n for row in chain] != list(range(1, len(chain) + 1)):
-        yield "ledger", f"{[row.n for row in chain]}"
+    for affiliate in filter(None, map(store.find, (PARTNER, SPY))):
+        chain = store.list_rows(affiliate.code, limit=1000).items
+        if [row.n for row in chain] != list(range(1, len(chain) + 1)):
+            yield "ledger", f"{[row.n for row in chain]}"
+        for row in rows:
+            known = store.rows_of(affiliate.code, row.id)
+            net = sum(one.held_minor + one.available_minor for one in known)
+            mine = row.affiliate == affiliate.code and was_entitled(row)
+            due = level_of(row, affiliate.percent) if mine else 0
+            if net != due:
+                yield "ledger", f"{row.id} {row.status}: {net} written, {due} due"
+
+
+def _identity(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
+    """What a stranger says under a learner's address stays with his attempt (P7)."""
+    for text in world.wrong:
+        yield "identity", text
     for row in rows:
-        known = store.rows_of(PARTNER, row.id)
-        net = sum(one.held_minor + one.available_minor for one in known)
-        due = level_of(row, affiliate.percent) if row.affiliate else 0
-        if not was_entitled(row):
-            due = 0
-        if net != due:
-            yield "ledger", f"{row.id} {row.status}: {net} in the ledger, {due} due"
+        if row.id not in world.opened:
+            continue
+        token, whose, terms = world.opened[row.id]
+        if row.affiliate != terms.get("affiliate"):
+            yield "identity", f"{row.id} of {whose} has come by {row.affiliate}"
+        if row.full_name not in {None, terms["full_name"]}:
+            yield "identity", f"{row.id} of {whose} is called {row.full_name}"
+        if not token_matches(token, row.token_hash):
+            yield "identity", f"{row.id} of {whose} has another token"
+    for email, user in world.lms.users.items():
+        if user.full_name == STRANGER:
+            own = [row for row in rows if row.email == email and _was_entitled(row)]
+            if not any(row.payment_id and row.full_name == STRANGER for row in own):
+                yield "identity", f"the LMS calls {email} {user.full_name}"
+
+
+def _beside(world: World, rows: list[Enrollment]) -> Iterator[Violation]:
+    """Who pays beside another has the free slot, or the money back, once (P7)."""
+    made = [r for key, r in world.payments.refunds.items() if ":back:" in key]
+    for payment_id, count in Counter(one.payment_id for one in made).items():
+        if count > 1:
+            yield "back", f"{payment_id} was given back {count} times by itself"
+    for session in world.payments.sessions.values():
+        if session.payment_id and session.amount:
+            if _back(world, session.payment_id) > session.amount.amount_minor:
+                yield "back", f"{session.id} was given back twice"
+    yield from _promoted(rows)
+    policy = world.calm()._services.context.settle_policy
+    entitled = {row.email for row in rows if row.status in ENTITLED}
+    for row in rows:
+        mine = [one for one in rows if one.email == row.email]
+        if row.email in entitled:
+            every = world.payments.refunds.values()
+            known = [one for one in every if one.payment_id == row.payment_id]
+            fresh = row.refund_begun_at is None
+            if fresh and may_begin(row, known, world.hub.now(), policy):
+                yield "back", f"{row.id} is held, and nobody gives it back"
+        elif may_promote(row) and was_freed_by_money(mine):
+            yield "promote", f"{row.id} is held, and the slot is free"
+
+
+def _periods(row: Enrollment) -> Iterator[tuple[datetime, datetime | None, str]]:
+    """Yield from when until when a row was entitled, and what ended it."""
+    began = None
+    for entry in row.history:
+        if began is None and entry.status in ENTITLED:
+            began = entry.at
+        elif began is not None and entry.status not in ENTITLED:
+            yield began, entry.at, entry.fact
+            began = None
+    if began is not None:
+        yield began, None, ""
+
+
+def _promoted(rows: list[Enrollment]) -> Iterator[Violation]:
+    """A held payment lost to a right, not to a claim, and follows money, not a word."""
+    by_id = {row.id: row for row in rows}
+    for row in rows:
+        for entry in row.history:
+            other = by_id.get(entry.detail.get("other", ""))
+            if entry.fact == "paid_twice" and other and not _was_entitled(other):
+                yield "claims", f"{row.id} is held for {other.id}, a mere claim"
+            if entry.fact != "promoted":
+                continue
+            left = [
+                (end, fact)
+                for one in rows
+                if one.email == row.email and one.id != row.id
+                for _, end, fact in _periods(one)
+                if end is not None and end <= entry.at
+            ]
+            if not left or max(left)[1].endswith("_by_operator"):
+                yield "promote", f"{row.id} was promoted, and no money had gone"
 
 
 def waits(world: World) -> bool:

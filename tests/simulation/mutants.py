@@ -16,10 +16,17 @@ from typing import Any
 import attrs
 from simulation.play import Run, run
 
-from frappe_enroll_sdk.models import RefundStatus
+from frappe_enroll_sdk.models import Enrollment, RefundStatus, Status
+from frappe_enroll_sdk.services import checkout
 from frappe_enroll_sdk.services.jobs import runner
 from frappe_enroll_sdk.services.lms import sync
-from frappe_enroll_sdk.services.settle import decide, decide_money, effects, settle
+from frappe_enroll_sdk.services.settle import (
+    beside,
+    decide,
+    decide_money,
+    effects,
+    settle,
+)
 from frappe_enroll_sdk.services.settle.effects import EffectKind
 from frappe_enroll_sdk.stores import queue
 from frappe_enroll_sdk.stores.enrollments import Enrollments
@@ -159,6 +166,59 @@ def _lost_try_done() -> Patch:
     return runner.Runner, "_try", one_try
 
 
+def _no_slot() -> Patch:
+    """stores: no row has a slot, so none is taken."""
+    return Enrollment, "holds_slot", property(lambda self: False)
+
+
+def _claims_count() -> Patch:
+    """decide: a mere claim keeps the slot from money."""
+    known = decide._lose
+
+    def lose(row, facts, policy, write, holder):
+        holder = attrs.evolve(holder, status=Status.CONFIRMED)
+        return known(row, facts, policy, write, holder)
+
+    return decide, "_lose", lose
+
+
+def _anybody_resumes() -> Patch:
+    """checkout: whoever names the address goes on with what there is."""
+    known = checkout.Checkouts._own
+
+    def own(self, request):
+        store = self._context.storage.enrollments
+        rows = store.list_unpaid(request.email, request.course_id, limit=1)
+        return known(self, request) or next(iter(rows), None)
+
+    return checkout.Checkouts, "_own", own
+
+
+def _strangers_name() -> Patch:
+    """checkout: a stranger's name reaches the LMS by a public code."""
+    known = checkout.Checkouts._new_row
+
+    def new_row(self, *args, public):
+        return known(self, *args, public=False)
+
+    return checkout.Checkouts, "_new_row", new_row
+
+
+def _always_promoted() -> Patch:
+    """beside: a held payment follows an operator's word, too."""
+    return beside, "was_freed_by_money", lambda rows: True
+
+
+def _never_promoted() -> Patch:
+    """beside: nobody follows money that has gone."""
+    return beside, "was_freed_by_money", lambda rows: False
+
+
+def _seat_kept() -> Patch:
+    """effects: whoever is held beside another keeps the seat."""
+    return effects, "TAKEN", frozenset()
+
+
 #: Name → what it takes out.
 MUTANTS: dict[str, Callable[[], Patch]] = {
     "decide: no write between reserve and redeem": _unfenced,
@@ -171,6 +231,14 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
     "queue: news of a running job lost": _seq_ignored,
     "queue: a job that ended is not revived": _not_revived,
     "queue: a failed try is done": _lost_try_done,
+    "stores: the slot is not unique": _no_slot,
+    "decide: a claim holds the slot": _claims_count,
+    "effects: a loser keeps the seat": _seat_kept,
+    "beside: words promote": _always_promoted,
+    "beside: nobody is promoted": _never_promoted,
+    "checkout: anybody resumes": _anybody_resumes,
+    "checkout: a stranger's name": _strangers_name,
+    "settle: no pair is owed": lambda: _without(EffectKind.PAIR),
     "settle: no sync is owed": lambda: _without(EffectKind.SYNC),
     "settle: no seat is released": lambda: _without(EffectKind.RELEASE),
     "settle: writes compare no version": _no_compare,

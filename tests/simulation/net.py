@@ -48,6 +48,7 @@ _LIKELY = {
     "payments.create_session": 0.20,
     "payments.expire_session": 0.15,
     "payments.retrieve_session": 0.05,
+    "payments.refund": 0.4,
     "jobs.complete_many": 0.06,
     "jobs.heartbeat": 0.08,
     "enrollments.transition": 0.03,

@@ -29,10 +29,15 @@ _SETTINGS = {
     "commission_hold_days": 0,
     "commission_percent": 10,
 }
-#: By whether requests work inline.
+#: By whether requests work inline, and second payments go back by themselves.
 SETTINGS = {
-    inline: Settings(**_SETTINGS, inline_s=3.0 if inline else 0.0)
+    (inline, back): Settings(
+        **_SETTINGS,
+        inline_s=3.0 if inline else 0.0,
+        paid_twice="refund" if back else "hold",
+    )
     for inline in (True, False)
+    for back in (True, False)
 }
 
 
@@ -63,12 +68,16 @@ class Lines:
     """SDKs of processes that have ended, for those to come: making one takes long."""
 
     def __init__(self) -> None:
-        self._free: dict[bool, list[EnrollSDK]] = {True: [], False: []}
+        self._free: dict[tuple[bool, bool], list[EnrollSDK]] = {
+            how: [] for how in SETTINGS
+        }
 
-    def take(self, net: Net | Calm, process: Process, *, inline: bool) -> EnrollSDK:
+    def take(
+        self, net: Net | Calm, process: Process, how: tuple[bool, bool]
+    ) -> EnrollSDK:
         """Return an SDK that knows nothing."""
-        if self._free[inline]:
-            sdk = self._free[inline].pop()
+        if self._free[how]:
+            sdk = self._free[how].pop()
             sdk.clock.connect(net, process)
             sdk.clock.skew_s = 0.0
             # Nothing is left of the process before.
@@ -77,7 +86,7 @@ class Lines:
         line = Line()
         line.connect(net, process)
         return EnrollSDK(
-            SETTINGS[inline],
+            SETTINGS[how],
             storage=line.storage,
             payments=line.payments,
             lms=line.lms,
@@ -86,9 +95,9 @@ class Lines:
             discover=False,
         )
 
-    def give_back(self, sdk: EnrollSDK, *, inline: bool) -> None:
+    def give_back(self, sdk: EnrollSDK, how: tuple[bool, bool]) -> None:
         """Let the next one have it."""
-        self._free[inline].append(sdk)
+        self._free[how].append(sdk)
 
 
 LINES = Lines()
@@ -102,6 +111,16 @@ class Provider(FakePayments):
         self._post = post
         #: When a session was paid.
         self.paid_s: dict[str, float] = {}
+        #: What is done with a refund that we have asked for.
+        self.asked_back: Callable[[object], None] = lambda refund: None
+
+    def refund(self, payment_id, *, amount, idempotency_key):
+        """Give money back, as we ask for it."""
+        given = super().refund(
+            payment_id, amount=amount, idempotency_key=idempotency_key
+        )
+        self.asked_back(given)
+        return given
 
     def _emit(self, kind, fact, session):
         event = super()._emit(kind, fact, session)
@@ -130,6 +149,7 @@ class World:
         self.hub = Hub(seed)
         self.storage = MemoryStorage(self.hub)
         self.payments = Provider(self.hub, self._post)
+        self.payments.asked_back = self._fail_later
         duplicates = "refused" if "lms_refuses" in on else "accepted"
         self.lms = FakeLMS(duplicates=duplicates, clock=self.hub)
         self.lms.add_course(COURSE, PRICE)
@@ -140,7 +160,12 @@ class World:
         self.acts: Counter[str] = Counter()
         self.told = self.net.told
         self.urls: set[str] = set()
-        self.inline = "inline" in on
+        #: Tokens by enrollment, as they were answered: (token, whose, the terms).
+        self.opened: dict[str, tuple[str, str, dict]] = {}
+        #: What nobody should have been answered.
+        self.wrong: list[str] = []
+        self.back = "give_back" in on
+        self.how = ("inline" in on, self.back)
         self.active = True
         self._idle: list[EnrollSDK] = []
         self._calm: EnrollSDK | None = None
@@ -160,7 +185,7 @@ class World:
             finally:
                 # What one process has served serves the next one, unless it was killed.
                 if process.dead:
-                    LINES.give_back(sdk, inline=self.inline)
+                    LINES.give_back(sdk, self.how)
                 else:
                     self._idle.append(sdk)
 
@@ -171,7 +196,7 @@ class World:
             sdk = self._idle.pop()
             sdk.clock.serve(process)
             return sdk
-        sdk = LINES.take(self.net, process, inline=self.inline)
+        sdk = LINES.take(self.net, process, self.how)
         if "skew" in self.on:
             sdk.clock.skew_s = self.hub.dice.choice(
                 (0.0, 0.0, -400.0, -20.0, 20.0, 400.0)
@@ -194,15 +219,34 @@ class World:
         """Return an SDK that nothing happens to."""
         if self._calm is None:
             calm = Calm(self.net)
-            self._calm = LINES.take(calm, Process("calm"), inline=False)
+            self._calm = LINES.take(calm, Process("calm"), (False, self.back))
         return self._calm
 
     def end(self) -> None:
         """Give back what it was lent."""
         for sdk in self._idle:
-            LINES.give_back(sdk, inline=self.inline)
+            LINES.give_back(sdk, self.how)
         if self._calm is not None:
-            LINES.give_back(self._calm, inline=False)
+            LINES.give_back(self._calm, (False, self.back))
+
+    def note(self, answer, terms, whose: str) -> None:
+        """Note whose an attempt is, and who is answered with it."""
+        if answer.token:
+            self.opened[answer.enrollment_id] = (answer.token, whose, terms)
+        elif answer.enrollment_id in self.opened:
+            owner = self.opened[answer.enrollment_id][1]
+            if owner != whose:
+                self.wrong.append(f"{whose} was answered {answer.enrollment_id}")
+
+    def _fail_later(self, refund) -> None:
+        """Let a refund that we have asked for fail after all, now and then."""
+        if self.active and "refunds_fail" in self.on and self.hub.dice.random() < 0.5:
+
+            def fail() -> None:
+                self.net.tell("bank", f"{refund.id} fails")
+                self.payments.fail_refund(refund)
+
+            self.hub.start(Process("bank"), fail, 40 * self.hub.dice.random())
 
     # Events.
 

@@ -12,7 +12,12 @@ from frappe_enroll_sdk.models import Enrollment, Status
 from frappe_enroll_sdk.testing.faults import CrashPlan
 
 
-BEFORE = ["coupons.find", "enrollments.find_live", "lms.find_user", "enrollments.open"]
+BEFORE = [
+    "coupons.find",
+    "enrollments.find_holder",
+    "lms.find_user",
+    "enrollments.open",
+]
 FULL_GRANT = [
     *BEFORE,
     "coupons.reserve",
@@ -20,6 +25,8 @@ FULL_GRANT = [
     "coupons.redeem",
     "enrollments.transition",
     "jobs.enqueue",
+    "enrollments.list_unpaid",
+    "enrollments.list_set_aside",
     "enrollments.clear_due",
 ]
 LIMIT = ["coupons.find", "enrollments.list"]

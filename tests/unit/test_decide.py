@@ -76,8 +76,8 @@ def seat(state, outcome=ReserveOutcome.RESERVED):
 HELD, BOUND, REDEEMED = (
     seat(state) for state in (SeatState.HELD, SeatState.BOUND, SeatState.REDEEMED)
 )
-ADVANCE = {"wish": Wish.ADVANCE}
-FENCED = {"wish": Wish.ADVANCE, "reservation": HELD, "fenced": True}
+ADVANCE = {"wish": Wish.ADVANCE, "looked": True}
+FENCED = ADVANCE | {"reservation": HELD, "fenced": True}
 
 
 def ended(to, reason, **detail):
@@ -161,9 +161,15 @@ PENDING_CASES = [
     case("coupon first", granted(), ADVANCE, Need(Step.RESERVE)),
     case(
         "reserved is written before it is used",
-        granted(),
+        granted(PRICE),
         ADVANCE | {"reservation": HELD},
         Write(to=Status.PENDING, fact="reserved"),
+    ),
+    case(
+        "a code that leaves nothing to pay claims the slot in that write",
+        granted(),
+        ADVANCE | {"reservation": HELD},
+        Write(to=Status.PENDING, fact="reserved", changes={"claims_slot": True}),
     ),
     case(
         "a bound seat is fenced too",
@@ -339,10 +345,31 @@ REQUESTED_CASES = [
         ended(Status.FAILED, "payments_unavailable", cause=""),
     ),
 ]
+#: Wishes for which the provider is asked.
+ASKING = [wish for wish in Wish if wish is not Wish.REPLACE]
 AWAITING_CASES = [
     *(
         case(f"{wish} retrieves", awaiting(), {"wish": wish}, Need(Step.RETRIEVE))
-        for wish in Wish
+        for wish in ASKING
+    ),
+    case(
+        "beside a new one of its owner's its end is owed, and nobody is asked",
+        awaiting(),
+        {"wish": Wish.REPLACE},
+        Write(to="awaiting_payment", fact="replaced", changes={"reason": "replaced"}),
+    ),
+    case("owed once", awaiting(reason="replaced"), {"wish": Wish.REPLACE}, Keep(NOW)),
+    case(
+        "a payment under way is not replaced",
+        awaiting(reason="processing", due_at=later(9)),
+        {"wish": Wish.REPLACE},
+        Keep(later(9)),
+    ),
+    case(
+        "what is replaced is ended by its next look",
+        awaiting(reason="replaced"),
+        {"wish": Wish.DUE, "session": OPEN},
+        Need(Step.EXPIRE),
     ),
     *(
         case(
@@ -351,7 +378,7 @@ AWAITING_CASES = [
             {"wish": wish, "session": PAID},
             PAID_WRITE if wish is Wish.LOOK else LATE_WRITE,
         )
-        for wish in Wish
+        for wish in ASKING
     ),
     case(
         "a signed event is the fact",

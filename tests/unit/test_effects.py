@@ -18,28 +18,33 @@ from frappe_enroll_sdk.services.settle.effects import (
 )
 
 
-REDEEM, RELEASE, SYNC = (
+REDEEM, RELEASE, SYNC, PAIR = (
     Effect(kind=kind)
-    for kind in (EffectKind.REDEEM, EffectKind.RELEASE, EffectKind.SYNC)
+    for kind in (
+        EffectKind.REDEEM,
+        EffectKind.RELEASE,
+        EffectKind.SYNC,
+        EffectKind.PAIR,
+    )
 )
 #: status before, status after, effects with a coupon (the plugin jobs come on top).
 WRITES = [
     ("pending", "awaiting_payment", []),
-    ("pending", "confirmed", [REDEEM, SYNC]),
+    ("pending", "confirmed", [REDEEM, SYNC, PAIR]),
     ("pending", "expired", [RELEASE]),
     ("pending", "failed", [RELEASE]),
     ("pending", "cancelled", [RELEASE]),
-    ("awaiting_payment", "confirmed", [REDEEM, SYNC]),
+    ("awaiting_payment", "confirmed", [REDEEM, SYNC, PAIR]),
     ("awaiting_payment", "on_hold", []),
     ("awaiting_payment", "cancelled", [RELEASE]),
     ("confirmed", "enrolled", []),
-    ("confirmed", "revoked", [SYNC]),
-    ("enrolled", "revoked", [SYNC]),
-    ("enrolled", "on_hold", [SYNC]),
-    ("revoked", "confirmed", [REDEEM, SYNC]),
-    ("on_hold", "confirmed", [REDEEM, SYNC]),
+    ("confirmed", "revoked", [SYNC, PAIR]),
+    ("enrolled", "revoked", [SYNC, PAIR]),
+    ("enrolled", "on_hold", [SYNC, PAIR]),
+    ("revoked", "confirmed", [REDEEM, SYNC, PAIR]),
+    ("on_hold", "confirmed", [REDEEM, SYNC, PAIR]),
     ("on_hold", "cancelled", [RELEASE]),
-    ("on_hold", "revoked", []),
+    ("on_hold", "revoked", [RELEASE]),
     ("expired", "on_hold", []),
 ]
 
@@ -58,7 +63,7 @@ def test_full_grant_is_redeemed_before_it_is_written():
     (*before, last) = row.history
     last = attrs.evolve(last, fact="coupon_redeemed")
     jobs = Effect(kind=EffectKind.PLUGIN_JOBS, fact="confirmed")
-    assert effects_of(attrs.evolve(row, history=(*before, last))) == (SYNC, jobs)
+    assert effects_of(attrs.evolve(row, history=(*before, last))) == (SYNC, PAIR, jobs)
 
 
 @pytest.mark.parametrize(("before", "after", "owed"), WRITES)
@@ -66,7 +71,7 @@ def test_effects_without_a_coupon_touch_no_seat(before, after, owed):
     """The same, less redeem and release."""
     row = make_row(Status(after), before=Status(before))
     jobs = Effect(kind=EffectKind.PLUGIN_JOBS, fact=after)
-    assert effects_of(row) == (*[e for e in owed if e == SYNC], jobs)
+    assert effects_of(row) == (*[e for e in owed if e in (SYNC, PAIR)], jobs)
 
 
 @pytest.mark.parametrize("status", list(Status))

@@ -10,7 +10,6 @@ from frappe_enroll_sdk.states import (
     ENTITLED,
     EXITS,
     FINISHED,
-    LIVE,
     TRANSITIONS,
     UNPAID,
     is_allowed,
@@ -63,18 +62,12 @@ def test_exit_is_revived_by_a_hold_or_a_redeemed_grant_only():
 
 
 def test_groups_of_statuses_are_what_their_names_say():
-    """Live rows hold the slot; entitled ones are live; exits are not."""
-    assert {
-        "pending",
-        "awaiting_payment",
-        "confirmed",
-        "enrolled",
-        "on_hold",
-    } == LIVE
+    """Unpaid, entitled, ended: what is in none of them waits, or was revoked."""
     assert {"confirmed", "enrolled"} == ENTITLED
     assert {"pending", "awaiting_payment"} == UNPAID
     assert {"expired", "cancelled", "failed"} == EXITS
-    assert set(Status) - LIVE - EXITS == {Status.REVOKED}
+    rest = set(Status) - UNPAID - ENTITLED - EXITS
+    assert rest == {Status.REVOKED, Status.ON_HOLD}
 
 
 def test_finished_jobs_are_all_but_due_and_running():

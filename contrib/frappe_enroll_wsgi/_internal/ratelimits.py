@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-Rate limits with the `limits` library: a moving window per address and per learner.
+Rate limits, by the `limits` library: a moving window per client's address.
+
+Never per learner: anybody may name her, and would lock her out.
 
 Counts live in a shared store (MongoDB, Redis) or in this process's memory. While the
 shared store is down, memory takes over: rate limits never cause an outage.
@@ -80,9 +82,14 @@ class Limits:
         """Count a request from an address, or raise `RateLimitedError`."""
         return self._hit(name, "address", bucket_of(address))
 
-    def hit_learner(self, name: str, email: str) -> Window | None:
-        """Count a request for a learner, or raise `RateLimitedError`."""
-        return self._hit(name, "learner", fingerprint(email.strip().lower())[:32])
+    def hit_code(self, address: str, code: str) -> Window | None:
+        """
+        Count an attempt with a code; raises `RateLimitedError` past the limit.
+
+        By whatever learners' addresses: one client does not hold all seats of a code.
+        """
+        who = fingerprint(bucket_of(address), code.strip().upper())[:32]
+        return self._hit("seats", "code", who)
 
     def require_left(self, name: str, address: str) -> None:
         """Raise `RateLimitedError` if no requests remain, without counting one."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
     from .proxies import Proxies
+    from .ratelimits import Limits
     from .readiness import Readiness
 
 
@@ -182,6 +183,10 @@ class Shared(Protocol):
     @property
     def proxies(self) -> Proxies:
         """The trusted proxies."""
+
+    @property
+    def limits(self) -> Limits:
+        """The rate limits."""
 
     @property
     def readiness(self) -> Readiness:

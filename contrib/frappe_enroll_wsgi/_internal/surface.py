@@ -112,9 +112,6 @@ class Surface:
         bodies.bound(request, route, self.sdk.settings.body_limit)
         call.query = validation.query_of(request, route)
         call.fields = self._fields(route, request)
-        email = call.fields.get("email")
-        if route.limit is not None and isinstance(email, str):
-            self._note(request, self.limits.hit_learner(route.limit, email))
         key = request.headers.get("Idempotency-Key")
         if not route.idempotent or key is None:
             return route.handler(call)

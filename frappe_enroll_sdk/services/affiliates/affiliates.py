@@ -23,12 +23,13 @@ from ...errors import (
     ValidationError,
 )
 from ...ids import new_coupon_code
+from ...mailbox import mailbox_of
 from ...models import Affiliate, LedgerRow, Page, RowKind, Totals, walk
 from ...models.jobs import PAYOUT_KIND
 from ...money import share
 from ...outcomes import Done, Outcome, Snooze
 from .. import audit, validate
-from .commissions import MAX_RACES, mailbox
+from .commissions import MAX_RACES
 from .statement import Breakdown, Breakdowns, Cells, statement_of
 
 
@@ -112,13 +113,13 @@ class Affiliates:
             SelfReferralError: It is the learner: by any spelling of the mailbox.
         """
         given = name.lower()
-        if "@" in given and mailbox(given) == mailbox(learner):
+        if "@" in given and mailbox_of(given) == mailbox_of(learner):
             raise SelfReferralError(field="affiliate")
         store = self._context.storage.affiliates
         found = store.find_by_email(given) if "@" in given else store.find(given)
         if found is None:
             return None if "@" in given else name
-        if mailbox(found.email) == mailbox(learner):
+        if mailbox_of(found.email) == mailbox_of(learner):
             raise SelfReferralError(field="affiliate")
         return found.code
 

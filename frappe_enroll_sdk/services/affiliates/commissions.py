@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ...errors import ConflictError
+from ...mailbox import mailbox_of
 from ...models import Enrollment, LedgerRow, RowKind
 from ...models.jobs import COMMISSION_KIND
 from ...outcomes import Done, Outcome, Snooze
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
 
 #: How often an append may lose its place; each loss is another's row.
 MAX_RACES = 500
-
-
-def mailbox(email: str) -> str:
-    """Return one spelling of a mailbox: no tag after a plus, no dots, one domain."""
-    local, _, domain = email.casefold().partition("@")
-    domain = {"googlemail.com": "gmail.com"}.get(domain, domain)
-    return f"{local.split('+')[0].replace('.', '')}@{domain}"
 
 
 class Commissions:
@@ -43,7 +37,7 @@ class Commissions:
         affiliate = store.find(row.affiliate)
         if affiliate is None:
             return
-        own = mailbox(affiliate.email) == mailbox(row.email)
+        own = mailbox_of(affiliate.email) == mailbox_of(row.email)
 
         def make(_last: LedgerRow | None) -> LedgerRow | None:
             known = store.rows_of(affiliate.code, row.id)

@@ -20,8 +20,20 @@ from ...errors import (
     ValidationError,
 )
 from ...ids import new_coupon_code
-from ...models import Actor, Coupon, Course, Page, walk
+from ...mailbox import mailbox_of
+from ...models import (
+    Actor,
+    Coupon,
+    Course,
+    Enrollment,
+    Opener,
+    Page,
+    Seat,
+    SeatState,
+    walk,
+)
 from ...money import share
+from ...states import EXITS
 from .. import audit, validate
 from . import batches, files
 from .pricing import Quote, quote, require_fit
@@ -157,18 +169,15 @@ class Coupons:
         Raises:
             CouponUnavailableError: It does not fit this learner or course, or is none.
             CouponExpiredError: It fits, but its time is over.
-            CouponExhaustedError: It fits, but is used up (and not by this learner's
-                standing enrollment).
+            CouponExhaustedError: It fits, but is used up.
         """
         address = validate.email(email)
         typed = validate.code(code)
         course = self._catalogue.get(validate.text(course_id, "course_id"))
         coupon = self.usable(typed, course.id, address)
-        if coupon.is_used_up:
-            standing = self._context.storage.enrollments.find_live(address, course.id)
-            if standing is None or standing.coupon_code != typed:
-                raise CouponExhaustedError(field="coupon_code")
-        if coupon.per_learner is not None and self._is_used_up(typed, address, course):
+        store = self._context.storage
+        limited = coupon.per_learner is not None
+        if coupon.is_used_up or (limited and has_enough(store, address, typed)):
             raise CouponExhaustedError(field="coupon_code")
         return self.quote(course, coupon)
 
@@ -182,12 +191,6 @@ class Coupons:
             below_minimum=settings.below_minimum,
             minimum=self._context.payments.traits.minimum_charge,
         )
-
-    def _is_used_up(self, code: str, email: str, course: Course) -> bool:
-        store = self._context.storage
-        standing = store.enrollments.find_live(email, course.id)
-        own = standing.id if standing and standing.coupon_code == code else ""
-        return has_enough(store, email, code, but=own)
 
     def usable(self, code: str, course_id: str, email: str) -> Coupon:
         """Return the coupon if its terms and the plugins allow it here."""
@@ -442,9 +445,20 @@ def _moment(value: object, field: str) -> datetime | None:
     return None if value is None else validate.moment(value, field)
 
 
-def has_enough(storage: Storage, email: str, code: str, *, but: str = "") -> bool:
+def has_enough(
+    storage: Storage,
+    email: str,
+    code: str,
+    *,
+    opened_by: Opener = Opener.ANYBODY,
+    but: str = "",
+) -> bool:
     """
     Tell whether a learner has all the seats that the code gives to one person.
+
+    What is redeemed counts, by any spelling of the mailbox; what is about to be (a code
+    that leaves nothing to pay); and what the host vouches for, if so for the asker.
+    Not a stranger's attempt under the learner's address: he would lock her out.
 
     Exact where the asker took its own seat before: whoever asks second sees the first
     one's seat. (Two that ask at once may both be told yes; never both no.)
@@ -453,28 +467,46 @@ def has_enough(storage: Storage, email: str, code: str, *, but: str = "") -> boo
         storage: The store.
         email: The learner's address, normalised.
         code: The coupon's code.
+        opened_by: What is known of the asker.
         but: An enrollment whose seat does not count: the asker's own.
     """
     coupon = storage.coupons.find(code, counted=False)
     if coupon is None or coupon.per_learner is None:
         return False
     taken = 0
-    for enrollment_id in _attempts(storage, email, coupon):
-        if enrollment_id != but and storage.coupons.find_seat(code, enrollment_id):
-            taken += 1
-            if taken >= coupon.per_learner:
-                return True
+    for row, seat in _seats(storage, email, coupon, but):
+        own = opened_by is row.opened_by is Opener.VOUCHED
+        sure = seat.state is SeatState.REDEEMED or not row.amount
+        taken += own or sure
+        if taken >= coupon.per_learner:
+            return True
     return False
 
 
-def _attempts(storage: Storage, email: str, coupon: Coupon) -> Iterator[str]:
-    find = storage.enrollments.list
+def is_over(storage: Storage, email: str, code: str) -> bool:
+    """Tell whether a learner has redeemed more seats than the code gives to one."""
+    coupon = storage.coupons.find(code, counted=False)
+    if coupon is None or coupon.per_learner is None:
+        return False
+    seats = _seats(storage, email, coupon)
+    redeemed = sum(seat.state is SeatState.REDEEMED for _, seat in seats)
+    return redeemed > coupon.per_learner
+
+
+def _seats(
+    storage: Storage, email: str, coupon: Coupon, but: str = ""
+) -> Iterator[tuple[Enrollment, Seat]]:
+    """Yield the learner's attempts that have a seat; an exit has none that counts."""
+    find, whose = storage.enrollments.list, mailbox_of(email)
     for row in walk(
         lambda cursor: find(
-            email=email, coupon_code=coupon.code, limit=_PAGE, cursor=cursor
+            mailbox=whose, coupon_code=coupon.code, limit=_PAGE, cursor=cursor
         )
     ):
-        yield row.id
+        if row.status not in EXITS and row.id != but:
+            seat = storage.coupons.find_seat(coupon.code, row.id)
+            if seat is not None:
+                yield row, seat
 
 
 def _ignore(_: object) -> None:

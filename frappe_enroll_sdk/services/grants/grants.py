@@ -32,6 +32,8 @@ DAYS = 30
 #: How long a decision may be on its way before nobody waits for it any more.
 _UNDECIDED = timedelta(hours=1)
 _MAX_RACES = 20
+#: Applications that wait, and that a new one is compared with.
+_MAX_COMPARED = 20
 
 
 class Grants:
@@ -49,7 +51,11 @@ class Grants:
         answers: Mapping[str, Any] | None = None,
     ) -> Grant:
         """
-        Apply for a grant; a pending or approved one is returned as it is.
+        Apply for a grant.
+
+        Anybody may apply under anybody's address, so no application stands in another
+        one's way: all are kept, and which one counts is an operator's word. The same
+        one once more, while it waits, is the one that waits.
 
         Args:
             course_id: The course.
@@ -67,12 +73,21 @@ class Grants:
         self._context.plugins.check(
             "check_grant", course_id=course.id, email=address, answers=fields
         )
-        now = self._context.now()
+        now, name = self._context.now(), validate.optional_text(full_name, "full_name")
+        waiting = self._context.storage.grants.list(
+            email=address,
+            course_id=course.id,
+            status=GrantStatus.PENDING,
+            limit=_MAX_COMPARED,
+        )
+        for one in waiting.items:
+            if (one.full_name, one.answers) == (name, fields):
+                return one
         return self._context.storage.grants.open(
             Grant(
                 id=f"grt_{self._context.ambient.token_hex(16)}",
                 email=address,
-                full_name=validate.optional_text(full_name, "full_name"),
+                full_name=name,
                 course_id=course.id,
                 answers=fields,
                 op_id=self._context.new_op_id(),
@@ -131,7 +146,8 @@ class Grants:
         """
         Approve: the code is written with the decision, the coupon follows from it.
 
-        Of any number of decisions at once one is written, and it alone has a coupon.
+        Of any number of decisions at once one is written, and it alone has a coupon;
+        of several applications of one learner for one course one is approved.
 
         Args:
             grant_id: Which.
@@ -142,7 +158,8 @@ class Grants:
 
         Raises:
             NotFoundError: There is no such grant.
-            TransitionError: It is decided already.
+            TransitionError: It is decided already, or another one of the learner's is
+                approved: the text names it.
         """
         until = self._context.now() + timedelta(days=DAYS)
         if expires_at is not None:
@@ -170,7 +187,6 @@ class Grants:
             grant_id,
             audit.require_actor(actor, reason),
             status=GrantStatus.REJECTED,
-            holds_slot=False,
         )
 
     def approve_many(
@@ -200,6 +216,8 @@ class Grants:
             before = self.get(grant_id)
             if before.status is not GrantStatus.PENDING:
                 raise TransitionError(f"the grant is {before.status} already")
+            if changes["status"] is GrantStatus.APPROVED:
+                self._require_only(before)
             after = attrs.evolve(
                 before,
                 version=before.version + 1,
@@ -224,6 +242,16 @@ class Grants:
                 )
                 return after
         raise ConflictError("the grant keeps changing")
+
+    def _require_only(self, grant: Grant) -> None:
+        approved = self._context.storage.grants.list(
+            email=grant.email,
+            course_id=grant.course_id,
+            status=GrantStatus.APPROVED,
+            limit=1,
+        )
+        for other in approved.items:
+            raise TransitionError(f"{other.id} is approved for this learner already")
 
     def _owe(self, grant: Grant) -> None:
         now = self._context.now()

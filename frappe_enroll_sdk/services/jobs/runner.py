@@ -141,7 +141,7 @@ class Runner:
             store: Where it lives.
             job: The job as claimed.
             budget_s: Seconds of inline work, or None for no bound.
-            admitted: Whether the breaker of its backend was asked already.
+            admitted: Whether the LMS's breaker was asked already.
         """
         began = self._context.monotonic()
         claim = Claim(self._context, store, job, budget_s=budget_s)
@@ -186,7 +186,9 @@ class Runner:
             cause = "its last try never ended: the worker died or stalled"
             return Verdict(end=End.DEAD, code="tries_exhausted", cause=cause)
         handler = self._handler_of(job)
-        if admitted or not handler.is_gated or handler.backend is None:
+        if not handler.is_gated or handler.backend is None:
+            return None
+        if admitted and handler.backend != PAYMENTS:
             return None
         answer = self._breakers.admit(handler.backend, 1)
         if answer.probe and self._breakers.probe(handler.backend):

@@ -107,7 +107,6 @@ class _Run:
         self._email: str = payload["email"]
         self._learner: str = payload["learner"]
         self._course: str = payload["course_id"]
-        self._full_name: str | None = payload.get("full_name")
         self._rows = context.storage.enrollments.list_for_sync(
             self._email, self._course
         )
@@ -237,7 +236,7 @@ class _Run:
             self._begin_write(min_s=_CREATE_S)
             timeout_s = self._claim.timeout_s(most)
             return self._lms.create_user(
-                self._email, self._full_name, timeout_s=timeout_s
+                self._email, self.entitled[-1].full_name, timeout_s=timeout_s
             )
         except LMSUnavailableError as error:
             # It may wait for the same lock as the next one would: the permit lapses.

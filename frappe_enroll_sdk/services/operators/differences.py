@@ -20,7 +20,7 @@ from ...models import (
     Status,
 )
 from ...policies import SettlePolicy
-from ...states import ENTITLED, EXITS, LIVE, UNPAID
+from ...states import ENTITLED, EXITS, UNPAID
 from ..settle.decide_money import standing_of, sums_of
 from ..settle.decide_slot import TAKEN
 from ..settle.lost import can_store
@@ -193,15 +193,12 @@ def _twice(row: Enrollment, seen: Seen) -> Finding | None:
         )
         cause = f"held: the learner has {other}; give it back, accept it or dismiss it"
         return _finding(row, Difference.PAID_TWICE, cause, Repair.NONE)
-    if row.status in ENTITLED and not row.holds_slot and seen.other_entitled:
-        cause = f"is {row.status}, and so is {', '.join(seen.other_entitled)}"
-        return _finding(row, Difference.PAID_TWICE, cause, Repair.SETTLE)
     return None
 
 
 def _gone(row: Enrollment, policy: SettlePolicy) -> Finding | None:
     """Tell of a session that is another account's; of what has ended, nothing."""
-    if row.status not in LIVE:
+    if row.status in EXITS | {Status.REVOKED}:
         return None
     made = (row.session_account, row.session_livemode)
     known = bool(row.session_account and policy.account)

@@ -32,14 +32,17 @@ from ...models import (
 )
 from ...models.jobs import EVENT_KIND
 from ...models.learners import erased_email
-from ...states import LIVE
+from ...states import ENTITLED, UNPAID
 from ...stores.queue import SPENT
 from .. import audit, validate
+from ..settle.decision import OperatorAction, Wish
+from ..settle.lost import PROCESSING
 from .search import Search
 
 
 if TYPE_CHECKING:
     from ..context import Context
+    from ..settle.settle import Settle
 
 _PAGE = 200
 #: Fields that are secrets of the learner or of the shop, and no data about anybody.
@@ -83,8 +86,8 @@ class _Held:
 class Privacy:
     """Export and erasure of one SDK. Thread-safe."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, settle: Settle) -> None:
+        self._context, self._settle = context, settle
         self._search = Search(context)
 
     def export(self, email: str) -> dict[str, Any]:
@@ -121,8 +124,9 @@ class Privacy:
         Addresses and names become meaningless, payloads and answers empty; ids,
         amounts, statuses and times stay. Who comes back later is a new learner.
 
-        Revoke first what still entitles, and let the LMS follow: of a learner whom
-        nobody knows any more no row could be found there after a refund.
+        Attempts that nobody has paid are ended. Revoke first what still entitles, and
+        let the LMS follow: of a learner whom nobody knows any more no row could be
+        found there after a refund.
 
         Raises:
             TransitionError: Something is not at rest: an enrollment is live, the LMS
@@ -131,6 +135,7 @@ class Privacy:
         """
         address = validate.stored_email(email)
         by = audit.require_actor(actor, reason)
+        self._end_attempts(address, by)
         held = self._held(address)
         _require_rest(held)
         store = self._context.storage
@@ -147,6 +152,13 @@ class Privacy:
             )
             result.update(attrs.asdict(done))
         return done
+
+    def _end_attempts(self, email: str, by: Actor) -> None:
+        """End what nobody has paid: a stranger's attempt keeps nobody's data here."""
+        end = OperatorAction(override=Override.REVOKED, actor=by.name, reason=by.reason)
+        for row in self._rows(email):
+            if row.status in UNPAID and row.reason != PROCESSING:
+                self._settle.run(row.id, wish=Wish.END, action=end, quiet=True)
 
     # What there is.
 
@@ -200,7 +212,6 @@ class Privacy:
             answers={},
             reason="",
             status=grant.status if ends else GrantStatus.REJECTED,
-            holds_slot=False,
             **self._written(grant.version),
         )
         return _stands(self._context.storage.grants.replace(erased))
@@ -277,7 +288,11 @@ def _require_rest(held: _Held) -> None:
         TransitionError: Says what, and what to do about it.
     """
     for row in held.enrollments:
-        if row.status in LIVE:
+        if row.status in UNPAID:
+            raise TransitionError(
+                f"{row.id}: a payment is under way, wait until it is known, then erase"
+            )
+        if row.status in ENTITLED | {Status.ON_HOLD}:
             raise TransitionError(
                 f"{row.id} is {row.status}: revoke, cancel or decide it, then erase"
             )

@@ -18,11 +18,11 @@ import attrs
 from ...errors import EnrollmentNotFoundError, NotFoundError, TransitionError
 from ...models import Actor, Enrollment, Job, JobState, Page, Status
 from ...money import Money
+from ...stores.slot import PAID_TWICE
 from .. import audit
 from ..payments.apply import UNREADABLE
 from ..payments.webhook import event_of
 from ..settle.decide_money import is_held
-from ..settle.decide_slot import PAID_TWICE
 
 
 if TYPE_CHECKING:

@@ -16,8 +16,16 @@ import attrs
 
 from ...errors import AlreadyEnrolledError, TransitionError
 from ...ids import ENROLLMENT_PREFIX, fingerprint, hash_token, new_token
-from ...models import Actor, Enrollment, HistoryEntry, LMSStatus, Override, Status
-from ...states import ENTITLED, EXITS
+from ...models import (
+    Actor,
+    Enrollment,
+    HistoryEntry,
+    LMSStatus,
+    Opener,
+    Override,
+    Status,
+)
+from ...states import ENTITLED
 from ..settle.decision import OperatorAction
 
 
@@ -53,8 +61,8 @@ def reassign(
     store = context.storage.enrollments
     new = store.open(_successor(context, row, name, email)).enrollment
     # An earlier try's new row may have lapsed, and gives nobody the slot back.
-    standing = store.find_live(email, row.course_id) if new.status in EXITS else None
-    if new.id != name or standing is not None:
+    holder = store.find_holder(email, row.course_id)
+    if new.id != name or (holder is not None and holder.id != name):
         raise AlreadyEnrolledError(field="email")
     action = OperatorAction(
         override=Override.REVOKED, actor=by.name, reason=by.reason, moved_to=name
@@ -82,6 +90,9 @@ def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enro
         full_name=None,
         status=Status.PENDING,
         version=1,
+        opened_by=Opener.OPERATOR,
+        # Before the first one loses its right: else somebody else may get in between.
+        claims_slot=True,
         # The seat stays redeemed by the first holder.
         coupon_code=None,
         token_hash=hash_token(new_token(context.ambient)),
@@ -105,7 +116,7 @@ def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enro
         override=None,
         reason=None,
         held_for=None,
-        holds_slot=True,
+        refund_begun_at=None,
         effects_owed=False,
         due_at=now + context.grace,
         tries=0,

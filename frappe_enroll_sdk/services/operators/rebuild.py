@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from ...errors import ConfigurationError, TransientError, TransitionError
 from ...models import CheckoutSession, Enrollment, JobState, ReserveOutcome, walk
-from ...states import ENTITLED, UNPAID
+from ...states import ENTITLED
 from ..payments.webhook import event_of
 from ..settle.decide_money import REBUILT, mismatch
-from ..settle.decision import Attached, Wish
+from ..settle.decision import Attached
 from .quarantine import ODD_REASONS
 from .rebuilt import row_of
 
@@ -42,14 +42,15 @@ class Rebuild:
         Give a paid session its enrollment back; return it, and what to look at.
 
         It entitles only after refunds and disputes were listed. The payment is honoured
-        even where its coupon has no seat left: that is said.
+        even where its coupon has no seat left: that is said. Where the learner has the
+        course by another enrollment it is held (`paid_twice`).
 
         Args:
             session: Paid, ours, of no enrollment's; `is_enough` of it, or the
                 enrollment that it names is there.
 
         Raises:
-            TransitionError: Another enrollment has the learner's place in the course.
+            TransitionError: The enrollment has changed meanwhile.
         """
         row = self._open(session)
         notes = (*self._take_seat(row), *self._look_for_affiliate(row))
@@ -67,30 +68,14 @@ class Rebuild:
         return row, (*notes, *self._look_at_lms(row))
 
     def _open(self, session: CheckoutSession) -> Enrollment:
+        """Return the enrollment; who has the slot meanwhile, settle finds out."""
         store, now = self._context.storage.enrollments, self._context.now()
         row = store.find(session.enrollment_id or "")
         if row is None:
             op_id = self._context.new_op_id()
             row = row_of(session, op_id, now, self._context.grace)
-            self._free_place(row)
             row = store.open(row).enrollment
-        else:
-            self._free_place(row)
-        if row.id != session.enrollment_id:
-            raise _taken(row)
         return row
-
-    def _free_place(self, row: Enrollment) -> None:
-        """End an attempt that the learner has begun since; nobody paid for it."""
-        store = self._context.storage.enrollments
-        standing = store.find_live(row.email, row.course_id)
-        if standing is None or standing.id == row.id:
-            return
-        if standing.status in UNPAID:
-            self._settle.run(standing.id, wish=Wish.EXPIRE)
-            standing = store.find_live(row.email, row.course_id)
-        if standing is not None:
-            raise _taken(standing)
 
     def _take_seat(self, row: Enrollment) -> tuple[str, ...]:
         """Redeem a seat for it, now or, of a code that has ended, as of its time."""
@@ -145,10 +130,3 @@ class Rebuild:
                 store.enqueue(job.key, job.kind, job.payload or {}, now, now=now)
                 woken += 1
         return woken
-
-
-def _taken(row: Enrollment) -> TransitionError:
-    return TransitionError(
-        f"{row.id} has the learner's place in the course and is {row.status}: "
-        "give the second payment back at the provider"
-    )

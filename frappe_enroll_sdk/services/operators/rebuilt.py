@@ -11,6 +11,7 @@ from ...models import (
     Enrollment,
     HistoryEntry,
     Kind,
+    Opener,
     Status,
 )
 from ...money import Money
@@ -59,6 +60,7 @@ def row_of(
         amount=amount,
         coupon_code=terms.coupon_code,
         affiliate=terms.affiliate,
+        opened_by=Opener.OPERATOR,
         tax_behavior=terms.tax_behavior,
         due_at=now + grace,
         created_at=opened_at,

@@ -294,8 +294,7 @@ class Reconcile:
         # Frappe names a learner by the lower-cased address.
         store = self._context.storage.enrollments
         address = row.learner.lower()
-        known = store.find_live(address, row.course_id)
-        return known is None and not store.list_for_sync(address, row.course_id)
+        return not store.list_for_sync(address, row.course_id)
 
     def _repaired(self, report: Report, *, rebuild: bool) -> Report:
         found = []

@@ -24,10 +24,10 @@ from ...models import Actor, Enrollment, Fact, Override, PaymentEvent
 from ...models.learners import is_erased
 from ...outcomes import Done, Outcome
 from ...states import ENTITLED, UNPAID
+from ...stores.slot import PAID_TWICE
 from .. import audit
 from ..alerts import raise_alert
 from ..settle.decide_money import is_held
-from ..settle.decide_slot import PAID_TWICE
 from ..settle.decision import BROUGHT, Attached, OperatorAction, Settled, Wish
 from ..settle.lost import was_abandoned
 from ..settle.succession import FOLLOWING, heir_of
@@ -169,10 +169,11 @@ class Events:
         ):
             # It has a payment of its own: this one is to be given back, by a word.
             return self._odd(event, held_for)
-        live = self._context.storage.enrollments.find_live(row.email, row.course_id)
-        if live is not None and live.id != row.id and live.status not in UNPAID:
+        find_holder = self._context.storage.enrollments.find_holder
+        holder = find_holder(row.email, row.course_id)
+        if holder is not None and holder.id != row.id and holder.status in ENTITLED:
             # The learner has the course already.
-            return self._odd(event, held_for, live.id)
+            return self._odd(event, held_for, holder.id)
         session = event.session
         attached = Attached(
             reason=held_for,

@@ -42,6 +42,7 @@ from ...models import (
 )
 from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
+from ...stores.slot import ALREADY_ENROLLED
 from . import lost
 from .decide_money import (
     LATE,
@@ -53,7 +54,15 @@ from .decide_money import (
     payment_changes,
     say_once,
 )
-from .decide_slot import TAKEN, decide_slot, hold, rivals_of
+from .decide_slot import (
+    CLAIMED,
+    CODE_SPENT,
+    decide_held,
+    hold,
+    keeps,
+    spend,
+    takes_slot,
+)
 from .decision import (
     Decision,
     Facts,
@@ -74,10 +83,54 @@ _ENDINGS = frozenset({Wish.CANCEL, Wish.EXPIRE, Wish.END})
 
 #: Age of a payment's event within which nobody can have given the money back.
 _PROMPT = timedelta(seconds=10)
+#: Reason of an attempt beside which its owner has begun anew: its next look ends it.
+REPLACED = "replaced"
 
 
 def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     """Answer what to do next with this row, given what is known."""
+    decision = _decide(row, facts, policy)
+    if facts.holder is None or not isinstance(decision, Write):
+        return decision
+    if not takes_slot(row, decision):
+        return decision
+    return _lose(row, facts, policy, decision, facts.holder)
+
+
+def _lose(
+    row: Enrollment,
+    facts: Facts,
+    policy: SettlePolicy,
+    write: Write,
+    holder: Enrollment,
+) -> Decision:
+    """
+    Answer what becomes of a write whose slot another row has.
+
+    Only an entitled holder keeps it. Whatever cannot be undone (money, a code that is
+    spent) or an operator says settles a mere claim first.
+    """
+    paid = write.changes.get("payment_id", row.payment_id) is not None
+    spent = write.fact == "coupon_redeemed"
+    if holder.status not in ENTITLED and (paid or spent or facts.action is not None):
+        if not facts.claim_settled:
+            return Need(Step.SETTLE_CLAIM)
+        if facts.action is None or facts.attached is not None:
+            return Keep(_later(facts, policy.session_margin_s))
+    if facts.action is not None and facts.attached is None:
+        return Refuse(
+            f"can't be {facts.action.override}: the learner has {holder.id}, "
+            f"which is {holder.status}"
+        )
+    if paid or facts.attached is not None:
+        return keeps(row) or hold(row, write, holder)
+    if spent:
+        return spend(row, holder)
+    why = ALREADY_ENROLLED if holder.status in ENTITLED else CLAIMED
+    return _fail(row, facts, why, holder=holder.id)
+
+
+def _decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     if facts.created is not None and not lost.can_store(row, facts.created):
         return Need(Step.DISCARD)
     decision = _decide_attached(row, facts) or _decide_action(row, facts)
@@ -91,7 +144,7 @@ def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
         return _decide_exit(row, facts, policy)
     decision = (
         decide_money(row, facts, policy)
-        or decide_slot(row, facts)
+        or decide_held(row, facts, policy)
         or _decide_lms(row, facts)
     )
     return Keep(next_look(row, facts, policy)) if decision == Keep() else decision
@@ -110,13 +163,17 @@ def _decide_attached(row: Enrollment, facts: Facts) -> Decision | None:
     other = row.status is Status.REVOKED and row.payment_id != attached.payment_id
     if not (fresh or other or row.status in EXITS):
         return None
-    changes = {
+    changes: dict[str, Any] = {
         "payment_id": attached.payment_id,
         "paid": attached.paid,
         "tax_minor": attached.tax_minor,
         "held_for": attached.reason,
         "reason": attached.reason,
     }
+    action = facts.action
+    if row.holds_slot and action is not None and action.override is Override.ACCEPTED:
+        # In one write: the slot that it claims is not given back in between.
+        return _obey(action, changes)
     if not forgot:
         return Write(to=Status.ON_HOLD, fact="payment_attached", changes=changes)
     changes["session_id"] = attached.session_id
@@ -164,13 +221,13 @@ def _decide_action(row: Enrollment, facts: Facts) -> Decision | None:
         if row.override is action.override:
             return None
         return Refuse(f"an enrollment that is {row.status} can't be {action.override}")
+    return _obey(action, {})
+
+
+def _obey(action: OperatorAction, changes: dict[str, Any]) -> Write:
+    """Return the write that an operator's action asks for."""
     to = _TO[action.override]
-    rivals = rivals_of(row, facts) if to in ENTITLED else ()
-    if isinstance(rivals, Need):
-        return rivals
-    if rivals:
-        return _decide_taken(row, facts, action, rivals)
-    changes: dict[str, object] = {
+    changes = changes | {
         "override": action.override,
         "reason": None if to in ENTITLED else "operator",
         "held_for": None,
@@ -184,22 +241,6 @@ def _decide_action(row: Enrollment, facts: Facts) -> Decision | None:
     return Write(to=to, fact=fact, changes=changes, detail=detail)
 
 
-def _decide_taken(
-    row: Enrollment,
-    facts: Facts,
-    action: OperatorAction,
-    rivals: tuple[Enrollment, ...],
-) -> Decision | None:
-    """Refuse to entitle the learner twice; hold money that is here."""
-    if facts.attached is None:
-        other = rivals[0]
-        return Refuse(
-            f"can't be {action.override}: the learner has {other.id}, "
-            f"which is {other.status}"
-        )
-    return None if row.held_for in TAKEN else hold(row, rivals)
-
-
 def _decide_pending(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     if row.session_request is not None:
         return _decide_requested(row, facts, policy)
@@ -207,9 +248,27 @@ def _decide_pending(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Deci
         return Keep(row.due_at)
     if facts.wish is not Wish.ADVANCE:
         return _leave(row, facts)
+    if (taken := _look_at_slot(row, facts)) is not None:
+        return taken
     if row.coupon_code is None:
         return _advance_without_coupon(row, facts, policy)
     return _advance_with_coupon(row, facts, policy)
+
+
+def _look_at_slot(row: Enrollment, facts: Facts) -> Decision | None:
+    """
+    Ask who has the slot before anything is reserved or created; None = go on.
+
+    After the row was opened: whoever has won it since lists this row and ends it. Where
+    nothing is to be paid the next write takes the slot, or does not.
+    """
+    if not row.amount:
+        return None
+    if not facts.looked:
+        return Need(Step.HOLDER)
+    if facts.holder is not None and facts.holder.status in ENTITLED:
+        return _fail(row, facts, ALREADY_ENROLLED, holder=facts.holder.id)
+    return None
 
 
 def _advance_without_coupon(
@@ -232,7 +291,9 @@ def _advance_with_coupon(
     if seat.state is SeatState.REDEEMED:
         return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
     if not facts.fenced:
-        return Write(to=Status.PENDING, fact="reserved")
+        # A code that nobody pays beside is spent for the slot: it is claimed before.
+        claim = {"claims_slot": True} if row.amount.amount_minor == 0 else {}
+        return Write(to=Status.PENDING, fact="reserved", changes=claim)
     return _use_seat(row, facts, policy)
 
 
@@ -280,7 +341,7 @@ def _decide_requested(row: Enrollment, facts: Facts, policy: SettlePolicy) -> De
         return _fail(row, facts, facts.create_refused, cause=facts.create_cause)
     if facts.create_unclear:
         return _abandon(row, facts, policy)
-    return Need(Step.CREATE)
+    return _look_at_slot(row, facts) or Need(Step.CREATE)
 
 
 def _abandon(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
@@ -316,7 +377,18 @@ def _store_session(session: CheckoutSession, policy: SettlePolicy) -> Write:
     )
 
 
+def _replace(row: Enrollment, facts: Facts) -> Decision:
+    """Owe the end of an attempt; nobody waits for the provider."""
+    if row.reason == lost.PROCESSING:
+        return Keep(row.due_at)
+    if row.reason == REPLACED:
+        return Keep(facts.now)
+    return Write(to=row.status, fact=REPLACED, changes={"reason": REPLACED})
+
+
 def _decide_awaiting(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
+    if facts.wish is Wish.REPLACE:
+        return _replace(row, facts)
     session = _signed_session(row, facts) or facts.session
     if session is None:
         return _decide_lost(row, facts, policy) if facts.lost else Need(Step.RETRIEVE)
@@ -324,6 +396,12 @@ def _decide_awaiting(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Dec
         return Write(to=row.status, fact="session_found", changes={"gone_at": None})
     if session.paid:
         return _paid(row, facts, session, policy)
+    return _decide_unpaid(row, facts, session, policy)
+
+
+def _decide_unpaid(
+    row: Enrollment, facts: Facts, session: CheckoutSession, policy: SettlePolicy
+) -> Decision:
     strange = say_once(row, "session_unknown", session.unknown)
     if strange is not None:
         return strange
@@ -367,7 +445,8 @@ def _decide_lost(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decisio
 def _decide_open_session(
     row: Enrollment, facts: Facts, session: CheckoutSession, policy: SettlePolicy
 ) -> Decision:
-    if facts.wish in _ENDINGS:
+    replaced = facts.wish is Wish.DUE and row.reason == REPLACED
+    if replaced or facts.wish in _ENDINGS:
         if facts.expire is None:
             return Need(Step.EXPIRE)
         if facts.expire is ExpireOutcome.EXPIRED or facts.wish is Wish.END:
@@ -429,17 +508,14 @@ def _decide_exit(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decisio
     """Look at a row that has ended: only a payment that came late revives it."""
     if row.override is Override.DISMISSED:
         return Keep()
-    someone_acts = facts.wish in _ENDINGS or facts.wish is Wish.ADVANCE
+    someone_acts = facts.wish in _ENDINGS | {Wish.ADVANCE, Wish.REPLACE}
     asks = someone_acts or (row.is_full_grant and row.effects_owed)
+    if row.reason == CODE_SPENT:
+        return Keep()
     if asks and row.coupon_code is not None and facts.released is None:
         # A checkout that lost to this exit may have left a seat behind.
         return Need(Step.RELEASE)
     if row.is_full_grant and facts.released is ReleaseOutcome.REDEEMED:
-        rivals = rivals_of(row, facts)
-        if isinstance(rivals, Need):
-            return rivals
-        if rivals:
-            return hold(row, rivals)
         return Write(to=Status.CONFIRMED, fact="coupon_redeemed")
     if row.session_id is None or someone_acts or facts.wish is Wish.DUE:
         return Keep()

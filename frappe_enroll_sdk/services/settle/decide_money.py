@@ -30,8 +30,7 @@ from ...models import (
 from ...money import Money
 from ...policies import SettlePolicy
 from ...states import ENTITLED, EXITS, UNPAID
-from .decide_slot import others, rivals_of, taken_by
-from .decision import Decision, Facts, Need, Step, Wish, Write
+from .decision import Facts, Need, Step, Wish, Write
 
 
 #: Reason of a row that was opened anew: it waits until its money was looked at.
@@ -92,7 +91,7 @@ def is_held(row: Enrollment) -> bool:
 
 def decide_money(
     row: Enrollment, facts: Facts, policy: SettlePolicy
-) -> Decision | None:
+) -> Need | Write | None:
     """Bring the row to where its money is; None = it is there."""
     if row.status in UNPAID | EXITS:
         return None
@@ -261,20 +260,12 @@ def _is_flagged(row: Enrollment, facts: Facts, policy: SettlePolicy) -> bool:
 
 def _write(
     row: Enrollment, money: Mapping[str, Any], facts: Facts, policy: SettlePolicy
-) -> Decision | None:
+) -> Write | None:
     new = attrs.evolve(row, **money)
     to, reason = standing_of(new, policy)
     if facts.failed and to in ENTITLED and row.status not in ENTITLED:
         # Half of the money is not seen: that may take a right away, and give none.
         return None
-    rivals = rivals_of(row, facts) if to in ENTITLED - {row.status} else ()
-    if isinstance(rivals, Need):
-        return rivals
-    if rivals:
-        # What the money gives back somebody else has taken meanwhile.
-        money = {**money, **taken_by(row)}
-        to, reason = Status.ON_HOLD, str(money["reason"])
-        new = attrs.evolve(row, **money)
     changes = {k: v for k, v in money.items() if getattr(row, k) != v}
     if to is not row.status:
         changes |= {"lms_status": LMSStatus.PENDING, "reason": reason}
@@ -282,7 +273,7 @@ def _write(
         changes["reason"] = reason
     if not changes:
         return None
-    detail: dict[str, Any] = dict(others(rivals)) if rivals else {}
+    detail: dict[str, Any] = {}
     if new.refunded_minor or row.refunded_minor:
         detail["refunded_minor"] = new.refunded_minor
     if new.dispute is not None:

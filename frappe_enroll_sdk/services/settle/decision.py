@@ -28,7 +28,7 @@ from ...outcomes import Done
 
 
 #: History facts that a payment event brings.
-BROUGHT = frozenset({"paid", "paid_mismatch", "paid_late"})
+BROUGHT = frozenset({"paid", "paid_mismatch", "paid_late", "paid_twice"})
 
 
 class Wish(StrEnum):
@@ -42,8 +42,14 @@ class Wish(StrEnum):
     ADVANCE = auto()
     #: The learner gives up.
     CANCEL = auto()
-    #: Somebody else waits for the coupon, or the learner began anew with other terms.
+    #: Somebody else waits for the coupon, or has the slot.
     EXPIRE = auto()
+    #: Whoever opened the attempt has begun anew with other terms: its end is owed.
+    REPLACE = auto()
+    #: The slot is free again, and a payment that was held for it may have it.
+    PROMOTE = auto()
+    #: A payment beside another one is to go back, by policy.
+    GIVE_BACK = auto()
     #: An operator ends an attempt that nobody has paid, whatever the provider says.
     END = auto()
 
@@ -71,8 +77,8 @@ class Step(StrEnum):
     EXPIRE = auto()
     REFUNDS = auto()
     DISPUTES = auto()
-    RIVALS = auto()
-    END_RIVALS = auto()
+    HOLDER = auto()
+    SETTLE_CLAIM = auto()
 
 
 @attrs.frozen(kw_only=True)
@@ -167,8 +173,9 @@ class Facts:
             unless it has expired.
         refunds: All refunds of the payment.
         disputes: All disputes of the payment.
-        rivals: Other rows that hold the slot of the learner and course.
-        rivals_ended: Whether those that nobody has paid were asked to end.
+        looked: Whether the slot of the learner and course was looked at.
+        holder: The other row that has it, or None.
+        claim_settled: Whether one that had only claimed it was asked to end.
         payment_gone: Whether the provider does not know the payment.
         failed: Which lists of the money can't be had now, and why: the other one takes
             effect all the same.
@@ -198,8 +205,9 @@ class Facts:
     expire: ExpireOutcome | None = None
     refunds: tuple[Refund, ...] | None = None
     disputes: tuple[Dispute, ...] | None = None
-    rivals: tuple[Enrollment, ...] | None = None
-    rivals_ended: bool = False
+    looked: bool = False
+    holder: Enrollment | None = None
+    claim_settled: bool = False
     payment_gone: bool = False
     failed: Mapping[Step, Exception] = attrs.field(factory=dict)
 

@@ -17,6 +17,7 @@ from ...ids import fingerprint
 from ...models import Enrollment, Status
 from ...states import ENTITLED, EXITS
 from ...stores.ledger import was_entitled
+from .decide_slot import CODE_SPENT, REFUND_BEGUN, TAKEN
 
 
 #: How the history fact of an operator's action ends.
@@ -29,6 +30,7 @@ class EffectKind(StrEnum):
     REDEEM = auto()
     RELEASE = auto()
     SYNC = auto()
+    PAIR = auto()
     PLUGIN_JOBS = auto()
     SUCCEED = auto()
     COMMISSION = auto()
@@ -57,6 +59,7 @@ def effects_of(row: Enrollment) -> tuple[Effect, ...]:
         *_effects_of_action(row),
         *_effects_of_status(row),
         *_effects_of_money(row),
+        *_effects_of_hold(row),
         *_effects_of_lapse(row),
         *_effects_to_tell(row),
     )
@@ -80,6 +83,13 @@ def _effects_of_money(row: Enrollment) -> tuple[Effect, ...]:
     return (Effect(kind=EffectKind.COMMISSION),)
 
 
+def _effects_of_hold(row: Enrollment) -> tuple[Effect, ...]:
+    # Whatever is news of a payment beside another: it may go back, or have the slot.
+    held = row.status is Status.ON_HOLD and row.held_for in TAKEN
+    news = held and row.history[-1].fact != REFUND_BEGUN
+    return (Effect(kind=EffectKind.PAIR),) if news else ()
+
+
 def _effects_of_lapse(row: Enrollment) -> tuple[Effect, ...]:
     fact = row.history[-1].fact if row.history else ""
     return (Effect(kind=EffectKind.RELEASE),) if fact == "seat_lapsed" else ()
@@ -96,9 +106,16 @@ def _effects_of_status(row: Enrollment) -> tuple[Effect, ...]:
         effects.append(Effect(kind=EffectKind.REDEEM))
     if row.status in EXITS and row.coupon_code is not None:
         effects.append(Effect(kind=EffectKind.RELEASE))
+    loses = before not in ENTITLED and row.status in {Status.REVOKED, Status.ON_HOLD}
+    if loses and row.coupon_code is not None and not was_entitled(row):
+        # Its payment is held beside another one, or has gone back: it keeps no seat.
+        if row.status is Status.REVOKED or row.held_for in TAKEN:
+            effects.append(Effect(kind=EffectKind.RELEASE))
     lost_right = before in ENTITLED and row.status not in ENTITLED
     if row.status is Status.CONFIRMED or lost_right:
         effects.append(Effect(kind=EffectKind.SYNC))
+    if row.status is Status.CONFIRMED or lost_right:
+        effects.append(Effect(kind=EffectKind.PAIR))
     if fact == "reassigned_by_operator":
         effects.append(Effect(kind=EffectKind.SUCCEED))
     if not is_quiet(row):
@@ -135,6 +152,7 @@ ALERTS = frozenset(
         "payment_gone",
         "money_unknown",
         "session_unknown",
+        CODE_SPENT,
     }
 )
 
@@ -145,7 +163,8 @@ def alerts_of(row: Enrollment) -> tuple[str, ...]:
         return ()
     last = row.history[-1]
     codes = [last.fact] if last.fact in ALERTS else []
-    if last.fact in {"paid_mismatch", "paid_late"} or _OTHER in last.detail:
+    held = last.fact in {"paid_mismatch", "paid_late"} or _OTHER in last.detail
+    if held and last.fact != CODE_SPENT:
         codes.append(row.held_for or "on_hold")
     return tuple(codes)
 
@@ -156,7 +175,7 @@ def detail_of(row: Enrollment, code: str) -> dict[str, str]:
     if "words" in told and code == row.history[-1].fact:
         return {"words": str(told["words"])}
     other = told.get(_OTHER)
-    return {_OTHER: str(other)} if other and code == row.held_for else {}
+    return {_OTHER: str(other)} if other and code in {row.held_for, CODE_SPENT} else {}
 
 
 #: Which observers hear of a history fact.
@@ -183,6 +202,16 @@ def hooks_of(row: Enrollment, fact: str) -> tuple[str, ...]:
     if row.coupon_code is not None and fact == "paid":
         hooks.append("on_coupon_redeemed")
     return tuple(hooks)
+
+
+def pair_key(email: str, course_id: str) -> str:
+    """Return the key of the one job that tidies up beside a pair's slot."""
+    return f"pair:{fingerprint(email, course_id)[:40]}"
+
+
+def refund_key(row: Enrollment) -> str:
+    """Return the key of the one job that gives a payment back."""
+    return f"refund:{row.id}"
 
 
 def sync_key(email: str, course_id: str) -> str:

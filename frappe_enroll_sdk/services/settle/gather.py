@@ -71,8 +71,8 @@ class Gather:
             Step.EXPIRE: self._expire,
             Step.REFUNDS: self._refunds,
             Step.DISPUTES: self._disputes,
-            Step.RIVALS: self._rivals,
-            Step.END_RIVALS: self._end_rivals,
+            Step.HOLDER: self._holder,
+            Step.SETTLE_CLAIM: self._settle_claim,
         }
 
     def get(self, step: Step, row: Enrollment, facts: Facts) -> Facts:
@@ -87,20 +87,28 @@ class Gather:
         reservation = reserve(code, row.id, facts.now, until)
         blocker = reservation.blocker
         if reservation.outcome is ReserveOutcome.HELD and blocker is not None:
-            if self._may_take_over(blocker, facts):
+            if self._may_take_over(row, blocker, facts):
                 self._end_holder(blocker)
                 reservation = reserve(code, row.id, facts.now, until)
         if row.is_limited and reservation.outcome is ReserveOutcome.RESERVED:
             # After the seat was taken: of two attempts at once one sees the other.
-            if has_enough(context.storage, row.email, code, but=row.id):
+            by = row.opened_by
+            if has_enough(context.storage, row.email, code, opened_by=by, but=row.id):
                 reservation = Reservation(outcome=ReserveOutcome.EXHAUSTED)
         return attrs.evolve(facts, reservation=reservation)
 
-    def _may_take_over(self, blocker: Seat, facts: Facts) -> bool:
+    def _may_take_over(self, row: Enrollment, blocker: Seat, facts: Facts) -> bool:
         age = (facts.now - blocker.reserved_at).total_seconds()
         # Reserved by a clock that ran ahead, nobody knows when: its holder is asked.
         ahead = is_ahead(blocker.reserved_at, facts.now)
-        return ahead or age >= self._context.settings.reservation_s
+        if ahead or age >= self._context.settings.reservation_s:
+            return True
+        # One's own lost attempt: who knows a code that is made for the address alone is
+        # believed to have the address.
+        coupon = self._context.storage.coupons.find(blocker.code, counted=False)
+        other = self._context.storage.enrollments.find(blocker.holder)
+        bound = coupon is not None and coupon.email == row.email
+        return bound and other is not None and other.email == row.email
 
     def _bind(self, row: Enrollment, facts: Facts) -> Facts:
         bound = self._context.storage.coupons.bind(row.coupon_code or "", row.id)
@@ -206,15 +214,15 @@ class Gather:
         find = self._context.payments.list_disputes
         return _listed(row, facts, Step.DISPUTES, find)
 
-    def _rivals(self, row: Enrollment, facts: Facts) -> Facts:
-        live = self._context.storage.enrollments.find_live(row.email, row.course_id)
-        others = () if live is None or live.id == row.id else (live,)
-        return attrs.evolve(facts, rivals=others)
+    def _holder(self, row: Enrollment, facts: Facts) -> Facts:
+        holder = self._context.storage.enrollments.find_holder(row.email, row.course_id)
+        other = None if holder is None or holder.id == row.id else holder
+        return attrs.evolve(facts, looked=True, holder=other)
 
-    def _end_rivals(self, row: Enrollment, facts: Facts) -> Facts:
-        for rival in facts.rivals or ():
-            self._end(rival.id)
-        return attrs.evolve(self._rivals(row, facts), rivals_ended=True)
+    def _settle_claim(self, row: Enrollment, facts: Facts) -> Facts:
+        if facts.holder is not None:
+            self._end(facts.holder.id)
+        return attrs.evolve(self._holder(row, facts), claim_settled=True)
 
 
 def _listed(

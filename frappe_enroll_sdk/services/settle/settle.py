@@ -24,12 +24,24 @@ from ...errors import (
     TransientError,
     TransitionError,
 )
-from ...models import Actor, Enrollment, Fact, HistoryEntry, NewJob, Override, Seat
-from ...models.jobs import SYNC_KIND
-from ...states import EXITS, is_allowed
+from ...models import (
+    Actor,
+    Enrollment,
+    Fact,
+    HistoryEntry,
+    NewJob,
+    Override,
+    Seat,
+    SlotTaken,
+    Status,
+)
+from ...models.jobs import PAIR_KIND, SYNC_KIND
+from ...states import ENTITLED, EXITS, is_allowed
 from .. import audit
 from ..alerts import owe_alert, raise_alert, tell_alert
+from ..coupons.coupons import is_over
 from .decide import decide
+from .decide_slot import REFUND_BEGUN, TAKEN
 from .decision import (
     Attached,
     Facts,
@@ -49,6 +61,7 @@ from .effects import (
     effects_of,
     hooks_of,
     is_quiet,
+    pair_key,
     plugin_job_key,
     sync_key,
     sync_payload,
@@ -58,13 +71,15 @@ from .succession import has_succeeded
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ...models import PaymentEvent
     from ..context import Context
 
 logger = logging.getLogger(__name__)
 
+#: By how much the sync of a paid enrollment comes before that of a free one.
+_PAID_LEAD = timedelta(minutes=1)
 #: Decisions within one settle; more means that two rules contradict each other.
 _MAX_DECISIONS = 60
 
@@ -142,7 +157,9 @@ class Settle:
                 facts = self._gather.get(decision.step, row, facts)
             elif isinstance(decision, Write):
                 written = self._write(row, decision, quiet=quiet)
-                if written is None:
+                if isinstance(written, SlotTaken):
+                    facts = attrs.evolve(facts, looked=True, holder=written.holder)
+                elif written is None:
                     row = self._read(enrollment_id)
                     now, created = self._context.now(), facts.created
                     facts = attrs.evolve(start, now=now, created=created)
@@ -177,7 +194,7 @@ class Settle:
 
     def _write(
         self, row: Enrollment, write: Write, *, quiet: bool
-    ) -> Enrollment | None:
+    ) -> Enrollment | SlotTaken | None:
         if not is_allowed(row.status, write.to):  # a bug in decide, never a race
             message = f"{row.status} → {write.to} is not in the table"
             raise AssertionError(message)
@@ -195,32 +212,36 @@ class Settle:
         written = context.storage.enrollments.transition(
             row.id, row.version, write.to, entry, due_at, write.changes
         )
-        if written is not None:
+        if isinstance(written, Enrollment):
             self._do_effects(written)
             self._observe(written, write)
         return written
 
     def _do_effects(self, row: Enrollment) -> None:
-        coupons = self._context.storage.coupons
+        owed = {
+            EffectKind.SYNC: self.owe_sync,
+            EffectKind.PAIR: self._owe_pair,
+            EffectKind.SUCCEED: self._succeed,
+            EffectKind.COMMISSION: self._commission,
+            EffectKind.REDEEM: self._redeem_paid,
+            EffectKind.RELEASE: self._release,
+        }
+        about: Mapping[EffectKind, Callable[[Enrollment, str], None]] = {
+            EffectKind.PLUGIN_JOBS: self._owe_plugin_jobs,
+            EffectKind.AUDIT: self._audit,
+            EffectKind.ALERT: self._owe_alert,
+        }
         for effect in effects_of(row):
-            if effect.kind is EffectKind.SYNC:
-                self.owe_sync(row)
-            elif effect.kind is EffectKind.PLUGIN_JOBS:
-                self._owe_plugin_jobs(row, effect.fact)
-            elif effect.kind is EffectKind.SUCCEED:
-                self._succeed(row)
-            elif effect.kind is EffectKind.AUDIT:
-                self._audit(row, effect.fact)
-            elif effect.kind is EffectKind.COMMISSION:
-                self._commission(row)
-            elif effect.kind is EffectKind.ALERT:
-                detail = detail_of(row, effect.fact)
-                owe_alert(self._context, effect.fact, row.id, row.version, detail)
-            elif row.coupon_code is not None:
-                if effect.kind is EffectKind.REDEEM:
-                    self._redeem_paid(row, row.coupon_code)
-                else:
-                    coupons.release(row.coupon_code, row.id)
+            if effect.kind in about:
+                about[effect.kind](row, effect.fact)
+            else:
+                owed[effect.kind](row)
+
+    def _owe_alert(self, row: Enrollment, code: str) -> None:
+        owe_alert(self._context, code, row.id, row.version, detail_of(row, code))
+
+    def _release(self, row: Enrollment) -> None:
+        self._context.storage.coupons.release(row.coupon_code or "", row.id)
 
     def _audit(self, row: Enrollment, action: str) -> None:
         """Write an operator's action into the audit trail, once."""
@@ -236,10 +257,14 @@ class Settle:
             at=last.at,
         )
 
-    def _redeem_paid(self, row: Enrollment, code: str) -> None:
+    def _redeem_paid(self, row: Enrollment) -> None:
+        code = row.coupon_code or ""
         if self._context.storage.coupons.redeem(code, row.id):
+            if row.is_limited and is_over(self._context.storage, row.email, code):
+                # Two attempts of one learner: what is paid is honoured.
+                self._alert("coupon_over_limit", row)
             return
-        # Only an accepted late payment gets here: its seat was given back before.
+        # An accepted late payment, or one held beside another: its seat was given back.
         self._alert("coupon_gone", row)
 
     def _succeed(self, row: Enrollment) -> None:
@@ -270,10 +295,40 @@ class Settle:
     def owe_sync(self, row: Enrollment) -> None:
         """Let the LMS be brought to where the row's learner and course stand."""
         now = self._context.now()
-        key = sync_key(row.email, row.course_id)
+        # Anybody may enroll any address by a public code: whoever has paid is first.
+        lead = _PAID_LEAD if row.payment_id else timedelta()
         self._context.storage.jobs.enqueue(
-            key, SYNC_KIND, sync_payload(row), now, now=now
+            sync_key(row.email, row.course_id),
+            SYNC_KIND,
+            sync_payload(row),
+            now - lead,
+            now=now,
         )
+
+    def _owe_pair(self, row: Enrollment) -> None:
+        if not self._has_beside(row):
+            return
+        now = self._context.now()
+        self._context.storage.jobs.enqueue(
+            pair_key(row.email, row.course_id),
+            PAIR_KIND,
+            {"email": row.email, "course_id": row.course_id},
+            now,
+            now=now,
+        )
+
+    def _has_beside(self, row: Enrollment) -> bool:
+        """
+        Tell whether anything stands beside the slot that was taken or left.
+
+        After the write: whoever opens an attempt later looks at the slot by itself.
+        """
+        if row.status is Status.ON_HOLD:
+            return True
+        store, of = self._context.storage.enrollments, (row.email, row.course_id)
+        if row.status in ENTITLED and store.list_unpaid(*of, limit=1):
+            return True
+        return any(other.held_for in TAKEN for other in store.list_set_aside(*of))
 
     def _owe_plugin_jobs(self, row: Enrollment, fact: str) -> None:
         now = self._context.now()
@@ -340,7 +395,9 @@ def _after_write(write: Write, facts: Facts) -> Facts:
         action=None if write.fact.endswith(BY_OPERATOR) else facts.action,
         # What was released before an exit says nothing of a seat reserved meanwhile.
         released=None if write.to in EXITS else facts.released,
-        # Nor what stood in the way before a write of the row that it may give back.
-        rivals=None,
-        rivals_ended=False,
+        # Nor who had the slot: it was written.
+        holder=None,
+        claim_settled=False,
+        # Begun once; what comes of it the next look tells.
+        wish=Wish.LOOK if write.fact == REFUND_BEGUN else facts.wish,
     )

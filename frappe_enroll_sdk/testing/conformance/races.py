@@ -130,11 +130,22 @@ def create_same(storage: Storage, number: int) -> tuple[bool, ...]:
 
 
 def open_one_slot(storage: Storage, number: int) -> bool:
-    """Open a row for a slot that all racers want."""
+    """Open a row that claims a slot which all racers want."""
     from .records import enrollment  # noqa: PLC0415
 
-    row = enrollment(number, email="all@example.com")
+    row = enrollment(number, email="all@example.com", claims_slot=True)
     return storage.enrollments.open(row).opened
+
+
+def entitle_one(storage: Storage, number: int) -> str:
+    """Entitle a row of one's own to a slot that all want; return who has it."""
+    from ...models import SlotTaken, Status  # noqa: PLC0415
+    from .records import enrollment, entry  # noqa: PLC0415
+
+    row_id, change = enrollment(number).id, entry(2, Status.CONFIRMED)
+    done = storage.enrollments.transition(row_id, 1, Status.CONFIRMED, change, None, {})
+    assert done is not None
+    return done.holder.id if isinstance(done, SlotTaken) else done.id
 
 
 def write_version_one(storage: Storage, number: int) -> bool:

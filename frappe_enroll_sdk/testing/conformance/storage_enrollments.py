@@ -9,7 +9,15 @@ import pytest
 
 from ...errors import ValidationError
 from ...interfaces import Storage
-from ...models import Enrollment, Kind, LMSStatus, Override, Status
+from ...models import (
+    Enrollment,
+    Kind,
+    LMSStatus,
+    Opener,
+    Override,
+    SlotTaken,
+    Status,
+)
 from ...money import Money
 from . import races
 from .records import NOW, after, enrollment, entry
@@ -23,7 +31,7 @@ def write(storage: Storage, row: Enrollment, to: Status, **more: Any) -> Any:
 
 
 class EnrollmentChecks:
-    """Rows: one live one per slot, changed by compare-and-set, never lost."""
+    """Rows: one has its slot, each is changed by compare-and-set, none is lost."""
 
     def test_enrollment_comes_back_as_it_was_written(self, storage: Storage):
         """Every field survives."""
@@ -48,7 +56,7 @@ class EnrollmentChecks:
         assert store.find_by_session("cs_x") is None
         assert store.find_by_payment("pi_x") is None
         assert store.find_by_idempotency_key("x") is None
-        assert store.find_live("a@example.com", "x") is None
+        assert store.find_holder("a@example.com", "x") is None
         assert store.list_for_sync("a@example.com", "x") == ()
 
     def test_operator_instead_of_an_id_is_refused(self, storage: Storage):
@@ -56,10 +64,10 @@ class EnrollmentChecks:
         with pytest.raises(ValidationError):
             storage.enrollments.find({"$ne": None})  # type: ignore[arg-type]  # on purpose
         with pytest.raises(ValidationError):
-            storage.enrollments.find_live({"$gt": ""}, "x")  # type: ignore[arg-type]  # on purpose
+            storage.enrollments.find_holder({"$gt": ""}, "x")  # type: ignore[arg-type]  # on purpose
 
     def test_row_is_found_by_what_it_stores(self, storage: Storage):
-        """By session, payment, key and slot."""
+        """By session, payment and key."""
         row = enrollment(idempotency_key="key-1")
         storage.enrollments.open(row)
         done = write(
@@ -69,23 +77,23 @@ class EnrollmentChecks:
         assert done == store.find_by_session("cs_1")
         assert done == store.find_by_payment("pi_1")
         assert done == store.find_by_idempotency_key("key-1")
-        assert done == store.find_live(row.email, row.course_id)
 
-    def test_second_live_row_of_a_slot_is_not_opened(self, storage: Storage):
-        """The row that stands is answered; nothing is written."""
-        first, second = enrollment(1), enrollment(2, email="learner1@example.com")
-        storage.enrollments.open(first)
+    def test_attempts_stand_side_by_side(self, storage: Storage):
+        """Whoever opens one takes nothing from another one of learner and course."""
+        rows = [enrollment(n, email="ada@example.com") for n in (1, 2, 3)]
+        assert all(storage.enrollments.open(row).opened for row in rows)
+        assert storage.enrollments.find_holder("ada@example.com", "python-101") is None
+
+    def test_row_that_claims_a_taken_slot_is_not_opened(self, storage: Storage):
+        """The holder is answered; nothing is written."""
+        first = enrollment(1, claims_slot=True)
+        assert storage.enrollments.open(first).opened
+        second = enrollment(2, email=first.email, claims_slot=True)
         result = storage.enrollments.open(second)
-        assert not result.opened
-        assert result.enrollment == first
+        assert (result.opened, result.enrollment) == (False, first)
         assert storage.enrollments.find(second.id) is None
-
-    def test_other_course_or_learner_is_another_slot(self, storage: Storage):
-        """Slots do not touch each other."""
-        storage.enrollments.open(enrollment(1))
-        other = enrollment(2, email="learner1@example.com", course_id="rust-201")
+        other = enrollment(2, email=first.email, course_id="rust-201", claims_slot=True)
         assert storage.enrollments.open(other).opened
-        assert storage.enrollments.open(enrollment(3)).opened
 
     def test_idempotency_key_is_used_once(self, storage: Storage):
         """A key that was used answers its row, whatever the slot."""
@@ -103,38 +111,81 @@ class EnrollmentChecks:
         assert not again.opened
         assert again.enrollment == row
 
-    @pytest.mark.parametrize(
-        "to", [Status.EXPIRED, Status.CANCELLED, Status.FAILED, Status.REVOKED]
-    )
-    def test_slot_is_given_back_by_an_exit(self, storage: Storage, to: Status):
-        """After an exit the learner may begin anew."""
-        row = enrollment(1)
-        storage.enrollments.open(row)
-        done = write(storage, row, to)
-        assert not done.holds_slot
-        assert storage.enrollments.find_live(row.email, row.course_id) is None
-        assert storage.enrollments.open(enrollment(2, email=row.email)).opened
+    def test_slot_is_taken_by_the_write_that_entitles(self, storage: Storage):
+        """Another row's is not written, and is answered with who has the slot."""
+        first, second = enrollment(1), enrollment(2, email="learner1@example.com")
+        for row in (first, second):
+            storage.enrollments.open(row)
+        done = write(storage, first, Status.CONFIRMED)
+        assert done == storage.enrollments.find_holder(first.email, first.course_id)
+        assert write(storage, second, Status.CONFIRMED) == SlotTaken(done)
+        assert second == storage.enrollments.find(second.id)
+        held = write(storage, second, Status.ON_HOLD, held_for="paid_twice")
+        assert (held.status, held.version) == (Status.ON_HOLD, 2)
 
-    def test_revived_row_takes_its_slot_back(self, storage: Storage):
-        """A late payment makes the row live again."""
-        row = enrollment(1)
-        storage.enrollments.open(row)
-        gone = write(storage, row, Status.EXPIRED)
-        back = write(storage, gone, Status.ON_HOLD)
-        assert back.holds_slot
-        assert not storage.enrollments.open(enrollment(2, email=row.email)).opened
+    def test_slot_is_taken_by_a_claim(self, storage: Storage):
+        """The claim's own row then entitles; an exit gives it back."""
+        first, second = enrollment(1), enrollment(2, email="learner1@example.com")
+        for row in (first, second):
+            storage.enrollments.open(row)
+        claim = write(storage, first, Status.PENDING, claims_slot=True)
+        assert write(storage, second, Status.CONFIRMED) == SlotTaken(claim)
+        assert write(storage, second, Status.PENDING, claims_slot=True) == SlotTaken(
+            claim
+        )
+        gone = write(storage, claim, Status.EXPIRED)
+        assert not gone.holds_slot
+        done = write(storage, second, Status.CONFIRMED)
+        assert done == storage.enrollments.find_holder(first.email, first.course_id)
 
-    def test_revived_row_goes_on_without_a_taken_slot(self, storage: Storage):
-        """A fact is never refused because somebody else holds the slot."""
-        row = enrollment(1)
-        storage.enrollments.open(row)
-        gone = write(storage, row, Status.EXPIRED)
-        other = enrollment(2, email=row.email)
-        assert storage.enrollments.open(other).opened
-        back = write(storage, gone, Status.ON_HOLD)
-        assert back.status is Status.ON_HOLD
-        assert not back.holds_slot
-        assert other == storage.enrollments.find_live(row.email, row.course_id)
+    @pytest.mark.parametrize("to", [Status.ON_HOLD, Status.REVOKED])
+    def test_slot_is_left_by_the_write_that_ends_the_right(
+        self, storage: Storage, to: Status
+    ):
+        """Its way back is a race like any other."""
+        first, second = enrollment(1), enrollment(2, email="learner1@example.com")
+        for row in (first, second):
+            storage.enrollments.open(row)
+        left = write(storage, write(storage, first, Status.CONFIRMED), to)
+        assert storage.enrollments.find_holder(first.email, first.course_id) is None
+        taken = write(storage, second, Status.CONFIRMED)
+        assert write(storage, left, Status.CONFIRMED) == SlotTaken(taken)
+        assert left == storage.enrollments.find(first.id)
+
+    def test_stale_version_is_lost_even_where_the_slot_is_taken(self, storage: Storage):
+        """Whoever has lost reads again, and decides anew."""
+        first, second = enrollment(1), enrollment(2, email="learner1@example.com")
+        for row in (first, second):
+            storage.enrollments.open(row)
+        write(storage, first, Status.CONFIRMED)
+        write(storage, second, Status.EXPIRED)
+        stale = entry(2, Status.CONFIRMED, op_id="another")
+        assert write(storage, second, Status.CONFIRMED, entry=stale) is None
+
+    def test_unpaid_attempts_are_listed_newest_first(self, storage: Storage):
+        """The pair's only; those under the host's word apart from strangers'."""
+        mine = {"email": "ada@example.com"}
+        for number in range(1, 6):
+            by = Opener.VOUCHED if number == 2 else Opener.ANYBODY
+            storage.enrollments.open(enrollment(number, opened_by=by, **mine))
+        storage.enrollments.open(enrollment(6, course_id="rust-201", **mine))
+        write(storage, enrollment(4, **mine), Status.EXPIRED)
+        store, pair = storage.enrollments, ("ada@example.com", "python-101")
+        assert [r.id[-1] for r in store.list_unpaid(*pair)] == ["5", "3", "2", "1"]
+        assert [r.id[-1] for r in store.list_unpaid(*pair, limit=2)] == ["5", "3"]
+        assert [r.id[-1] for r in store.list_unpaid(*pair, vouched=True)] == ["2"]
+
+    def test_rows_that_are_set_aside_are_listed_oldest_first(self, storage: Storage):
+        """What is on hold or revoked, of the pair."""
+        mine = {"email": "ada@example.com"}
+        for number, to in enumerate(
+            (Status.ON_HOLD, Status.EXPIRED, Status.REVOKED, Status.CONFIRMED), 1
+        ):
+            storage.enrollments.open(enrollment(number, **mine))
+            write(storage, enrollment(number, **mine), to)
+        found = storage.enrollments.list_set_aside("ada@example.com", "python-101")
+        assert [row.id[-1] for row in found] == ["1", "3"]
+        assert found[0] == storage.enrollments.find(found[0].id)
 
     def test_transition_writes_all_at_once(self, storage: Storage):
         """Status, fields, history, due time and version are one write."""
@@ -295,13 +346,26 @@ class EnrollmentChecks:
         assert _numbers(storage, lms_status=LMSStatus.RETRYING) == [7, 6, 5]
         assert _numbers(storage, coupon_code="CODE-1") == [3, 2, 1]
         assert _numbers(storage, coupon_code="CODE-2") == []
+        same = {"coupon_code": "CODE-1", "mailbox": "l1@x.org"}
+        assert _numbers(storage, **same) == [3, 1]
         assert _numbers(storage, email="l0@x.org", status=Status.CONFIRMED) == [6]
 
     def test_race_for_a_slot_opens_one_row(self, storage: Storage, spread):
-        """However many open at once: one row."""
+        """However many claim at once: one row."""
         answers = spread(races.open_one_slot, 20)
         assert answers.count(True) == 1
         assert len(storage.enrollments.list().items) == 1
+
+    def test_race_to_entitle_has_one_winner(self, storage: Storage, spread):
+        """Each row of a pair is its own; whoever loses hears who has the slot."""
+        for number in range(20):
+            storage.enrollments.open(enrollment(number, email="ada@example.com"))
+        answers = spread(races.entitle_one, 20)
+        (winner,) = set(answers)
+        row = storage.enrollments.find(winner)
+        assert row is not None
+        assert row.holds_slot
+        assert len(storage.enrollments.list(status=Status.CONFIRMED).items) == 1
 
     def test_stats_count_by_status(self, storage: Storage):
         """Counts, what is due, and since when the LMS owes the oldest row."""

@@ -30,10 +30,12 @@ def grant(number: int = 1, **fields: Any) -> Grant:
     return Grant(**given | fields)
 
 
-def apply_for_one_slot(storage: Storage, number: int) -> bool:
-    """Apply for the same learner and course; True = ours stands."""
-    mine = grant(number, email="ada@example.com")
-    return storage.grants.open(mine).id == mine.id
+def approve_one(storage: Storage, number: int) -> bool:
+    """Apply for the same learner and course, and approve it; True = ours stands."""
+    mine = storage.grants.open(grant(number, email="ada@example.com"))
+    op_id = f"racer-{number}"
+    yes = attrs.evolve(mine, version=2, status=GrantStatus.APPROVED, op_id=op_id)
+    return storage.grants.replace(yes)
 
 
 def decide_version_two(storage: Storage, number: int) -> bool:
@@ -60,17 +62,19 @@ class GrantChecks:
         assert storage.grants.find("grt_1") == mine
         assert storage.grants.find("grt_2") is None
 
-    def test_one_grant_stands_per_learner_and_course(self, storage: Storage):
-        """A second application is answered with the first, until that is rejected."""
+    def test_one_grant_is_approved_per_learner_and_course(self, storage: Storage):
+        """Any number wait; approving a second one is refused until the first is not."""
         first = storage.grants.open(grant(1))
-        second = grant(2, email=first.email)
-        assert storage.grants.open(second) == first
-        assert storage.grants.find("grt_2") is None
-        rejected = attrs.evolve(
-            first, version=2, status=GrantStatus.REJECTED, holds_slot=False
-        )
-        assert storage.grants.replace(rejected)
-        assert storage.grants.open(second) == second
+        second = storage.grants.open(grant(2, email=first.email))
+        assert storage.grants.find("grt_2") == second
+        yes = attrs.evolve(first, version=2, status=GrantStatus.APPROVED, op_id="a")
+        assert storage.grants.replace(yes)
+        other = attrs.evolve(second, version=2, status=GrantStatus.APPROVED, op_id="b")
+        assert not storage.grants.replace(other)
+        assert storage.grants.find("grt_2") == second
+        no = attrs.evolve(yes, version=3, status=GrantStatus.REJECTED, op_id="c")
+        assert storage.grants.replace(no)
+        assert storage.grants.replace(other)
 
     def test_grant_is_replaced_where_its_version_stands(self, storage: Storage):
         """A decision on an older version is refused."""
@@ -99,12 +103,13 @@ class GrantChecks:
         with pytest.raises(ValidationError):
             storage.grants.find(odd)
 
-    def test_race_of_applications_opens_one(
+    def test_race_of_approvals_has_one_winner(
         self, storage: Storage, spread: Callable[..., list[Any]]
     ):
-        """Any number of applications at once: one stands."""
-        assert spread(apply_for_one_slot, 12).count(True) == 1
-        assert len(storage.grants.list().items) == 1
+        """Any number of applications at once: all are kept, one is approved."""
+        assert spread(approve_one, 12).count(True) == 1
+        assert len(storage.grants.list().items) == 12
+        assert len(storage.grants.list(status=GrantStatus.APPROVED).items) == 1
 
     def test_race_of_approval_and_rejection_has_one_outcome(
         self, storage: Storage, spread: Callable[..., list[Any]]

@@ -170,7 +170,16 @@ def _enrollment_verbs() -> Verbs:
         f"{store}.find_by_idempotency_key": (
             lambda s: s.enrollments.find_by_idempotency_key("key-1")
         ),
-        f"{store}.find_live": lambda s: s.enrollments.find_live(
+        f"{store}.find_holder": lambda s: s.enrollments.find_holder(
+            row.email, row.course_id
+        ),
+        f"{store}.list_unpaid": lambda s: s.enrollments.list_unpaid(
+            row.email, row.course_id
+        ),
+        f"{store}.list_vouched": lambda s: s.enrollments.list_unpaid(
+            row.email, row.course_id, vouched=True
+        ),
+        f"{store}.list_set_aside": lambda s: s.enrollments.list_set_aside(
             row.email, row.course_id
         ),
         f"{store}.list_for_sync": lambda s: s.enrollments.list_for_sync(
@@ -193,6 +202,9 @@ def _enrollment_verbs() -> Verbs:
         f"{store}.list_status": lambda s: s.enrollments.list(status=Status.PENDING),
         f"{store}.stats": lambda s: s.enrollments.stats(after(200)),
         f"{store}.list_code": lambda s: s.enrollments.list(coupon_code="CODE-1"),
+        f"{store}.list_mailbox": lambda s: s.enrollments.list(
+            mailbox=row.email, coupon_code="CODE-1"
+        ),
         f"{store}.list_lms": lambda s: s.enrollments.list(lms_status=LMSStatus.DEAD),
     }
 

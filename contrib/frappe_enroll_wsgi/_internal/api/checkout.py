@@ -9,15 +9,9 @@ from werkzeug.utils import redirect
 from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk import urls
-from frappe_enroll_sdk.errors import (
-    AlreadyEnrolledError,
-    NotFoundError,
-    TokenError,
-    ValidationError,
-)
+from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 from frappe_enroll_sdk.models import Checkout, Status
 from frappe_enroll_sdk.services import validate
-from frappe_enroll_sdk.states import ENTITLED
 
 from ..answers import answer, money_json
 from ..routing import Access, Area, Call, Route
@@ -26,27 +20,32 @@ from .coupons import CODE_TROUBLE
 
 
 def checkout(call: Call) -> Response:
-    """``POST /checkout``: 201 for a new enrollment, 200 for a resumed one."""
+    """``POST /checkout``: 201 for a new enrollment, 200 where one's own goes on."""
     for name in ("success_url", "cancel_url"):
         _check_redirect(call, name)
-    made = call.sdk.checkout(**call.fields, idempotency_key=call.key)
-    if made.resumed and made.status in ENTITLED:
-        _require_holder(call, made)
+    token = call.request.headers.get(TOKEN_HEADER) or None
+    code = call.fields.get("coupon_code")
+    if code is not None:
+        for client in call.surface.proxies.clients(call.request.environ):
+            call.surface.limits.hit_code(client, code)
+    made = call.sdk.checkout(
+        **call.fields,
+        idempotency_key=call.key,
+        token=token,
+        authenticated=_is_vouched_for(call),
+    )
     return answer(checkout_json(made), 200 if made.resumed else 201)
 
 
-def _require_holder(call: Call, made: Checkout) -> None:
+def _is_vouched_for(call: Call) -> bool:
     """
-    Refuse to describe an entitled enrollment to anyone but its learner.
+    Tell whether the host knows that the caller has the address that the body names.
 
-    Whoever merely knows the address gets the same answer as for an enrolment made in
-    the LMS: no amount, no kind, no id.
+    A browser sends the host's cookie along by itself; another site's page can't send
+    JSON with it, unless CORS allows that site.
     """
-    token = call.request.headers.get(TOKEN_HEADER, "")
-    try:
-        call.sdk.enrollments.get_with_token(made.enrollment_id, token)
-    except TokenError as error:
-        raise AlreadyEnrolledError(field="email") from error
+    address = call.sdk.plugins.authenticate_learner(call.request.environ)
+    return address is not None and address == call.fields["email"].strip().lower()
 
 
 def _check_redirect(call: Call, field: str) -> None:
@@ -144,6 +143,7 @@ ROUTES = (
             "self_referral",
             "already_enrolled",
             "on_hold",
+            "token",
             "payment_refused",
             "conflict",
             "plugin_unavailable",

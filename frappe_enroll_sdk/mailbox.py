@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+"""Whose mailbox an address names, however it is spelled: pure."""
+
+from __future__ import annotations
+
+
+def mailbox_of(email: str) -> str:
+    """Return one spelling of a mailbox: no tag after a plus, no dots, one domain."""
+    local, _, domain = email.casefold().partition("@")
+    domain = {"googlemail.com": "gmail.com"}.get(domain, domain)
+    return f"{local.split('+')[0].replace('.', '')}@{domain}"
