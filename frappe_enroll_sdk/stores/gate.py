@@ -107,7 +107,9 @@ def take_turns(
 ) -> tuple[Gate, frozenset[str]]:
     """Return the gate after a request for turns until their ends, and those given."""
     # (None lasts longer than one that is given now.)
-    bounded = {name: min(end, ends.get(name, end)) for name, end in gate.permits.items()}
+    bounded = {
+        name: min(end, ends.get(name, end)) for name, end in gate.permits.items()
+    }
     living = {name: end for name, end in bounded.items() if end > now}
     given = {name: end for name, end in ends.items() if name not in living}
     if not given and living == gate.permits:
