@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -45,6 +46,18 @@ class GateStore(Protocol):
 
         All permits of a name last equally long: none lasts beyond `until`, whatever a
         clock that ran ahead has written.
+        """
+        ...
+
+    def take_turns(
+        self, name: str, ends: Mapping[str, datetime], now: datetime
+    ) -> frozenset[str]:
+        """
+        Take what nobody has of these turns, each until its end; return those taken.
+
+        A turn is a permit that one has alone; `drop` gives it back. None lasts beyond
+        the end that is asked for, whatever a clock that ran ahead has written. One read
+        where there is nothing to take.
         """
         ...
 

@@ -205,8 +205,14 @@ class JobStore(Protocol):
         """Return jobs: by `due_at` within a state, else newest first."""
         ...
 
-    def stats(self, now: datetime, *, cap: int = 10_000) -> JobStats:
-        """Return capped counts; never a scan of the whole queue."""
+    def stats(
+        self, now: datetime, *, cap: int = 10_000, counted: bool = True
+    ) -> JobStats:
+        """
+        Return capped counts; never a scan of the whole queue.
+
+        With `counted` False only what is due now, and since when.
+        """
         ...
 
     def prune(self, before: datetime, limit: int) -> int:

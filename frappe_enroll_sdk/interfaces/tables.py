@@ -193,9 +193,16 @@ class Swap:
     cells: Mapping[str, Cell]
     more: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     record: Any = attrs.field(default=None, repr=False, eq=False)
+    _made: tuple[Row, Row] | None = attrs.field(
+        default=None, init=False, repr=False, eq=False
+    )
 
     def applied(self, row: Row) -> Row:
-        """Return the row that this makes of `row`."""
+        """Return the row that this makes of `row`; it is made once."""
+        if self._made is not None:
+            of, made = self._made
+            if of is row or (of.rev, of.op) == (row.rev, row.op):
+                return made
         cells = {**row.cells, **self.cells}
         for name, lines in self.more.items():
             before = cells.get(name) or ()
@@ -203,6 +210,7 @@ class Swap:
             cells[name] = (*before, *lines)
         made = Row(row.key, self.rev + 1, self.op, cells)
         made.record = self.record
+        self._made = row, made
         return made
 
 

@@ -72,9 +72,12 @@ def _derived(row: Enrollment) -> Mapping[str, Cell]:
 
 
 def _check(row: Enrollment) -> None:
-    if row.amount.amount_minor < 0 or row.discount.amount_minor < 0:
+    price, discount, amount = row.price, row.discount, row.amount
+    if amount.amount_minor < 0 or discount.amount_minor < 0:
         raise ValidationError("amount: is negative", field="amount")
-    if row.discount + row.amount != row.price:
+    # (As numbers: every write comes by here.)
+    adds_up = discount.amount_minor + amount.amount_minor == price.amount_minor
+    if not (adds_up and discount.currency == amount.currency == price.currency):
         raise ValidationError("amount: does not add up to the price", field="amount")
     if row.version < 1:
         raise ValidationError("version: begins with 1", field="version")

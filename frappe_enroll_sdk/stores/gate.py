@@ -102,6 +102,21 @@ def hold(
     return attrs.evolve(gate, permits=living | {holder: until}), True
 
 
+def take_turns(
+    gate: Gate, ends: Mapping[str, datetime], now: datetime
+) -> tuple[Gate, frozenset[str]]:
+    """Return the gate after a request for turns until their ends, and those given."""
+    # (None lasts longer than one that is given now.)
+    bounded = {
+        name: min(end, ends.get(name, end)) for name, end in gate.permits.items()
+    }
+    living = {name: end for name, end in bounded.items() if end > now}
+    given = {name: end for name, end in ends.items() if name not in living}
+    if not given and living == gate.permits:
+        return gate, frozenset()
+    return attrs.evolve(gate, permits=living | given), frozenset(given)
+
+
 def drop(gate: Gate, holder: str) -> Gate:
     """Return the gate without the holder's permit."""
     rest = {name: end for name, end in gate.permits.items() if name != holder}

@@ -8,7 +8,7 @@ before has left it: a bare compare-and-set would lose most of its races to its o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -96,6 +96,12 @@ class Gates:
     ) -> bool:
         """See `GateStore.hold`."""
         return self._change(name, lambda gate: rules.hold(gate, holder, k, now, until))
+
+    def take_turns(
+        self, name: str, ends: Mapping[str, datetime], now: datetime
+    ) -> frozenset[str]:
+        """See `GateStore.take_turns`."""
+        return self._change(name, lambda gate: rules.take_turns(gate, ends, now))
 
     def drop(self, name: str, holder: str) -> None:
         """See `GateStore.drop`."""

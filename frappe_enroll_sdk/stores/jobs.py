@@ -438,9 +438,17 @@ class Jobs:
                 errors=(error,),
             )
 
-    def stats(self, now: datetime, *, cap: int = 10_000) -> JobStats:
+    def stats(
+        self, now: datetime, *, cap: int = 10_000, counted: bool = True
+    ) -> JobStats:
         """See `JobStore.stats`."""
         due = Query("claimable", high=ms_of(now) + 1)
+        if not counted:
+            (due_now,) = self._rows.count([due], cap)
+            oldest_at = self._oldest(due) if due_now else None
+            return JobStats(
+                counts={}, due_now=due_now, oldest_due_at=oldest_at, cap=cap
+            )
         done = Query(
             "prunable",
             # (The index knows when; few have ended otherwise.)
@@ -448,15 +456,18 @@ class Jobs:
             low=ms_of(now - _HOUR) + 1,
         )
         *counts, due_now, done_now = self._rows.count([*_OF_STATE, due, done], cap)
-        oldest = self._rows.first(due)
-        oldest_at: Any = None if oldest is None else oldest.cells["claim_at"]
         return JobStats(
             counts=dict(zip(JobState, counts, strict=True)),
             due_now=due_now,
-            oldest_due_at=None if oldest_at is None else moment_of(oldest_at),
+            oldest_due_at=self._oldest(due) if due_now else None,
             done_last_hour=done_now,
             cap=cap,
         )
+
+    def _oldest(self, due: Query) -> datetime | None:
+        row = self._rows.first(due)
+        at: Any = None if row is None else row.cells["claim_at"]
+        return None if at is None else moment_of(at)
 
     def prune(self, before: datetime, limit: int) -> int:
         """See `JobStore.prune`."""

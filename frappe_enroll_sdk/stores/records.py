@@ -16,8 +16,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache, partial
+from itertools import compress
 from json import JSONEncoder, loads
-from operator import attrgetter
+from operator import attrgetter, is_not
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -52,8 +53,8 @@ def moment_of(ms: int) -> datetime:
 
 def text_of(value: Any) -> str:
     """Return JSON data (or records) as text."""
-    if value == {} and isinstance(value, Mapping):
-        return "{}"
+    if not value and isinstance(value, (Mapping, tuple)):
+        return "{}" if isinstance(value, Mapping) else "[]"
     try:
         return _json(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -199,8 +200,7 @@ class Codec(Generic[T]):
             ValidationError: The record may not be stored.
         """
         cells: dict[str, Cell] = {}
-        for one in self._fields:
-            value = getattr(record, one.name)
+        for one, value in zip(self._fields, self._values(record), strict=True):
             if value is not None:
                 cells[one.column] = one.encode(value)
         for money in self._money:
@@ -221,16 +221,15 @@ class Codec(Generic[T]):
     def changes_of(self, before: T, after: T) -> Changes:
         """Return what has to be written to make `after` of the row of `before`."""
         cells: dict[str, Cell] = {}
-        pairs = zip(
-            self._fields, self._values(before), self._values(after), strict=True
-        )
-        for one, old, new in [three for three in pairs if three[1] is not three[2]]:
+        olds, news = self._values(before), self._values(after)
+        every = zip(self._fields, olds, news, strict=True)
+        for one, old, new in compress(every, map(is_not, olds, news)):
             if not one.is_json and old == new:
                 continue
             cells[one.column] = None if new is None else one.encode(new)
         for money in self._money:
             old, new = getattr(before, money.name), getattr(after, money.name)
-            if old != new:
+            if old is not new and old != new:
                 cells[money.minor] = None if new is None else new.amount_minor
                 cells[money.currency] = None if new is None else new.currency
                 cells[money.exponent] = None if new is None else new.exponent

@@ -178,7 +178,9 @@ class Rows:
 
     def one(self, key: str) -> Row | None:
         """Return a row, or None."""
-        return self.get([key]).get(key)
+        tables = self.port.use()
+        require_name(key, "key")
+        return next(iter(tables.get(self.table, [key])), None)
 
     def page(self, query: Query, limit: int) -> Sequence[Row]:
         """Return the first rows of a query."""
@@ -323,12 +325,13 @@ class Rows:
         Fewer, where others take at the same time; () only when there was nothing left
         to take.
         """
-        tables, op = self.port.use(), self.port.stamp()
+        tables, op = self.port.use(), ""
         made: dict[str, Row] = {}
         swaps: dict[str, Swap] = {}
 
         def swap_of(row: Row) -> Swap:
-            want = make(row)
+            nonlocal op
+            op, want = op or self.port.stamp(), make(row)
             swap = Swap(row.key, row.rev, op, want.cells, want.more, want.record)
             made[row.key], swaps[row.key] = swap.applied(row), swap
             return swap

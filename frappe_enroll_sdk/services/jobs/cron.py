@@ -122,7 +122,10 @@ class _Pass:
     def report(self) -> JobReport:
         """Return the counters and what is left."""
         store, now = self._context.storage, self._context.now()
-        left = store.jobs.stats(now).due_now + store.events.stats(now).due_now
+        left = sum(
+            queue.stats(now, counted=False).due_now
+            for queue in (store.jobs, store.events)
+        )
         ends = self._ends
         return JobReport(
             claimed=ends.total() - ends[End.PROBE],

@@ -110,15 +110,15 @@ class Heartbeats:
         None also where that is shorter than `workers_absent_s`.
         """
         store, now = self._context.storage, self._context.now()
-        # One from a clock that ran ahead would hide an absence until time is there.
-        signs = [s for s in store.workers.list() if not is_ahead(s.seen_at, now)]
-        due = [
-            stats.oldest_due_at
-            for stats in (store.jobs.stats(now, cap=1), store.events.stats(now, cap=1))
-            if stats.oldest_due_at is not None
+        stats = [
+            queue.stats(now, cap=1, counted=False)
+            for queue in (store.jobs, store.events)
         ]
+        due = [one.oldest_due_at for one in stats if one.oldest_due_at is not None]
         if not due:
             return None
+        # One from a clock that ran ahead would hide an absence until time is there.
+        signs = [s for s in store.workers.list() if not is_ahead(s.seen_at, now)]
         since = max([min(due), *(sign.seen_at for sign in signs[:1])])
         absent_s = (now - since).total_seconds()
         return absent_s if absent_s >= self._context.settings.workers_absent_s else None

@@ -2,8 +2,9 @@
 """
 Housekeeping in bounded slices: by itself in every worker and cron pass, or by command.
 
-Each task is done once per interval by whoever comes first: a permit in the store, held
-for the interval, keeps all others from it.
+Each task is done once per interval by whoever comes first: a turn in the store, taken
+for the interval, keeps all others from it. All turns are one row: where none is to be
+had, which is the rule, a pass costs one read.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _SLICE = 500
 _MAX_SLICES = 20
 #: Seconds between two turns of a task.
 EVERY_S = 60.0
+#: The gate that the turns are taken at.
+_GATE = "maintenance"
 _DAY = timedelta(days=1)
 
 
@@ -53,25 +56,30 @@ class Maintenance:
             "workers": self._workers,
             "moments": self._moments,
         }
-        self._every_s = dict.fromkeys(self.tasks, EVERY_S)
+        self._every = {EVERY_S: [*self.tasks]}
 
     def add(self, name: str, task: Task, every_s: float) -> None:
         """Add a task that is done every so many seconds."""
-        self.tasks[name], self._every_s[name] = task, every_s
+        self.tasks[name] = task
+        self._every.setdefault(every_s, []).append(name)
 
     def run_owed(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
         """Do what is owed, as long as there is time; return what each task counted."""
-        done = {}
-        for name in self.tasks:
-            if has_time() and self._is_owed(name):
-                done[name] = self.run(name, has_time)
+        done, gates = dict[str, int](), self._context.storage.gates
+        # Whoever dies costs the rest of its turns one interval: those of the rare
+        # tasks are not taken before their time.
+        for every_s, names in self._every.items():
+            if not has_time():
+                break
+            now = self._context.now()
+            until = now + timedelta(seconds=every_s)
+            turns = gates.take_turns(_GATE, dict.fromkeys(names, until), now)
+            for name in [name for name in names if name in turns]:
+                if has_time():
+                    done[name] = self.run(name, has_time)
+                else:
+                    gates.drop(_GATE, name)
         return done
-
-    def _is_owed(self, name: str) -> bool:
-        now = self._context.now()
-        until = now + timedelta(seconds=self._every_s[name])
-        gate, holder = f"maintenance.{name}", self._context.ambient.token_hex(8)
-        return self._context.storage.gates.hold(gate, holder, 1, now, until)
 
     def run(self, name: str, has_time: Callable[[], bool] = lambda: True) -> int:
         """Do one task now, in slices; return what it counted."""

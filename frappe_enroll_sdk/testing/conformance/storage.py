@@ -109,6 +109,26 @@ class GateChecks:
         assert not gates.hold("users", "b", 1, after(19), after(39))
         assert gates.hold("users", "b", 1, after(20), after(40))
 
+    def test_turns_are_taken_once_each(self, storage: Storage):
+        """What nobody has of them, each until its own end; given back, or lapsed."""
+        gates, ends = storage.gates, {"a": after(10), "b": after(20)}
+        assert gates.take_turns("turns", ends, NOW) == {"a", "b"}
+        assert gates.take_turns("turns", ends, after(9)) == frozenset()
+        more = {"b": after(30), "c": after(30)}
+        assert gates.take_turns("turns", more, after(10)) == {"c"}
+        gates.drop("turns", "c")
+        ends = {"a": after(40), "b": after(40), "c": after(40)}
+        assert gates.take_turns("turns", ends, after(19)) == {"a", "c"}
+        assert gates.take_turns("turns", ends, after(20)) == {"b"}
+
+    def test_turn_of_a_clock_ahead_lapses_in_its_time(self, storage: Storage):
+        """It lasts no longer than one that is asked for now."""
+        gates = storage.gates
+        assert gates.take_turns("turns", {"a": after(86_460)}, after(86_400)) == {"a"}
+        assert not gates.take_turns("turns", {"a": after(60)}, NOW)
+        assert not gates.take_turns("turns", {"a": after(119)}, after(59))
+        assert gates.take_turns("turns", {"a": after(120)}, after(60)) == {"a"}
+
     def test_race_for_permits_gives_exactly_k(self, storage: Storage, spread):
         """However many ask at once: two get a permit."""
         assert spread(races.hold_permit, 20).count(True) == 2

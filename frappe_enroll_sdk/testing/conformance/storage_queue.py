@@ -379,6 +379,9 @@ class QueueChecks:
         capped = storage.jobs.stats(after(2), cap=2)
         assert capped.counts[JobState.DUE] == 2
         assert capped.cap == 2
+        bare = storage.jobs.stats(after(2), counted=False)
+        assert (bare.counts, bare.due_now, bare.oldest_due_at) == ({}, 2, after(1))
+        assert storage.jobs.stats(after(-1), counted=False).oldest_due_at is None
 
     def test_prune_drops_done_jobs_only(self, storage: Storage):
         """Old done jobs go, a bounded number at a time; all others stay."""

@@ -123,6 +123,7 @@ def _queue_verbs(name: str) -> Verbs:
         f"{name}.list_state": verb(lambda s: s.list(state=JobState.DEAD)),
         f"{name}.list_kind": verb(lambda s: s.list(kind="sync")),
         f"{name}.stats": verb(lambda s: s.stats(after(100))),
+        f"{name}.stats_bare": verb(lambda s: s.stats(after(100), counted=False)),
         f"{name}.prune": verb(lambda s: s.prune(after(10), 10)),
     }
 
@@ -259,6 +260,7 @@ VERBS: Verbs = {
     ),
     "gates.is_open": lambda s: s.gates.is_open("lms"),
     "gates.hold": lambda s: s.gates.hold("lms", "h-2", 2, NOW, after(60)),
+    "gates.take_turns": lambda s: s.gates.take_turns("t", {"a": after(60)}, NOW),
     "gates.drop": lambda s: s.gates.drop("lms", "h-1"),
     "workers.seen": lambda s: s.workers.seen(_worker("w-2")),
     "workers.list": lambda s: s.workers.list(),

@@ -28,47 +28,53 @@ class _Ordered:
         self.fields, self.unique = index.fields, index.unique
         self.entries: list[Entry] = []
         *self._first, self._last = index.fields
-        text = self._last == KEY or table.column(self._last).kind is CellKind.NAME
-        self._top = _LAST if text else _INFINITE
+        self._columns = tuple([one for one in index.fields if one != KEY])
+        by_number = (CellKind.INT, CellKind.FLOAT)
+        is_text = self._last == KEY or table.column(self._last).kind not in by_number
+        # What comes after all that the last field can hold.
+        self._top = _LAST if is_text else float("inf")
 
     def entry(self, row: Row | None) -> Entry | None:
         """Return a row's entry, if it has one."""
         if row is None:
             return None
-        cells, key = row.cells, row.key
-        entry = tuple([key if f == KEY else cells.get(f) for f in self.fields])
-        return None if None in entry else (*entry, key)
+        # (A key in an index is its last field.)
+        entry = *map(row.cells.get, self._columns), row.key
+        if None in entry:
+            return None
+        return (*entry, row.key) if self._last == KEY else entry
 
     def is_taken(self, entry: Entry) -> bool:
         """Tell whether another row stands in a row's way."""
+        if not self.unique:
+            return False
         place = bisect_left(self.entries, entry[:-1])
         found = self.entries[place : place + 1]
-        return self.unique and bool(found) and found[0][:-1] == entry[:-1]
+        return bool(found) and found[0][:-1] == entry[:-1]
 
-    def found(self, query: Query) -> tuple[Sequence[Entry], bool]:
-        """Return the entries of a query, and whether the rest of it are filters."""
+    def found(self, query: Query) -> tuple[int, int, bool]:
+        """Return where a query's entries begin and end, and if the rest are filters."""
         entries, equal = self.entries, query.equal
         if not entries:
-            return (), False
-        prefix: Entry = tuple([equal[f] for f in self._first]) if self._first else ()
-        start, end = prefix, self._top
+            return 0, 0, False
+        low, high, end = 0, len(entries), self._top
+        prefix: Entry = tuple([equal[field] for field in self._first])
+        if query.after is not None:
+            after = (*prefix, *query.after)
+            if query.newest:
+                high = bisect_left(entries, after)
+            else:
+                low = bisect_right(entries, after)
         if self._last in equal:
             prefix, end = (*prefix, equal[self._last]), _LAST
-        low, high = 0, None
         if prefix or query.low is not None:
             begin = prefix if query.low is None else (*prefix, query.low)
-            low = bisect_left(entries, begin)
+            low = bisect_left(entries, begin, low, max(low, high))
         if prefix or query.high is not None:
-            stop = end if query.high is None else query.high
-            high = bisect_left(entries, (*prefix, stop), low)
-        if query.after is not None:
-            place = (*start, *query.after)
-            if query.newest:
-                high = bisect_left(entries, place, 0, high)
-            else:
-                low = bisect_right(entries, place, low)
-        others = len(equal) > len(prefix) or query.among or query.not_among
-        return entries[low:high], bool(others)
+            stop = (*prefix, end if query.high is None else query.high)
+            high = bisect_left(entries, stop, low, max(low, high))
+        others = len(equal) != len(prefix) or query.among or query.not_among
+        return low, high, bool(others)
 
 
 class _Table:
@@ -78,17 +84,27 @@ class _Table:
         self.rows: dict[str, Row] = {}
         own = (table.index(KEY), *table.indexes)
         self._indexes = {index.name: _Ordered(index, table) for index in own}
+        # By column, the indexes that a write of it may move a row in.
+        self._moved: dict[str, list[_Ordered]] = {}
+        for index in self._indexes.values():
+            for field in index.fields:
+                self._moved.setdefault(field, []).append(index)
 
     def write(self, before: Row | None, after: Row | None, changed: Any = None) -> bool:
         """Put a row in the place of another; False = a slot is taken."""
+        touched: Collection[_Ordered] = self._indexes.values()
+        if changed is not None:
+            moved = self._moved
+            touched = {
+                one: None for name in changed if name in moved for one in moved[name]
+            }
         moves = []
-        for index in self._indexes.values():
-            if changed is None or not changed.isdisjoint(index.fields):
-                old, new = index.entry(before), index.entry(after)
-                if old != new:
-                    if new is not None and index.is_taken(new):
-                        return False
-                    moves.append((index.entries, old, new))
+        for index in touched:
+            old, new = index.entry(before), index.entry(after)
+            if old != new:
+                if new is not None and index.is_taken(new):
+                    return False
+                moves.append((index.entries, old, new))
         for entries, old, new in moves:
             if old is not None:
                 del entries[bisect_left(entries, old)]
@@ -105,21 +121,33 @@ class _Table:
         row = self.rows.get(swap.key)
         if row is None or row.rev != swap.rev:
             return False
-        return self.write(row, swap.applied(row), swap.cells.keys())
+        return self.write(row, swap.applied(row), swap.cells)
 
     def find(self, query: Query, limit: int) -> Sequence[Row]:
         """Return the first rows of a query, in its order."""
-        entries, filters = self._indexes[query.index].found(query)
-        found = entries[::-1] if query.newest else entries
+        index, rows = self._indexes[query.index], self.rows
+        low, high, filters = index.found(query)
+        if low >= high:
+            return []
+        if filters:
+            entries = index.entries[low:high]
+        elif query.newest:
+            entries = index.entries[max(low, high - limit) : high]
+        else:
+            entries = index.entries[low : min(high, low + limit)]
+        if query.newest:
+            entries.reverse()
+        found = [rows[entry[-1]] for entry in entries]
         if not filters:
-            return [self.rows[entry[-1]] for entry in found[:limit]]
-        rows = (self.rows[entry[-1]] for entry in found)
-        return [*islice((row for row in rows if _passes(row, query)), limit)]
+            return found
+        return [*islice((row for row in found if _passes(row, query)), limit)]
 
     def count(self, query: Query, cap: int) -> int:
         """Return how many rows a query has, capped."""
-        entries, filters = self._indexes[query.index].found(query)
-        return len(self.find(query, cap)) if filters else min(len(entries), cap)
+        low, high, filters = self._indexes[query.index].found(query)
+        if filters:
+            return len(self.find(query, cap))
+        return min(max(high - low, 0), cap)
 
 
 def _passes(row: Row, query: Query) -> bool:
@@ -172,13 +200,15 @@ class MemoryTables:
         """See `Tables.insert`."""
         self._step("insert")
         with self._lock:
-            return [self._of(table).write(None, row) for row in rows]
+            of = self._of(table)
+            return [of.write(None, row) for row in rows]
 
     def swap(self, table: Table, swaps: Sequence[Swap]) -> Sequence[bool]:
         """See `Tables.swap`."""
         self._step("swap")
         with self._lock:
-            return [self._of(table).swap(swap) for swap in swaps]
+            of = self._of(table)
+            return [of.swap(swap) for swap in swaps]
 
     def delete(self, table: Table, rows: Collection[Row]) -> int:
         """See `Tables.delete`."""
