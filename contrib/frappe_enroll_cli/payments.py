@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import Trail
 
 from .common import ACTOR, LIMIT, REASON, STATE, print_records
@@ -202,7 +202,7 @@ def reconcile(
 def _print_table(found: list[Finding]) -> None:
     """Print a line for each finding: what, which, what becomes of it, and why."""
     for finding in found:
-        told = {k: str(v or "-") for k, v in dump(attrs.evolve(finding)).items()}
+        told = {k: str(v or "-") for k, v in shown(attrs.evolve(finding)).items()}
         state = told["after"] if finding.after else f"repair: {told['repair']}"
         line = f"{told['difference']:26} {told['subject']:37} {state:24}"
         click.echo(f"{line} {told['cause']}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Enrollment, JobState, LMSStatus, Page, Status
 from frappe_enroll_sdk.settings.http import limits_uri
@@ -135,7 +135,7 @@ def job(call: Call) -> Response:
     found = call.sdk.storage.jobs.find(call.arguments["key"])
     if found is None:
         raise NotFoundError
-    payload = dump(found.payload) if call.operator.may_change else None
+    payload = shown(found.payload) if call.operator.may_change else None
     return page(call, "job.html", title=found.key, job=found, payload=payload)
 
 
@@ -156,7 +156,7 @@ def event(call: Call) -> Response:
     found = call.sdk.storage.events.find(call.arguments["event_id"])
     if found is None:
         raise NotFoundError
-    payload = dump(found.payload) if call.operator.may_change else None
+    payload = shown(found.payload) if call.operator.may_change else None
     rows = call.sdk.admin.search(found.key).items if found.deliveries else ()
     return page(
         call, "event.html", title=found.key, job=found, payload=payload, rows=rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import GrantStatus
 from frappe_enroll_sdk.services.coupons import files as coupon_files
 
@@ -115,9 +115,9 @@ def affiliate(call: Call) -> Response:
     return answer(
         {
             "affiliate": records.affiliate_json(found),
-            "totals": [dump(total) for total in service.stats(code)],
-            "courses": [dump(course) for course in courses.courses],
-            "courses_at": dump(courses)["at"],
+            "totals": [shown(total) for total in service.stats(code)],
+            "courses": [shown(course) for course in courses.courses],
+            "courses_at": shown(courses)["at"],
         }
     )
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import (
     Affiliate,
     AuditEntry,
@@ -74,30 +74,30 @@ def page_json(page: Page[T], of_item: Callable[[T], Any]) -> dict[str, Any]:
 
 def row_json(row: Enrollment) -> dict[str, Any]:
     """Return an enrollment."""
-    told = dump(row)
+    told = shown(row)
     return {name: told[name] for name in ENROLLMENT_FIELDS}
 
 
 def job_json(job: Job) -> dict[str, Any]:
     """Return a job or event, without its payload."""
-    told = dump(job)
+    told = shown(job)
     kind = (job.payload or {}).get("type") if job.deliveries else None
     return {name: told[name] for name in JOB_FIELDS} | {"type": kind}
 
 
 def full_job_json(job: Job, *, payload: bool) -> dict[str, Any]:
     """Return a job or event; its payload is for operators only."""
-    return job_json(job) | {"payload": dump(job.payload) if payload else None}
+    return job_json(job) | {"payload": shown(job.payload) if payload else None}
 
 
 def coupon_json(coupon: Coupon) -> dict[str, Any]:
     """Return a coupon with its counts."""
-    return dict(dump(coupon))
+    return dict(shown(coupon))
 
 
 def audit_json(entry: AuditEntry) -> dict[str, Any]:
     """Return what an operator did."""
-    return dict(dump(entry))
+    return dict(shown(entry))
 
 
 GRANT_FIELDS = (
@@ -113,19 +113,19 @@ LEDGER_FIELDS = (
 
 def grant_json(grant: Grant) -> dict[str, Any]:
     """Return an application."""
-    told = dump(grant)
+    told = shown(grant)
     return {name: told[name] for name in GRANT_FIELDS}
 
 
 def affiliate_json(affiliate: Affiliate) -> dict[str, Any]:
     """Return an affiliate."""
-    told = dump(affiliate)
+    told = shown(affiliate)
     return {name: told[name] for name in AFFILIATE_FIELDS}
 
 
 def ledger_json(row: LedgerRow) -> dict[str, Any]:
     """Return a row of a ledger."""
-    told = dump(row)
+    told = shown(row)
     return {name: told[name] for name in LEDGER_FIELDS}
 
 
@@ -133,9 +133,9 @@ def timeline_json(timeline: Timeline) -> dict[str, Any]:
     """Return all that happened to one enrollment."""
     return {
         "enrollment": row_json(timeline.enrollment),
-        "moments": [dump(moment) for moment in timeline.moments],
+        "moments": [shown(moment) for moment in timeline.moments],
         "coupon": coupon_json(timeline.coupon) if timeline.coupon else None,
-        "seat": dump(timeline.seat) if timeline.seat else None,
+        "seat": shown(timeline.seat) if timeline.seat else None,
         "jobs": [job_json(job) for job in timeline.jobs],
         "events": [job_json(event) for event in timeline.events],
     }
@@ -143,4 +143,4 @@ def timeline_json(timeline: Timeline) -> dict[str, Any]:
 
 def plain(record: Any) -> dict[str, Any]:
     """Return any record as JSON data."""
-    return dict(dump(record)) if attrs.has(type(record)) else dict(record)
+    return dict(shown(record)) if attrs.has(type(record)) else dict(record)

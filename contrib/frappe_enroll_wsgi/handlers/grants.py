@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 
 from ..answers import answer
 from ..routes import Access, Area, Route
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def form(call: Call) -> Response:
     """``GET /grants/form``: the fields that plugins declare."""
-    return answer({"fields": [dump(field) for field in call.sdk.grants.form()]})
+    return answer({"fields": [shown(field) for field in call.sdk.grants.form()]})
 
 
 def apply(call: Call) -> Response:
