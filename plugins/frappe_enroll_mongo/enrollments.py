@@ -25,6 +25,7 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.states import ENTITLED, LIVE
+from frappe_enroll_sdk.stores.reading import readable
 
 from .documents import Document, of_document, to_document, to_value
 from .failures import duplicate_of
@@ -296,13 +297,11 @@ class MongoEnrollments:
                 *table.find(where, sort=order, limit=limit + 1, session=run.session)
             ]
         )
-        items = tuple(_of_document(one) for one in found[:limit])
-        if len(found) <= limit:
-            return Page(items=items)
-        last = items[-1]
-        return Page(
-            items=items, next_cursor=cursor_of(milliseconds(last.created_at), last.id)
-        )
+        named = ((str(one["_id"]), one) for one in found[:limit])
+        items, unreadable = readable(named, _of_document)
+        last = found[limit - 1] if len(found) > limit else None
+        more = last and cursor_of(milliseconds(last["created_at"]), last["_id"])
+        return Page(items=items, next_cursor=more or None, unreadable=unreadable)
 
     def stats(self, now: datetime, *, cap: int = 10_000) -> EnrollmentStats:
         """See `EnrollmentStore.stats`."""

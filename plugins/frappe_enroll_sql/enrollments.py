@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import attrs
@@ -36,6 +36,7 @@ from frappe_enroll_sdk.models import (
     Status,
 )
 from frappe_enroll_sdk.states import ENTITLED, LIVE
+from frappe_enroll_sdk.stores.reading import readable
 
 from .engine import Database, capped_count
 from .schema import enrollments as table
@@ -293,16 +294,17 @@ class SQLEnrollments:
             "coupon_code": coupon_code,
         }
         query = _newest_first(parts_of(cursor, (int, str))).limit(limit + 1)
+        query = query.add_columns(table.c.id, table.c.created_at)
         for name, value in wanted.items():
             if value is not None:
                 query = query.where(table.c[name] == str(value))
         with self._database.read() as connection:
-            docs = connection.execute(query).scalars().all()
-        items = tuple(of_doc(Enrollment, doc) for doc in docs[:limit])
-        if len(docs) <= limit:
-            return Page(items=items)
-        last = items[-1]
-        return Page(items=items, next_cursor=cursor_of(to_ms(last.created_at), last.id))
+            rows = connection.execute(query).all()
+        found = ((row.id, row.doc) for row in rows[:limit])
+        items, unreadable = readable(found, partial(of_doc, Enrollment))
+        last = rows[limit - 1] if len(rows) > limit else None
+        more = None if last is None else cursor_of(last.created_at, last.id)
+        return Page(items=items, next_cursor=more, unreadable=unreadable)
 
     def stats(self, now: datetime, *, cap: int = 10_000) -> EnrollmentStats:
         """See `EnrollmentStore.stats`."""

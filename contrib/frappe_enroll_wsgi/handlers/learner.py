@@ -147,6 +147,7 @@ _CODE_TROUBLE = (
     "course_not_found",
     "course_not_for_sale",
     "amount_too_small",
+    "amount_not_chargeable",
     "vetoed",
     "plugin_failed",
     "lms_unavailable",
