@@ -643,9 +643,8 @@ class Records(Generic[T]):
                 items.append(read(row))
             except ValidationError as error:
                 unreadable.append(f"{row.key}: the stored row is damaged ({error})")
-        last = found[limit - 1] if len(found) > limit else None
-        return Page(
-            items=tuple(items),
-            next_cursor=last and cursor_of(cell_of(last, field), last.key),
-            unreadable=tuple(unreadable),
-        )
+        more = None
+        if len(found) > limit:
+            last = found[limit - 1]
+            more = cursor_of(cell_of(last, field), last.key)
+        return Page(items=tuple(items), next_cursor=more, unreadable=tuple(unreadable))
