@@ -9,7 +9,8 @@ from typing import TypeVar
 from ..errors import ValidationError
 
 
-Record, Stored = TypeVar("Record"), TypeVar("Stored")
+Record = TypeVar("Record")
+Stored = TypeVar("Stored")
 
 
 def readable(
