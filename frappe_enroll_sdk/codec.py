@@ -3,7 +3,7 @@
 Records to plain JSON data and back.
 
 Moments become ISO 8601 text in UTC with milliseconds, decimals become text, enums
-their value, money ``{"amount_minor": …, "currency": …}``.
+their value, money ``{"amount_minor": …, "currency": …, "exponent": …}``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ValidationError
+from .money import Money
 
 
 if TYPE_CHECKING:
@@ -66,6 +67,22 @@ def _converter() -> Converter:
 def dump(record: Any) -> Any:
     """Return a record as plain JSON data."""
     return _converter().unstructure(record)
+
+
+@cache
+def _shower() -> Converter:
+    converter = _converter().copy()
+    from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415
+
+    # What only a store has to remember.
+    plain = make_dict_unstructure_fn(Money, converter, exponent=override(omit=True))
+    converter.register_unstructure_hook(Money, plain)
+    return converter
+
+
+def shown(record: Any) -> Any:
+    """Return a record as the JSON that callers get: money as amount and currency."""
+    return _shower().unstructure(record)
 
 
 def load(kind: type[T], data: Any) -> T:

@@ -628,7 +628,11 @@ class Records(Generic[T]):
         cursor: str | None,
         read: Callable[[Row], T] | None = None,
     ) -> Page[T]:
-        """Return one page of a query; the cursor holds the last row's place."""
+        """
+        Return one page of a query; the cursor holds the last row's place.
+
+        A damaged row never hides the others: it is named (`Page.unreadable`).
+        """
         table, read = self.rows.table, read or self.read
         field = table.index(query.index).fields[-1]
         by_number = field != "key" and table.column(field).kind is CellKind.INT
@@ -636,8 +640,14 @@ class Records(Generic[T]):
         if after is not None:
             query = attrs.evolve(query, after=(after[0], after[1]))
         found = self.rows.page(query, limit + 1 if limit > 0 else 0)
-        items = tuple(read(row) for row in found[:limit])
-        if len(found) <= limit:
-            return Page(items=items)
-        last = found[limit - 1]
-        return Page(items=items, next_cursor=cursor_of(cell_of(last, field), last.key))
+        items, unreadable = list[T](), list[str]()
+        for row in found[:limit]:
+            try:
+                items.append(read(row))
+            except ValidationError as error:
+                unreadable.append(f"{row.key}: the stored row is damaged ({error})")
+        more = None
+        if len(found) > limit:
+            last = found[limit - 1]
+            more = cursor_of(cell_of(last, field), last.key)
+        return Page(items=tuple(items), next_cursor=more, unreadable=tuple(unreadable))

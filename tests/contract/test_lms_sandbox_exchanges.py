@@ -45,9 +45,7 @@ LEFT_OUT = {
         "states of the machine: faults of the sandbox stand for them"
     ),
     "A notb-.*": "a site without tracebacks: a switch, played by itself below",
-    "A lms-(?!get_user_info).*": (
-        "methods of a learner's own session and of the LMS's shop"
-    ),
+    "A lms-(?!get_user_info).*": "methods of a learner's own session and of LMS's shop",
     "A coupon-.*": "coupons of the LMS, which are not ours",
     "A api-v2-.*": "version 2 of the API, which nobody here calls",
     "A (unknown-site-host|ip-host|unknown-site-header)": (

@@ -150,6 +150,9 @@ def test_every_object_is_retrieved_by_its_name(shop, gateway_of):
     ]
     assert len(names) > 6
     assert {gateway.find_session(name).id for name in names} == {session.id}
+    (dispute, *_) = account.disputes
+    account.disputes[dispute]["payment_intent"] = None
+    assert gateway.find_session(dispute).id == session.id, "by its charge"
     for nobody in ("dp_nobody", "ch_nobody", "txn_1", "", "cus_1"):
         assert gateway.find_session(nobody) is None
 

@@ -21,9 +21,10 @@ from frappe_enroll_sdk import errors, states
 from frappe_enroll_sdk.hookspecs import OBSERVERS, HookSpecs
 from frappe_enroll_sdk.metrics import MEASURES
 from frappe_enroll_sdk.models import JobState, LMSStatus, Override, Status
-from frappe_enroll_sdk.outcomes import Outcome
+from frappe_enroll_sdk.outcomes import Dead, Outcome
 from frappe_enroll_sdk.plugins import ALLOWED_PARAMETERS
 from frappe_enroll_sdk.policies import SettlePolicy, longest_s
+from frappe_enroll_sdk.services.payments.apply import UNREADABLE
 from frappe_enroll_sdk.services.settle.decide_slot import TAKEN
 from frappe_enroll_sdk.services.settle.effects import ALERTS
 from frappe_enroll_sdk.settings import Settings
@@ -208,6 +209,12 @@ def test_codes_of_tries_are_documented():
             or (name_of(call) == "Verdict" and "SNOOZE" not in ast.unparse(call))
         )
     }
+    # A handler's own code, and the one of a handler that gives none.
+    dead = [
+        call.args[1] for call in calls() if name_of(call) == "Dead" and call.args[1:]
+    ]
+    written |= {f"`{arg.value}`" for arg in dead if isinstance(arg, ast.Constant)}
+    written.add(f"`{Dead('').code}`")
     (rows,) = [t[1:] for t in tables(page("errors.md")) if t[0] == ("`code`", "When")]
     assert written == {row[0] for row in rows if row[0].startswith("`")}
 
@@ -224,7 +231,7 @@ def alert_codes():
 def test_alerts_are_documented():
     """Each alert's code says what to do; held payments alert by their reason."""
     held = {"late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"}
-    held |= TAKEN
+    held |= TAKEN | {UNREADABLE}
     rows = table(page("operations.md"), "Code")
     assert {*alert_codes(), *held, *ALERTS} == {
         c for row in rows for c in quoted(row[0])

@@ -81,7 +81,8 @@ def test_check_is_0_when_all_is_well(service, run):
     states = {one["name"]: one["state"] for one in said.lines[0]}
     assert states == {
         **dict.fromkeys(("storage", "payments", "lms", "lms key", "schema"), "ok"),
-        **dict.fromkeys(("webhook secret", "clock"), "ok"),
+        **dict.fromkeys(("webhook secret", "clock", "prices", "lms role"), "ok"),
+        **{name: "ok" for name in states if " right: " in name},
         # Nothing is due, and no worker was started yet.
         "workers": "unknown",
         # One process serves: its memory will do.
@@ -89,7 +90,9 @@ def test_check_is_0_when_all_is_well(service, run):
         # Nothing that Stripe could reach: `stripe listen` needs no endpoint.
         "stripe endpoint": "unknown",
     }
-    assert run("check").out.count(" ok\n") == 7
+    rights = [name for name in states if " right: " in name]
+    assert len(rights) == 9
+    assert run("check").out.count(" ok\n") == 9 + len(rights)
 
 
 def test_check_is_69_when_a_backend_is_down(service, lms, run):

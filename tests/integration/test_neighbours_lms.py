@@ -626,7 +626,7 @@ class TestSomebodyElsesPage:
         """A static page for maintenance answers a POST with 405, for instance."""
         one = shop()
         row_id = one.buy()
-        sandbox.fail_next(".*", "html", status=status, times=None)
+        sandbox.fail_next(".*", "page", status=status, times=None)
         one.work(120, 600)
         assert (one.sync().state, one.sync().tries) == (JobState.DUE, 0)
         sandbox.heal()

@@ -65,7 +65,7 @@ def hear(shop, kind, inner, **more):
 
 @pytest.mark.parametrize("shape", FOREIGN)
 def test_foreign_session_of_any_shape_stops_nothing(shop, shape):
-    """Its event is ignored; our lost event is pulled, and reconcile goes on."""
+    """Its event is ignored; our lost one is pulled, and reconcile goes on beside it."""
     inner = other(shop, **shape)
     assert hear(shop, "checkout.session.completed", inner)["outcome"] == "ignored"
     row, _ = shop.pay()

@@ -354,9 +354,12 @@ def test_return_settles_and_tells_the_learner(site):
     (row,) = site.world.rows()
     pending = site.call("GET", "/return", query={"session_id": row.session_id})
     assert (pending.status_code, "Payment pending" in pending.text) == (200, True)
+    again = '<meta http-equiv="refresh" content='
+    assert again in pending.text
     site.world.pay(made["enrollment_id"])
     done = site.call("GET", "/return", query={"session_id": row.session_id})
     assert (done.status_code, "You are enrolled" in done.text) == (200, True)
+    assert again not in done.text
     assert done.content_type == "text/html; charset=utf-8"
     for secret in (EMAIL, row.session_id, made["token"], row.id):
         assert secret not in done.text

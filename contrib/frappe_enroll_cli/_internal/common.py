@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.errors import ConfigurationError, EnrollError, TransientError
 from frappe_enroll_sdk.models import JobState, Page
 
@@ -75,7 +75,7 @@ def port_error(option: str, port: object, error: OSError) -> EnrollError:
 def print_records(records: Any) -> None:
     """Print records as JSON lines."""
     for record in records:
-        click.echo(json.dumps(dump(record), ensure_ascii=False))
+        click.echo(json.dumps(shown(record), ensure_ascii=False))
 
 
 def print_page(page: Page[Any]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 
 from .common import SINCE, print_records
 from .opened import opened_sdk
@@ -86,7 +86,7 @@ def reconcile(
 def _print_table(found: list[Finding]) -> None:
     """Print one line per finding: difference, subject, outcome and cause."""
     for finding in found:
-        cells = {k: str(v or "-") for k, v in dump(attrs.evolve(finding)).items()}
+        cells = {k: str(v or "-") for k, v in shown(attrs.evolve(finding)).items()}
         state = cells["after"] if finding.after else f"repair: {cells['repair']}"
         line = f"{cells['difference']:26} {cells['subject']:37} {state:24}"
         click.echo(f"{line} {cells['cause']}")

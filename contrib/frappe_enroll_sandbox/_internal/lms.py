@@ -30,18 +30,9 @@ _HANG_S = 60.0
 _PAGE = "<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n"
 _DEFAULT_PAGE_LENGTH = 20
 _KINDS = (
-    *(
-        "html",
-        "error",
-        "foreign",
-        "redirect",
-        "hang",
-        "latency",
-        "drip",
-        "reset",
-        "throttled",
-    ),
-    *("empty", "error_body", "commit_then_timeout", "commit_then_500", "commit_later"),
+    *("html", "page", "error", "foreign", "redirect", "hang", "latency", "drip"),
+    *("reset", "throttled", "empty", "error_body", "commit_then_timeout"),
+    *("commit_then_500", "commit_later"),
 )
 
 
@@ -49,11 +40,11 @@ class LMSSandbox(LoopbackServer):
     """
     A simulated Frappe LMS site for the real ``frappe-client`` package.
 
-    A context manager. Faults: ``html`` (with `status`), ``error`` (JSON, with `status`
-    and header ``exc_type``), ``foreign`` (a gateway's JSON), ``redirect``, ``hang``,
-    ``latency``, ``drip``, ``reset``, ``throttled`` (429), ``empty`` (200 with an empty
-    list), ``error_body`` (200 with an error inside), ``commit_then_timeout``,
-    ``commit_then_500``, ``commit_later``.
+    A context manager. Faults: ``html`` (Frappe's own page, with `status`), ``page`` (a
+    proxy's), ``error`` (JSON, with `status` and header ``exc_type``), ``foreign`` (a
+    gateway's JSON), ``redirect``, ``hang``, ``latency``, ``drip``, ``reset``,
+    ``throttled`` (429), ``empty`` (200 with an empty list), ``error_body`` (200 with an
+    error inside), ``commit_then_timeout``, ``commit_then_500``, ``commit_later``.
 
     Attributes:
         api_key: The accepted API key; its secret is `api_secret`.
@@ -132,13 +123,10 @@ class LMSSandbox(LoopbackServer):
         if fault.kind == "throttled":
             refusal = FrappeRefusal(429, "TooManyRequestsError", "Too Many Requests")
             return self._error(refusal, fault.headers)
-        if fault.kind == "foreign":
-            return _json({"message": "no route"}, fault.status)
         if fault.kind == "error":
             exc_type = fault.headers.get("exc_type", "Exception")
             return self._error(FrappeRefusal(fault.status, exc_type, "A planned fault"))
-        page = "<html><head><title>A planned fault</title></head></html>"
-        return Response(page, fault.status, content_type="text/html")
+        return _planned(fault)
 
     def _serve(self, request: Request) -> Response:
         if self.host and request.host.partition(":")[0] != self.host:
@@ -264,6 +252,16 @@ def _page(status: int, title: str) -> Response:
     return Response(
         _PAGE.format(title=f"{status} {title}"), status, content_type="text/html"
     )
+
+
+def _planned(fault: Fault) -> Response:
+    """Return what a proxy or a gateway answers in the LMS's place, or a bare page."""
+    if fault.kind == "foreign":
+        return _json({"message": "no route"}, fault.status)
+    if fault.kind == "page":
+        page = "<html><head><title>A planned fault</title></head></html>"
+        return Response(page, fault.status, content_type="text/html")
+    return _page(fault.status, "A planned fault")
 
 
 def _drip(seconds: float) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import attrs
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import Page
 from frappe_enroll_sdk.money import Money
 
@@ -36,4 +36,4 @@ def page_json(page: Page[T], of_item: Callable[[T], Any]) -> dict[str, Any]:
 
 def plain(record: Any) -> dict[str, Any]:
     """Return any record as JSON data."""
-    return dict(dump(record)) if attrs.has(type(record)) else dict(record)
+    return dict(shown(record)) if attrs.has(type(record)) else dict(record)

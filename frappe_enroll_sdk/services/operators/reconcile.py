@@ -162,10 +162,11 @@ class Reconcile:
     def _rows(self, since: datetime | None, limit: int, cursor: str | None) -> Report:
         page = self._context.storage.enrollments.list(limit=limit, cursor=cursor)
         rows = [r for r in page.items if since is None or r.created_at >= since]
+        damaged = [_named(text) for text in page.unreadable]
         # Newest first: the first one that is too old is the end.
         more = page.next_cursor if len(rows) == len(page.items) else None
         return Report(
-            findings=tuple(one for row in rows for one in self._look_at(row)),
+            findings=(*(one for row in rows for one in self._look_at(row)), *damaged),
             checked={_ROWS: len(rows)},
             next_cursor=f"{_ROWS}:{more}" if more else f"{_SESSIONS}:",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import Affiliate, LedgerRow
 
 from ..answers import answer, page_json
@@ -36,9 +36,9 @@ def affiliate(call: Call) -> Response:
     return answer(
         {
             "affiliate": affiliate_json(found),
-            "totals": [dump(total) for total in service.stats(code)],
-            "courses": [dump(course) for course in courses.courses],
-            "courses_at": dump(courses)["at"],
+            "totals": [shown(total) for total in service.stats(code)],
+            "courses": [shown(course) for course in courses.courses],
+            "courses_at": shown(courses)["at"],
         }
     )
 
@@ -81,13 +81,13 @@ def pay_out(call: Call) -> Response:
 
 def affiliate_json(affiliate: Affiliate) -> dict[str, Any]:
     """Return an affiliate as JSON."""
-    values = dump(affiliate)
+    values = shown(affiliate)
     return {name: values[name] for name in AFFILIATE_FIELDS}
 
 
 def ledger_json(row: LedgerRow) -> dict[str, Any]:
     """Return a ledger row as JSON."""
-    values = dump(row)
+    values = shown(row)
     return {name: values[name] for name in LEDGER_FIELDS}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import AuditEntry
 
 from ..answers import answer, page_json
@@ -25,7 +25,7 @@ def audit(call: Call) -> Response:
 
 def audit_json(entry: AuditEntry) -> dict[str, Any]:
     """Return an audit entry as JSON."""
-    return dict(dump(entry))
+    return dict(shown(entry))
 
 
 ROUTES = (

@@ -8,7 +8,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import Coupon
 from frappe_enroll_sdk.services.coupons import files as coupon_files
 
@@ -27,6 +27,7 @@ CODE_TROUBLE = (
     "course_not_found",
     "course_not_for_sale",
     "amount_too_small",
+    "amount_not_chargeable",
     "vetoed",
     "plugin_failed",
     "lms_unavailable",
@@ -108,7 +109,7 @@ def terms_of(call: Call) -> dict[str, Any]:
 
 def coupon_json(coupon: Coupon) -> dict[str, Any]:
     """Return a coupon with its counts as JSON."""
-    return dict(dump(coupon))
+    return dict(shown(coupon))
 
 
 ROUTES = (

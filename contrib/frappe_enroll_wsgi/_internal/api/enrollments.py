@@ -8,7 +8,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import Enrollment
 from frappe_enroll_sdk.services.operators.search import Timeline
 from frappe_enroll_sdk.spreadsheets import cell
@@ -173,7 +173,7 @@ def retry_enrollment(call: Call) -> Response:
 
 def row_json(row: Enrollment) -> dict[str, Any]:
     """Return an enrollment as JSON, as operators see it."""
-    values = dump(row)
+    values = shown(row)
     return {name: values[name] for name in ENROLLMENT_FIELDS}
 
 
@@ -181,9 +181,9 @@ def timeline_json(timeline: Timeline) -> dict[str, Any]:
     """Return a timeline as JSON."""
     return {
         "enrollment": row_json(timeline.enrollment),
-        "moments": [dump(moment) for moment in timeline.moments],
+        "moments": [shown(moment) for moment in timeline.moments],
         "coupon": coupon_json(timeline.coupon) if timeline.coupon else None,
-        "seat": dump(timeline.seat) if timeline.seat else None,
+        "seat": shown(timeline.seat) if timeline.seat else None,
         "jobs": [job_json(job) for job in timeline.jobs],
         "events": [job_json(event) for event in timeline.events],
     }

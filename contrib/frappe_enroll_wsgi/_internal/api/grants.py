@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.models import Grant, GrantStatus
 
 from ..answers import answer, page_json
@@ -26,7 +26,7 @@ GRANT_FIELDS = (
 
 def form(call: Call) -> Response:
     """``GET /grants/form``: the fields that plugins declare."""
-    return answer({"fields": [dump(field) for field in call.sdk.grants.form()]})
+    return answer({"fields": [shown(field) for field in call.sdk.grants.form()]})
 
 
 def apply(call: Call) -> Response:
@@ -86,7 +86,7 @@ def reject(call: Call) -> Response:
 
 def grant_json(grant: Grant) -> dict[str, Any]:
     """Return an application as JSON."""
-    values = dump(grant)
+    values = shown(grant)
     return {name: values[name] for name in GRANT_FIELDS}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import Job
 
@@ -85,14 +85,14 @@ def requeue(call: Call) -> Response:
 
 def job_json(job: Job) -> dict[str, Any]:
     """Return a job or event as JSON, without its payload."""
-    values = dump(job)
+    values = shown(job)
     kind = (job.payload or {}).get("type") if job.deliveries else None
     return {name: values[name] for name in JOB_FIELDS} | {"type": kind}
 
 
 def full_job_json(job: Job, *, payload: bool) -> dict[str, Any]:
     """Return a job or event as JSON, with its payload if the caller may see it."""
-    return job_json(job) | {"payload": dump(job.payload) if payload else None}
+    return job_json(job) | {"payload": shown(job.payload) if payload else None}
 
 
 ROUTES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import JobState
 
@@ -33,7 +33,7 @@ def event(call: Call) -> Response:
     found = call.sdk.storage.events.find(call.arguments["event_id"])
     if found is None:
         raise NotFoundError
-    payload = dump(found.payload) if call.operator.may_change else None
+    payload = shown(found.payload) if call.operator.may_change else None
     rows = call.sdk.admin.search(found.key).items if found.deliveries else ()
     return page(
         call, "event.html", title=found.key, job=found, payload=payload, rows=rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from frappe_enroll_sdk.codec import dump
+from frappe_enroll_sdk.codec import shown
 from frappe_enroll_sdk.errors import NotFoundError
 from frappe_enroll_sdk.models import JobState
 
@@ -37,7 +37,7 @@ def job(call: Call) -> Response:
     found = call.sdk.storage.jobs.find(call.arguments["key"])
     if found is None:
         raise NotFoundError
-    payload = dump(found.payload) if call.operator.may_change else None
+    payload = shown(found.payload) if call.operator.may_change else None
     return page(call, "job.html", title=found.key, job=found, payload=payload)
 
 
