@@ -32,7 +32,8 @@ _LAST_MS = 253_402_300_799_999
 
 def text_of(moment: datetime) -> str:
     """Return a moment as ISO text."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")
 
 
 def moment_of(text: str) -> datetime:

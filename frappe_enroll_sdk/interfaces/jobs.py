@@ -173,12 +173,16 @@ class JobStore(Protocol):
         """End a job that waits as dead, by an operator's word; False = it does not."""
         ...
 
-    def bound(self, key: str, now: datetime) -> bool:
+    def bound_ahead(
+        self, now: datetime, limit: int, cursor: str | None = None
+    ) -> tuple[int, str | None]:
         """
-        Let a job that a clock which ran ahead has written wait from now (`bounded`).
+        Let jobs that a clock which ran ahead has written wait from now (`bounded`).
 
-        A running one keeps its claim: its lease ends as one taken now. False = it was
-        not written ahead of `now`, has ended, or is unknown.
+        Looks at the next `limit` of those that are due, will be, or run (no index finds
+        these rows); returns how many were written ahead of `now`, and where to go on
+        (None = at the end). A running one keeps its claim: its lease ends as one taken
+        now.
         """
         ...
 

@@ -33,6 +33,7 @@ _NO_DATA = "{}"
 #: Claimed rows that a process remembers, to end them without reading them.
 _MAX_CLAIMED = 2048
 
+_CLAIMABLE_ONES = Query("claimable")
 _OF_STATE = [Query("by_state", {"state": state.value}) for state in JobState]
 
 #: What becomes of a due row that can't be read.
@@ -366,9 +367,17 @@ class Jobs:
         """See `JobStore.bury_due`."""
         return self._of_key(key, lambda job: queue.given_up(job, now, error), now)
 
-    def bound(self, key: str, now: datetime) -> bool:
-        """See `JobStore.bound`."""
-        return self._of_key(key, lambda job: queue.bounded(job, now), now)
+    def bound_ahead(
+        self, now: datetime, limit: int, cursor: str | None = None
+    ) -> tuple[int, str | None]:
+        """See `JobStore.bound_ahead`."""
+        page = self._records.list(_CLAIMABLE_ONES, limit, cursor, self._show)
+        ahead = [job for job in page.items if queue.bounded(job, now) is not None]
+        done = [
+            self._of_key(job.key, lambda job: queue.bounded(job, now), now)
+            for job in ahead
+        ]
+        return sum(done), page.next_cursor
 
     def empty(self, key: str) -> bool:
         """See `JobStore.empty`."""

@@ -24,6 +24,7 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_
 import attrs
 
 from ..codec import dump, load
+from ..codec import text_of as iso_of
 from ..errors import ValidationError
 from ..interfaces.tables import Cell, CellKind, Row, Table
 from ..money import Money
@@ -35,8 +36,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 #: Bytes of a name at the most; a character has up to four.
 _MAX_NAME = 1024
+
+
+def _plain(value: Any) -> Any:
+    # (Most of what is no JSON are moments.)
+    return iso_of(value) if type(value) is datetime else dump(value)
+
+
 _json = JSONEncoder(
-    separators=(",", ":"), ensure_ascii=False, check_circular=False, default=dump
+    separators=(",", ":"), ensure_ascii=False, check_circular=False, default=_plain
 ).encode
 
 

@@ -374,13 +374,17 @@ class Rows:
             if row.rev != swaps[key].rev and (is_mine(row) if is_mine else row.op == op)
         }
 
-    def put(self, key: str, cells: Mapping[str, Cell]) -> None:
-        """Write a row, whatever is there."""
+    def put(
+        self, key: str, cells: Mapping[str, Cell], *, guess: Row | None = None
+    ) -> Row:
+        """Write a row, whatever is there; return it as it then is."""
         for _ in range(MAX_RACES):
-            if self.change(key, lambda _: Changes(cells)) is not None:
-                return
-            if self.insert({key: cells})[0]:
-                return
+            row = self.change(key, lambda _: Changes(cells), guess=guess)
+            if row is not None:
+                return row
+            guess, new = None, Row(key, 1, self.port.stamp(), cells)
+            if self.write_new([new])[0]:
+                return new
         raise ConflictError(f"a row keeps coming and going: {key}")
 
     def delete(self, rows: Collection[Row]) -> int:

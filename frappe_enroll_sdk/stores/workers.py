@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..codec import require_text
-from ..interfaces.tables import Query
+from ..interfaces.tables import Query, Row
 from ..models import WorkerSeen
 from .layout import WORKERS
 from .records import Codec, ms_of
@@ -21,16 +21,26 @@ _CODEC = Codec(
 )
 
 
+#: Names that one process remembers; it has a handful.
+_MAX_LEFT = 64
+
+
 class Workers:
     """`WorkerStore` over tables."""
 
     def __init__(self, port: Port) -> None:
         self._records = Records(port, _CODEC)
+        #: The signs that this process has left last.
+        self._left: dict[str, Row] = {}
 
     def seen(self, worker: WorkerSeen) -> None:
         """See `WorkerStore.seen`."""
         require_text(name=worker.name)
-        self._records.rows.put(worker.name, self._records.codec.cells_of(worker))
+        cells = self._records.codec.cells_of(worker)
+        known = self._left.pop(worker.name, None)
+        row = self._records.rows.put(worker.name, cells, guess=known)
+        if len(self._left) < _MAX_LEFT:
+            self._left[worker.name] = row
 
     def list(self, *, limit: int = 50) -> tuple[WorkerSeen, ...]:
         """See `WorkerStore.list`."""

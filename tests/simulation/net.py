@@ -116,7 +116,7 @@ class Proxy:
 
         def call(*args: Any, **named: Any) -> Any:
             verb = getattr(line.targets[of], name)
-            return line.call(backend, full, verb, args, named)
+            return line.net.call(line.process, backend, full, verb, args, named)
 
         return call
 
@@ -178,17 +178,6 @@ class Line:
         """Return the database's answer, if it arrives."""
         self.net.acknowledge(self.process)
         return answer
-
-    def call(
-        self,
-        backend: str,
-        full: str,
-        verb: Callable[..., Any],
-        args: tuple[Any, ...],
-        named: dict[str, Any],
-    ) -> Any:
-        """Make a call, or what becomes of it."""
-        return self.net.call(self.process, backend, full, verb, args, named)
 
     # What `Ambient` takes.
 
@@ -279,8 +268,9 @@ class Net:
 
     def between(self, process: Process) -> None:
         """Let others take their turns between two trips of a verb."""
-        if self.hub.dice.random() < _BETWEEN:
-            self.hub.pause(process, 0.01 * self.hub.dice.random())
+        dice = self.hub.dice
+        if dice.random() < _BETWEEN:
+            self.hub.pause(process, 0.01 * dice.random())
             if process.dead:
                 raise Crash(process.name)
 

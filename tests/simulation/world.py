@@ -41,6 +41,14 @@ SETTINGS = {
 }
 
 
+#: What falls due next: table, query, column.
+_NEXT = (
+    (JOBS, Query("claimable"), "claim_at"),
+    (EVENTS, Query("claimable"), "claim_at"),
+    (ENROLLMENTS, Query("due"), "due_at"),
+)
+
+
 def all_of(store, index: str = KEY):
     """Return all records of a store."""
     records = store._records
@@ -286,14 +294,11 @@ class World:
 
     def next_due_s(self) -> float | None:
         """Return in how many seconds something falls due, or None."""
+        page = self.storage.tables.page
         moments = [
             row.cells[column]
-            for table, index, column in (
-                (JOBS, "claimable", "claim_at"),
-                (EVENTS, "claimable", "claim_at"),
-                (ENROLLMENTS, "due", "due_at"),
-            )
-            for row in self.storage.tables.page(table, Query(index), 1)
+            for table, query, column in _NEXT
+            for row in page(table, query, 1)
         ]
         if not moments:
             return None

@@ -79,6 +79,7 @@ class _Pass:
         self._until_s = self._context.monotonic() + time_budget_s
         self._stopping = stopping
         self._ends: Counter[End] = Counter()
+        self._is_drained = False
 
     def has_time(self) -> bool:
         """Tell whether something may still be started."""
@@ -89,6 +90,7 @@ class _Pass:
         if self._left <= 0 or not self.has_time():
             return False
         works = self._intake.take(min(_BATCH, self._left))
+        self._is_drained = not works and not self._intake.has_deferred
         for work in works:
             self._left -= 1
             self._run(work)
@@ -122,9 +124,10 @@ class _Pass:
     def report(self) -> JobReport:
         """Return the counters and what is left."""
         store, now = self._context.storage, self._context.now()
+        # Who has just found nothing to claim need not count it.
         left = sum(
             queue.stats(now, counted=False).due_now
-            for queue in (store.jobs, store.events)
+            for queue in (() if self._is_drained else (store.jobs, store.events))
         )
         ends = self._ends
         return JobReport(

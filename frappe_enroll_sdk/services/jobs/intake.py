@@ -79,6 +79,11 @@ class Intake:
         self._turn += 1
         return works
 
+    @property
+    def has_deferred(self) -> bool:
+        """Whether sync jobs are left alone until the gate admits them again."""
+        return self._syncs_at is not None
+
     def wait_s(self, most: float) -> float:
         """Return how long to wait when nothing is due: less where the rate says so."""
         if self._syncs_at is None:

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ... import wall
 from ...errors import EnrollError
-from ...models import JobState
 from ...models.jobs import REQUEST_KIND
 from ...stores.bounds import is_ahead
-from ...stores.queue import REQUEST_LIFE, bounded
+from ...stores.queue import REQUEST_LIFE
 
 
 if TYPE_CHECKING:
-    from ...interfaces import JobStore
     from ..context import Context
 
 logger = logging.getLogger(__name__)
@@ -47,8 +45,8 @@ class Maintenance:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        #: Where the last look at a queue's claimable jobs ended, by queue and state.
-        self._seen: dict[tuple[str, JobState], str | None] = {}
+        #: Where the last look at a queue's claimable jobs ended, by queue.
+        self._seen: dict[str, str | None] = {}
         self.tasks: dict[str, Task] = {
             "jobs": self._jobs,
             "events": self._events,
@@ -127,21 +125,11 @@ class Maintenance:
         context = self._context
         now, store = context.now(), context.storage
         latest = now + longest_look(context)
-        return store.enrollments.bound_due(latest, limit) + sum(
-            self._bound(name, queue, state, limit, now)
-            for name, queue in (("jobs", store.jobs), ("events", store.events))
-            for state in (JobState.RUNNING, JobState.DUE)
-        )
-
-    def _bound(
-        self, name: str, store: JobStore, state: JobState, limit: int, now: datetime
-    ) -> int:
-        """Look at the next slice: nothing finds these rows by an index."""
-        cursor = self._seen.get((name, state))
-        page = store.list(state=state, limit=limit, cursor=cursor)
-        self._seen[name, state] = page.next_cursor
-        ahead = [job for job in page.items if bounded(job, now) is not None]
-        return sum(store.bound(job.key, now) for job in ahead)
+        count = store.enrollments.bound_due(latest, limit)
+        for name, queue in (("jobs", store.jobs), ("events", store.events)):
+            more, self._seen[name] = queue.bound_ahead(now, limit, self._seen.get(name))
+            count += more
+        return count
 
 
 def longest_look(context: Context) -> timedelta:

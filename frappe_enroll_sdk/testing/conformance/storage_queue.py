@@ -89,10 +89,11 @@ class QueueChecks:
         day = 86_400
         add(storage.jobs, due=day + 10, now=after(day))
         add(storage.jobs, "later", due=day, now=NOW)
-        assert storage.jobs.bound("job-1", NOW)
-        assert not storage.jobs.bound("job-1", NOW)
-        assert not storage.jobs.bound("later", NOW)
-        assert not storage.jobs.bound("none", NOW)
+        first, cursor = storage.jobs.bound_ahead(NOW, 1)
+        rest, end = storage.jobs.bound_ahead(NOW, 1, cursor)
+        # ("later" is due before it, and was written in time.)
+        assert (first, rest, end) == (0, 1, None)
+        assert storage.jobs.bound_ahead(NOW, 10) == (0, None)
         assert found(storage.jobs).due_at == after(10)
         assert claim(storage.jobs, 10).key == "job-1"
 
@@ -101,7 +102,7 @@ class QueueChecks:
         day = 86_400
         add(storage.jobs)
         job = claim(storage.jobs, day)
-        assert storage.jobs.bound(job.key, after(1))
+        assert storage.jobs.bound_ahead(after(1), 10) == (1, None)
         kept = found(storage.jobs)
         assert (kept.state, kept.token, kept.due_at) == (
             JobState.RUNNING,
@@ -118,7 +119,7 @@ class QueueChecks:
         job = claim(storage.jobs, day)
         assert add(storage.jobs, now=after(1)).due_at == after(61)
         storage.jobs.release(job.token or "", after(day))
-        assert storage.jobs.bound(job.key, after(2))
+        assert storage.jobs.bound_ahead(after(2), 10) == (1, None)
         running = claim(storage.jobs, day)
         assert storage.jobs.heartbeat(running.token or "", after(3), 60)
         assert found(storage.jobs).due_at == after(63)

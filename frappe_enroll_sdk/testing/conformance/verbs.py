@@ -116,7 +116,7 @@ def _queue_verbs(name: str) -> Verbs:
         f"{name}.release": verb(lambda s: s.release(s.find("running").token, after(1))),
         f"{name}.retry": verb(lambda s: s.retry("dead", after(1))),
         f"{name}.bury_due": verb(lambda s: s.bury_due("due", after(1), try_error())),
-        f"{name}.bound": verb(lambda s: s.bound("due", after(-100))),
+        f"{name}.bound_ahead": verb(lambda s: s.bound_ahead(after(-100), 10)),
         f"{name}.empty": verb(lambda s: s.empty("done")),
         f"{name}.find": verb(lambda s: s.find("due")),
         f"{name}.list": verb(lambda s: s.list()),
