@@ -181,15 +181,16 @@ class Layout:
         key, rev = self.table.c[KEY], self.table.c[REV]
         return key == bindparam("of_key"), rev == bindparam("of_rev")
 
-    def page(self, query: Query, limit: int) -> Asked:
-        """Return the query for rows in their order, and its parameters."""
+    def page(self, query: Query, limit: int, *, locked: bool = False) -> Asked:
+        """Return the query for rows in their order (or those that nobody locks)."""
 
         def build(most: BindParameter[int]) -> Select[Any]:
             found = self._where(query, select(self.table))
             order = [c.desc() if query.newest else c for c in self._order(query)]
-            return found.order_by(*order).limit(most)
+            found = found.order_by(*order).limit(most)
+            return found.with_for_update(skip_locked=True) if locked else found
 
-        return self._asked("page", query, limit, build)
+        return self._asked("take" if locked else "page", query, limit, build)
 
     def count(self, query: Query, cap: int) -> Asked:
         """Return the query for a capped number of rows, and its parameters."""

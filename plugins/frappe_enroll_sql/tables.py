@@ -143,6 +143,27 @@ class SQLTables(ABC):
 
         return run
 
+    def take(
+        self,
+        table: port.Table,
+        query: Query,
+        limit: int,
+        make: Callable[[Row], Swap],
+    ) -> Sequence[Row]:
+        """See `TakingTables.take`; what was undone is made again, from its rows on."""
+        layout = self.layout_of(table)
+        statement, values = layout.page(query, limit, locked=True)
+
+        def run(connection: Connection) -> list[Row]:
+            found = connection.execute(statement, values).all()
+            rows = [layout.row(one) for one in found]
+            swaps = [make(row) for row in rows]
+            done = self._swapping(table, swaps)(connection)
+            pairs = zip(rows, swaps, done, strict=True)
+            return [swap.applied(row) for row, swap, yes in pairs if yes]
+
+        return self._write(run)
+
     def delete(self, table: port.Table, rows: Collection[Row]) -> int:
         """See `Tables.delete`."""
         write = self.layout_of(table).delete()

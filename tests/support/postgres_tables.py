@@ -107,22 +107,6 @@ class PostgresTables(SQLTables):
         except IntegrityError:
             return False
 
-    def take(self, table, query, limit, make):
-        """See `TakingTables.take`."""
-        layout = self.layout_of(table)
-        page, values = layout.page(query, limit)
-        page = page.with_for_update(skip_locked=True)
-
-        def run(connection):
-            rows = [layout.row(found) for found in connection.execute(page, values)]
-            swaps = [make(row) for row in rows]
-            done = self._swapping(table, swaps)(connection)
-            return [
-                s.applied(r) for s, r, yes in zip(swaps, rows, done, strict=True) if yes
-            ]
-
-        return self._write(run) if all(query.among.values()) else []
-
     def now(self):
         """See `Tables.now`."""
         query = text("SELECT clock_timestamp()")
