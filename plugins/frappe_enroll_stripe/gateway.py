@@ -90,8 +90,6 @@ class StripePayments:
                 "STRIPE_SECRET_KEY: must begin with sk_ or rk_ (is it set?)"
             )
         self._livemode = "_live_" in secret_key[:8]
-        if self._livemode and urls.parse(api_base).origin != STRIPE:
-            raise SettingsError(f"STRIPE_API_BASE: a live key goes to {STRIPE} only")
         self._secrets = webhook_secrets
         self._deployment = deployment
         self._client = stripe.StripeClient(
@@ -106,14 +104,22 @@ class StripePayments:
 
     @classmethod
     def from_settings(cls, settings: Settings, _clock: Clock) -> Self:
-        """Build it from the ``STRIPE_…`` settings."""
-        return cls(
+        """
+        Build it from the ``STRIPE_…`` settings.
+
+        Raises:
+            SettingsError: The key is none, or it is live and would go elsewhere.
+        """
+        made = cls(
             settings.stripe_secret_key.value,
             tuple(secret.value for secret in settings.stripe_webhook_secret),
             api_base=settings.stripe_api_base,
             timeout_s=settings.stripe_timeout_s,
             deployment=settings.deployment,
         )
+        if made.livemode and urls.parse(settings.stripe_api_base).origin != STRIPE:
+            raise SettingsError(f"STRIPE_API_BASE: a live key goes to {STRIPE} only")
+        return made
 
     @property
     def livemode(self) -> bool:

@@ -280,6 +280,7 @@ def test_readyz_gives_a_provider_that_drips_two_seconds(world):
         world.sdk.payments = StripePayments(
             "sk_test_x", api_base=peer.url(), timeout_s=LONG_S
         )
+        world.sdk._wire()
         checks = Readiness(world.sdk).checks()
     assert checks == {"storage": "ok", "payments": "degraded", "lms": "ok"}
 

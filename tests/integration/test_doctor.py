@@ -27,6 +27,12 @@ def shop(db_folder):
         yield shop
 
 
+def change(shop, **settings):
+    """Start the process anew with other settings."""
+    shop.sdk.settings = attrs.evolve(shop.sdk.settings, **settings)
+    shop.sdk._wire()
+
+
 def found(shop, url=None):
     """Return what the examination finds, by name."""
     checks = shop.sdk.examine(url)
@@ -153,15 +159,14 @@ def test_payments_of_the_other_mode_are_told(shop):
 
 def test_no_endpoint_at_the_public_url_is_told(shop):
     """Of another host: Stripe can't reach this one."""
-    settings = attrs.evolve(shop.sdk.settings, public_url="https://shop.example.com")
-    shop.sdk.settings = settings
+    change(shop, public_url="https://shop.example.com")
     assert found(shop)["stripe endpoint"].state == "missing"
 
 
 def test_webhook_secret_that_is_missing_is_told(shop):
     """Then no webhook can be verified; one that is malformed is no setting at all."""
     good = shop.sdk.settings
-    shop.sdk.settings = attrs.evolve(good, stripe_webhook_secret=())
+    change(shop, stripe_webhook_secret=())
     check = found(shop)["webhook secret"]
     assert (check.state, "STRIPE_WEBHOOK_SECRET" in check.mend) == ("missing", True)
     for wrong in ("secret_of_something", "whsec_", "sk_test_key_of_stripe"):
@@ -213,13 +218,12 @@ def test_workers_are_looked_for(shop):
 
 def test_limits_in_memory_are_a_note(shop):
     """Per process: worth knowing, and no fault; shared ones and none are well."""
-    good = shop.sdk.settings
     assert found(shop)["rate limits"].state == "ok"
-    shop.sdk.settings = attrs.evolve(good, rate_limits=())
+    change(shop, rate_limits=())
     check = found(shop)["rate limits"]
     assert (check.state, check.is_bad) == ("note", False)
     shared = Secret("redis://127.0.0.1/0")
-    shop.sdk.settings = attrs.evolve(good, rate_limits=(), rate_limit_storage=shared)
+    change(shop, rate_limit_storage=shared)
     assert found(shop)["rate limits"].state == "ok"
 
 

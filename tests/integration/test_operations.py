@@ -114,7 +114,7 @@ class TestHealth:
         assert sdk.admin.stats().oldest_owed_s == 90
 
 
-class TestPresence:
+class TestHeartbeats:
     """Work is due and nobody was seen for ten minutes: an alarm, once."""
 
     def test_due_work_without_anybody_alarms(self, sdk, alerts):

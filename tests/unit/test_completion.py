@@ -35,20 +35,20 @@ class Store:
         return [JobState.DONE if end.token != "gone" else None for end in ends]
 
 
-def end(ender, store, token, answers):
+def end(completer, store, token, answers):
     """End a claim; note the answer."""
-    order = JobEnd(token=token, seq=1, state=JobState.DONE, outcome="done")
+    wanted = JobEnd(token=token, seq=1, state=JobState.DONE, outcome="done")
     try:
-        answers[token] = ender.complete(store, JOB, order, NOW)
+        answers[token] = completer.complete(store, JOB, wanted, NOW)
     except (Crash, StorageUnavailableError) as error:
         answers[token] = type(error)
 
 
-def begin(ender, store, token, answers):
+def begin(completer, store, token, answers):
     """End a claim in a thread of its own; return it once it waits or writes."""
-    thread = threading.Thread(target=end, args=(ender, store, token, answers))
+    thread = threading.Thread(target=end, args=(completer, store, token, answers))
     thread.start()
-    lane = ender._jobs
+    lane = completer._jobs
     wait_for(
         lambda: (
             [token] in store.batches
@@ -60,13 +60,13 @@ def begin(ender, store, token, answers):
 
 def play(*, dies=False):
     """One writes while two come; return the batches and all answers."""
-    ender, store, answers = Completer(), Store(), {}
+    completer, store, answers = Completer(), Store(), {}
     store.dies = dies
-    threads = [begin(ender, store, token, answers) for token in ("a", "b", "gone")]
+    threads = [begin(completer, store, token, answers) for token in ("a", "b", "gone")]
     store.go_on.set()
     for thread in threads:
         thread.join(20)
-    end(ender, store, "z", answers)
+    end(completer, store, "z", answers)
     return store.batches, answers
 
 
@@ -92,15 +92,15 @@ def test_death_of_the_writer_leaves_the_others_alive():
 
 def test_no_lock_is_held_over_the_write():
     """What the store's call does may end claims of other stores and be looked at."""
-    ender, answers = Completer(), {}
+    completer, answers = Completer(), {}
 
     class Nested:
         def complete_many(self, ends, now):
-            assert ender._jobs._changed.acquire(blocking=False)
-            ender._jobs._changed.release()
+            assert completer._jobs._changed.acquire(blocking=False)
+            completer._jobs._changed.release()
             return [JobState.DONE]
 
-    end(ender, Nested(), "a", answers)
+    end(completer, Nested(), "a", answers)
     assert answers == {"a": JobState.DONE}
 
 

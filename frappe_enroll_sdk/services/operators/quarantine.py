@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-Payments that fit no order: listed with the reason, accepted or dismissed by a word.
+Unmatched payments: listed with the reason, accepted or dismissed by an operator.
 
-Two kinds wait here. An *enrollment* on hold was paid, but not as its order says, or
+Two kinds wait here. An *enrollment* on hold was paid, but not as it says, or
 after it had ended. An *event* tells of a payment that has no row to hold: another
 mode, another account, a foreign session that carries our mark.
 """
@@ -63,7 +63,7 @@ class Quarantined:
 
 
 class Quarantine:
-    """What operators do with payments that fit no order. Thread-safe."""
+    """What operators do with unmatched payments. Thread-safe."""
 
     def __init__(
         self,

@@ -402,7 +402,7 @@ def _paid(
 
 
 def _hold(facts: Facts, fact: str, changes: dict[str, Any], reason: str) -> Write:
-    """Keep money that fits no order for an operator's word."""
+    """Keep a payment that does not fit for an operator to decide."""
     changes = changes | {"reason": reason, "held_for": reason}
     detail = _event_of(facts)
     return Write(to=Status.ON_HOLD, fact=fact, changes=changes, detail=detail)

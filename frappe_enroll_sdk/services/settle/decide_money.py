@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-What money decides: does a payment fit its order, and does what came of it entitle?
+What money decides: does a payment fit its enrollment, and does what came of it entitle?
 
 Pure. The state of the money is what the provider lists now: a sum over all refunds and
 the gravest dispute, kept on the row. Status follows from that, from the operator's word
@@ -58,12 +58,12 @@ _OPEN = frozenset({DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW})
 def mismatch(
     row: Enrollment, session: CheckoutSession, policy: SettlePolicy
 ) -> str | None:
-    """Name what does not fit between a paid session and its order, or None."""
+    """Name what does not fit between a paid session and its enrollment, or None."""
     if session.livemode is not policy.livemode:
         return "mode_mismatch"
     if session.amount is None or session.amount.currency != row.amount.currency:
         return "currency_mismatch"
-    # Taxes that come on top are no part of the order's amount; others are in it.
+    # Taxes that come on top are no part of the enrollment's amount; others are in it.
     on_top = session.tax_minor if row.tax_behavior == "exclusive" else 0
     if session.amount.amount_minor - on_top != row.amount.amount_minor:
         return "amount_mismatch"
