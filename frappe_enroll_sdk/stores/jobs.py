@@ -429,7 +429,7 @@ class Jobs:
             return self._records.read(row)
         except ValidationError:
             cells: Mapping[str, Any] = row.cells
-            at = moment_of(cells["updated_at"])
+            at, state = moment_of(cells["updated_at"]), cells["state"]
             error = TryError(
                 at=at,
                 try_number=0,
@@ -439,7 +439,7 @@ class Jobs:
             return Job(
                 key=row.key,
                 kind=str(cells["kind"]),
-                state=JobState(cells["state"]),
+                state=JobState(state) if state in {*JobState} else JobState.DEAD,
                 due_at=moment_of(cells["due_at"]),
                 created_at=moment_of(cells["created_at"]),
                 updated_at=at,

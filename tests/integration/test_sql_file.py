@@ -287,6 +287,16 @@ def test_forked_child_makes_its_own_connections(sql_storage):
     sql_storage.jobs.enqueue("parent-2", "sync", {}, NOW, now=NOW)
 
 
+def test_job_in_a_state_that_there_is_not_is_shown_as_dead(sql_storage, console):
+    """It is listed and found as what can't be read, and no claim gets it."""
+    with console:
+        console.execute("UPDATE jobs SET state = 'lost'")
+    found = sql_storage.jobs.find("job-1")
+    assert (found.state, found.outcome) == (JobState.DEAD, "undecodable")
+    assert sql_storage.jobs.list().items == (found,)
+    assert sql_storage.jobs.claim("w", NOW, 60, 10) == ()
+
+
 def test_row_that_can_not_be_decoded_fails_alone(sql_storage, sql_path):
     """The others are claimed; the damaged one is shown as dead and kept as it is."""
     for key in ("job-1", "job-2", "job-3"):
