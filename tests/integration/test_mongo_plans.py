@@ -24,7 +24,7 @@ COUNT = 50_000
 MOST = 200
 #: Numbers are counted up to a cap, and no further.
 CAP = 10_000
-EXPLAINABLE = {"find", "aggregate", "count", "distinct", "delete", "findAndModify"}
+EXPLAINABLE = {"find", "aggregate", "count", "distinct", "findAndModify"}
 #: What belongs to a session, not to the query.
 SENT_WITH_IT = (
     *("lsid", "$clusterTime", "$db", "txnNumber", "writeConcern", "readConcern"),
@@ -59,13 +59,13 @@ class Explainer(CommandListener):
 
 
 def queries_of(event) -> list[dict]:
-    """Return the command as its queries: each update of a batch is one."""
+    """Return the command as its queries: each write of a batch is one."""
     command = {k: v for k, v in event.command.items() if k not in SENT_WITH_IT}
     if event.command_name in EXPLAINABLE:
         return [command]
-    if event.command_name == "update":
-        name = command["update"]
-        return [{"update": name, "updates": [one]} for one in command["updates"]]
+    if event.command_name in {"update", "delete"}:
+        verb, writes = event.command_name, f"{event.command_name}s"
+        return [{verb: command[verb], writes: [one]} for one in command[writes]]
     assert event.command_name in {"insert", "endSessions", "hello"}
     return []
 
