@@ -209,7 +209,7 @@ def _is_flagged(row: Enrollment, facts: Facts, policy: SettlePolicy) -> bool:
 def _write(
     row: Enrollment, money: Mapping[str, Any], facts: Facts, policy: SettlePolicy
 ) -> Decision | None:
-    new = attrs.evolve(row, **money)
+    new = attrs.evolve(row, **money) if money else row
     to, reason = standing_of(new, policy)
     rivals = rivals_of(row, facts) if to in ENTITLED - {row.status} else ()
     if isinstance(rivals, Need):
