@@ -38,21 +38,19 @@ class Ambient:
 
     Attributes:
         clock: The clock as given.
+        now: Returns the clock's time.
+        monotonic: Returns seconds that only grow, from a beginning that means nothing.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self._monotonic = getattr(clock, "monotonic", time.monotonic)
+        # (Every step asks these two.)
+        self.now: Callable[[], datetime] = clock.now
+        self.monotonic: Callable[[], float] = getattr(
+            clock, "monotonic", time.monotonic
+        )
         self._sleep = getattr(clock, "sleep", time.sleep)
         self._bytes = getattr(clock, "random_bytes", secrets.token_bytes)
-
-    def now(self) -> datetime:
-        """Return the clock's time."""
-        return self.clock.now()
-
-    def monotonic(self) -> float:
-        """Return seconds that only grow, from a beginning that means nothing."""
-        return float(self._monotonic())
 
     def sleep(self, seconds: float) -> None:
         """Let so many seconds pass."""

@@ -159,10 +159,17 @@ def beaten(
 
 def completed(job: Job, end: JobEnd, now: datetime) -> Job:
     """Return a job after its work was done."""
-    more = attrs.evolve(job, data=united(job.data, end.data), updated_at=now)
+    data = united(job.data, end.data)
     if job.seq != end.seq:
-        return _due(more, now, tries=0)
-    return attrs.evolve(more, state=end.state, outcome=end.outcome, token=None)
+        return _due(job, now, tries=0, data=data, updated_at=now)
+    return attrs.evolve(
+        job,
+        data=data,
+        updated_at=now,
+        state=end.state,
+        outcome=end.outcome,
+        token=None,
+    )
 
 
 def rescheduled(
@@ -176,23 +183,29 @@ def rescheduled(
     """Return a job put back on the schedule."""
     tries = job.tries if counts else max(job.tries - 1, 0)
     errors = with_error(job.errors, error)
-    back = attrs.evolve(job, errors=errors, updated_at=now)
-    return _due(back, due_at, tries=tries)
+    return _due(job, due_at, tries=tries, errors=errors, updated_at=now)
 
 
 def buried(job: Job, seq: int, now: datetime, error: TryError) -> Job:
     """Return a job that can't be done (unless there is news of it)."""
-    more = attrs.evolve(job, errors=with_error(job.errors, error), updated_at=now)
+    errors = with_error(job.errors, error)
     if job.seq != seq:
-        return _due(more, now, tries=0)
-    return attrs.evolve(more, state=JobState.DEAD, outcome=error.code, token=None)
+        return _due(job, now, tries=0, errors=errors, updated_at=now)
+    return attrs.evolve(
+        job,
+        errors=errors,
+        updated_at=now,
+        state=JobState.DEAD,
+        outcome=error.code,
+        token=None,
+    )
 
 
 def retried(job: Job, now: datetime, due_at: datetime | None = None) -> Job | None:
     """Return a due or dead job made due now (or by `due_at`); None for any other."""
     when = due_at or now
     if job.state is JobState.DEAD:
-        return _due(attrs.evolve(job, updated_at=now), when, tries=0)
+        return _due(job, when, tries=0, updated_at=now)
     if job.state is JobState.DUE:
         return attrs.evolve(job, due_at=min(when, job.due_at), updated_at=now)
     return None
@@ -213,8 +226,17 @@ def new_event(
     outcome: str | None,
 ) -> Job:
     """Return an event at its first delivery."""
-    job = new_job(key, EVENT_KIND, payload, now, now)
-    return attrs.evolve(job, state=state, outcome=outcome, deliveries=1)
+    return Job(
+        key=key,
+        kind=EVENT_KIND,
+        payload=payload,
+        due_at=now,
+        created_at=now,
+        updated_at=now,
+        state=state,
+        outcome=outcome,
+        deliveries=1,
+    )
 
 
 def delivered(job: Job, payload: Mapping[str, Any], now: datetime) -> Job:
@@ -253,7 +275,13 @@ def emptied(job: Job) -> Job | None:
     return attrs.evolve(job, payload=pruned(job).payload or {}, data={})
 
 
-def _due(job: Job, due_at: datetime, *, tries: int) -> Job:
+def _due(job: Job, due_at: datetime, *, tries: int, **more: Any) -> Job:
     return attrs.evolve(
-        job, state=JobState.DUE, due_at=due_at, tries=tries, token=None, outcome=None
+        job,
+        state=JobState.DUE,
+        due_at=due_at,
+        tries=tries,
+        token=None,
+        outcome=None,
+        **more,
     )

@@ -105,13 +105,14 @@ class Port:
         self.ambient, self.version = ambient, version
         self._tables, self._takes_turns = tables, takes_turns
         self.taking = tables if isinstance(tables, TakingTables) else None
-        self._checked = float("-inf")
+        self._checked, self._monotonic = float("-inf"), ambient.monotonic
         self._renew()
 
     def _renew(self) -> None:
         self._forks, self._numbers = _Forks.count, count()
         self._mark = self.ambient.token_hex(8)
-        self._turns = [threading.Lock() for _ in range(_MAX_TURNS)]
+        most = _MAX_TURNS if self._takes_turns else 0
+        self._turns = [threading.Lock() for _ in range(most)]
 
     def _here(self) -> None:
         if self._forks != _Forks.count:
@@ -120,7 +121,7 @@ class Port:
 
     def use(self) -> Tables:
         """Return the backend, its schema being this code's."""
-        mark = self.ambient.monotonic()
+        mark = self._monotonic()
         if mark - self._checked > _LOOK_EVERY_S:
             self._tables.check_schema(self.version)
             self._checked = mark

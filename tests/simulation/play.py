@@ -148,7 +148,7 @@ class Strict:
     """Nothing of the host's time and dice, or of its names, gets into a history."""
 
     _INSTEAD = (
-        (clock.SYSTEM, dict.fromkeys(("_bytes", "_sleep", "_monotonic"), _refuse)),
+        (clock.SYSTEM, dict.fromkeys(("_bytes", "_sleep", "monotonic"), _refuse)),
         (
             clock,
             {

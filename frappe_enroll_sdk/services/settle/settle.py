@@ -186,10 +186,9 @@ class Settle:
         return row
 
     def _finish(self, row: Enrollment, keep: Keep) -> Enrollment:
-        if row.effects_owed or row.due_at != keep.due_at or row.tries:
-            self._context.storage.enrollments.clear_due(
-                row.id, row.version, keep.due_at
-            )
+        if not (row.effects_owed or row.due_at != keep.due_at or row.tries):
+            return row
+        self._context.storage.enrollments.clear_due(row.id, row.version, keep.due_at)
         return attrs.evolve(row, effects_owed=False, due_at=keep.due_at, tries=0)
 
     def _write(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from threading import RLock
 from typing import Any
@@ -25,7 +26,7 @@ class _Ordered:
     """One index: its entries (fields, then the key) in their order."""
 
     def __init__(self, index: Index, table: Table) -> None:
-        self.fields, self.unique = index.fields, index.unique
+        self.name, self.fields, self.unique = index.name, index.fields, index.unique
         self.entries: list[Entry] = []
         *self._first, self._last = index.fields
         self._columns = tuple([one for one in index.fields if one != KEY])
@@ -33,6 +34,12 @@ class _Ordered:
         is_text = self._last == KEY or table.column(self._last).kind not in by_number
         # What comes after all that the last field can hold.
         self._top = _LAST if is_text else float("inf")
+
+    def emptied(self) -> _Ordered:
+        """Return the same index without entries: to make one anew takes longer."""
+        other = object.__new__(_Ordered)
+        other.__dict__.update(self.__dict__, entries=[])
+        return other
 
     def entry(self, row: Row | None) -> Entry | None:
         """Return a row's entry, if it has one."""
@@ -77,27 +84,26 @@ class _Ordered:
         return low, high, bool(others)
 
 
+@cache
+def _indexes_of(table: Table) -> list[_Ordered]:
+    return [_Ordered(one, table) for one in (table.index(KEY), *table.indexes)]
+
+
 class _Table:
     """The rows of one table, and its indexes."""
 
     def __init__(self, table: Table) -> None:
         self.rows: dict[str, Row] = {}
-        own = (table.index(KEY), *table.indexes)
-        self._indexes = {index.name: _Ordered(index, table) for index in own}
-        # By column, the indexes that a write of it may move a row in.
-        self._moved: dict[str, list[_Ordered]] = {}
-        for index in self._indexes.values():
-            for field in index.fields:
-                self._moved.setdefault(field, []).append(index)
+        self._indexes = {one.name: one.emptied() for one in _indexes_of(table)}
+        # By the columns of a write, the indexes that it may move a row in.
+        self._moved: dict[tuple[str, ...], list[_Ordered]] = {}
 
     def write(self, before: Row | None, after: Row | None, changed: Any = None) -> bool:
         """Put a row in the place of another; False = a slot is taken."""
         touched: Collection[_Ordered] = self._indexes.values()
         if changed is not None:
-            moved = self._moved
-            touched = {
-                one: None for name in changed if name in moved for one in moved[name]
-            }
+            columns = tuple(changed)
+            touched = self._moved.get(columns) or self._touched(columns)
         moves = []
         for index in touched:
             old, new = index.entry(before), index.entry(after)
@@ -115,6 +121,12 @@ class _Table:
         elif before is not None:
             del self.rows[before.key]
         return True
+
+    def _touched(self, columns: tuple[str, ...]) -> list[_Ordered]:
+        every = self._indexes.values()
+        touched = [one for one in every if not set(columns).isdisjoint(one.fields)]
+        self._moved[columns] = touched
+        return touched
 
     def swap(self, swap: Swap) -> bool:
         """Change a row that still is as it was read."""
