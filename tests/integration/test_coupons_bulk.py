@@ -11,6 +11,7 @@ import pytest
 from support.world import COURSE, World
 
 from frappe_enroll_sdk.errors import (
+    AlreadyEnrolledError,
     ConflictError,
     CouponExhaustedError,
     CouponExpiredError,
@@ -129,9 +130,10 @@ def test_learner_gets_no_more_seats_than_one_may_have(world):
         100, any_course=True, max_redemptions=9, per_learner=1
     ).code
     ask = {"email": "ada@example.com", "coupon_code": code}
-    sdk.checkout(course_id=COURSE, **ask)
-    sdk.checkout(course_id=COURSE, **ask)
     assert sdk.coupons.preview(code, COURSE, "ada@example.com").amount.amount_minor == 0
+    sdk.checkout(course_id=COURSE, **ask)
+    with pytest.raises(AlreadyEnrolledError):
+        sdk.checkout(course_id=COURSE, **ask)
     with pytest.raises(CouponExhaustedError):
         sdk.coupons.preview(code, "rust-101", "ada@example.com")
     with pytest.raises(CouponExhaustedError):
@@ -143,12 +145,12 @@ def test_learner_gets_no_more_seats_than_one_may_have(world):
 
 
 def test_seat_that_is_given_back_counts_no_more(world):
-    """A learner who cancels may use the code elsewhere."""
+    """A learner whom the host vouches for, and who cancels, may use it elsewhere."""
     sdk = world.sdk()
     code = sdk.coupons.create(
         50, any_course=True, max_redemptions=9, per_learner=1
     ).code
-    ask = {"email": "ada@example.com", "coupon_code": code}
+    ask = {"email": "ada@example.com", "coupon_code": code, "authenticated": True}
     first = sdk.checkout(course_id=COURSE, **ask)
     with pytest.raises(CouponExhaustedError):
         sdk.checkout(course_id="rust-101", **ask)
