@@ -205,10 +205,10 @@ class TestWholeSDK:
         k = 1 + counted.calls.index("payments.create_session")
         with pytest.raises(Crash):
             new_sdk(CrashPlan(k, lost_answer=True)).checkout(
-                course_id=COURSE, email=ADA
+                course_id=COURSE, email=ADA, authenticated=True
             )
         clock.advance(600)
-        answer = new_sdk().checkout(course_id=COURSE, email=ADA)
+        answer = new_sdk().checkout(course_id=COURSE, email=ADA, authenticated=True)
         *_, died, replayed = creations(sandbox)
         assert (died.body, died.idempotency_key) == (
             replayed.body,

@@ -102,7 +102,10 @@ def _move(storage):
             "UPDATE coupons SET max_redemptions = 0",
             lambda s: s.coupons.disable("GRANT-1"),
         ),
-        ("UPDATE enrollments SET status = 'paid'", lambda s: s.enrollments.list()),
+        (
+            "UPDATE enrollments SET status = 'paid'",
+            lambda s: s.enrollments.find("enr_0001"),
+        ),
         ("UPDATE enrollments SET amount_minor = 1", _move),
         ("UPDATE enrollments SET amount_minor = -1, discount_minor = 4901", _move),
     ],
@@ -117,10 +120,10 @@ def test_what_a_hand_writes_and_no_record_may_say_is_refused(
         use(sql_storage)
 
 
-def test_two_live_rows_of_a_slot_are_refused_by_the_index(sql_storage, sql_path):
+def test_two_entitled_rows_of_a_slot_are_refused_by_the_index(sql_storage, sql_path):
     """The slot is kept by a unique partial index, not by our care alone."""
-    sql_storage.enrollments.open(enrollment(1))
-    sql_storage.enrollments.open(enrollment(2))
+    for number in (1, 2):
+        sql_storage.enrollments.open(enrollment(number, status=Status.ENROLLED))
     connection = sqlite3.connect(sql_path)
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         connection.execute("UPDATE enrollments SET email = 'same@example.com'")

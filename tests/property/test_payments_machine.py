@@ -39,7 +39,12 @@ from frappe_enroll_sql.storage import SQLStorage
 
 
 LEARNERS = ["ada@example.com", "bob@example.com", "eve@example.com"]
-OPEN = {DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW}
+OPEN = {
+    DisputeStatus.NEEDS_RESPONSE,
+    DisputeStatus.UNDER_REVIEW,
+    DisputeStatus.APPEAL_NEEDS_RESPONSE,
+    DisputeStatus.APPEAL_UNDER_REVIEW,
+}
 
 
 class Payments(RuleBasedStateMachine):

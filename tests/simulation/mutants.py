@@ -246,7 +246,9 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
 }
 
 #: Those that only several things in a row bring to light: minutes of one core.
-RARE = frozenset({"decide: no write between reserve and redeem"})
+RARE = frozenset(
+    {"decide: no write between reserve and redeem", "decide: a claim holds the slot"}
+)
 
 
 @contextmanager

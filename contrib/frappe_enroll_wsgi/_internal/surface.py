@@ -2,7 +2,7 @@
 """
 The surface: one pipeline for every request, whatever framework mounts it.
 
-Access → limit by address → body and query → limit by learner → idempotency → handler.
+Access → limit by address → body and query → idempotency → handler.
 It raises errors; an adapter (WSGI, Flask) turns them into answers.
 """
 
