@@ -190,7 +190,7 @@ def emptied(world):
     tables = world.storage.tables
     for table in (SEATS, COUPONS, ENROLLMENTS, JOBS, EVENTS):
         rows = tables.page(table, Query(KEY), 1000)
-        tables.delete(table, {row.key: row.rev for row in rows})
+        tables.delete(table, rows)
     return World(world.open_storage)
 
 
