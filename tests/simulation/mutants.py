@@ -177,9 +177,6 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
     "settle: owed effects are not done again": _effects_not_redone,
 }
 
-#: Those that only several things in a row bring to light: minutes of one core.
-RARE = frozenset({"decide: no write between reserve and redeem"})
-
 
 @contextmanager
 def broken(name: str) -> Iterator[None]:
