@@ -36,11 +36,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 #: Bytes of a name at the most; a character has up to four.
 _MAX_NAME = 1024
+_iso_of = lru_cache(maxsize=4096)(iso_of)
 
 
 def _plain(value: Any) -> Any:
-    # (Most of what is no JSON are moments.)
-    return iso_of(value) if type(value) is datetime else dump(value)
+    # (Most of what is no JSON are moments, and many of them the same.)
+    return _iso_of(value) if type(value) is datetime else dump(value)
 
 
 _json = JSONEncoder(

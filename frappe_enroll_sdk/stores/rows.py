@@ -243,9 +243,27 @@ class Rows:
         op: str | None = None,
     ) -> Row | None:
         """Do `change_many` for one row; None = it is not there, or was left."""
-        guesses = {} if guess is None else {key: guess}
-        done = self.change_many({key: change}, guesses=guesses, confirm=confirm, op=op)
-        return done.get(key)
+        tables, op = self.port.use(), op or self.port.stamp()
+        confirms = confirm and not tables.durable_reads
+        row = guess or self.one(key)
+        if row is None:
+            return None
+        want, sent, lost = change(row), None, False
+        if want is not None and (want.cells or want.more or confirms):
+            # Most writes end with their first trip: there is nothing to keep of them.
+            sent = Swap(key, row.rev, op, want.cells, want.more, want.record)
+            try:
+                if tables.swap(self.table, [sent])[0]:
+                    return sent.applied(row)
+            except UnclearWriteError:
+                lost = True
+        elif guess is None:
+            return None if want is None else row
+        run = _Run(self, {key: change}, op, None, guessed=set())
+        run.confirms = confirms
+        if sent is not None:
+            run.refused(sent, lost=lost)
+        return self._go_on(tables, run, self._get(tables, [key])).get(key)
 
     def change_many(
         self,
@@ -277,6 +295,9 @@ class Rows:
         run = _Run(self, changes, op or self.port.stamp(), is_mine, guessed=set(rows))
         run.confirms = confirm and not tables.durable_reads
         rows |= self._get(tables, [key for key in changes if key not in rows])
+        return self._go_on(tables, run, rows)
+
+    def _go_on(self, tables: Tables, run: _Run, rows: dict[str, Row]) -> dict[str, Row]:
         for _ in range(MAX_RACES):
             run.send(tables, run.plan(rows), rows)
             if not run.left:
@@ -423,6 +444,11 @@ class _Run:
         self.left, self.done, self.confirms = dict(changes), dict[str, Row](), False
         self._sent: dict[str, Swap] = {}
         self._lost, self._was_lost = 0, False
+
+    def refused(self, swap: Swap, *, lost: bool) -> None:
+        """Go on from a first write that was refused, or not answered."""
+        self._sent[swap.key] = swap
+        self._lost, self._was_lost = int(lost), lost
 
     def _is_mine(self, row: Row) -> bool:
         return self._mine(row) if self._mine else row.op == self._op

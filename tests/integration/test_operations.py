@@ -11,6 +11,7 @@ from frappe_enroll_sdk.clock import FakeClock
 from frappe_enroll_sdk.errors import NotFoundError, ValidationError
 from frappe_enroll_sdk.models import JobState, Status, WorkerSeen
 from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.services.jobs import maintenance
 from frappe_enroll_sdk.services.jobs.heartbeat import Heartbeats
 from frappe_enroll_sdk.services.operators.stats import Health, health_of
 from frappe_enroll_sdk.testing.conformance.records import enrollment, try_error
@@ -240,7 +241,7 @@ class TestActions:
 
 
 class TestHousekeeping:
-    """By itself, once per minute over all workers; or by command."""
+    """By itself, once per interval over all workers; or by command."""
 
     def done_jobs(self, sdk, count=3):
         """Let jobs end."""
@@ -263,7 +264,25 @@ class TestHousekeeping:
         done = [sdk._services.maintenance.run_owed() for _ in range(3)]
         assert done == [{"jobs": 0, "events": 0, "workers": 0} | done[0], {}, {}]
         sdk.clock.advance(61)
+        assert sdk._services.maintenance.run_owed() == {"moments": 0}
+        sdk.clock.advance(540)
         assert sdk._services.maintenance.run_owed() == done[0]
+
+    def test_backlog_is_gone_on_with_at_once(self, sdk, monkeypatch):
+        """Whoever comes next need not wait for the next turn."""
+        monkeypatch.setattr(maintenance, "_SLICE", 2)
+        monkeypatch.setattr(maintenance, "_MAX_SLICES", 1)
+        self.done_jobs(sdk)
+        sdk.clock.advance(8 * 86400)
+        counts = [sdk._services.maintenance.run_owed().get("jobs") for _ in range(3)]
+        assert counts == [2, 1, None]
+
+    def test_turn_without_time_is_given_back(self, sdk):
+        """Whoever comes next does what there was no time for."""
+        left = iter([True, True])
+        done = sdk._services.maintenance.run_owed(lambda: next(left, False))
+        assert set(done) == {"jobs"}
+        assert set(sdk._services.maintenance.run_owed()) >= {"jobs", "events"}
 
     def test_command_does_it_at_once(self, sdk):
         """Whether or not it is its time; only what is named, where something is."""

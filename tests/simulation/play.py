@@ -119,8 +119,10 @@ def _work(world: World, ends_s: float) -> None:
     """Let passes run, each when something falls due, until nothing does."""
     for _ in range(_MAX_PASSES):
         _deliver(world)
-        world.calm().run_jobs(limit=1000)
         due_s = world.next_due_s()
+        if due_s is not None and due_s <= 0:
+            world.calm().run_jobs(limit=1000)
+            due_s = world.next_due_s()
         if due_s is None and not world.unanswered:
             for session in list(world.payments.sessions):
                 world.payments._look(session)

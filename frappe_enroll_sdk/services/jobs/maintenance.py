@@ -33,8 +33,9 @@ Task = Callable[[int, Callable[[], bool]], int]
 _SLICE = 500
 #: Slices of one turn.
 _MAX_SLICES = 20
-#: Seconds between two turns of a task.
-EVERY_S = 60.0
+#: Seconds between two turns of what work waits for, and of what only tidies up (which
+#: goes on at once where there is more than one turn of it).
+EVERY_S, TIDY_EVERY_S = 60.0, 600.0
 #: The gate that the turns are taken at.
 _GATE = "maintenance"
 _DAY = timedelta(days=1)
@@ -54,34 +55,40 @@ class Maintenance:
             "workers": self._workers,
             "moments": self._moments,
         }
-        self._every = {EVERY_S: [*self.tasks]}
+        #: Seconds between two turns, by task; tasks whose turns are taken at once.
+        self._every_s = [dict.fromkeys(self.tasks, TIDY_EVERY_S) | {"moments": EVERY_S}]
 
     def add(self, name: str, task: Task, every_s: float) -> None:
         """Add a task that is done every so many seconds."""
         self.tasks[name] = task
-        self._every.setdefault(every_s, []).append(name)
+        self._every_s.append({name: every_s})
 
     def run_owed(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
         """Do what is owed, as long as there is time; return what each task counted."""
         done, gates = dict[str, int](), self._context.storage.gates
         # Whoever dies costs the rest of its turns one interval: those of the rare
         # tasks are not taken before their time.
-        for every_s, names in self._every.items():
+        for group in self._every_s:
             if not has_time():
                 break
             now = self._context.now()
-            until = now + timedelta(seconds=every_s)
-            turns = gates.take_turns(_GATE, dict.fromkeys(names, until), now)
-            for name in [name for name in names if name in turns]:
+            ends = {name: now + timedelta(seconds=s) for name, s in group.items()}
+            turns = gates.take_turns(_GATE, ends, now)
+            for name in [name for name in group if name in turns]:
+                is_left = True
                 if has_time():
-                    done[name] = self.run(name, has_time)
-                else:
+                    done[name], is_left = self._run(name, has_time)
+                if is_left:
                     gates.drop(_GATE, name)
         return done
 
-    def run(self, name: str, has_time: Callable[[], bool] = lambda: True) -> int:
+    def run(self, name: str) -> int:
         """Do one task now, in slices; return what it counted."""
-        total = 0
+        return self._run(name, lambda: True)[0]
+
+    def _run(self, name: str, has_time: Callable[[], bool]) -> tuple[int, bool]:
+        """Do one task; return what it counted, and whether there is more to do."""
+        total, is_left = 0, True
         for _ in range(_MAX_SLICES):
             if not has_time():
                 break
@@ -91,13 +98,15 @@ class Maintenance:
                 # Housekeeping never keeps the work from going on.
                 extra = {"task": name, "error_code": error.code}
                 logger.warning("maintenance failed", extra=extra)
+                is_left = False
                 break
             total += count
             if count < _SLICE:
+                is_left = False
                 break
         if total:
             logger.info("maintenance", extra={"task": name, "count": total})
-        return total
+        return total, is_left
 
     def _jobs(self, limit: int, _: Callable[[], bool]) -> int:
         keep = timedelta(days=self._context.settings.keep_jobs_days)

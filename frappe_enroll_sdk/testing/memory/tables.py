@@ -89,11 +89,17 @@ def _indexes_of(table: Table) -> list[_Ordered]:
     return [_Ordered(one, table) for one in (table.index(KEY), *table.indexes)]
 
 
+@cache
+def _touched_by(table: Table, columns: tuple[str, ...]) -> list[str]:
+    every = _indexes_of(table)
+    return [one.name for one in every if not set(columns).isdisjoint(one.fields)]
+
+
 class _Table:
     """The rows of one table, and its indexes."""
 
     def __init__(self, table: Table) -> None:
-        self.rows: dict[str, Row] = {}
+        self._table, self.rows = table, dict[str, Row]()
         self._indexes = {one.name: one.emptied() for one in _indexes_of(table)}
         # By the columns of a write, the indexes that it may move a row in.
         self._moved: dict[tuple[str, ...], list[_Ordered]] = {}
@@ -123,9 +129,8 @@ class _Table:
         return True
 
     def _touched(self, columns: tuple[str, ...]) -> list[_Ordered]:
-        every = self._indexes.values()
-        touched = [one for one in every if not set(columns).isdisjoint(one.fields)]
-        self._moved[columns] = touched
+        names = _touched_by(self._table, columns)
+        touched = self._moved[columns] = [self._indexes[name] for name in names]
         return touched
 
     def swap(self, swap: Swap) -> bool:
