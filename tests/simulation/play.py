@@ -107,12 +107,20 @@ def rest(world: World) -> Iterator[judge.Judge]:
     _work(world, world.hub.now_s + REST_S)
     if sdk.admin.requeue(1000):
         _work(world, world.hub.now_s + REST_S)
+    _work(world, world.hub.now_s + _back_s(world))
     yield judge.at_rest
     # What was written a moment ago may still be on its way: reconcile passes it over.
     world.hub.now_s += 600
     actors.reconcile(sdk)
     _work(world, world.hub.now_s + REST_S)
+    _work(world, world.hub.now_s + _back_s(world))
     yield judge.reconciled
+
+
+def _back_s(world: World) -> float:
+    """Return how long second payments may wait: of a pair, one a day goes back."""
+    held = [row for row in judge.all_of(world.storage.enrollments) if row.held_for]
+    return REST_S * len(held)
 
 
 def _work(world: World, ends_s: float) -> None:
