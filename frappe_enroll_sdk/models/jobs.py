@@ -60,7 +60,7 @@ class TryError:
 
     Attributes:
         at: When the try ended (or was recovered).
-        try_number: Which try it was.
+        try_number: Which try it was; of one that only waits, the last that counted.
         code: Stable code of the error; "lease_lapsed" for a recovered try.
         cause: Words for an operator; nothing secret or personal.
         worker: Who ran it.

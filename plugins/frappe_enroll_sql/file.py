@@ -118,6 +118,10 @@ class OpenFile:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
+        if self._seen is not None:
+            # Looked at before it is opened: whoever opens another file beside this
+            # one's log has mixed the two as soon as it closes it.
+            self.require_same()
         for _ in range(_MOST_TRIES):
             before = _inode(self._path.stat())
             connection = _open(self._path)

@@ -205,7 +205,7 @@ def test_codes_of_tries_are_documented():
         if code_of(call)
         and (
             name_of(call) == "TryError"
-            # What snoozes a job leaves no error there.
+            # A snooze without a cause leaves no error there.
             or (name_of(call) == "Verdict" and "SNOOZE" not in ast.unparse(call))
         )
     }

@@ -44,6 +44,7 @@ SCHEMAS: dict[str, Schema] = {
             "known": COUNT,
             "fed": COUNT,
             "more": {"type": "boolean"},
+            "unreadable": {"type": "array", "items": TEXT},
         }
     ),
 }
