@@ -121,6 +121,3 @@ FINISHED = frozenset(
 def is_allowed(before: Status, after: Status) -> bool:
     """Tell whether the table allows this transition (or it keeps the status)."""
     return before is after or after in TRANSITIONS[before]
-
-
-LIVE = UNPAID | ENTITLED | {Status.ON_HOLD}

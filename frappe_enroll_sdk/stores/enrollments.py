@@ -94,7 +94,7 @@ class _Seen(threading.local):
     row: Row | None = None
 
 
-_CODEC = Codec(
+CODEC = Codec(
     Enrollment,
     ENROLLMENTS,
     lambda row: row.id,
@@ -108,7 +108,7 @@ class Enrollments:
     """`EnrollmentStore` over tables."""
 
     def __init__(self, port: Port) -> None:
-        self._records, self._seen = Records(port, _CODEC), _Seen()
+        self._records, self._seen = Records(port, CODEC), _Seen()
 
     def _noted(self, row: Row | None) -> Enrollment | None:
         if row is None:

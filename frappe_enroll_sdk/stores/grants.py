@@ -12,7 +12,7 @@ from .rows import Port, Records, SlotTakenError, query_of
 from .versions import replace
 
 
-_CODEC = Codec(
+CODEC = Codec(
     Grant,
     GRANTS,
     lambda grant: grant.id,
@@ -25,7 +25,7 @@ class Grants:
     """`GrantStore` over tables."""
 
     def __init__(self, port: Port) -> None:
-        self._records = Records(port, _CODEC)
+        self._records = Records(port, CODEC)
 
     def open(self, grant: Grant) -> Grant:
         """See `GrantStore.open`."""

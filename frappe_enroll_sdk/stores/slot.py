@@ -2,8 +2,9 @@
 """
 Which row of a learner and course takes the slot where several entitle: pure.
 
-That is how an upgrade finds rows of a time before the slot was unique. Each migration
-to a layout with the slot calls it for every pair that has two entitled rows.
+That is how an upgrade finds rows of a time before the slot was unique. A migration to a
+layout with the slot asks `take_over` for each row that `contends`, in any order and
+however often: what it has moved already does not change what becomes of the others.
 """
 
 from __future__ import annotations
@@ -13,11 +14,60 @@ from datetime import datetime
 
 import attrs
 
-from ..models import ENTITLED, Enrollment, HistoryEntry, Status
+from ..models import ENTITLED, Enrollment, HistoryEntry, LMSStatus, Status
 
 
 #: Why a row is held whose learner has the course by another one: it was paid, or not.
 PAID_TWICE, ALREADY_ENROLLED = "paid_twice", "already_enrolled"
+#: Stamps what an upgrade writes into a history.
+_UPGRADE = "upgrade"
+
+
+def contends(row: Enrollment) -> bool:
+    """Tell whether a row of an earlier layout may need the slot."""
+    return row.status in ENTITLED or _claims(row)
+
+
+def _claims(row: Enrollment) -> bool:
+    """
+    Tell whether it is about to entitle: what this layout marks by `claims_slot`.
+
+    A full grant whose code is (to be) redeemed, or the new row of a reassignment.
+    """
+    if row.status is not Status.PENDING or not row.history:
+        return False
+    moves = "in_place_of" in row.history[0].detail
+    return moves or (row.is_full_grant and row.history[-1].fact == "reserved")
+
+
+def take_over(
+    row: Enrollment,
+    pair: Iterable[Enrollment],
+    standing: Enrollment | None,
+    now: datetime,
+) -> Enrollment:
+    """
+    Return a row of an earlier layout as this one may keep it beside the others.
+
+    Args:
+        row: It `contends`.
+        pair: The rows of its learner and course that were not moved yet; it is one.
+        standing: Who has the slot in the new layout already, or None.
+        now: The database's time.
+    """
+    left = tuple(pair)
+    holder = standing or slot_first(left)
+    if row.status in ENTITLED:
+        if holder is None or holder.id == row.id:
+            return row
+        return held_beside(row, holder, now, _UPGRADE)
+    first = min((r for r in left if _claims(r)), key=_age, default=row)
+    claims = holder is None and first.id == row.id
+    return attrs.evolve(row, claims_slot=True) if claims else row
+
+
+def _age(row: Enrollment) -> tuple[datetime, str]:
+    return row.created_at, row.id
 
 
 def slot_first(rows: Iterable[Enrollment]) -> Enrollment | None:
@@ -60,6 +110,7 @@ def held_beside(
         version=row.version + 1,
         held_for=why,
         reason=why,
+        lms_status=LMSStatus.PENDING,
         effects_owed=True,
         due_at=now,
         tries=0,

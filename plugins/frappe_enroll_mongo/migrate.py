@@ -5,6 +5,7 @@
 Version 3 kept a document for each record, as this package alone knew it. Its documents
 move to the declared tables in batches: each is written into the new collection, and
 then deleted from the old one, so that an upgrade that died goes on where it was.
+Enrollments are moved by the rule of the slot (``stores/slot.py``).
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from pymongo.errors import BulkWriteError
 
 from frappe_enroll_sdk.clock import SYSTEM
 from frappe_enroll_sdk.errors import SchemaError, ValidationError
-from frappe_enroll_sdk.interfaces.tables import KEY, OP, REV, CellKind
+from frappe_enroll_sdk.interfaces.tables import KEY, OP, REV, CellKind, Row
+from frappe_enroll_sdk.mailbox import mailbox_of
 from frappe_enroll_sdk.models import (
+    ENTITLED,
     Affiliate,
     AuditEntry,
     Coupon,
@@ -32,9 +35,11 @@ from frappe_enroll_sdk.models import (
     Grant,
     Job,
     LedgerRow,
+    Status,
     WorkerSeen,
 )
-from frappe_enroll_sdk.stores.records import ms_of, text_of
+from frappe_enroll_sdk.stores import enrollments, grants, slot
+from frappe_enroll_sdk.stores.records import Codec, ms_of, text_of
 from frappe_enroll_sdk.stores.schema import require_not_newer
 
 from . import layout
@@ -42,6 +47,8 @@ from .failures import only_duplicates, our_errors
 
 
 if TYPE_CHECKING:
+    from pymongo.collection import Collection as Documents
+
     from frappe_enroll_sdk.interfaces.tables import Table
 
     from .link import Document, Link
@@ -149,7 +156,7 @@ def _move_rows(link: Link, table: Table, renew: Callable[[], None]) -> None:
     new = link.collection(table.name)
     while batch := [*old.find(sort=[("_id", 1)], limit=_BATCH)]:
         renew()
-        rows = {one["_id"]: row_of(table, one) for one in batch}
+        rows = _rows_of(link, table, old, batch)
         try:
             # (A damaged row is kept as it is for whoever repairs it.)
             new.insert_many(
@@ -167,6 +174,76 @@ def _move_rows(link: Link, table: Table, renew: Callable[[], None]) -> None:
                 f"{min(left)} of {old.name} can't be moved: another row of "
                 f"{table.name} has its place; end one of them, and run setup again"
             )
+
+
+#: Tables whose rows have cells that only the core's codec derives of the whole record.
+_CODECS: Mapping[str, Codec[Any]] = {
+    codec.table.name: codec for codec in (enrollments.CODEC, grants.CODEC)
+}
+#: Statuses of rows that may need the slot.
+_CONTEND = [status.value for status in (*ENTITLED, Status.PENDING)]
+
+
+def _rows_of(
+    link: Link, table: Table, old: Documents[Document], batch: list[Document]
+) -> dict[str, Document]:
+    """Return a batch of documents of version 3 as rows, by their old id."""
+    rows = {one["_id"]: row_of(table, one) for one in batch}
+    codec = _CODECS.get(table.name)
+    if codec is None:
+        return rows
+    records = {key: _record_of(codec, row) for key, row in rows.items()}
+    if codec is enrollments.CODEC:
+        records |= _taken_over(link, table, old, records)
+    for key, record in records.items():
+        try:
+            cells = {} if record is None else codec.cells_of(record)
+        except ValidationError:
+            cells = {}
+        if cells:
+            there = {name: cell for name, cell in cells.items() if cell is not None}
+            rows[key] = {name: rows[key][name] for name in ("_id", REV, OP)} | there
+        else:
+            where = {"table": table.name, "key": key}
+            logger.error("a damaged row is kept as it is", extra=where)
+    return rows
+
+
+def _record_of(codec: Codec[Any], row: Document) -> Any:
+    """Return the record of a row, or None: it is damaged."""
+    cells = {name: cell for name, cell in row.items() if name not in {"_id", REV, OP}}
+    try:
+        return codec.record_of(Row(row["_id"], row[REV], row[OP], cells))
+    except ValidationError:
+        return None
+
+
+def _taken_over(
+    link: Link,
+    table: Table,
+    old: Documents[Document],
+    records: Mapping[str, Enrollment | None],
+) -> dict[str, Enrollment]:
+    """Return the records that contend for a slot as they may stand beside others."""
+    those = {key: one for key, one in records.items() if one and slot.contends(one)}
+    if not those:
+        return {}
+    whose = {"email": {"$in": [*{one.email for one in those.values()}]}}
+    pairs: dict[tuple[str, str], list[Enrollment]] = {}
+    for document in old.find(whose | {"status": {"$in": _CONTEND}}):
+        one = _record_of(enrollments.CODEC, row_of(table, document))
+        if one is not None:
+            pairs.setdefault((one.email, one.course_id), []).append(one)
+    held = link.collection(table.name).find(whose | {"held": 1})
+    found = [_record_of(enrollments.CODEC, row) for row in held]
+    standing = {(one.email, one.course_id): one for one in found if one is not None}
+    now = link.server_time()
+
+    def moved(one: Enrollment) -> Enrollment:
+        pair = one.email, one.course_id
+        return slot.take_over(one, pairs.get(pair, ()), standing.get(pair), now)
+
+    return {key: moved(one) for key, one in those.items()}
 
 
 #: Whose defaults a field had before documents were stored with it.
@@ -211,14 +288,17 @@ def _defaults(table: Table) -> Document:
 def _derived(table: Table, document: Document) -> Document:
     """Return what has another name, or another shape, than it had."""
     key, state = document["_id"], document.get("state")
-    made: Document = {KEY: key, "held": True if document.get("holds_slot") else None}
+    made: Document = {KEY: key}
     if table.name == "coupons":
         made["complete"] = document.get("full", False)
     if table.name == "coupon_seats":
         made["redeemed"] = True if state == "redeemed" else None
         made["open_at"] = 0 if state == "free" else document.get("open_at")
-    if table.name == "enrollments" and document.get("for_sync"):
-        made["sync_at"] = document["created_at"]
+    if table.name == "enrollments":
+        # Enough for a damaged one to be written; of all others the core derives it.
+        made["mailbox"] = mailbox_of(str(document.get("email")))
+        if document.get("for_sync"):
+            made["sync_at"] = document["created_at"]
     if table.name == "gates":
         permits = document.get("permits", ())
         made["permits"] = {one["holder"]: one["until"] for one in permits}

@@ -129,8 +129,9 @@ class MongoTables:
         ]
         collection = self.link.collection(table.name)
         with self.link.session() as session:
+            # One more than there may be: with its last answer the cursor is at its end.
             answers = collection.aggregate(
-                [*steps[0], *others], session=session, batchSize=len(steps)
+                [*steps[0], *others], session=session, batchSize=len(steps) + 1
             )
             return {one["_id"]: int(one["count"]) for one in answers}
 

@@ -4,17 +4,18 @@ From an older schema to this one, page by page.
 
 Schemas up to 5 were this package's own. Their tables are put aside under names that
 tell the version (``jobs_of_5``), and their rows are moved into new ones, each page in a
-transaction of its own. Until the last one is there the file says what it comes from:
-older code finds a schema that is newer than its own, this code one that is older, and
-`setup` goes on where it stopped. A row that can't be read stays where it was put.
+transaction of its own; enrollments by the rule of the slot (``stores/slot.py``). Until
+the last one is there the file says what it comes from: older code finds a schema that
+is newer than its own, this code one that is older, and `setup` goes on where it
+stopped. A row that can't be read stays where it was put.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,7 +35,7 @@ from frappe_enroll_sdk.models import (
     WorkerSeen,
 )
 from frappe_enroll_sdk.pair import from_earlier
-from frappe_enroll_sdk.stores import layout, records, seats
+from frappe_enroll_sdk.stores import layout, records, seats, slot
 from frappe_enroll_sdk.stores.schema import require_not_newer
 from frappe_enroll_sdk.stores.storage import TableStorage
 
@@ -113,6 +114,9 @@ def _put_aside(connection: Connection, found: int, version: int) -> None:
             _run(connection, f"DROP INDEX {name}")
         elif name in _MOVES:
             _run(connection, f"ALTER TABLE {name} RENAME TO {name}_of_{found}")
+    # Gone with its table: each row that contends for a slot asks for its pair.
+    pairs = f"CREATE INDEX moving_pairs ON enrollments_of_{found} (email, course_id)"
+    _run(connection, pairs)
     _run(connection, "ALTER TABLE schema_version ADD COLUMN coming_from INTEGER")
     now = "UPDATE schema_version SET version = :v, coming_from = :found"
     _run(connection, now, v=version, found=found)
@@ -175,6 +179,25 @@ class _Into(SQLiteTables):
 def _of_doc(kind: type[T], put: Callable[[TableStorage, T], bool]) -> Move:
     """Return what moves rows that kept their record in `doc`."""
     return lambda into, row: put(into.stores, load(kind, json.loads(row["doc"])))
+
+
+def _move_enrollment(into: _Into, row: Old) -> bool:
+    store, record = into.stores.enrollments, load(Enrollment, json.loads(row["doc"]))
+    if slot.contends(record):
+        email, course_id = record.email, record.course_id
+        where = "WHERE email = :email AND course_id = :course"
+        query = f"SELECT doc FROM enrollments_of_{into.found} {where}"  # noqa: S608  ours
+        docs = into.run(query, email=email, course=course_id).scalars()
+        standing = store.find_holder(email, course_id)
+        record = slot.take_over(record, _readable(docs), standing, into.now())
+    return store.open(record).opened
+
+
+def _readable(docs: Iterable[str]) -> Iterator[Enrollment]:
+    for doc in docs:
+        # (One that can't be read stays aside, and is logged when its turn comes.)
+        with suppress(ValueError, ValidationError):
+            yield load(Enrollment, json.loads(doc))
 
 
 def _move_seat(into: _Into, row: Old) -> bool:
@@ -278,7 +301,7 @@ _MOVES: dict[str, tuple[tuple[str, ...], Move]] = {
     ),
     "enrollments": (
         ("id",),
-        _of_doc(Enrollment, lambda to, row: to.enrollments.open(row).opened),
+        _move_enrollment,
     ),
     "grants": (("id",), _of_doc(Grant, lambda to, row: to.grants.open(row) is row)),
     "audit": (

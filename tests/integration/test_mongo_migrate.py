@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -12,14 +13,16 @@ from pathlib import Path
 
 import pytest
 from bson import json_util
+from pymongo.collection import Collection
 from pymongo.errors import WriteError
-from support import mongo_v3
+from support import mongo_v3, old_pairs
 from support.mongofaults import CommandPlan
 from support.size import LEAST, SERVER_DIFFERS, step_of
 
 from frappe_enroll_mongo import migrate
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.errors import SchemaError
+from frappe_enroll_sdk.states import ENTITLED
 from frappe_enroll_sdk.stores import rows
 from frappe_enroll_sdk.stores.layout import LAYOUT_VERSION, TABLES
 from frappe_enroll_sdk.stores.schema import require_schema
@@ -328,10 +331,10 @@ def test_process_of_the_code_before_writes_nothing_more(earlier):
 def test_row_whose_place_is_taken_is_kept_and_named(earlier, lived):
     """An operator decides; then `setup` goes on."""
     open_store, database = earlier
-    row = {"email": "learner3@example.com", "course_id": "python-101"}
-    given = database.enrollments.find_one(row)
+    given = database.enrollments.find_one({"_id": "enr_0003"})
     database.enrollments.drop_index("slot")
-    database.enrollments.insert_one(given | {"_id": "zzz", "session_id": "cs_z"})
+    # (Its session is another's: of two rows of a pair each has a place.)
+    database.enrollments.insert_one(given | {"_id": "zzz"})
     storage = open_store()
     with pytest.raises(SchemaError, match="zzz of enrollments_v3"):
         storage.setup()
@@ -340,6 +343,66 @@ def test_row_whose_place_is_taken_is_kept_and_named(earlier, lived):
     assert database.enrollments_v3.find_one()["_id"] == "zzz"
     database.enrollments_v3.delete_one({"_id": "zzz"})
     assert lived[0] == moved(storage, database)
+
+
+def fill_pairs(database) -> None:
+    """Leave pairs that were entitled twice, as the code of version 3 kept rows."""
+    fill(database)
+    for name in ("enrollments", "jobs", "events"):
+        database[name].delete_many({})
+    for data, was in zip(old_pairs.documents(), old_pairs.ROWS, strict=True):
+        given = {k: v for k, v in data.items() if v is not None and k != "id"}
+        moments = {k: getattr(was, k) for k in ("due_at", "created_at", "updated_at")}
+        lines = [
+            line | {"at": entry.at, "detail": json.dumps(line["detail"])}
+            for line, entry in zip(data["history"], was.history, strict=True)
+        ]
+        follows = was.status in ENTITLED or was.lms_enrollment_id is not None
+        more = {"_id": was.id, "history": lines, "for_sync": follows}
+        database.enrollments.insert_one(given | moments | more)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 500])
+def test_one_of_a_pair_takes_the_slot_and_the_others_are_held(
+    earlier, batch, monkeypatch
+):
+    """Our LMS row, else the first paid; attempts and a claim stand as they stood."""
+    open_store, database = earlier
+    monkeypatch.setattr(migrate, "_BATCH", batch)
+    fill_pairs(database)
+    storage = open_store()
+    storage.setup()
+    assert storage.list_drift() == ()
+    old_pairs.check(storage)
+    found = database.command("listCollections", filter={"name": "enrollments"})
+    validator = found["cursor"]["firstBatch"][0]["options"]["validator"]
+    assert database.enrollments.count_documents({"$nor": [validator]}) == 0
+    old_pairs.check_told(storage)
+
+
+@pytest.mark.parametrize("lost", ["insert_many", "delete_many"])
+@pytest.mark.parametrize("calls", [1, 3, 5, 7])
+def test_pairs_are_the_same_after_a_setup_that_died(earlier, lost, calls, monkeypatch):
+    """After a batch was written, or taken away: each pair has the same holder."""
+    open_store, database = earlier
+    monkeypatch.setattr(migrate, "_BATCH", 2)
+    fill_pairs(database)
+    real, count = getattr(Collection, lost), iter(range(1, 99))
+
+    def die(self, *args, **options):
+        done = real(self, *args, **options)
+        if self.name.startswith("enrollments") and next(count) == calls:
+            raise Crash(lost)
+        return done
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Collection, lost, die)
+        with pytest.raises(Crash):
+            open_store().setup()
+    assert 0 < database.enrollments.count_documents({}) < len(old_pairs.ROWS)
+    storage = open_store()
+    storage.setup()
+    old_pairs.check(storage)
 
 
 def test_damaged_row_is_moved_as_it_is(earlier, lived):
@@ -353,6 +416,9 @@ def test_damaged_row_is_moved_as_it_is(earlier, lived):
     assert storage.jobs.find("many-00").outcome == "undecodable"
     assert database.jobs.find_one({"_id": "many-00"}).items() >= damaged.items()
     assert database.enrollments.find_one({"_id": "enr_0004"})["history"] == ["7"]
+    # It fits its validator: whoever takes what is due is not stopped by it.
+    due = {"$set": {"due_at": 5}}
+    assert database.enrollments.update_one({"_id": "enr_0004"}, due).modified_count
     found = storage.jobs.list(limit=99).items
     assert [job.key for job in found] == [job.key for job in lived[0]["jobs"]]
 

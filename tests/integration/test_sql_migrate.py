@@ -14,6 +14,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from support import old_pairs
 
 from frappe_enroll_sdk.codec import dump, text_of
 from frappe_enroll_sdk.errors import SchemaError
@@ -190,9 +191,35 @@ def without_tokens(records):
     }
 
 
+#: What an enrollment did not have then.
+NEW = {
+    "opened_by": "anybody",
+    "refund_begun_at": None,
+    "lms_left": None,
+    "claims_slot": False,
+}
+
+
+def as_told_now(records):
+    """Return the old file's records as this code tells them, and no word else."""
+    slots = [*records["enrollments"], *records["grants"]]
+    assert all("holds_slot" in row for row in slots)
+    told = {
+        name: [{k: v for k, v in row.items() if k != "holds_slot"} for row in rows]
+        for name, rows in records.items()
+    }
+    sums = ("price", "discount", "amount")
+    told["enrollments"] = [
+        row | NEW | {name: row[name] | {"exponent": 2} for name in sums}
+        for row in told["enrollments"]
+    ]
+    return told
+
+
 def has_all(storage):
     """Tell whether each record of the old file is there, as it was."""
-    return without_tokens(records_of(storage)) == without_tokens(RECORDS)
+    wanted = as_told_now(RECORDS)
+    return without_tokens(records_of(storage)) == without_tokens(wanted)
 
 
 def test_older_file_is_refused_until_setup(old, opened):
@@ -366,6 +393,74 @@ def test_damaged_job_of_version_5_is_shown_as_such(old, opened):
     assert storage.jobs.find("due").outcome == "undecodable"
     assert storage.jobs.claim("w", after(1), 60, 9) == ()
     assert query(old, "SELECT payload FROM jobs WHERE key = 'due'") == [("{",)]
+
+
+# Pairs that were entitled twice before the slot was unique.
+
+
+@pytest.fixture
+def pairs(old):
+    """Return the path of a file of version 5 with such pairs in it, and no others."""
+    row = (
+        ":id, :email, :course_id, :status, :lms_status, :version, :holds_slot, 0, "
+        ":session_id, :payment_id, :idempotency_key, :price, :discount, :amount, "
+        ":due, :created, :coupon_code, :doc"
+    )
+    write = f"INSERT INTO enrollments VALUES ({row})"  # noqa: S608  ours
+    rows = zip(old_pairs.documents(), old_pairs.ROWS, strict=True)
+    for name in ("enrollments", "jobs", "events"):
+        run(old, [f"DELETE FROM {name}"])  # noqa: S608  ours
+    for data, was in rows:
+        money = {n: data[n]["amount_minor"] for n in ("price", "discount", "amount")}
+        times = {"due": ms_of(was.due_at), "created": ms_of(was.created_at)}
+        given = {k: v for k, v in data.items() if not isinstance(v, (list, dict))}
+        run(old, [write, given | money | times | {"doc": json.dumps(data)}])
+    return old
+
+
+@pytest.mark.parametrize("page", [1, 2, 500])
+def test_one_of_a_pair_takes_the_slot_and_the_others_are_held(
+    pairs, opened, page, monkeypatch
+):
+    """Our LMS row, else the first paid; attempts and a claim stand as they stood."""
+    monkeypatch.setattr(migrate, "_PAGE", page)
+    storage = opened(pairs)
+    storage.setup()
+    assert storage.list_drift() == ()
+    old_pairs.check(storage)
+    storage.setup()
+    old_pairs.check(storage)
+    old_pairs.check_told(storage)
+
+
+@pytest.mark.parametrize("page", [18, 20, 22, 24, 26, 28])
+def test_pairs_are_the_same_after_a_setup_that_was_stopped(
+    pairs, opened, page, monkeypatch
+):
+    """Whoever was moved before: each pair has the holder that it would have had."""
+    storage = opened(pairs)
+    with pytest.raises(KeyboardInterrupt):
+        stop_at(page, storage.setup, monkeypatch)
+    moved = "SELECT count(*) FROM enrollments"
+    assert 0 < query(pairs, moved)[0][0] < len(old_pairs.ROWS)
+    storage.setup()
+    old_pairs.check(storage)
+
+
+def test_row_that_is_repaired_later_finds_the_slot_taken(pairs, opened):
+    """It would have been the holder; the one that works by now keeps the slot."""
+    good = query(pairs, "SELECT doc FROM enrollments WHERE id = 'enr_0018'")[0]
+    run(pairs, ["UPDATE enrollments SET doc = '[]' WHERE id = 'enr_0018'"])
+    storage = opened(pairs)
+    storage.setup()
+    assert storage.enrollments.find("enr_0001").holds_slot
+    run(pairs, ["UPDATE enrollments_of_5 SET doc = ?", good])
+    run(pairs, ["UPDATE schema_version SET version = 6, coming_from = 5"])
+    storage.setup()
+    repaired = storage.enrollments.find("enr_0018")
+    assert (repaired.held_for, repaired.lms_row_ours) == ("paid_twice", True)
+    assert repaired.history[-1].detail == {"other": "enr_0001"}
+    assert storage.list_drift() == ()
 
 
 # The way from still older ones: their rows are read as they were written.

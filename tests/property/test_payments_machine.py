@@ -34,7 +34,7 @@ from frappe_enroll_sdk.models import (
 )
 from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.services.settle.decide_slot import TAKEN
-from frappe_enroll_sdk.states import ENTITLED, EXITS, LIVE, UNPAID
+from frappe_enroll_sdk.states import ENTITLED, EXITS, UNPAID
 from frappe_enroll_sql.storage import SQLStorage
 
 
@@ -326,7 +326,8 @@ class Payments(RuleBasedStateMachine):
         rival = self.world.storage.enrollments.find(other)
         pair = (row.email, row.course_id)
         # Paid, or with a payment under way that nobody could end.
-        stood = any(e.status in LIVE - {Status.PENDING} for e in rival.history)
+        may_stand = ENTITLED | {Status.AWAITING_PAYMENT, Status.ON_HOLD}
+        stood = any(e.status in may_stand for e in rival.history)
         return (rival.email, rival.course_id) == pair and stood
 
 

@@ -106,7 +106,6 @@ def _enrollments(count, store):
                 updated_at=_before(n),
                 due_at=after(n - 10) if n % 2 else None,
                 history=(entry(1, ends[n % 4]),),
-                holds_slot=n % 4 < 2,
             ),
         )
         for n in range(20)
@@ -114,6 +113,7 @@ def _enrollments(count, store):
     for n, document in enumerate(_spread(templates, count)):
         yield document | {
             "email": f"{n}@example.com",
+            "mailbox": f"{n}@example.com",
             "course_id": f"course-{n % 500}",
             "session_id": f"cs_bulk_{n}",
             "payment_id": f"pi_bulk_{n}",

@@ -137,7 +137,7 @@ def live(storage) -> None:
     )
     approved = {"status": GrantStatus.APPROVED, "code": "MANY", "actor": "ada"}
     storage.grants.replace(grant(1, version=2, expires_at=after(99), **approved))
-    storage.grants.open(grant(2, holds_slot=False, status=GrantStatus.REJECTED))
+    storage.grants.open(grant(2, status=GrantStatus.REJECTED))
     storage.affiliates.register(affiliate("bob", full_name="Bob", suspended=True))
     storage.affiliates.append(ledger_row(2, matures_at=after(1000), currency="eur"))
 
@@ -170,8 +170,8 @@ def everything(storage) -> dict[str, list]:
         ],
         "of_lists": [
             *storage.enrollments.list_for_sync("learner3@example.com", "python-101"),
-            storage.enrollments.find_live("learner3@example.com", "python-101"),
-            storage.enrollments.find_live("learner4@example.com", "python-101"),
+            storage.enrollments.find_holder("learner3@example.com", "python-101"),
+            storage.enrollments.find_holder("learner4@example.com", "python-101"),
             storage.enrollments.find_by_session("cs_full"),
             storage.enrollments.find_by_payment("pi_full"),
             storage.enrollments.find_by_idempotency_key("key-1"),
