@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .clock import Ambient, Clock, StoreClock, SystemClock
 from .interfaces import LMS, PaymentGateway, Storage
+from .log_filter import filter_drivers
 from .metrics import EVENTS, Metrics, NoMetrics
 from .models import Checkout, Enrollment, JobReport, WebhookResult
 from .plugins import Plugins
-from .quiet import keep_quiet
 from .services import validate
 from .services.checkout import request_of
 from .services.context import Backends
@@ -87,7 +87,7 @@ class EnrollSDK:
             ConfigurationError: A backend can't be built, or payments are live and the
                 settings are not fit for that; the text says what to do.
         """
-        keep_quiet()
+        filter_drivers()
         self.settings = settings or Settings()
         extra = [*plugins] if metrics is None else [*plugins, metrics]
         self.plugins = Plugins.from_settings(

@@ -373,7 +373,8 @@ class TakingTables(Protocol):
         Swap up to `limit` rows of a query by what `make` tells; return them as written.
 
         In the query's order, and one that somebody else is taking is passed over, so
-        that two callers never wait for each other. `make` is called once for each row,
-        makes no I/O, and gives a swap of that row at its rev.
+        that two callers never wait for each other. `make` makes no I/O and gives a
+        swap of the row at its rev. It is called anew for rows that are read anew, after
+        a transaction that was rolled back.
         """
         ...

@@ -9,7 +9,7 @@ import pytest
 import stripe._util as stripe_util
 
 from frappe_enroll_sdk import EnrollSDK
-from frappe_enroll_sdk.quiet import LOGGERS, keep_quiet
+from frappe_enroll_sdk.log_filter import LOGGERS, filter_drivers
 from frappe_enroll_sdk.testing.lms import FakeLMS
 from frappe_enroll_sdk.testing.memory import MemoryStorage
 from frappe_enroll_sdk.testing.payments import FakePayments
@@ -19,7 +19,7 @@ from frappe_enroll_sdk.testing.payments import FakePayments
 def all_is_logged(caplog):
     """Every logger tells all that it has."""
     caplog.set_level("DEBUG")
-    keep_quiet()
+    filter_drivers()
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ class _Quiet(logging.Filter):
 _FILTERS = {name: _Quiet(least) for name, least in LOGGERS.items()}
 
 
-def keep_quiet() -> None:
+def filter_drivers() -> None:
     """Put the filters on the drivers' loggers of this process; idempotent."""
     for name, quiet in _FILTERS.items():
         logging.getLogger(name).addFilter(quiet)
