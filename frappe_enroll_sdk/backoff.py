@@ -12,6 +12,9 @@ import math
 import attrs
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: Longest wait that a Retry-After header may ask for, in seconds.
 RETRY_AFTER_CAP_S = 3600.0
 #: Wait after a "slow down" that names no time, in seconds.

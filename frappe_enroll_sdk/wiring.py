@@ -68,6 +68,10 @@ if TYPE_CHECKING:
     from .services.jobs.claim import Claim
     from .settings import Settings
 
+
+__all__: tuple[str, ...] = ()  # internal
+
+
 T = TypeVar("T")
 
 

@@ -39,6 +39,23 @@ import attrs
 from .news import Watch
 
 
+__all__ = (
+    "KEY",
+    "OP",
+    "REV",
+    "Cell",
+    "CellKind",
+    "Column",
+    "Index",
+    "Query",
+    "Row",
+    "Swap",
+    "Table",
+    "Tables",
+    "TakingTables",
+)
+
+
 #: What a column holds; see `CellKind`. A column that is null in a row, or that a row
 #: does not name, is None.
 Cell = str | int | float | tuple[str, ...] | None

@@ -30,6 +30,7 @@ from .money import ACTIONS, percent, short_name
 from .options import (
     Secret,
     convert_all,
+    declared,
     in_range,
     one_of,
     option,
@@ -461,6 +462,12 @@ class Settings:
         problems = convert_all(self) + _contradictions(self)
         if problems:
             raise SettingsError(problems)
+        told = {
+            field.name: "argument"
+            for field in declared(type(self))
+            if getattr(self, field.name) != field.default
+        }
+        object.__setattr__(self, "sources", {**told, **self.sources})
 
     @classmethod
     def from_env(

@@ -34,6 +34,9 @@ from .records import Changes, Codec
 from .rows import MAX_RACES, NOTHING, Port, Records, Rows, SlotTakenError, query_of
 
 
+__all__ = ("Coupons",)
+
+
 #: Numbers of a block at the most; of a small code, a 64th of its seats.
 _MAX_BLOCK, _BLOCKS = 32, 64
 #: Codes whose blocks a process keeps, and seats that it remembers.
