@@ -57,13 +57,6 @@ def _derived(_coupon: Coupon) -> Mapping[str, Cell]:
     return {"issued": 0, "complete": 0}
 
 
-def is_usable(coupon: Coupon, now: datetime) -> bool:
-    """Tell whether seats of a code may be reserved now."""
-    started = coupon.starts_at is None or coupon.starts_at <= now
-    ended = coupon.expires_at is not None and coupon.expires_at <= now
-    return started and not ended and not coupon.disabled
-
-
 _CODEC = Codec(
     Coupon,
     COUPONS,
@@ -164,7 +157,7 @@ class Coupons:
         row = self.records.rows.one(code)
         if row is None:
             return _EXHAUSTED
-        if not is_usable(self.records.read(row), now):
+        if not self.records.read(row).is_usable(now):
             return self._own(code, holder, until) or _EXHAUSTED
         cells = seats.held(code, holder, now, until)
         for race in range(MAX_RACES):
@@ -234,7 +227,7 @@ class Coupons:
                     return spare.pop()
                 coupon, issued = self.records.read(row), row.cells.get("issued")
                 most, first = coupon.max_redemptions, int(str(issued))
-                if first >= most or not is_usable(coupon, now):
+                if first >= most or not coupon.is_usable(now):
                     return None
                 block = min(_MAX_BLOCK, max(most // _BLOCKS, 1), most - first)
                 drawn = Changes({"issued": first + block})

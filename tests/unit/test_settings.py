@@ -111,6 +111,13 @@ def test_settings_made_by_arguments_say_so():
     assert Settings().sources == {}
 
 
+def test_schedule_without_a_wait_is_refused():
+    """What can't be settled is put off by one of its waits: there has to be one."""
+    assert problems({"FRAPPE_ENROLL_RETRY_SCHEDULE_S": ","}) == [
+        "FRAPPE_ENROLL_RETRY_SCHEDULE_S: must have one wait or more"
+    ]
+
+
 def test_file_variable_that_cannot_be_read_is_named(tmp_path):
     """Without the path's content, and not as a value."""
     missing = {"FRAPPE_LMS_API_KEY_FILE": str(tmp_path / "none")}

@@ -6,8 +6,11 @@ from __future__ import annotations
 import random
 import re
 import threading
+from typing import Any
 
 import attrs
+
+from .server import LoopbackServer
 
 
 @attrs.define(kw_only=True)
@@ -77,3 +80,27 @@ class FaultPlan:
     def hang(self, seconds: float) -> None:
         """Wait for `seconds`, or until the faults are cleared."""
         self.released.wait(seconds)
+
+
+class FaultyServer(LoopbackServer):
+    """
+    A server that produces faults on demand.
+
+    Attributes:
+        faults: The planned faults.
+    """
+
+    faults: FaultPlan
+
+    def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
+        """Plan a fault for matching requests, e.g. ``"POST .*/sessions$"``."""
+        return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
+
+    def heal(self) -> None:
+        """Forget all faults."""
+        self.faults.clear()
+
+    def close(self) -> None:
+        """Close for good and release hanging requests."""
+        self.heal()
+        super().close()

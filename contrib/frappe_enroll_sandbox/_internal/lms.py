@@ -16,13 +16,13 @@ from werkzeug.wrappers import Request, Response
 
 from frappe_enroll_sdk.clock import Clock, OffsetClock
 
-from .faults import Fault, FaultPlan
+from .faults import Fault, FaultPlan, FaultyServer
 from .lms_doctypes import Json, shown
 from .lms_lists import cut
 from .lms_methods import PING, WHOAMI, call, parse
 from .lms_model import LMSSite
 from .refusals import FrappeRefusal, forbidden
-from .server import DropConnection, LoopbackServer
+from .server import DropConnection
 
 
 _HANG_S = 60.0
@@ -36,7 +36,7 @@ _KINDS = (
 )
 
 
-class LMSSandbox(LoopbackServer):
+class LMSSandbox(FaultyServer):
     """
     A simulated Frappe LMS site for the real ``frappe-client`` package.
 
@@ -65,19 +65,6 @@ class LMSSandbox(LoopbackServer):
         self.faults = FaultPlan(*_KINDS)
         self.requests: list[tuple[str, str]] = []
         self._lock = threading.Lock()
-
-    def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
-        """Plan a fault for matching requests, e.g. ``"POST .*Enrollment"``."""
-        return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
-
-    def heal(self) -> None:
-        """Forget all faults."""
-        self.faults.clear()
-
-    def close(self) -> None:
-        """Close for good and release hanging requests."""
-        self.heal()
-        super().close()
 
     def _answer(self, request: Request) -> Response:
         with self._lock:

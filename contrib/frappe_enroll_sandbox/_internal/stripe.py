@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
 
 import attrs
 from werkzeug.utils import redirect
@@ -20,9 +19,9 @@ from frappe_enroll_sdk.clock import Clock, OffsetClock
 
 from . import stripe_objects as objects
 from . import stripe_params as takes
-from .faults import Fault, FaultPlan
+from .faults import Fault, FaultPlan, FaultyServer
 from .forms import decode_form
-from .server import DropConnection, LoopbackServer
+from .server import DropConnection
 from .stripe_model import StripeAccount, public
 from .stripe_money import Json, StripeRefusal, invalid
 from .stripe_webhooks import Webhooks
@@ -60,7 +59,7 @@ class _Answer:
     data: Json | None = None
 
 
-class StripeSandbox(LoopbackServer):
+class StripeSandbox(FaultyServer):
     """
     A simulated Stripe account for the real ``stripe`` package.
 
@@ -95,17 +94,8 @@ class StripeSandbox(LoopbackServer):
         self._answers: dict[str, _Answer] = {}
         self._lock = threading.Lock()
 
-    def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
-        """Plan a fault for matching requests, e.g. ``"POST .*/sessions$"``."""
-        return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
-
-    def heal(self) -> None:
-        """Forget all faults."""
-        self.faults.clear()
-
     def close(self) -> None:
         """Close for good: release hanging requests and deliver nothing more."""
-        self.heal()
         self.webhooks.stop()
         super().close()
 
