@@ -6,11 +6,15 @@ from __future__ import annotations
 import random
 import re
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 
-from .server import LoopbackServer
+from .server import DropConnection, LoopbackServer
+
+
+#: How long a call hangs that is never answered, unless the fault says so.
+HANG_S = 60.0
 
 
 @attrs.define(kw_only=True)
@@ -95,6 +99,12 @@ class FaultyServer(LoopbackServer):
     def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
         """Plan a fault for matching requests, e.g. ``"POST .*/sessions$"``."""
         return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
+
+    def drop(self, fault: Fault) -> NoReturn:
+        """Close the connection without an answer: at once (a reset), or in the end."""
+        if fault.kind != "reset":
+            self.faults.hang(fault.seconds or HANG_S)
+        raise DropConnection
 
     def heal(self) -> None:
         """Forget all faults."""

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from frappe_enroll_sdk.clock import Clock, OffsetClock
 
-from .faults import Fault, FaultPlan, FaultyServer
+from .faults import HANG_S, Fault, FaultPlan, FaultyServer
 from .lms_doctypes import Json, shown
 from .lms_lists import cut
 from .lms_methods import PING, WHOAMI, call, parse
@@ -25,7 +25,6 @@ from .refusals import FrappeRefusal, forbidden
 from .server import DropConnection
 
 
-_HANG_S = 60.0
 #: As Werkzeug makes pages, whom Frappe leaves these to.
 _PAGE = "<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n"
 _DEFAULT_PAGE_LENGTH = 20
@@ -78,8 +77,7 @@ class LMSSandbox(FaultyServer):
             return self._fail(fault)
         response = self._serve(request)
         if fault is not None and fault.kind == "commit_then_timeout":
-            self.faults.hang(fault.seconds or _HANG_S)
-            raise DropConnection
+            self.drop(fault)
         if fault is not None and fault.kind == "commit_then_500":
             return _page(500, "Internal Server Error")
         return response
@@ -93,11 +91,8 @@ class LMSSandbox(FaultyServer):
         raise DropConnection
 
     def _fail(self, fault: Fault) -> Response:
-        if fault.kind == "hang":
-            self.faults.hang(fault.seconds or _HANG_S)
-            raise DropConnection
-        if fault.kind == "reset":
-            raise DropConnection
+        if fault.kind in {"hang", "reset"}:
+            self.drop(fault)
         if fault.kind == "drip":
             return Response(_drip(fault.seconds), content_type="application/json")
         if fault.kind == "redirect":
@@ -252,7 +247,7 @@ def _planned(fault: Fault) -> Response:
 
 
 def _drip(seconds: float) -> Iterator[bytes]:
-    ends = time.monotonic() + (seconds or _HANG_S)
+    ends = time.monotonic() + (seconds or HANG_S)
     yield b'{"data": ['
     while time.monotonic() < ends:
         yield b" "

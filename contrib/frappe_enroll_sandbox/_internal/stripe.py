@@ -21,14 +21,12 @@ from . import stripe_objects as objects
 from . import stripe_params as takes
 from .faults import Fault, FaultPlan, FaultyServer
 from .forms import decode_form
-from .server import DropConnection
 from .stripe_model import StripeAccount, public
 from .stripe_money import Json, StripeRefusal, invalid
 from .stripe_webhooks import Webhooks
 
 
 #: Default duration of a hang, in seconds.
-_HANG_S = 60.0
 _KEPT_STATUS = 500
 #: How long a key is kept (Stripe, "Idempotent requests": at least a day).
 _KEY_LIFE_S = 24 * 60 * 60
@@ -115,19 +113,15 @@ class StripeSandbox(FaultyServer):
             return self._fail(fault)
         status, data, headers = self._api(request, fault)
         if fault is not None and fault.kind == "commit_then_timeout":
-            self.faults.hang(fault.seconds or _HANG_S)
-            raise DropConnection
+            self.drop(fault)
         headers["Request-Id"] = f"req_sandbox{len(self.requests):06d}"
         return Response(
             json.dumps(data), status, headers, content_type="application/json"
         )
 
     def _fail(self, fault: Fault) -> Response:
-        if fault.kind == "hang":
-            self.faults.hang(fault.seconds or _HANG_S)
-            raise DropConnection
-        if fault.kind == "reset":
-            raise DropConnection
+        if fault.kind in {"hang", "reset"}:
+            self.drop(fault)
         body = {"message": "no route"} if fault.kind == "foreign" else _FAILED
         return Response(
             json.dumps(body),
