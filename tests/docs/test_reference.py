@@ -280,7 +280,7 @@ def test_stays_are_documented():
         for status, case, by_itself, words in next(
             rows[1:]
             for rows in tables(page("states.md"))
-            if rows[0] == ("Status", "Case", "By itself after", "Word that leads out")
+            if rows[0] == ("Status", "Case", "By itself after", "Action that ends it")
         )
     }
     assert wanted == found
