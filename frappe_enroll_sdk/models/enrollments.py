@@ -95,7 +95,7 @@ class HistoryEntry:
     detail: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # (see ``evolve.py``)
 class Enrollment:
     """
     One attempt of one learner at one course.

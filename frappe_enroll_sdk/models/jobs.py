@@ -73,7 +73,7 @@ class TryError:
     worker: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # (see ``evolve.py``)
 class Job:
     """
     A job, or a stored payment event (whose key is the event id).
