@@ -47,7 +47,11 @@ class EnrollmentStore(Protocol):
         ...
 
     def find_by_payment(self, payment_id: str) -> Enrollment | None:
-        """Return the row that stores this payment, or None."""
+        """
+        Return the row that stores this payment, or None.
+
+        The newest one: a payment goes over with a reassignment, and stays named behind.
+        """
         ...
 
     def find_by_idempotency_key(self, key: str) -> Enrollment | None:

@@ -149,7 +149,7 @@ class Enrollments:
     def find_by_payment(self, payment_id: str) -> Enrollment | None:
         """See `EnrollmentStore.find_by_payment`."""
         require_text(payment_id=payment_id)
-        return self._first(Query("payment", {"payment_id": payment_id}))
+        return self._first(Query("payment", {"payment_id": payment_id}, newest=True))
 
     def find_by_idempotency_key(self, key: str) -> Enrollment | None:
         """See `EnrollmentStore.find_by_idempotency_key`."""
