@@ -155,7 +155,7 @@ def security(session: nox.Session) -> None:
         "tests/integration/test_proxies.py",
         "tests/integration/test_sessions.py",
         "tests/integration/test_sql_moved.py",
-        "tests/unit/test_cells.py",
+        "tests/unit/test_spreadsheets.py",
         "tests/unit/test_log_filter.py",
         "tests/unit/test_urls.py",
     ]
