@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import attrs
-
 from ..codec import require_text
 from ..errors import ConflictError, ValidationError
+from ..evolve import evolve
 from ..interfaces.tables import Cell, Query, Row
 from ..mailbox import mailbox_of
 from ..models import (
@@ -44,7 +43,7 @@ def moved(
     changes: Mapping[str, Any],
 ) -> Enrollment:
     """Return a row after a transition: the fields that every one of them fixes."""
-    return attrs.evolve(
+    return evolve(
         row,
         **changes,
         status=to,
@@ -150,7 +149,7 @@ class Enrollments:
     def find_by_payment(self, payment_id: str) -> Enrollment | None:
         """See `EnrollmentStore.find_by_payment`."""
         require_text(payment_id=payment_id)
-        return self._first(Query("payment", {"payment_id": payment_id}))
+        return self._first(Query("payment", {"payment_id": payment_id}, newest=True))
 
     def find_by_idempotency_key(self, key: str) -> Enrollment | None:
         """See `EnrollmentStore.find_by_idempotency_key`."""
@@ -252,7 +251,7 @@ class Enrollments:
         taken = self._records.take(
             due,
             limit,
-            lambda row: attrs.evolve(row, due_at=until, tries=row.tries + 1),
+            lambda row: evolve(row, due_at=until, tries=row.tries + 1),
             damaged={"due_at": ms_of(until)},
         )
         return tuple(map(self._records.read, taken))
@@ -272,7 +271,7 @@ class Enrollments:
         def clear(row: Enrollment) -> Enrollment | None:
             if row.version != version:
                 return None
-            return attrs.evolve(row, due_at=due_at, **changes)
+            return evolve(row, due_at=due_at, **changes)
 
         return self._change(enrollment_id, version, clear) is not None
 
@@ -282,7 +281,7 @@ class Enrollments:
         taken = self._records.take(
             far,
             limit,
-            lambda row: attrs.evolve(row, due_at=latest),
+            lambda row: evolve(row, due_at=latest),
             damaged={"due_at": ms_of(latest)},
         )
         return len(taken)

@@ -372,12 +372,12 @@ class Jobs:
     ) -> tuple[int, str | None]:
         """See `JobStore.bound_ahead`."""
         page = self._records.list(_CLAIMABLE_ONES, limit, cursor, self._show)
-        ahead = [job for job in page.items if queue.bounded(job, now) is not None]
-        done = [
-            self._of_key(job.key, lambda job: queue.bounded(job, now), now)
-            for job in ahead
-        ]
-        return sum(done), page.next_cursor
+        bound = self._records.changing(lambda job: queue.bounded(job, now))
+        ahead = [job.key for job in page.items if queue.bounded(job, now) is not None]
+        # By one write, however many they are.
+        rows = self._rows.change_many(dict.fromkeys(ahead, bound))
+        self._announce([self._records.read(row) for row in rows.values()], now)
+        return len(rows), page.next_cursor
 
     def empty(self, key: str) -> bool:
         """See `JobStore.empty`."""

@@ -444,6 +444,26 @@ def test_sessions_of_the_matrix_are_documented():
     assert wanted == {quoted(row[0])[0] for row in table(text, "Session")}
 
 
+def test_sessions_run_what_there_is():
+    """A file that is renamed is renamed in the noxfile, or its session breaks."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    # Not the beginnings of f-strings.
+    parts = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }
+    named = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in parts
+        if str(node.value).startswith("tests/")
+    }
+    assert len(named) > 10
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+
+
 def test_metrics_are_documented():
     """Each measure has its row, with its labels."""
     rows = {r[0]: r[1] for r in table(page("operations.md"), "Metric")}

@@ -50,6 +50,19 @@ def test_sign_out_ends_the_session(site):
     assert is_in(other)
 
 
+def test_signing_in_again_ends_the_browsers_former_session(site):
+    """Whoever has a copy of that is out; a wrong token ends nothing."""
+    browser = Browser(site)
+    former = dict(browser.cookie)
+    assert browser.post("/sign-in", token="fea_wrong_token_hidden").status_code == 401
+    assert is_in(browser)
+    again = browser.post("/sign-in", token=VIEWER)
+    browser.cookie = {"Cookie": again.headers["Set-Cookie"].partition(";")[0]}
+    assert is_in(browser)
+    browser.cookie = former
+    assert not is_in(browser)
+
+
 def test_session_that_is_seen_while_it_is_ended_stays_ended(site, monkeypatch):
     """A request that runs beside the sign-out undoes nothing."""
     browser = Browser(site)
