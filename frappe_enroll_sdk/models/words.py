@@ -30,4 +30,4 @@ class ForeignWord(StrEnum):
     @property
     def is_known(self) -> bool:
         """Whether it is one of the words that this version knows."""
-        return self in tuple(type(self))
+        return type(self).__members__.get(self.name) is self
