@@ -224,9 +224,10 @@ class Codec(Generic[T]):
             if value is not None:
                 encode = one.encode
                 cells[one.column] = value if encode is None else encode(value)
-        for money, amount in zip(self._money, self._amounts(record), strict=True):
-            if amount is not None:
-                cells |= money.cells_of(amount)
+        if self._money:
+            for money, amount in zip(self._money, self._amounts(record), strict=True):
+                if amount is not None:
+                    cells |= money.cells_of(amount)
         if self._lines is not None:
             name = self._lines[0]
             cells[name] = tuple(map(text_of, getattr(record, name)))
@@ -236,8 +237,8 @@ class Codec(Generic[T]):
         require_name(self.key_of(record), "key")
         return cells
 
-    def changes_of(self, before: T, after: T) -> Changes:
-        """Return what has to be written to make `after` of the row of `before`."""
+    def _changed(self, before: T, after: T) -> dict[str, Cell]:
+        """Return the cells of the fields that differ."""
         cells: dict[str, Cell] = {}
         olds, news = self._values(before), self._values(after)
         every = zip(self._fields, olds, news, strict=True)
@@ -248,11 +249,16 @@ class Codec(Generic[T]):
                 cells[one.column] = new
             else:
                 cells[one.column] = one.encode(new)
-        amounts, news = self._amounts(before), self._amounts(after)
-        if amounts != news:
-            for money, old, new in zip(self._money, amounts, news, strict=True):
-                if old != new:
+        if self._money:
+            olds, news = self._amounts(before), self._amounts(after)
+            for money, old, new in zip(self._money, olds, news, strict=True):
+                if old is not new and old != new:
                     cells |= money.cells_of(new)
+        return cells
+
+    def changes_of(self, before: T, after: T) -> Changes:
+        """Return what has to be written to make `after` of the row of `before`."""
+        cells = self._changed(before, after)
         if self._derived is not None:
             was, now = self._derived(before), self._derived(after)
             if was != now:

@@ -183,6 +183,9 @@ class Rows:
         """Return a row, or None."""
         tables = self.port.use()
         require_name(key, "key")
+        return self._one(tables, key)
+
+    def _one(self, tables: Tables, key: str) -> Row | None:
         found = tables.get(self.table, [key])
         return found[0] if found else None
 
@@ -249,7 +252,8 @@ class Rows:
         """Do `change_many` for one row; None = it is not there, or was left."""
         tables, op = self.port.use(), op or self.port.stamp()
         confirms = confirm and not tables.durable_reads
-        row = guess or self.one(key)
+        require_name(key, "key")
+        row = guess or self._one(tables, key)
         if row is None:
             return None
         want, sent, lost = change(row), None, False
@@ -651,8 +655,10 @@ class Records(Generic[T]):
 
         for _ in range(MAX_RACES):
             taken = self.rows.take(query, limit, make, is_mine=is_mine)
+            if not taken:
+                return []
             whole = [row for row in taken if row.key not in broken]
-            if whole or not taken:
+            if whole:
                 return whole
         return []
 
