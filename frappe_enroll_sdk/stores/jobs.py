@@ -212,13 +212,19 @@ class Jobs:
             not_among={"kind": frozenset(not_kinds)} if not_kinds else {},
             high=ms_of(now) + 1,
         )
-        batch = new_claim_token(self._port.ambient)
+        batch = ""
+
+        def claim(job: Job) -> Job:
+            nonlocal batch
+            # (Most who ask find nothing to claim.)
+            batch = batch or new_claim_token(self._port.ambient)
+            token = f"{batch}{_SEPARATOR}{job.key}"
+            return queue.claimed(job, owner, token, now, lease_s)
+
         taken = self._records.take(
             due,
             limit,
-            lambda job: queue.claimed(
-                job, owner, f"{batch}{_SEPARATOR}{job.key}", now, lease_s
-            ),
+            claim,
             damaged=_BURY,
             # By the token: an `enqueue` in between leaves it, and its own stamp.
             is_mine=lambda row: row.cells.get("token") == batch,
