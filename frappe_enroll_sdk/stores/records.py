@@ -25,7 +25,7 @@ import attrs
 
 from ..codec import dump, load
 from ..codec import text_of as iso_of
-from ..errors import ValidationError
+from ..errors import DamagedRowError, ValidationError
 from ..interfaces.tables import Cell, CellKind, Row, Table
 from ..money import Money
 
@@ -149,6 +149,7 @@ class Codec(Generic[T]):
         derived: Columns that are made of a whole record.
         omitted: Fields that are never stored.
         check: Raises `ValidationError` for a record that may not be stored.
+        is_key_secret: Whether no log may hold a row's key (it is worth money).
     """
 
     def __init__(
@@ -161,8 +162,10 @@ class Codec(Generic[T]):
         derived: Callable[[T], Mapping[str, Cell]] | None = None,
         omitted: Collection[str] = (),
         check: Callable[[T], None] | None = None,
+        is_key_secret: bool = False,
     ) -> None:
         self.kind, self.table, self.key_of = kind, table, key
+        self._is_key_secret = is_key_secret
         self._computed, self._derived = computed or {}, derived
         self._check = check
         hints = get_type_hints(kind)
@@ -256,8 +259,18 @@ class Codec(Generic[T]):
                     cells |= money.cells_of(new)
         return cells
 
-    def changes_of(self, before: T, after: T) -> Changes:
-        """Return what has to be written to make `after` of the row of `before`."""
+    def changes_of(self, before: T, after: T, *, damaged: bool = False) -> Changes:
+        """
+        Return what has to be written to make `after` of the row of `before`.
+
+        Args:
+            before: What the row's record was.
+            after: What it is to be.
+            damaged: Nobody knows what the row holds: every cell is written.
+        """
+        if damaged:
+            nothing = dict.fromkeys(column.name for column in self.table.columns)
+            return Changes(nothing | self.cells_of(after), record=after)
         cells = self._changed(before, after)
         if self._derived is not None:
             was, now = self._derived(before), self._derived(after)
@@ -286,20 +299,27 @@ class Codec(Generic[T]):
         Return the record of a row. What it holds must not be changed.
 
         Raises:
-            ValidationError: The row is damaged.
+            DamagedRowError: The row is damaged.
         """
         known: T | None = row.record
         if known is None:
             try:
                 known = row.record = self._read(row)
-            except ValidationError:
-                raise
-            except (ValueError, TypeError, KeyError, ArithmeticError) as error:
-                raise ValidationError(
-                    f"not a {self.kind.__name__}: {type(error).__name__}",
-                    field=self.kind.__name__,
-                ) from error
+            except (
+                *(ValidationError, ValueError, TypeError),
+                *(KeyError, ArithmeticError),
+            ) as error:
+                raise self.damaged(row, error) from error
         return known
+
+    def damaged(self, row: Row, error: Exception) -> DamagedRowError:
+        """Return the error of a row that can't be read: whose it is, and why."""
+        why = str(error) if isinstance(error, ValidationError) else type(error).__name__
+        name = "" if self._is_key_secret else f" {row.key}"
+        return DamagedRowError(
+            f"the stored row{name} of {self.table.name} is damaged ({why})",
+            field=self.table.name,
+        )
 
     def _read(self, row: Row) -> T:
         cells = row.cells

@@ -672,7 +672,8 @@ class Records(Generic[T]):
         """
         Return one page of a query; the cursor holds the last row's place.
 
-        A damaged row never hides the others: it is named (`Page.unreadable`).
+        A damaged row never hides the others: it is named (`Page.unreadable`), and
+        counted in the log, for those who get no more than the items.
         """
         table, read = self.rows.table, read or self.read
         field = table.index(query.index).fields[-1]
@@ -686,7 +687,12 @@ class Records(Generic[T]):
             try:
                 items.append(read(row))
             except ValidationError as error:
-                unreadable.append(f"{row.key}: the stored row is damaged ({error})")
+                unreadable.append(f"{row.key}: {error}")
+        if unreadable:
+            logger.warning(
+                "rows of a list are damaged",
+                extra={"table": table.name, "count": len(unreadable)},
+            )
         more = None
         if len(found) > limit:
             last = found[limit - 1]
