@@ -117,7 +117,7 @@ def _rest_of(row: Row) -> Job:
     return Job(
         key=row.key,
         kind=str(cells.get("kind")),
-        state=JobState(state) if state in {*JobState} else JobState.DEAD,
+        state=JobState(str(state)) if state in {*JobState} else JobState.DEAD,
         due_at=due_at,
         created_at=created_at,
         updated_at=at,

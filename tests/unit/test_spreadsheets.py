@@ -50,8 +50,8 @@ def test_formula_is_defused_in_any_width(text):
 )
 def test_formula_behind_a_semicolon_is_defused(text, cell):
     """Where that separates cells, one begins there."""
-    assert cells.cell(text) == cell
-    assert cells.read(cell) == text
+    assert spreadsheets.cell(text) == cell
+    assert spreadsheets.read(cell) == text
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ class LMSSite:
             seats = batch["seat_count"]
             is_full = self._taken(batch) >= seats
         elif doctype == BATCH:
-            seats = fields.get("seat_count", row["seat_count"])
+            seats = fields.get("seat_count", row["seat_count"]) or 0
             is_full = self._taken(row) > seats
         else:
             return
