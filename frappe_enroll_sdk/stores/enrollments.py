@@ -82,9 +82,9 @@ def _check(row: Enrollment) -> None:
         raise ValidationError("version: begins with 1", field="version")
 
 
-#: Statuses of rows whose money, or right, was set aside.
 #: Rows that are read for one that can be.
 _FEW = 10
+#: Statuses of rows whose money, or right, was set aside.
 _ASIDE = frozenset({Status.ON_HOLD, Status.REVOKED})
 _OF_STATUS = [Query("by_status", {"status": status.value}) for status in Status]
 

@@ -104,7 +104,7 @@ class _Claimed:
 def _rest_of(row: Row) -> Job:
     """Return what the columns of a damaged row say; a moment may be any."""
     cells: Mapping[str, Any] = row.cells
-    state = cells.get("state")
+    state = str(cells.get("state"))
     at, due_at, created_at = (
         _moment(cells.get(name)) for name in ("updated_at", "due_at", "created_at")
     )

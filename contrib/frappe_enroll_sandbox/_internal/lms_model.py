@@ -17,6 +17,7 @@ from .lms_doctypes import (
     BATCH_ENROLLMENT,
     CERTIFICATE,
     CHILDREN,
+    COUNTRY,
     COURSE,
     ENROLLMENT,
     FIELDS,
@@ -24,13 +25,14 @@ from .lms_doctypes import (
     PROGRAM,
     PROGRAM_COURSE,
     PROGRAM_MEMBER,
+    SOURCE,
     USER,
     Json,
     columns_of,
     key_of,
 )
 from .lms_lists import select
-from .lms_selling import Method, check_sale, has_paid
+from .lms_selling import SOURCES, Method, check_sale, has_paid
 from .refusals import FrappeRefusal, forbidden
 
 
@@ -88,6 +90,10 @@ class LMSSite:
         self._creating = threading.Semaphore(2)
         self._dice = random.Random()  # noqa: S311  not used for secrets
         self._count = 0
+        for source in SOURCES:
+            self._put(SOURCE, source, {"source": source})
+        for country in ("Germany", "India", "United Kingdom", "United States"):
+            self._put(COUNTRY, country, {"country_name": country})
 
     def become_newer(self) -> None:
         """Keep the rules of Frappe 17 instead of those of 15."""
@@ -256,7 +262,7 @@ class LMSSite:
             seats = batch["seat_count"]
             is_full = self._taken(batch) >= seats
         elif doctype == BATCH:
-            seats = fields.get("seat_count", row["seat_count"]) or 0
+            seats = int(fields.get("seat_count", row["seat_count"]) or 0)
             is_full = self._taken(row) > seats
         else:
             return
