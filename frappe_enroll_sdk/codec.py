@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 
+__all__ = (
+    "cursor_of",
+    "dump",
+    "load",
+    "moment_of",
+    "parts_of",
+    "require_text",
+    "shown",
+    "text_of",
+)
+
+
 T = TypeVar("T")
 
 #: The last millisecond that a datetime can tell.

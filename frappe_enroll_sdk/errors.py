@@ -61,6 +61,55 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+__all__ = (
+    "AlreadyEnrolledError",
+    "AmountNotChargeableError",
+    "AmountTooSmallError",
+    "BackendGoneError",
+    "BackendRefusedError",
+    "BackendRejectedError",
+    "BlindKeyError",
+    "CodeTakenError",
+    "ConfigurationError",
+    "ConflictError",
+    "CouponExhaustedError",
+    "CouponExpiredError",
+    "CouponReservedError",
+    "CouponUnavailableError",
+    "CourseNotForSaleError",
+    "CourseNotFoundError",
+    "DuplicateBackendError",
+    "EnrollError",
+    "EnrollmentNotFoundError",
+    "IdempotencyMismatchError",
+    "InProgressError",
+    "LMSUnavailableError",
+    "LeaseLostError",
+    "MissingExtraError",
+    "NotFoundError",
+    "PayloadError",
+    "PaymentsUnavailableError",
+    "PluginFailedError",
+    "PluginUnavailableError",
+    "RejectedError",
+    "SchemaError",
+    "SelfReferralError",
+    "SettingsError",
+    "SignatureError",
+    "StorageUnavailableError",
+    "ThrottledError",
+    "TokenError",
+    "TransientError",
+    "TransitionError",
+    "UnclearWriteError",
+    "UnknownBackendError",
+    "UnreadableAnswerError",
+    "ValidationError",
+    "VersionConflictError",
+    "VetoedError",
+)
+
+
 class EnrollError(Exception):
     """
     Base of every error of the SDK; never raised directly.

@@ -24,6 +24,9 @@ import attrs
 from .errors import MissingExtraError, ValidationError
 
 
+__all__ = ("Money", "exponent", "from_major")
+
+
 #: Places of an amount's first digit, before the point and behind it.
 _MAX_DIGITS, _MIN_DIGIT = 15, -400
 #: Characters of a share in decimals, and digits behind its point.

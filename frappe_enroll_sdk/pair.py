@@ -27,6 +27,9 @@ from .stores.bounds import is_ahead
 from .stores.queue import united
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: How long an insert that nobody accounts for is looked for; its record stays.
 LOOKED_FOR = timedelta(days=1)
 #: Each look comes this many times later than the one before.

@@ -7,6 +7,9 @@ import unicodedata
 from typing import Any
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: What a formula begins with; the last one is the minus that is no hyphen.
 _SIGNS = frozenset("=+-@−")
 

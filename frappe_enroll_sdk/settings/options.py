@@ -9,6 +9,17 @@ from typing import Any
 import attrs
 
 
+__all__ = (
+    "SHORTEST_SECRET",
+    "Secret",
+    "in_range",
+    "one_of",
+    "option",
+    "secret_option",
+    "words",
+)
+
+
 #: Characters of a secret that somebody makes up (no provider), at the least.
 SHORTEST_SECRET = 16
 #: Of the cron secret: it opens one route that runs what is due anyway, and guesses at

@@ -30,6 +30,9 @@ from ..interfaces.tables import Cell, CellKind, Row, Table
 from ..money import Money
 
 
+__all__ = ("ms_of",)
+
+
 T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -42,6 +42,9 @@ from ..models import Page
 from .records import Changes, Codec, require_name
 
 
+__all__ = ("SlotTakenError",)
+
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.clock import Clock
     from frappe_enroll_sdk.settings import Settings
 
+
+__all__ = ("FrappeLMS",)
+
+
 _ENROLLMENT, _COURSE, _USER = "LMS Enrollment", "LMS Course", "User"
 _WHOAMI = "frappe.auth.get_logged_user"
 _NOT_FOUND, _CONFLICT = 404, 409
