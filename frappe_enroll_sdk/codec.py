@@ -87,9 +87,12 @@ def _shower() -> Converter:
     converter = _converter().copy()
     from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415
 
+    from .models import Totals  # noqa: PLC0415  the domain needs no codec
+
     # What only a store has to remember.
-    plain = make_dict_unstructure_fn(Money, converter, exponent=override(omit=True))
-    converter.register_unstructure_hook(Money, plain)
+    for kind in (Money, Totals):
+        plain = make_dict_unstructure_fn(kind, converter, exponent=override(omit=True))
+        converter.register_unstructure_hook(kind, plain)
     return converter
 
 

@@ -83,10 +83,15 @@ class Money:
         return cls(0, currency)
 
     def __add__(self, other: Money) -> Money:
-        return attrs.evolve(self, amount_minor=self.amount_minor + self._same(other))
+        return self._beside(other, self.amount_minor + self._same(other))
 
     def __sub__(self, other: Money) -> Money:
-        return attrs.evolve(self, amount_minor=self.amount_minor - self._same(other))
+        return self._beside(other, self.amount_minor - self._same(other))
+
+    def _beside(self, other: Money, amount_minor: int) -> Money:
+        """Return a sum with the exponent that either of the two remembers."""
+        known = other.exponent if self.exponent is None else self.exponent
+        return attrs.evolve(self, amount_minor=amount_minor, exponent=known)
 
     def __lt__(self, other: Money) -> bool:
         return self.amount_minor < self._same(other)

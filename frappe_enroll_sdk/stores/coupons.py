@@ -65,6 +65,7 @@ _CODEC = Codec(
     derived=_derived,
     omitted=("reserved", "redeemed"),
     check=_check,
+    is_key_secret=True,
 )
 
 

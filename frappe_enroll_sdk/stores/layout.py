@@ -115,7 +115,7 @@ ENROLLMENTS = Table(
     (
         Index("slot", ("email", "course_id", "held"), unique=True),
         Index("session", ("session_id",), unique=True),
-        Index("payment", ("payment_id",)),
+        Index("payment", ("payment_id", "created_at")),
         Index("idempotency", ("idempotency_key",), unique=True),
         Index("for_sync", ("email", "course_id", "sync_at")),
         Index("unpaid", ("email", "course_id", "unpaid_at")),

@@ -369,7 +369,7 @@ class FrappeLMS:
                 client.session,
                 self._url,
                 creates_users=self._creates_users,
-                keeps_books=self.keeps_books,
+                books=self._books,
             )
             return tuple(found)
 

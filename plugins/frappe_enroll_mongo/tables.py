@@ -19,7 +19,7 @@ from pymongo import DeleteOne, ReturnDocument, UpdateMany, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from frappe_enroll_sdk.clock import SYSTEM
-from frappe_enroll_sdk.errors import UnclearWriteError
+from frappe_enroll_sdk.errors import StorageUnavailableError, UnclearWriteError
 from frappe_enroll_sdk.interfaces.tables import OP, REV, Row, Swap
 from frappe_enroll_sdk.stores.schema import require_schema
 
@@ -180,7 +180,11 @@ class MongoTables:
             self.link.marks.expect(table, [swap.cells for swap in swaps])
         # The server counts, and names none: the stamps tell which ones were ours.
         keys = [swap.key for swap in swaps]
-        found = self._find(table, {"_id": {"$in": keys}}, projection=(REV, OP))
+        try:
+            found = self._find(table, {"_id": {"$in": keys}}, projection=(REV, OP))
+        except StorageUnavailableError as error:
+            # Some of them may be done: "nothing was written" would not be true.
+            raise UnclearWriteError(str(error)) from error
         return dict.fromkeys(keys) | {one["_id"]: (one[REV], one[OP]) for one in found}
 
     def _swap_one(self, table: Table, swap: Swap) -> _Stands:

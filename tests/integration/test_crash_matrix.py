@@ -42,9 +42,9 @@ def new_world(request, store, db_folder):
     return make
 
 
-def start(flow, new_world, plan):
+def start(flow, new_world, plan, seed):
     """Run a flow with a plan; the world is returned as the death has left it."""
-    world = new_world(**flow.settings)
+    world = new_world(seed=seed, **flow.settings)
     given = flow.prepare(world)
     try:
         flow.run(world.sdk(plan), world, **given)
@@ -60,8 +60,8 @@ def start(flow, new_world, plan):
 @pytest.mark.parametrize("store", STORES)
 def test_crash_at_every_call(store, flow, lost_answer, new_world):
     """Whatever call is the last, redelivery or time alone keeps every promise."""
-    counted = CrashPlan()
-    world = start(flow, new_world, counted)
+    counted, seed = CrashPlan(), random.getrandbits(64)
+    world = start(flow, new_world, counted, seed)
     world.let_time_pass()
     world.check_promises()
     assert len(counted.calls) > 3
@@ -73,7 +73,7 @@ def test_crash_at_every_call(store, flow, lost_answer, new_world):
     for k in range(first, len(counted.calls) + 1, step):
         for redelivered in ways:
             plan = CrashPlan(k, lost_answer=lost_answer)
-            world = start(flow, new_world, plan)
+            world = start(flow, new_world, plan, seed)
             assert plan.dead, f"no {k}th call"
             try:
                 if redelivered:
@@ -83,6 +83,7 @@ def test_crash_at_every_call(store, flow, lost_answer, new_world):
                 world.check_promises()
             except (AssertionError, EnrollError) as error:
                 how = "redelivered" if redelivered else "time alone"
-                error.add_note(f"died at {k} ({plan.calls[-1]}), then {how}")
+                died = f"died at {k} ({plan.calls[-1]})"
+                error.add_note(f"{died}, then {how}; with seed {seed}")
                 raise
             world.storage.close()

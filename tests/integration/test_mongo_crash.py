@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from support.flows import FLOWS
 from support.mongofaults import CommandPlan
@@ -12,9 +14,9 @@ from frappe_enroll_sdk.errors import EnrollError
 from frappe_enroll_sdk.testing.faults import Crash
 
 
-def start(flow, mongo_worlds, k):
+def start(flow, mongo_worlds, k, seed):
     """Run a flow whose process dies at its k-th step; return what is left of it."""
-    world = mongo_worlds(**flow.settings)
+    world = mongo_worlds(seed=seed, **flow.settings)
     given = flow.prepare(world)
     plan = CommandPlan()
     dying = mongo_worlds.open(plan)
@@ -39,7 +41,8 @@ def start(flow, mongo_worlds, k):
 @pytest.mark.parametrize("flow", FLOWS, ids=[flow.name for flow in FLOWS])
 def test_flow_that_dies_at_a_command_converges(flow, mongo_worlds):
     """At each command, never sent or its answer lost: time alone repairs."""
-    world, counted = start(flow, mongo_worlds, 0)
+    seed = random.getrandbits(64)
+    world, counted = start(flow, mongo_worlds, 0, seed)
     world.let_time_pass()
     world.check_promises()
     world.storage.close()
@@ -47,12 +50,12 @@ def test_flow_that_dies_at_a_command_converges(flow, mongo_worlds):
     assert steps > 10
     step, first = step_of(steps, small=flow.sample(2))
     for k in range(first, steps + 1, step):
-        world, made = start(flow, mongo_worlds, k)
+        world, made = start(flow, mongo_worlds, k, seed)
         assert len(made) >= k, "it did not die"
         try:
             world.let_time_pass()
             world.check_promises()
         except (AssertionError, EnrollError) as error:
-            error.add_note(f"died at {k}: {made[k - 1]}")
+            error.add_note(f"died at {k}: {made[k - 1]}; with seed {seed}")
             raise
         world.storage.close()

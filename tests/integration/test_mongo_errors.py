@@ -16,9 +16,10 @@ from support.size import LEAST, SERVER_DIFFERS
 from frappe_enroll_cli.main import main
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sandbox import LMSSandbox, StripeSandbox
-from frappe_enroll_sdk.errors import StorageUnavailableError
+from frappe_enroll_sdk.errors import StorageUnavailableError, UnclearWriteError
+from frappe_enroll_sdk.interfaces.tables import Swap
 from frappe_enroll_sdk.models import ReserveOutcome
-from frappe_enroll_sdk.stores.layout import TABLES
+from frappe_enroll_sdk.stores.layout import JOBS, TABLES
 from frappe_enroll_sdk.testing.conformance.records import (
     NOW,
     after,
@@ -241,3 +242,20 @@ def test_command_ends_with_69_and_names_no_secret(environment, monkeypatch, capf
         assert "mongodb://" not in told.out + told.err
     environment.mend()
     assert environment.dump() == environment.before
+
+
+def test_half_of_a_write_is_not_called_nothing(mongod, request):
+    """One of two rows is written, and nobody can be asked which one it was."""
+    storage = MongoStorage(mongod.uri, "errors_half")
+    storage.setup()
+    for key in ("stands", "moved"):
+        storage.jobs.enqueue(key, "sync", {}, NOW, now=NOW)
+    tables, revs = storage.tables, {"stands": 1, "moved": 2}
+    swaps = [Swap(key, rev, "op", {"tries": 1}) for key, rev in revs.items()]
+    request.addfinalizer(mongod.heal)
+    mongod.fail("find", errorCode=13)
+    with pytest.raises(UnclearWriteError):
+        tables.swap(JOBS, swaps)
+    mongod.heal()
+    assert [row.rev for row in tables.get(JOBS, ["stands"])] == [2]
+    storage.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -124,12 +125,15 @@ def test_verb_killed_at_every_statement_is_all_or_nothing(name, filled, db_folde
 @pytest.mark.parametrize("flow", FLOWS, ids=[flow.name for flow in FLOWS])
 def test_flow_that_dies_inside_a_verb_converges(flow, db_folder):
     """At the k-th driver statement of a flow the process dies; time alone repairs."""
-    count = iter(range(1_000_000))
+    count, seed = iter(range(1_000_000)), random.getrandbits(64)
 
     def start(k):
         path = db_folder / f"{next(count)}.sqlite3"
         world = World(
-            lambda: SQLStorage(f"sqlite:///{path}"), probed=True, **flow.settings
+            lambda: SQLStorage(f"sqlite:///{path}"),
+            probed=True,
+            seed=seed,
+            **flow.settings,
         )
         given = flow.prepare(world)
         dying = SQLStorage(f"sqlite:///{path}")
@@ -164,6 +168,6 @@ def test_flow_that_dies_inside_a_verb_converges(flow, db_folder):
             world.let_time_pass()
             world.check_promises()
         except (AssertionError, EnrollError) as error:
-            error.add_note(f"died at {k}: {counted.log[k - 1]}")
+            error.add_note(f"died at {k}: {counted.log[k - 1]}; with seed {seed}")
             raise
         world.storage.close()

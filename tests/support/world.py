@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import random
+
 import attrs
 
 from frappe_enroll_sdk import EnrollSDK, Settings
@@ -25,10 +27,22 @@ LATER = (130, 130, 300, 1000, 2000, 4000, 8000, 8000, 30_000, 60_000)
 
 
 class World:
-    """Everything outside the process that may die."""
+    """
+    Everything outside the process that may die.
 
-    def __init__(self, open_storage=None, *, probed=False, **settings) -> None:
+    Args:
+        open_storage: Opens the store; None = one in memory.
+        probed: Whether a plugin is owed a job for every change of status.
+        seed: Of all ids and tokens: worlds of one seed make the same calls.
+        settings: The SDK's.
+    """
+
+    def __init__(
+        self, open_storage=None, *, probed=False, seed=None, **settings
+    ) -> None:
         self.clock = FakeClock()
+        if seed is not None:
+            self.clock.random_bytes = random.Random(seed).randbytes
         self.open_storage = open_storage
         self.storage = open_storage() if open_storage else MemoryStorage(self.clock)
         self.storage.setup()
@@ -42,7 +56,6 @@ class World:
         #: Sessions that no row stores: an operator says whose payment they are.
         self.foreign = set()
         self.unanswered = []
-        #: A plugin that is owed a job for every change of status.
         self.probe = Probe() if probed else None
 
     def sdk(self, plan: CrashPlan | None = None, plugins=(), storage=None) -> EnrollSDK:

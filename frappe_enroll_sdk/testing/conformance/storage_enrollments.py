@@ -78,6 +78,16 @@ class EnrollmentChecks:
         assert done == store.find_by_payment("pi_1")
         assert done == store.find_by_idempotency_key("key-1")
 
+    def test_payment_that_went_over_is_found_where_it_is(self, storage: Storage):
+        """By age, whatever the ids are: a reassignment's rows all store it."""
+        for number, at in ((2, 3), (3, 1), (1, 2)):
+            row = enrollment(number, created_at=after(at), updated_at=after(at))
+            storage.enrollments.open(row)
+            write(storage, row, Status.AWAITING_PAYMENT, payment_id="pi_1")
+        found = storage.enrollments.find_by_payment("pi_1")
+        assert found is not None
+        assert found.id == enrollment(2).id
+
     def test_attempts_stand_side_by_side(self, storage: Storage):
         """Whoever opens one takes nothing from another one of learner and course."""
         rows = [enrollment(n, email="ada@example.com") for n in (1, 2, 3)]
