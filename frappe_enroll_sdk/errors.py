@@ -16,7 +16,8 @@ The errors of the SDK: four families that decide what happens next.
     │   └── BlindKeyError           the LMS key can insert but not see
     ├── RejectedError               the request is refused for good: never retried
     │   ├── ValidationError
-    │   │   └── CodeTakenError
+    │   │   ├── CodeTakenError
+    │   │   └── DamagedRowError     nobody's argument: what our own store holds
     │   ├── SignatureError
     │   ├── PayloadError
     │   ├── NotFoundError
@@ -197,6 +198,14 @@ class CodeTakenError(ValidationError):
     code = "code_taken"
     http_status = 409
     public_message = "This code is taken."
+
+
+class DamagedRowError(ValidationError):
+    """A row of our own store can't be read; the message names it and says why."""
+
+    code = "damaged_row"
+    http_status = 500
+    public_message = "What is stored about this can't be read. Please tell us."
 
 
 class SignatureError(RejectedError):

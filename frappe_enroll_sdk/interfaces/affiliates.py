@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps affiliates and their ledger."""
+"""The store of affiliates and their ledger."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..models import (
 
 
 class AffiliateStore(Protocol):
-    """Affiliates, and each one's ledger: a chain of rows that are never changed."""
+    """Affiliates and their ledgers: append-only chains of rows."""
 
     def register(self, affiliate: Affiliate) -> Affiliate:
-        """Write it if code and e-mail are free; return it, or the one in the way."""
+        """Write it if code and e-mail are free; return it, or the conflicting one."""
         ...
 
     def find(self, code: str) -> Affiliate | None:
@@ -24,7 +24,7 @@ class AffiliateStore(Protocol):
         ...
 
     def find_by_email(self, email: str) -> Affiliate | None:
-        """Return the affiliate of this address, or None."""
+        """Return the affiliate with this address, or None."""
         ...
 
     def replace(self, affiliate: Affiliate) -> bool:
@@ -32,16 +32,16 @@ class AffiliateStore(Protocol):
         ...
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Affiliate]:
-        """Return affiliates, by code."""
+        """Return affiliates in order of code."""
         ...
 
     def append(self, row: LedgerRow) -> LedgerRow | None:
         """
-        Write the row at the end of its chain; return the row that states its fact.
+        Append the row to its chain; return the row that records its fact.
 
-        That is this one, or an earlier one (same affiliate and `fact_key`: nothing is
-        written). None = its `n` is taken: read the last row and begin anew. Of callers
-        that race for one `n`, or for one fact, exactly one writes.
+        Either this row, or an earlier one with the same affiliate and `fact_key` (then
+        nothing is written). None = its `n` is taken: read the last row and start again.
+        Of several callers racing for one `n`, or for one fact, exactly one writes.
         """
         ...
 
@@ -50,11 +50,11 @@ class AffiliateStore(Protocol):
         ...
 
     def rows_of(self, code: str, enrollment_id: str) -> tuple[LedgerRow, ...]:
-        """Return the chain's rows of one enrollment (or payout), in their order."""
+        """Return the chain's rows for one enrollment (or payout), in order."""
         ...
 
     def list_rows(
         self, code: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[LedgerRow]:
-        """Return the chain's rows, the first one first."""
+        """Return the chain's rows, oldest first."""
         ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps the audit trail."""
+"""The store of the audit trail."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..models import (
 
 
 class AuditStore(Protocol):
-    """What operators did."""
+    """The trail of operators' actions."""
 
     def append(self, entry: AuditEntry) -> None:
-        """Write an entry; one with a known id is left as it is."""
+        """Write an entry; leave an existing one with the same id unchanged."""
         ...
 
     def list(

@@ -20,10 +20,9 @@ class CouponStore(Protocol):
     """
     Coupons and their seats.
 
-    A holder (an enrollment's id) never has two seats on one coupon, and never more
-    than `max_redemptions` seats are taken. A held seat that has lapsed is free for
-    anybody at once; a bound one never lapses by time alone; a redeemed one is never
-    freed.
+    A holder (an enrollment's id) never has two seats on one coupon, and at most
+    `max_redemptions` seats are taken. A held seat is free for anyone as soon as it
+    lapses; a bound one never lapses by time alone; a redeemed one is never freed.
     """
 
     def create(self, coupon: Coupon) -> bool:
@@ -32,12 +31,11 @@ class CouponStore(Protocol):
 
     def create_many(self, coupons: Sequence[Coupon]) -> tuple[bool, ...]:
         """
-        Do `create` for each coupon; return its answer for each, in their order.
+        Call `create` for each coupon; return the answers in the same order.
 
-        As many conditional writes as there are coupons, sent at once where the store
-        can: a code that is taken (or comes twice: the second one) keeps none of the
-        others from being written. Not all or nothing: after an error any of them may
-        have been written.
+        One conditional write per coupon, batched where the store can: a taken code (or
+        the second of a duplicate) does not stop the others from being written. Not all
+        or nothing: after an error, any of them may have been written.
         """
         ...
 
@@ -45,8 +43,8 @@ class CouponStore(Protocol):
         """
         Return the coupon, or None.
 
-        Its counts are exact at some moment of the call; without `counted` they may stay
-        0, where counting would cost a checkout time.
+        Its counts are exact at some moment during the call; without `counted` they may
+        stay 0 where counting would slow a checkout down.
         """
         ...
 
@@ -59,27 +57,27 @@ class CouponStore(Protocol):
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Coupon]:
-        """Return coupons, by code; with `prefix`, those whose code begins so."""
+        """Return coupons in order of code; with `prefix`, those that start with it."""
         ...
 
     def readdress(self, code: str, email: str) -> bool:
-        """Make the code good for this learner only; False when there is no such."""
+        """Restrict the code to this learner; False when the code is unknown."""
         ...
 
     def disable(self, code: str) -> bool:
-        """Disable the coupon (seats that are taken stay); False when unknown."""
+        """Disable the coupon (taken seats stay taken); False when unknown."""
         ...
 
     def reserve(
         self, code: str, holder: str, now: datetime, until: datetime
     ) -> Reservation:
         """
-        Take a seat for the holder, or keep the one that it has.
+        Take a seat for the holder, or keep the one it has.
 
-        A holder that has a held seat gets it again until the later of the two ends;
-        a bound or redeemed one is answered unchanged. The coupon must not be disabled
-        and `now` must lie in its window, unless the holder already has a seat. Any
-        number of callers may race: at most `max_redemptions` holders have a seat.
+        A holder's held seat is extended to the later of the two ends; a bound or
+        redeemed one is returned unchanged. The coupon must not be disabled and `now`
+        must lie in its window, unless the holder already has a seat. Any number of
+        callers may race: at most `max_redemptions` holders have a seat.
         """
         ...
 
@@ -101,9 +99,9 @@ class CouponStore(Protocol):
         ...
 
     def release(self, code: str, holder: str) -> ReleaseOutcome:
-        """Free a held or bound seat; a redeemed one stays and is answered so."""
+        """Free a held or bound seat; a redeemed one stays, and the answer says so."""
         ...
 
     def find_seat(self, code: str, holder: str) -> Seat | None:
-        """Return the holder's seat (a lapsed one too, while nobody took it)."""
+        """Return the holder's seat (even a lapsed one, until somebody takes it)."""
         ...

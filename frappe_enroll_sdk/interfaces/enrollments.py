@@ -23,18 +23,18 @@ class EnrollmentStore(Protocol):
     """
     Enrollments: one row each, changed by compare-and-set on `version`.
 
-    A row that entitles, or claims to (`Enrollment.holds_slot`), has the slot of its
-    e-mail and course; a unique index lets only one row have it. Attempts that nobody
-    has paid hold none: any number of them stand side by side.
+    A row that entitles the learner, or claims the slot (`Enrollment.holds_slot`), holds
+    the slot for its e-mail and course; a unique index lets only one row hold it. Unpaid
+    attempts hold none: any number may exist side by side.
     """
 
     def open(self, enrollment: Enrollment) -> OpenResult:
         """
-        Write a new row if its id and its idempotency key are free, and its slot.
+        Write a new row if its id, its idempotency key and its slot are free.
 
-        Otherwise nothing is written and the row that stands in the way is answered
-        (the one with the same id or idempotency key first). Only a row that claims its
-        slot needs that one free. The first history entry is written with it.
+        Otherwise write nothing and return the conflicting row (first the one with the
+        same id or idempotency key). Only a row that claims its slot needs the slot to
+        be free. The first history entry is part of the write.
         """
         ...
 
@@ -59,17 +59,17 @@ class EnrollmentStore(Protocol):
         ...
 
     def find_holder(self, email: str, course_id: str) -> Enrollment | None:
-        """Return the row that has the slot, or None."""
+        """Return the row that holds the slot, or None."""
         ...
 
     def list_unpaid(
         self, email: str, course_id: str, *, vouched: bool = False, limit: int = 20
     ) -> tuple[Enrollment, ...]:
         """
-        Return the pair's attempts that nobody has paid, newest first.
+        Return the pair's unpaid attempts, newest first.
 
-        With `vouched`, those that were opened under the host's word. By an index:
-        strangers may have opened thousands beside one learner's own.
+        With `vouched`, only those whose address the host vouched for. Uses an index:
+        strangers may have opened thousands beside the learner's own.
         """
         ...
 
@@ -80,7 +80,7 @@ class EnrollmentStore(Protocol):
         ...
 
     def list_for_sync(self, email: str, course_id: str) -> tuple[Enrollment, ...]:
-        """Return the pair's rows that are entitled or know an LMS row, oldest first."""
+        """Return the pair's rows that are entitled or have an LMS row, oldest first."""
         ...
 
     def transition(
@@ -93,15 +93,14 @@ class EnrollmentStore(Protocol):
         changes: Mapping[str, Any],
     ) -> Enrollment | SlotTaken | None:
         """
-        Write the row where its version is still `version`, and return it.
+        Write the row if its version is still `version`, and return it.
 
         Status, `changes` (fields of `Enrollment` by name), the history entry, `due_at`,
         `updated_at` (the entry's `at`) and `version + 1` are one write; `tries` becomes
-        0 and `effects_owed` true. A row that has the slot after it takes it in the same
-        write, and is not written where another one has it. A row that has it no more
-        gives it back in the same write.
-        None = another version stands (and its last entry's `op_id` is not this entry's:
-        a write whose acknowledgement was lost counts as ours).
+        0 and `effects_owed` true. The same write takes the slot if the new row holds it
+        (nothing is written if another row has it), and gives it back if the new row no
+        longer does. None = the row has another version, and its last entry's `op_id` is
+        not this entry's (a write whose acknowledgement was lost counts as ours).
         """
         ...
 
@@ -109,9 +108,9 @@ class EnrollmentStore(Protocol):
         self, now: datetime, lease_s: float, limit: int
     ) -> tuple[Enrollment, ...]:
         """
-        Take due rows, oldest first, moving `due_at` to the lease's end.
+        Claim due rows, oldest first, moving `due_at` to the end of the lease.
 
-        `tries` grows by one. Two callers never get the same row within a lease.
+        `tries` increases by one. Two callers never get the same row within a lease.
         """
         ...
 
@@ -124,18 +123,18 @@ class EnrollmentStore(Protocol):
         ok: bool = True,
     ) -> bool:
         """
-        Set when the next look is owed, where the version is still `version`.
+        Set when the row is next due, if its version is still `version`.
 
-        With `ok`, `tries` becomes 0 and `effects_owed` false. False = another version
-        stands: it has its own.
+        With `ok`, `tries` becomes 0 and `effects_owed` false. False = the row has
+        another version, with a `due_at` of its own.
         """
         ...
 
     def bound_due(self, latest: datetime, limit: int) -> int:
         """
-        Let up to `limit` rows that are owed a look later than that be owed it then.
+        Move up to `limit` rows that are due later than `latest` to `latest`.
 
-        No policy puts a look off for so long: a clock ran ahead. Returns how many.
+        No policy defers a row for so long: a clock ran ahead. Returns how many.
         """
         ...
 
@@ -154,8 +153,8 @@ class EnrollmentStore(Protocol):
         """
         Return rows, newest first.
 
-        With `mailbox` (beside `coupon_code`), those whose address is a spelling of that
-        one (``mailbox.py``).
+        With `mailbox` (and `coupon_code`), those whose address is another spelling of
+        it (``mailbox.py``).
         """
         ...
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps the gates before the backends."""
+"""The store of the backends' gates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GateStore(Protocol):
         ...
 
     def is_open(self, name: str) -> bool:
-        """Tell whether the gate is open (a gate that nobody has seen is)."""
+        """Tell whether the gate is open (an unknown gate is)."""
         ...
 
     def hold(
@@ -44,8 +44,8 @@ class GateStore(Protocol):
         """
         Take one of `k` permits until `until`; True if the holder has one.
 
-        All permits of a name last equally long: none lasts beyond `until`, whatever a
-        clock that ran ahead has written.
+        All permits of a name last equally long: none outlasts `until`, even one written
+        by a clock that ran ahead.
         """
         ...
 
@@ -53,11 +53,11 @@ class GateStore(Protocol):
         self, name: str, ends: Mapping[str, datetime], now: datetime
     ) -> frozenset[str]:
         """
-        Take what nobody has of these turns, each until its end; return those taken.
+        Take the turns that nobody has, each until its end; return those taken.
 
-        A turn is a permit that one has alone; `drop` gives it back. None lasts beyond
-        the end that is asked for, whatever a clock that ran ahead has written. One read
-        where there is nothing to take.
+        A turn is an exclusive permit; `drop` gives it back. None outlasts the requested
+        end, even one written by a clock that ran ahead. Costs one read when there is
+        nothing to take.
         """
         ...
 

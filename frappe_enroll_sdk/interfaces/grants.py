@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps applications for grants."""
+"""The store of grant applications."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class GrantStore(Protocol):
     """
     Applications for grants: one row each, changed by compare-and-set on `version`.
 
-    An approved one has the slot of its e-mail and course; any number wait beside it.
+    An approved one holds the slot for its e-mail and course; any number may be pending.
     """
 
     def open(self, grant: Grant) -> Grant:
-        """Write it; return it, or the one that has its id or its slot."""
+        """Write the grant and return it, or return the one that has its id or slot."""
         ...
 
     def find(self, grant_id: str) -> Grant | None:
@@ -29,11 +29,11 @@ class GrantStore(Protocol):
 
     def replace(self, grant: Grant) -> bool:
         """
-        Write the grant in the place of its `version` - 1.
+        Replace the grant whose version is `version` - 1.
 
-        False = another version stands, or another grant has the slot that it takes.
+        False = the stored version is another, or another grant holds the slot.
 
-        Of callers that race for one version exactly one is answered True. A write whose
+        Of callers racing for one version, exactly one gets True. A write whose
         acknowledgement was lost counts as ours, by `op_id`.
         """
         ...

@@ -23,17 +23,17 @@ class JobStore(Protocol):
     """
     A queue of jobs by key.
 
-    A claim moves `due_at` to the lease's end (visibility timeout), so that one index
-    on (state, due_at) serves claims and recovery: a running job whose lease has lapsed
-    is claimed like a due one, its lost try is written to `errors` (code
-    ``lease_lapsed``) and counts. Every finish is fenced by the claim's token.
+    A claim moves `due_at` to the end of the lease (visibility timeout), so that one
+    index on (state, due_at) serves claims and recovery: a running job whose lease has
+    lapsed is claimed like a due one; its lost try counts and is recorded in `errors`
+    (code ``lease_lapsed``). The claim's token fences every way of ending it.
 
-    What a job knows (`data`: sets of words by name) only grows: it outlives every end,
-    every `enqueue` and `prune`, and only `empty` takes it out.
+    What a job knows (`data`: sets of strings by name) only grows: it outlives
+    completion, `enqueue` and `prune`; only `empty` removes it.
 
-    A verb with ``_many`` is as many conditional writes as it has items: each is fenced
-    by itself, none depends on another, and a store sends them at once where it can. It
-    is not all or nothing: after an error any of them may have been written.
+    A ``_many`` verb makes one conditional write per item: each is fenced separately,
+    none depends on another, and a store batches them where it can. It is not all or
+    nothing: after an error, any of them may have been written.
     """
 
     def enqueue(
@@ -48,19 +48,19 @@ class JobStore(Protocol):
         data: Mapping[str, Collection[str]] | None = None,
     ) -> Job:
         """
-        Write a new job; on a known key `seq` grows and the payload is replaced.
+        Write a new job; for a known key, increase `seq` and replace the payload.
 
-        `data` is united with what is known, never replaced. A finished job is revived
-        (due at `due_at`, tries 0, errors kept); a
-        due one becomes due at the earlier of the two times; a running one goes on.
-        With `once`, a known key is left as it is.
+        `data` is merged with what is known, never replaced. A finished job is revived
+        (due at `due_at`, tries 0, errors kept); a due one becomes due at the earlier of
+        the two times; a running one goes on. With `once`, a known key is left
+        unchanged.
         """
         ...
 
     def enqueue_many(
-        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
+        self, new_jobs: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
-        """Do `enqueue` for each order; return how many keys were new."""
+        """Call `enqueue` for each job; return how many keys were new."""
         ...
 
     def claim(
@@ -74,17 +74,17 @@ class JobStore(Protocol):
         not_kinds: Collection[str] = (),
     ) -> tuple[Job, ...]:
         """
-        Take up to `limit` jobs that are due, oldest first; tries grows by one.
+        Claim up to `limit` due jobs, oldest first; each one's `tries` increases by one.
 
-        With `kinds`, of these only; never of `not_kinds`. Each is a claim of its own,
-        with a token of its own.
+        With `kinds`, only jobs of these kinds; never of `not_kinds`. Each is a separate
+        claim with its own token.
         """
         ...
 
     def claim_key(
         self, key: str, owner: str, now: datetime, lease_s: float
     ) -> Job | None:
-        """Take this job if it is due now (or its lease has lapsed)."""
+        """Claim this job if it is due now (or its lease has lapsed)."""
         ...
 
     def heartbeat(
@@ -96,17 +96,17 @@ class JobStore(Protocol):
         data: Mapping[str, Collection[str]] | None = None,
     ) -> bool:
         """
-        Extend the lease and unite `data` with what is known; False = claim lost.
+        Extend the lease and merge `data` with what is known; False = claim lost.
 
-        The lease ends at the later of its end and `now` + `lease_s`: a heartbeat never
-        takes back what a longer one gave.
+        The lease ends at its current end or at `now` + `lease_s`, whichever is later: a
+        heartbeat never shortens a lease.
         """
         ...
 
     def heartbeat_many(
         self, tokens: Collection[str], now: datetime, lease_s: float
     ) -> frozenset[str]:
-        """Do `heartbeat` for each token; return those whose claim still stands."""
+        """Call `heartbeat` for each token; return those whose claim still holds."""
         ...
 
     def complete(
@@ -120,17 +120,17 @@ class JobStore(Protocol):
         data: Mapping[str, Collection[str]] | None = None,
     ) -> JobState | None:
         """
-        End the job, or put it back as due (tries 0) when `seq` has grown meanwhile.
+        End the job, or put it back as due (tries 0) if `seq` has grown meanwhile.
 
-        Either way `data` is united with what is known. Returns the state that now
-        stands; None = the claim is lost.
+        Either way `data` is merged with what is known. Returns the job's new state;
+        None = the claim is lost.
         """
         ...
 
     def complete_many(
         self, ends: Sequence[JobEnd], now: datetime
     ) -> tuple[JobState | None, ...]:
-        """Do `complete` for each end; return its answer for each, in their order."""
+        """Call `complete` for each end; return the answers in the same order."""
         ...
 
     def reschedule(
@@ -143,7 +143,7 @@ class JobStore(Protocol):
         counts: bool = True,
     ) -> bool:
         """
-        Put the job back as due; without `counts`, the try is given back.
+        Put the job back as due; without `counts`, the try does not count.
 
         False = the claim is lost.
         """
@@ -151,46 +151,46 @@ class JobStore(Protocol):
 
     def bury(self, token: str, seq: int, now: datetime, error: TryError) -> bool:
         """
-        End the job as dead; when `seq` has grown, put it back as due (tries 0).
+        End the job as dead; if `seq` has grown, put it back as due (tries 0).
 
         False = claim lost.
         """
         ...
 
     def release(self, token: str, now: datetime) -> bool:
-        """Give back a claim whose work has not begun: due at once, try given back."""
+        """Give up a claim before its work begins: due at once, and no try counts."""
         ...
 
     def retry(self, key: str, now: datetime, *, due_at: datetime | None = None) -> bool:
         """
-        Make a due or dead job due now (a dead one with tries 0); else False.
+        Make a due or dead job due now (a dead one with tries 0); False for others.
 
-        With `due_at`, a dead one becomes due then, and a due one by then.
+        With `due_at`, a dead one becomes due then, and a due one no later than then.
         """
         ...
 
     def bury_due(self, key: str, now: datetime, error: TryError) -> bool:
-        """End a job that waits as dead, by an operator's word; False = it does not."""
+        """End a waiting job as dead, for an operator; False = it is not waiting."""
         ...
 
     def bound_ahead(
         self, now: datetime, limit: int, cursor: str | None = None
     ) -> tuple[int, str | None]:
         """
-        Let jobs that a clock which ran ahead has written wait from now (`bounded`).
+        Make jobs written by a clock that ran ahead wait from now on (`bounded`).
 
-        Looks at the next `limit` of those that are due, will be, or run (no index finds
-        these rows); returns how many were written ahead of `now`, and where to go on
-        (None = at the end). A running one keeps its claim: its lease ends as one taken
-        now.
+        Looks at the next `limit` jobs that wait or run (no index finds the affected
+        rows); returns how many were written ahead of `now`, and the cursor to go on
+        from (None = at the end). A running one keeps its claim: its lease ends as if
+        taken now.
         """
         ...
 
     def empty(self, key: str) -> bool:
         """
-        Empty payload and data of a job that is done, cancelled or ignored.
+        Clear the payload and data of a job that is done, cancelled or ignored.
 
-        Of an event `prune` tells what stays. False = it is none of these, or unknown.
+        For what stays of an event, see `prune`. False = in another state, or unknown.
         """
         ...
 
@@ -206,7 +206,7 @@ class JobStore(Protocol):
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Job]:
-        """Return jobs: by `due_at` within a state, else newest first."""
+        """Return jobs: within one state by `due_at`, otherwise newest first."""
         ...
 
     def stats(
@@ -215,17 +215,17 @@ class JobStore(Protocol):
         """
         Return capped counts; never a scan of the whole queue.
 
-        With `counted` False only what is due now, and since when.
+        Without `counted`, only what is due now, and since when.
         """
         ...
 
     def prune(self, before: datetime, limit: int) -> int:
         """
-        Drop up to `limit` jobs that were done or cancelled before; count.
+        Delete up to `limit` jobs done or cancelled before then; return how many.
 
-        Of one that knows something (`data`) the row stays, without its payload.
-        An event store keeps the row (key, outcome) and, of the payload of events that
-        are done or ignored, only ``type`` and ``object_id``.
+        The row of a job that knows something (`data`) stays, without its payload. An
+        event store keeps the rows (key, outcome) of events that are done or ignored,
+        and of their payload only ``type`` and ``object_id``.
         """
         ...
 
@@ -239,7 +239,7 @@ class EventStore(JobStore, Protocol):
     """
 
     def forget(self, kind: str, before: datetime, limit: int) -> int:
-        """Delete up to `limit` rows of a kind that were created before; count."""
+        """Delete up to `limit` rows of a kind created before then; return how many."""
         ...
 
     def record(
@@ -252,9 +252,9 @@ class EventStore(JobStore, Protocol):
         outcome: str | None = None,
     ) -> Recorded:
         """
-        Store a delivery durably: the first one writes the event in `state`, due now.
+        Store a delivery durably; the first one writes the event in `state`, due now.
 
-        Every further one is a write too (deliveries += 1; a dead event becomes due
+        Every later one is also a write (deliveries += 1; a dead event becomes due
         again), so that "known" is as durable as "new".
         """
         ...

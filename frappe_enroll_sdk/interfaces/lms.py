@@ -17,11 +17,11 @@ from ..models import (
 
 @runtime_checkable
 class SellingLMS(Protocol):
-    """What an `LMS` has besides where it may want to know what was paid."""
+    """An optional extension of `LMS` for one that may record what was paid."""
 
     @property
     def sells(self) -> bool:
-        """Whether `enroll` is to be called in the place of `insert_enrollment`."""
+        """Whether to call `enroll` instead of `insert_enrollment`."""
         ...
 
     def enroll(
@@ -34,40 +34,40 @@ class SellingLMS(Protocol):
         timeout_s: float | None = None,
     ) -> LMSEnrollment:
         """
-        Do what `LMS.insert_enrollment` does, and leave the sale in the LMS's books.
+        Do what `LMS.insert_enrollment` does, and record the sale in the LMS.
 
-        A sale that is in the books already is left as it is.
+        Leave a sale that is already recorded unchanged.
         """
         ...
 
     @property
     def keeps_books(self) -> bool:
-        """Whether `mark_sale` is to be called (where it is there: else False)."""
+        """Whether to call `mark_sale` (False where it does not exist)."""
         ...
 
     def mark_sale(
         self, sale: Sale, *, received: bool, timeout_s: float | None = None
     ) -> None:
         """
-        Let the books say whether a sale stands; one that is not in them is left out.
+        Record whether a sale is still valid; ignore one that is not recorded.
 
-        Repeating it changes nothing.
+        Idempotent.
         """
         ...
 
 
 @runtime_checkable
 class HoldingLMS(Protocol):
-    """What an `LMS` has besides where other documents hang on an enrolment."""
+    """An optional extension of `LMS` for one where other documents use an enrolment."""
 
     def find_holds(
         self, learner: str, course_id: str, *, timeout_s: float | None = None
     ) -> tuple[str, ...]:
         """
-        Return what hangs on the enrolment, in words for an operator; () = nothing.
+        Return what uses the enrolment, in words for an operator; () = nothing.
 
-        A certificate, a batch or a program that holds the course: while there is one, a
-        row of ours is not removed.
+        For instance a certificate, or a batch or program that includes the course:
+        while there is one, we do not remove our row.
         """
         ...
 
@@ -78,7 +78,7 @@ class LMS(Protocol):
     A learning management system: primitive verbs only.
 
     Serialising, look up → insert → read back → heal and the decision to retry live in
-    the core. `timeout_s` bounds one call in all (None = `call_timeout_s`).
+    the core. `timeout_s` is the total deadline of one call (None = `call_timeout_s`).
 
     Errors: `BackendRejectedError` (this call is refused for good; the message says why
     and what to do), `BackendRefusedError` (401, 403, a redirect, a page that is not the
@@ -88,47 +88,47 @@ class LMS(Protocol):
 
     @property
     def call_timeout_s(self) -> float:
-        """Seconds that one call may take at the most."""
+        """The most seconds that one call may take."""
         ...
 
     def ping(self, *, timeout_s: float | None = None) -> None:
-        """Make an authorised read of enrolments; raise what is wrong."""
+        """Make an authorised read of enrolments; raise an error if it fails."""
         ...
 
     def whoami(self, *, timeout_s: float | None = None) -> str:
         """
-        Return the user whose key we have, as rows name it in `modified_by`.
+        Return the user our key belongs to, as rows name it in `modified_by`.
 
-        It is asked rarely; a backend may keep the answer.
+        Called rarely; a backend may cache the answer.
         """
         ...
 
     def get_course(self, course_id: str, *, timeout_s: float | None = None) -> Course:
-        """Return the course under the LMS's own spelling."""
+        """Return the course, in the LMS's own spelling."""
         ...
 
     def list_courses(
         self, *, limit: int = 50, cursor: str | None = None
     ) -> Page[Course]:
-        """Return the catalogue, by name."""
+        """Return the catalogue in order of name."""
         ...
 
     def find_user(
         self, email: str, *, timeout_s: float | None = None
     ) -> Learner | None:
-        """Return the user under the LMS's own spelling, or None."""
+        """Return the user, in the LMS's own spelling, or None."""
         ...
 
     def create_user(
         self, email: str, full_name: str | None, *, timeout_s: float | None = None
     ) -> Learner:
-        """Create the user; one that exists already is returned."""
+        """Create the user, or return the existing one."""
         ...
 
     def find_enrollments(
         self, learner: str, course_id: str, *, timeout_s: float | None = None
     ) -> tuple[LMSEnrollment, ...]:
-        """Return all rows of learner and course, oldest first."""
+        """Return all rows of this learner and course, oldest first."""
         ...
 
     def list_enrollments(
@@ -139,10 +139,10 @@ class LMS(Protocol):
         cursor: str | None = None,
     ) -> Page[LMSEnrollment]:
         """
-        Return all rows of the site, by name.
+        Return all rows of the site in order of name.
 
-        With `since`, those that were made since; where the LMS tells no zone, some that
-        are up to a day older may be among them. `Page.unreadable` names the rows that
+        With `since`, only those created since then; where the LMS gives no time zone,
+        rows up to a day older may be included. `Page.unreadable` names the rows that
         can't be read.
         """
         ...
@@ -155,7 +155,7 @@ class LMS(Protocol):
         progress: float | None = None,
         timeout_s: float | None = None,
     ) -> LMSEnrollment:
-        """Insert a row, whatever is there; return what the LMS answered."""
+        """Insert a row, whatever exists already; return what the LMS answered."""
         ...
 
     def delete_enrollment(self, name: str, *, timeout_s: float | None = None) -> bool:
@@ -163,5 +163,5 @@ class LMS(Protocol):
         ...
 
     def close(self) -> None:
-        """Close what is open; the next use opens it again."""
+        """Close all connections; the next use opens them again."""
         ...

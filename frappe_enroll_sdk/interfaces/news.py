@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a store tells that something changed."""
+"""How a store announces that something has changed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Protocol
 
 class Watch(Protocol):
     """
-    Waits for news; made by `Storage.watch`, used by one thread, closed by it.
+    Waits for due work; created by `Storage.watch`, used and closed by one thread.
 
-    A hint only, polling stays the truth: it may answer too early or for nothing, and a
-    store that can't tell (or a connection that was lost) just lets the time pass.
+    Only a hint (callers poll as well): it may return too early or for nothing, and a
+    store that can't tell, or has lost its connection, simply waits.
     """
 
     def wait(self, timeout_s: float, *, now: datetime) -> bool:
         """
-        Wait until something may have fallen due since the last answer; True = look.
+        Wait until something may have become due since the last call; True = look.
 
-        News from before the first call, but after the watch was made, counts. `now` is
-        the caller's time at the call.
+        The first call covers everything since the watch was created. `now` is the
+        caller's time at the call.
         """
         ...
 
     def close(self) -> None:
-        """Give back what the watch holds."""
+        """Release the watch's resources."""
         ...

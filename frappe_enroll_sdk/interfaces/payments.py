@@ -26,10 +26,10 @@ class PaymentGateway(Protocol):
     A payment provider with hosted checkout sessions.
 
     Errors: `BackendRejectedError` (this call is refused for good), its child
-    `BackendGoneError` (what the call is about is not known to this account and mode),
+    `BackendGoneError` (the call's object is unknown in this account and mode),
     `BackendRefusedError` (credentials), `ConflictError` (the idempotency key is in use
-    this moment), `ThrottledError`, `PaymentsUnavailableError` (with `unclear` when the
-    call may have taken effect).
+    at this moment), `ThrottledError`, `PaymentsUnavailableError` (with `unclear` when
+    the call may have taken effect).
     """
 
     @property
@@ -40,27 +40,27 @@ class PaymentGateway(Protocol):
     @property
     def account(self) -> str:
         """
-        A mark of the account that the credentials belong to; "" = unknown. No I/O.
+        An identifier of the credentials' account; "" = unknown. No I/O.
 
-        The same for every key of the account and nothing secret.
+        The same for every key of the account, and not secret.
         """
         ...
 
     @property
     def traits(self) -> PaymentTraits:
-        """What is the provider's own: prefixes, minimums, how long it keeps events."""
+        """Provider-specific values: id prefixes, minimums, how long events are kept."""
         ...
 
     def ping(self) -> None:
-        """Make a cheap authorised read; raise what is wrong."""
+        """Make a cheap authorised read; raise an error if it fails."""
         ...
 
     def prepare_session(self, order: SessionOrder) -> Mapping[str, Any]:
         """
         Return the complete create request as plain JSON data; no I/O.
 
-        It is stored before it is sent and sent again as it stands after a crash, so it
-        holds everything: parameters, `expires_at`, idempotency key.
+        It is stored before it is sent, and sent again unchanged after a crash, so it
+        contains everything: parameters, `expires_at`, idempotency key.
         """
         ...
 
@@ -68,8 +68,8 @@ class PaymentGateway(Protocol):
         """
         Send a prepared request; the same request gives the same session.
 
-        The same bytes and the same idempotency key go out each time. The session tells
-        the order's enrollment and try.
+        Every call sends the same bytes and the same idempotency key. The session
+        carries the order's enrollment id and try number.
         """
         ...
 
@@ -81,14 +81,15 @@ class PaymentGateway(Protocol):
         """
         Return the session that made this payment, or None.
 
-        Also of an object that belongs to a payment (`PaymentEvent.object_id` of a
-        refund, a dispute or a charge), where an event names no more than that.
+        Also accepts the id of an object that belongs to a payment
+        (`PaymentEvent.object_id` of a refund, a dispute or a charge), for events that
+        name nothing else.
         """
         ...
 
     def expire_session(self, session_id: str) -> ExpireOutcome:
         """
-        Expire an open session: expired (now or from before), or not open (paid).
+        Expire an open session: expired (now or earlier), or not open (paid).
 
         `BackendGoneError` when there is none.
         """
@@ -98,7 +99,7 @@ class PaymentGateway(Protocol):
         """
         Return all refunds of a payment, in any status, over all pages.
 
-        One that can't be read is there, too, with what can be read of it.
+        An unreadable one is included, with whatever could be read.
 
         `BackendGoneError` when there is no such payment.
         """
@@ -106,9 +107,9 @@ class PaymentGateway(Protocol):
 
     def list_disputes(self, payment_id: str) -> tuple[Dispute, ...]:
         """
-        Return all disputes of a payment, inquiries too, over all pages.
+        Return all disputes of a payment, including inquiries, over all pages.
 
-        One that can't be read is there, too, with what can be read of it.
+        An unreadable one is included, with whatever could be read.
 
         `BackendGoneError` when there is no such payment.
         """
@@ -118,24 +119,24 @@ class PaymentGateway(Protocol):
         self, *, since: datetime, limit: int = 100, cursor: str | None = None
     ) -> Page[CheckoutSession]:
         """
-        Return the account's sessions made since a moment, newest first.
+        Return the account's sessions created since then, newest first.
 
-        `Page.unreadable` names those of ours that can't be read; another product's are
-        left out.
+        `Page.unreadable` names those of ours that can't be read; sessions of other
+        products are left out.
         """
         ...
 
     def refund(
         self, payment_id: str, *, amount: Money | None, idempotency_key: str
     ) -> Refund:
-        """Give money back: all that is left, or `amount`."""
+        """Refund `amount`, or all that is left."""
         ...
 
     def list_events(
         self, *, since: datetime, limit: int = 100, cursor: str | None = None
     ) -> Page[PaymentEvent]:
         """
-        Return the provider's events since a moment, newest first.
+        Return the provider's events since then, newest first.
 
         `Page.unreadable` names those that can't be read.
         """
@@ -143,9 +144,9 @@ class PaymentGateway(Protocol):
 
     def retrieve_event(self, event_id: str) -> PaymentEvent:
         """
-        Return an event as the provider keeps it (`PaymentTraits.events_kept`).
+        Return an event that the provider still keeps (`PaymentTraits.events_kept`).
 
-        `BackendGoneError` when there is none (any more).
+        Raises `BackendGoneError` when there is none (any more).
         """
         ...
 
@@ -153,7 +154,7 @@ class PaymentGateway(Protocol):
         self, body: bytes, headers: Mapping[str, str], *, now: datetime
     ) -> PaymentEvent:
         """
-        Verify a webhook on its raw bytes and read it.
+        Verify a webhook's signature over the raw bytes, and parse it.
 
         Raises:
             SignatureError: Missing, wrong, or more than 300 s away in either direction.

@@ -20,9 +20,9 @@ from .workers import WorkerStore
 @runtime_checkable
 class Storage(Protocol):
     """
-    The small stores of one database.
+    The stores of one database.
 
-    Clients and pools are made lazily and once per process, so that a fork is safe.
+    Clients and pools are created lazily, once per process, so that forking is safe.
     """
 
     @property
@@ -75,7 +75,7 @@ class Storage(Protocol):
         ...
 
     def now(self) -> datetime:
-        """Return the store's own time (asked every time)."""
+        """Return the store's own time (never cached)."""
         ...
 
     def setup(self) -> None:
@@ -91,13 +91,13 @@ class Storage(Protocol):
         """
         Raise `SchemaError` when the schema is missing, older or newer than this code.
 
-        Verbs look by themselves, too, at least now and then: another host may upgrade
-        it at any time.
+        The verbs check it themselves from time to time: another host may upgrade it at
+        any moment.
         """
         ...
 
     def list_drift(self) -> tuple[str, ...]:
-        """Return what differs from what `setup` makes, in words; () = nothing."""
+        """Return how the schema differs from `setup`'s, in words; () = not at all."""
         ...
 
     def ping(self) -> None:
@@ -105,5 +105,5 @@ class Storage(Protocol):
         ...
 
     def close(self) -> None:
-        """Close what is open; the next use opens it again."""
+        """Close all connections; the next use opens them again."""
         ...

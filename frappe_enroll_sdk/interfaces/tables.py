@@ -39,12 +39,11 @@ import attrs
 from .news import Watch
 
 
-#: What a column holds; see `CellKind`. A column that is null in a row, or that a row
-#: does not name, is None.
+#: The value of a column; see `CellKind`. None = null, or not named by the row.
 Cell = str | int | float | tuple[str, ...] | None
 
-#: The row's own key, where an index or a query names a field; and the name of the index
-#: on it, which every table has. No column is called so (nor `REV`, nor `OP`).
+#: Names the row's own key as a field of an index or a query, and the index on it, which
+#: every table has. No column may be called so (nor `REV`, nor `OP`).
 KEY, REV, OP = "key", "rev", "op"
 
 
@@ -53,16 +52,15 @@ class CellKind(StrEnum):
     Kind of a column.
 
     Attributes:
-        NAME: Text that an index may hold: at most 1,024 bytes of UTF-8, compared byte
-            by byte (case and accents count, trailing spaces too). Keys are of this
-            kind. No index has more than two of them.
-        TEXT: Text of any length (up to some megabytes); in no index, and compared by
-            no query.
-        INT: A whole number of 64 bits. Moments are milliseconds since 1970 (UTC),
-            flags are 0 and 1.
+        NAME: Text that may be indexed: at most 1,024 bytes of UTF-8, compared byte by
+            byte (case, accents and trailing spaces count). Keys are of this kind. No
+            index has more than two of them.
+        TEXT: Text of any length (up to some megabytes); never indexed or compared.
+        INT: A 64-bit integer. Moments are milliseconds since 1970 (UTC), flags are 0
+            and 1.
         FLOAT: A double.
-        LINES: A tuple of texts that only grows: a swap appends to it (`Swap.more`). In
-            no index. () where nothing was written.
+        LINES: A tuple of strings that only grows: a swap appends to it (`Swap.more`).
+            Never indexed. () if nothing was written.
     """
 
     NAME = "name"
@@ -80,8 +78,8 @@ class Column:
     Attributes:
         name: A plain word in lower case, with underscores.
         kind: See `CellKind`.
-        required: Whether it is never null. (The core sees to it; a backend may have the
-            database check it, too.)
+        required: Whether it is never null. (The core ensures this; a backend may let
+            the database check it as well.)
     """
 
     name: str
@@ -94,17 +92,17 @@ class Index:
     """
     One index: rows in the order of its fields, and then of their keys.
 
-    A row with a null in one of the fields is **not in it**: it is neither found by it
-    nor refused by it.
+    A row with a null in one of the fields is **not in the index**: it is neither found
+    through it nor refused by it.
 
     Attributes:
         name: Unique within the table.
         fields: Columns of kind NAME, INT or FLOAT, or `KEY`.
-        unique: Whether two rows in it may not be equal in all fields. This is what a
-            *slot* is: `insert` and `swap` answer False where it is taken.
-        drains: Whether rows come in at its end and leave at its front all the time, as
-            in a queue. A hint: where the database keeps the entries of rows that have
-            left for a while, reading from the front should not walk over them.
+        unique: Whether no two of its rows may be equal in all fields. This is what a
+            *slot* is: `insert` and `swap` return False when it is taken.
+        drains: Whether rows constantly enter at its end and leave at its front, as in a
+            queue. A hint: where the database keeps the entries of removed rows for a
+            while, reading from the front should not walk over them.
     """
 
     name: str
@@ -116,15 +114,15 @@ class Index:
 @attrs.frozen(eq=False)
 class Table:
     """
-    One table, declared: nothing of it is code. Compared, and hashed, by identity.
+    The declaration of one table: pure data. Compared and hashed by identity.
 
     Attributes:
         name: Unique within the database.
         columns: All columns but key, rev and op, which every table has: key (NAME, the
             primary key), rev (INT), op (NAME), all three never null.
         indexes: All indexes but the one on the key.
-        wakes: The column of kind INT that tells when a row may be worked on, or None. A
-            write after which it lies in the past is what `Tables.watch` tells of.
+        wakes: The INT column that says from when a row may be worked on, or None.
+            `Tables.watch` announces writes that leave it in the past.
     """
 
     name: str
@@ -142,27 +140,27 @@ class Table:
         )
 
     def column(self, name: str) -> Column:
-        """Return a column by its name."""
+        """Return a column by name."""
         return self._columns[name]
 
     def index(self, name: str) -> Index:
-        """Return an index by its name; `KEY` names the one on the key."""
+        """Return an index by name; `KEY` names the one on the key."""
         return self._indexes[name]
 
 
 @attrs.define(slots=True, eq=False)
 class Row:
     """
-    One row. Never changed once it is made: a backend may hand out what it keeps.
+    One row. Never modified once created: a backend may hand out its own object.
 
     Attributes:
         key: Unique within the table.
         rev: 1 when it is inserted; one more with each swap.
-        op: Which operation wrote it last.
-        cells: Column by name; null ones may be missing. A value of the wrong type,
-            which somebody else has written, is handed on as it is: the core judges.
-        record: What the core has read from the cells, if it has; a backend leaves it
-            alone. Two rows with the same key, rev and op need not be one object.
+        op: The operation that wrote it last.
+        cells: Values by column name; nulls may be missing. Values of the wrong type,
+            which someone else has written, are passed on unchanged: the core judges.
+        record: What the core has decoded from the cells, if anything; a backend leaves
+            it alone. Two rows with the same key, rev and op need not be one object.
     """
 
     key: str
@@ -175,16 +173,16 @@ class Row:
 @attrs.define(slots=True)
 class Swap:
     """
-    One conditional write: done where the row's `rev` still is `rev`.
+    One conditional write: applies if the row's `rev` is still `rev`.
 
     Attributes:
         key: Which row.
-        rev: The row's, as it was read. Done, the row has ``rev + 1``.
-        op: Which operation writes; it is stored with the row.
-        cells: What is to be written: changed columns only, None for null. May be empty:
-            rev and op are written all the same.
+        rev: The row's, as it was read. Afterwards the row has ``rev + 1``.
+        op: The operation that writes; stored with the row.
+        cells: Changed columns only, None for null. May be empty: rev and op are written
+            all the same.
         more: Lines to append, by column of kind LINES.
-        record: What the core knows of the row that it makes; never stored.
+        record: The core's decoded form of the new row; never stored.
     """
 
     key: str
@@ -198,7 +196,7 @@ class Swap:
     )
 
     def applied(self, row: Row) -> Row:
-        """Return the row that this makes of `row`; it is made once."""
+        """Return the row that results from applying this to `row`; it is built once."""
         if self._made is not None:
             of, made = self._made
             if of is row or (of.rev, of.op) == (row.rev, row.op):
@@ -222,17 +220,17 @@ class Query:
     Never changed once it is made.
 
     Attributes:
-        index: Which. `equal` names all of its fields but the last one (and that, too,
-            where all rows are to be equal in it).
-        equal: Columns and what they are equal to, never null. May name columns outside
-            of the index: the rows are filtered. (`KEY` is not named here.)
-        among: Columns and the values that one may have; filters. No values: no rows.
-        not_among: Columns and the values that one may not have; filters.
-        low: Least value of the last field, or None.
-        high: First value of the last field that is too great, or None: ``[low, high)``.
-        after: Last field and key of a row (one that need not exist any more): only what
-            comes after it in the order asked for, or None.
-        newest: Whether the order is turned around: greatest first, and keys downwards.
+        index: Its name. `equal` names all of its fields but the last one (and that one,
+            too, to find the rows that are equal in it).
+        equal: Columns and the values that they equal, never null. May name columns
+            outside the index, which filter the rows. (Never names `KEY`.)
+        among: Columns and their allowed values; filters. No values: no rows.
+        not_among: Columns and their forbidden values; filters.
+        low: Inclusive lower bound of the last field, or None.
+        high: Exclusive upper bound of the last field, or None: ``[low, high)``.
+        after: Last field and key of a row (which need not exist any more), or None:
+            only rows after it in the requested order.
+        newest: Whether the order is reversed: greatest first, keys descending.
     """
 
     index: str
@@ -247,80 +245,80 @@ class Query:
 
 class Tables(Protocol):
     """
-    Tables of one database. Which tables there are is told by `setup`.
+    The tables of one database. `setup` says which ones there are.
 
-    A verb with many rows sends them at once where the database can, in batches as the
-    backend sees fit: callers give as many as they like. It is not all or nothing.
+    A verb with many rows sends them together where the database can, in batches of the
+    backend's choice: callers may pass any number. It is not all or nothing.
     """
 
     @property
     def durable_reads(self) -> bool:
         """
-        Whether what a read told, or a refusal, stays true after a failover.
+        Whether the result of a read, or a refusal, stays true after a failover.
 
         False: a refusal by a unique index, or a row that was read, may be rolled back
-        with the primary that knew it; the core then confirms by a write of the row what
-        it promises because of it.
+        with the primary that knew it; before the core promises anything because of it,
+        it confirms it with a write to the row.
         """
         ...
 
     def get(self, table: Table, keys: Collection[str]) -> Sequence[Row]:
-        """Return the rows of these keys that are there, in any order."""
+        """Return the existing rows with these keys, in any order."""
         ...
 
     def insert(self, table: Table, rows: Sequence[Row]) -> Sequence[bool]:
         """
-        Write new rows (their rev is 1); answer for each, in their order.
+        Write new rows (their rev is 1); return one answer per row, in order.
 
         False: the row was not written, because its key or one of its slots is taken;
-        the others go on. Of two rows of one call with the same key or slot the first
-        one is written.
+        the other rows are written all the same. Of two rows in one call with the same
+        key or slot, the first is written.
         """
         ...
 
     def swap(self, table: Table, swaps: Sequence[Swap]) -> Sequence[bool]:
         """
-        Change rows; answer for each, in their order. No key comes twice.
+        Change rows; return one answer per swap, in order. No key appears twice.
 
-        False: the row was not changed: its rev is another one, or it is gone, or a slot
-        is taken that it would need. (Which of these is not told: the core reads the
-        row. If its rev still is the one of the swap, a slot was taken.)
+        False: the row was not changed, because its rev differs, it is gone, or a slot
+        that it needs is taken. (The answer does not say which: the core reads the row.
+        If its rev still is the swap's, a slot was taken.)
         """
         ...
 
     def delete(self, table: Table, rows: Collection[Row]) -> int:
         """
-        Delete rows whose rev **and op** still are the given ones; return how many.
+        Delete rows whose rev **and op** are still the given ones; return how many.
 
-        (A row that has gone and come back begins with the same revs.)
+        (A row that was deleted and inserted again starts with the same revs.)
         """
         ...
 
     def page(self, table: Table, query: Query, limit: int) -> Sequence[Row]:
-        """Return the first `limit` rows (0 or more) of a query, in its order."""
+        """Return the first `limit` (0 or more) rows of a query, in its order."""
         ...
 
     def count(self, table: Table, queries: Sequence[Query], cap: int) -> Sequence[int]:
         """
-        Return how many rows each query has, up to `cap`; in as few trips as possible.
+        Return each query's row count, up to `cap`, in as few round trips as possible.
 
-        Never a walk through more than `cap` entries of the index and what is filtered.
+        Never reads more than `cap` matching index entries, plus those filtered out.
         """
         ...
 
     def now(self) -> datetime:
-        """Return the database's own time (asked every time), in UTC."""
+        """Return the database's own time (never cached), in UTC."""
         ...
 
     def watch(self, tables: Collection[Table]) -> Watch:
-        """Return a watch over rows of these tables that fall due (`Table.wakes`)."""
+        """Return a watch for rows of these tables that become due (`Table.wakes`)."""
         ...
 
     def announce(self) -> None:
         """
         Wake this process's watches: the core has just written a row that is due.
 
-        Nothing to do where `watch` finds this process's own writes as it finds others'.
+        A no-op where `watch` sees this process's own writes like anyone else's.
         """
         ...
 
@@ -328,8 +326,8 @@ class Tables(Protocol):
         """
         Create or upgrade the schema; idempotent, and safe to run from many hosts.
 
-        `version` is the layout's: it is stored, and grows with each change of a table.
-        Use ``stores.schema.require_not_newer`` before anything is changed.
+        `version` is the layout's: it is stored, and increases with each change to a
+        table. Call ``stores.schema.require_not_newer`` before changing anything.
 
         Raises:
             SchemaError: It is newer than this code.
@@ -340,13 +338,13 @@ class Tables(Protocol):
         """
         Raise `SchemaError` when the schema is missing, older or newer than this code.
 
-        By ``stores.schema.require_schema``. The core calls it before the first verb of
-        a process, and now and then: one cheap read.
+        Use ``stores.schema.require_schema``. The core calls this before the first verb
+        of a process, and from time to time: it must be one cheap read.
         """
         ...
 
     def list_drift(self, tables: Collection[Table]) -> tuple[str, ...]:
-        """Return what differs from what `setup` makes, in words; () = nothing."""
+        """Return how the schema differs from `setup`'s, in words; () = not at all."""
         ...
 
     def ping(self) -> None:
@@ -354,13 +352,13 @@ class Tables(Protocol):
         ...
 
     def close(self) -> None:
-        """Close what is open; the next use opens it again."""
+        """Close all connections; the next use opens them again."""
         ...
 
 
 @runtime_checkable
 class TakingTables(Protocol):
-    """What `Tables` have besides where rows can be taken under locks (SKIP LOCKED)."""
+    """An optional extension of `Tables` for databases with row locks (SKIP LOCKED)."""
 
     def take(
         self,
@@ -370,11 +368,11 @@ class TakingTables(Protocol):
         make: Callable[[Row], Swap],
     ) -> Sequence[Row]:
         """
-        Swap up to `limit` rows of a query by what `make` tells; return them as written.
+        Swap up to `limit` rows of a query as `make` says; return them as written.
 
-        In the query's order, and one that somebody else is taking is passed over, so
-        that two callers never wait for each other. `make` makes no I/O and gives a
-        swap of the row at its rev. It is called anew for rows that are read anew, after
-        a transaction that was rolled back.
+        In the query's order, skipping rows that another caller is taking, so that two
+        callers never wait for each other. `make` does no I/O and returns a swap of the
+        row at its rev. It is called again for rows that are read again after a
+        transaction was rolled back.
         """
         ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps the workers' signs of life."""
+"""The store of the workers' signs of life."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class WorkerStore(Protocol):
     """Signs of life: one document per worker, one per host that runs cron passes."""
 
     def seen(self, worker: WorkerSeen) -> None:
-        """Write the sign of life in the place of an earlier one of that name."""
+        """Write the sign of life, replacing an earlier one of the same name."""
         ...
 
     def list(self, *, limit: int = 50) -> tuple[WorkerSeen, ...]:
-        """Return the signs of life, the one seen last first."""
+        """Return the signs of life, most recent first."""
         ...
 
     def drop(self, name: str) -> None:
-        """Forget a worker that ended as it should."""
+        """Forget a worker that has shut down cleanly."""
         ...
 
     def prune(self, before: datetime, limit: int) -> int:
-        """Forget up to `limit` that were last seen before; count."""
+        """Forget up to `limit` workers last seen before then; return how many."""
         ...

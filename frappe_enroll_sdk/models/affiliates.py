@@ -16,12 +16,12 @@ class Affiliate:
     Somebody who refers learners.
 
     Attributes:
-        code: What stands in the link; unique.
+        code: The code in the link; unique.
         email: The affiliate's address, normalised; unique.
         full_name: Name, or None.
         percent: Commission on what is paid without taxes.
         suspended: Whether new commissions are refused.
-        version: Grows by one with each write.
+        version: Increases by one with each write.
         op_id: Stamps the last write.
         created_at: When it was registered.
     """
@@ -37,7 +37,7 @@ class Affiliate:
 
 
 class RowKind(StrEnum):
-    """What a row of the ledger says."""
+    """What a row of the ledger records."""
 
     EARNED = auto()
     CLAWED_BACK = auto()
@@ -49,12 +49,12 @@ class RowKind(StrEnum):
 @attrs.frozen(kw_only=True)
 class Totals:
     """
-    Running totals in one currency, minor units; any of the first two may be negative.
+    Running totals in one currency, minor units; the first two may be negative.
 
     Attributes:
         currency: Lower-case ISO 4217 code.
-        held_minor: Earned, and not to be paid out yet.
-        available_minor: May be paid out; negative = carried over against what follows.
+        held_minor: Earned, but not yet payable.
+        available_minor: May be paid out; negative = offset against later commissions.
         paid_minor: Paid out so far.
     """
 
@@ -71,18 +71,18 @@ class LedgerRow:
 
     Attributes:
         affiliate: The affiliate's code.
-        n: 1, 2, 3 …: the last row's plus one.
+        n: 1, 2, 3 …: one more than the row before.
         kind: See `RowKind`.
         enrollment_id: The enrollment, or the id of the payout.
-        version: The enrollment's version that it hangs on; 0 for a payout.
+        version: The enrollment's version that caused it; 0 for a payout.
         course_id: The course, or "" for a payout.
-        currency: Lower-case ISO 4217 code of the three changes.
-        held_minor: Change of what is held.
-        available_minor: Change of what is available.
-        paid_minor: Change of what was paid out.
-        percent: The commission of this enrollment.
-        matures_at: When what was earned becomes available, or None.
-        totals: What stands after this row, per currency.
+        currency: Lower-case ISO 4217 code of the three changes below.
+        held_minor: Change in what is held.
+        available_minor: Change in what is available.
+        paid_minor: Change in what was paid out.
+        percent: The commission on this enrollment.
+        matures_at: When the commission becomes available, or None.
+        totals: The totals after this row, per currency.
         actor: Who paid out, or "".
         reason: Why, in the actor's words.
         op_id: Stamps the write.
@@ -109,10 +109,10 @@ class LedgerRow:
 
     @property
     def fact_key(self) -> str:
-        """What this row states, once: enrollment (or payout), version, kind."""
+        """The fact this row records, once: enrollment (or payout), version, kind."""
         return f"{self.enrollment_id}:{self.version}:{self.kind}"
 
     def totals_in(self, currency: str) -> Totals:
-        """Return what stands in a currency."""
+        """Return the totals in a currency."""
         found = (total for total in self.totals if total.currency == currency)
         return next(found, Totals(currency=currency))

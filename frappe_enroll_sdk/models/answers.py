@@ -19,15 +19,15 @@ class Checkout:
     Attributes:
         enrollment_id: Id of the enrollment.
         token: The learner's key to it; only in the answer to the call that opened it.
-        status: "enrolled", "confirmed" (the LMS is still owed) or "awaiting_payment".
-        payment_url: The payment page, or None (also while a payment that was made
-            there is under way: a delayed method takes days).
+        status: "enrolled", "confirmed" (not yet in the LMS) or "awaiting_payment".
+        payment_url: The payment page, or None (also while a payment made there is still
+            being processed: a delayed method takes days).
         next_url: Where to send the learner now, or None.
         expires_at: When the payment page lapses, or None.
         price: Price of the course.
-        discount: What the coupon takes off.
-        amount: What is to be paid; discount + amount = price.
-        resumed: Whether an earlier attempt goes on.
+        discount: The coupon's discount.
+        amount: Amount to pay; discount + amount = price.
+        resumed: Whether this continues an earlier attempt.
     """
 
     enrollment_id: str
@@ -50,7 +50,7 @@ class WebhookResult:
     Attributes:
         outcome: "processed", "duplicate", "ignored", "queued" or "quarantined".
         event_id: The event's id.
-        enrollment_id: The enrollment that it named, or None.
+        enrollment_id: The enrollment it is about, or None.
     """
 
     outcome: str
@@ -64,10 +64,10 @@ class JobReport:
     Answer of `EnrollSDK.run_jobs`.
 
     Attributes:
-        claimed: Due enrollments, events and jobs that were taken.
+        claimed: Due enrollments, events and jobs that were claimed.
         succeeded: Of these, done.
         retried: Of these, put back on the schedule.
-        dead: Of these, ended as dead.
+        dead: Of these, dead.
         deferred: Of these, put back without counting a try.
         due_left: What is still due, capped.
     """

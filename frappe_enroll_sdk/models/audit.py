@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The trail of what people changed."""
+"""The entries of the audit trail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import attrs
 @attrs.frozen
 class Actor:
     """
-    Who changes something by hand, and why; None in its place = a learner, or the SDK.
+    Who changes something by hand, and why; None instead = a learner, or the SDK.
 
     Attributes:
         name: Who.
@@ -33,10 +33,10 @@ class AuditEntry:
         id: Unique.
         at: When.
         actor: Who.
-        action: A short stable word.
+        action: A short stable name.
         subject: Id of what was acted on.
         reason: Why, in the actor's words.
-        detail: More, by name.
+        detail: Further details by name.
     """
 
     id: str

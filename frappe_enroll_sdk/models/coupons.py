@@ -41,18 +41,18 @@ class Coupon:
     The terms of a code.
 
     Attributes:
-        code: What is typed, upper-case.
-        percent_off: Above 0, at most 100.
-        course_id: The one course it is good for; None = any course.
-        email: The one learner it is good for, lower-case; None = anyone.
-        max_redemptions: Seats.
-        per_learner: Seats that one learner may have, or None (as many as there are).
-        starts_at: First moment at which it may be reserved, or None.
-        expires_at: First moment at which it may no longer be reserved, or None.
+        code: The code that learners type, upper-case.
+        percent_off: Greater than 0, at most 100.
+        course_id: The only course it is valid for; None = any course.
+        email: The only learner it is valid for, lower-case; None = anyone.
+        max_redemptions: Number of seats.
+        per_learner: Number of seats that one learner may have, or None (no limit).
+        starts_at: From when it may be reserved, or None.
+        expires_at: From when it may no longer be reserved, or None.
         disabled: True once an operator has disabled it.
         created_at: When it was created.
-        reserved: Seats that are held or bound now (filled in by the store).
-        redeemed: Seats that are redeemed (filled in by the store).
+        reserved: Seats held or bound now (filled in by the store).
+        redeemed: Seats redeemed (filled in by the store).
     """
 
     code: str
@@ -69,15 +69,15 @@ class Coupon:
     redeemed: int = 0
 
     def has_begun(self, now: datetime) -> bool:
-        """Tell whether its time has begun."""
+        """Tell whether its validity has begun."""
         return self.starts_at is None or self.starts_at <= now
 
     def has_ended(self, now: datetime) -> bool:
-        """Tell whether its time is over."""
+        """Tell whether its validity has ended."""
         return self.expires_at is not None and self.expires_at <= now
 
     def is_usable(self, now: datetime) -> bool:
-        """Tell whether anybody may get a seat now, if there is one."""
+        """Tell whether free seats may be reserved now."""
         return not self.disabled and self.has_begun(now) and not self.has_ended(now)
 
     @property
@@ -107,7 +107,7 @@ class Seat:
 
     @classmethod
     def held(cls, code: str, holder: str, now: datetime, until: datetime) -> Self:
-        """Return the seat of a holder that has just got it."""
+        """Return a new held seat."""
         return cls(
             code=code,
             holder=holder,
@@ -123,12 +123,12 @@ class Reservation:
     Answer of `CouponStore.reserve`.
 
     Attributes:
-        outcome: reserved = the holder has a seat (now or from before); held = no seat
-            is free, but one that is not redeemed may become free; exhausted = nothing
-            to be had (all redeemed, disabled, outside its window, unknown).
+        outcome: reserved = the holder has a seat (new or existing); held = no seat is
+            free, but an unredeemed one may become free; exhausted = no seat is
+            available (all redeemed, disabled, outside its window, unknown).
         seat: The holder's own seat when reserved, or None.
-        blocker: When held: the seat that has waited longest, whose holder may be
-            settled for a takeover.
+        blocker: When held: the seat held longest, whose holder may be settled for a
+            takeover.
     """
 
     outcome: ReserveOutcome

@@ -17,7 +17,7 @@ from .payments import (
 
 
 class Status(StrEnum):
-    """Where an enrollment stands; ``states.py`` holds the allowed transitions."""
+    """State of an enrollment; ``states.py`` holds the allowed transitions."""
 
     PENDING = "pending"
     AWAITING_PAYMENT = "awaiting_payment"
@@ -30,18 +30,18 @@ class Status(StrEnum):
     ON_HOLD = "on_hold"
 
 
-#: Statuses in which the learner has a right to the course.
+#: Statuses in which the learner is entitled to the course.
 ENTITLED = frozenset({Status.CONFIRMED, Status.ENROLLED})
 
 
 class Opener(StrEnum):
-    """Who opened an attempt: what is known of whoever asked for it."""
+    """Who opened an attempt: how far the requester's identity is known."""
 
     #: Nobody has proved the address.
     ANYBODY = "anybody"
     #: The host vouches for the address.
     VOUCHED = "vouched"
-    #: An operator's word, or a repair, has opened it.
+    #: An operator or a repair opened it.
     OPERATOR = "operator"
 
 
@@ -55,7 +55,7 @@ class Kind(StrEnum):
 
 
 class LMSStatus(StrEnum):
-    """How far the LMS follows the enrollment."""
+    """How far the LMS is in step with the enrollment."""
 
     PENDING = "pending"
     SYNCED = "synced"
@@ -64,7 +64,7 @@ class LMSStatus(StrEnum):
 
 
 class Override(StrEnum):
-    """An operator's audited word, which stands above the facts."""
+    """An operator's audited decision, which overrides the facts."""
 
     REVOKED = "revoked"
     ACCEPTED = "accepted"
@@ -75,15 +75,16 @@ class Override(StrEnum):
 @attrs.frozen(kw_only=True)
 class HistoryEntry:
     """
-    One line of an enrollment's audit trail, written with the change that it tells.
+    One entry in an enrollment's history, written together with the change it records.
 
     Attributes:
         at: When.
-        version: The version that the write made.
+        version: Version after the write.
         status: Status after the write.
-        fact: What happened, a short stable word.
-        op_id: Id of the write, so that a lost acknowledgement is recognised.
-        detail: More, by name; nothing secret or personal.
+        fact: What happened, as a short stable name.
+        op_id: Id of the write, by which a write whose acknowledgement was lost is
+            recognised.
+        detail: Further details by name; nothing secret or personal.
     """
 
     at: datetime
@@ -94,73 +95,74 @@ class HistoryEntry:
     detail: Mapping[str, Any] = attrs.field(factory=dict)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # (see ``evolve.py``)
 class Enrollment:
     """
     One attempt of one learner at one course.
 
     Attributes:
-        id: ``enr_…``; also the coupon's holder, and what the provider's idempotency
-            keys are made of.
+        id: ``enr_…``; also the holder of the coupon's seat, and the basis of the
+            provider's idempotency keys.
         email: Normalised (trimmed, lower-case) address of the learner.
-        learner: The LMS's name of the learner.
-        course_id: The LMS's name of the course.
-        course_title: Text for people.
+        learner: The LMS's name for the learner.
+        course_id: The LMS's name for the course.
+        course_title: Title for people.
         full_name: Name of the learner, or None.
-        kind: What entitles.
-        status: Where it stands.
-        version: Grows by one with each write; the compare-and-set token.
+        kind: What entitles the learner.
+        status: See `Status`.
+        version: Increases by one with each write; the compare-and-set token.
         price: Price of the course when it was opened.
-        discount: What the coupon takes off.
-        amount: What is to be paid; discount + amount = price, always.
+        discount: The coupon's discount.
+        amount: Amount to pay; always price - discount.
         coupon_code: The code, or None.
-        is_limited: Whether the code limits how many seats one learner may have (a term
-            that never changes; True also means: look).
+        is_limited: Whether the code limits how many seats one learner may have (this
+            term never changes; True also stands for "unknown: look it up").
         affiliate: Who referred the learner, or None.
         success_url: Where the payment page sends the learner, or None.
         cancel_url: Where the payment page sends a learner who gives up, or None.
-        opened_by: What was known of whoever opened it.
+        opened_by: See `Opener`.
         token_hash: Hash of the learner's token.
-        idempotency_key: Digest of the caller's key with address and course, or None.
-        terms: Fingerprint of all that was asked for.
+        idempotency_key: Digest of the caller's key, the address and the course, or
+            None.
+        terms: Fingerprint of the checkout's terms.
         session_request: The complete create request as sent to the provider, or None.
-        session_try: Which request that is, from 1; an unclear one is abandoned.
+        session_try: Number of that request, from 1; an unclear one is abandoned.
         session_id: The checkout session, once known.
         payment_url: Where to pay, once known.
         session_expires_at: When the session lapses, once known.
-        session_account: Mark of the provider's account that it was made under ("" =
-            unknown), once known.
-        session_livemode: Whether it was made in live mode, once known.
-        gone_at: Since when the provider does not know the session, or the payment, any
-            more; None = it does.
-        seat_lapsed: Whether the coupon's seat was given back while the provider did not
-            tell of the session.
+        session_account: Identifier of the provider's account that created the session
+            ("" = unknown), once known.
+        session_livemode: Whether it was created in live mode, once known.
+        gone_at: Since when the provider no longer knows the session or the payment;
+            None = it does.
+        seat_lapsed: Whether the coupon's seat was released while the provider gave no
+            answer about the session.
         payment_id: The provider's payment, once paid.
-        lms_status: How far the LMS follows.
+        lms_status: See `LMSStatus`.
         lms_enrollment_id: The LMS's row, once known.
         lms_row_ours: Whether we inserted that row (only such a row may be removed).
         lms_progress: Progress kept when the row was removed, restored later.
-        lms_left: Why the LMS still holds its row although the right is gone, or None.
-            An operator decides there.
-        override: An operator's word, or None.
-        reason: Why it is on hold, failed or revoked; a short stable word, or None.
+        lms_left: Why the LMS keeps its row although the learner is no longer entitled,
+            or None. An operator decides about the row in the LMS.
+        override: An operator's decision, or None.
+        reason: Why it is on hold, failed or revoked; a short stable name, or None.
         held_for: Why an operator has to decide (accept or dismiss), or None. Kept until
-            the word is said, whatever the money does meanwhile.
-        tax_behavior: Whether `amount` holds the taxes: "inclusive" or "exclusive".
+            then, whatever the money does meanwhile.
+        tax_behavior: Whether `amount` includes taxes: "inclusive" or "exclusive".
         paid: What was charged, taxes included, or None.
-        tax_minor: Minor units of it that were taxes.
-        refunded_minor: Minor units given back so far (refunds that count).
-        dispute: Gravest status of the payment's disputes, or None.
-        refund_begun_at: When the last give-back of a second payment was begun, or None.
+        tax_minor: The taxes in it, in minor units.
+        refunded_minor: Minor units refunded so far (refunds that count).
+        dispute: Most serious status among the payment's disputes, or None.
+        refund_begun_at: When the last refund of a second payment was begun, or None.
         moved_to: The enrollment that it was reassigned to, or None.
-        claims_slot: Whether it takes the slot while it is still pending: a code is
-            about to be spent on it, or a right to go over to it.
+        claims_slot: Whether it takes the slot while it is still pending: it is about to
+            redeem a code, or to take over another enrollment's entitlement.
         effects_owed: Whether the effects of the last write may still be missing.
-        due_at: When settle owes it a look; None = nothing owed.
-        tries: Claims of the owed look since it last went well.
+        due_at: When it is due to be settled; None = nothing owed.
+        tries: Claims since settling last succeeded.
         created_at: When it was opened.
         updated_at: When it was last written.
-        history: The audit trail, oldest first.
+        history: Everything that happened, oldest first.
     """
 
     id: str
@@ -220,16 +222,16 @@ class Enrollment:
     @property
     def holds_slot(self) -> bool:
         """
-        Whether it has the slot of its learner and course: it entitles, or claims it.
+        Whether it holds the slot for its learner and course: entitled, or claiming it.
 
-        One row of a learner (by `email`) and course at the most; stores keep it so.
+        The stores ensure at most one such row per learner (by `email`) and course.
         """
         claims = self.claims_slot and self.status is Status.PENDING
         return claims or self.status in ENTITLED
 
     @property
     def is_full_grant(self) -> bool:
-        """Whether its own coupon pays for all of it: redeeming is what entitles."""
+        """Whether its own coupon covers the price: redeeming it is what entitles."""
         return self.kind is Kind.FULL_GRANT and self.coupon_code is not None
 
 
@@ -239,7 +241,7 @@ class OpenResult:
     Answer of `EnrollmentStore.open`.
 
     Attributes:
-        enrollment: The row that stands: ours, or the one that was there.
+        enrollment: The stored row: ours, or the one already there.
         opened: Whether ours was written.
     """
 
@@ -250,10 +252,10 @@ class OpenResult:
 @attrs.frozen
 class SlotTaken:
     """
-    Answer of `EnrollmentStore.transition`: nothing is written, another has the slot.
+    Answer of `EnrollmentStore.transition`: nothing written, another holds the slot.
 
     Attributes:
-        holder: The row that has the slot of this learner and course.
+        holder: The row that holds the slot for this learner and course.
     """
 
     holder: Enrollment
@@ -262,13 +264,13 @@ class SlotTaken:
 @attrs.frozen(kw_only=True)
 class EnrollmentStats:
     """
-    Numbers of the enrollments; each is capped, so that counting never scans.
+    Counts of enrollments; each is capped, so that counting never scans.
 
     Attributes:
         counts: Rows by status.
-        due_now: Rows that settle owes a look now.
-        oldest_owed_at: When the oldest confirmed row that the LMS is still owed was
-            opened, or None.
+        due_now: Rows that are due to be settled now.
+        oldest_owed_at: When the oldest row confirmed but not yet in the LMS was opened,
+            or None.
         cap: A count equal to this means "this many or more".
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The gate before a backend: when it opens, and whom it admits."""
+"""A backend's gate: its policy, and what it admits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class GatePolicy:
     How a backend's gate works.
 
     Attributes:
-        closed_s: Seconds that a fault keeps the gate closed before a probe.
-        rate_per_s: Jobs admitted per second, or None for no bound.
+        closed_s: Seconds the gate stays closed after a fault, before a probe.
+        rate_per_s: Jobs admitted per second, or None for no limit.
         burst: Jobs that may be admitted at once.
     """
 
@@ -30,9 +30,9 @@ class Admission:
     Answer of `GateStore.admit`.
 
     Attributes:
-        admitted: How many of the asked jobs may run now.
+        admitted: How many of the requested jobs may run now.
         probe: Whether the caller must `ping` first and report (half-open).
-        retry_at: When to ask again, where fewer than asked were admitted.
+        retry_at: When to ask again, if fewer than requested were admitted.
     """
 
     admitted: int

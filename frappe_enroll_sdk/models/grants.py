@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Applications for grants and their form."""
+"""Grant applications and the fields of their form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import attrs
 
 
 class GrantStatus(StrEnum):
-    """Where an application stands; a decision is final."""
+    """State of an application; a decision is final."""
 
     PENDING = auto()
     APPROVED = auto()
@@ -26,12 +26,12 @@ class GrantField:
     A field of the form that learners fill in to apply for a grant.
 
     Attributes:
-        name: What the answer is called.
-        label: What a person reads; the name if not given.
-        kind: ``text``, ``number`` (a whole one) or ``flag``.
-        required: Whether it must be answered; a flag: agreed to.
-        choices: The texts that may be answered; any if there are none.
-        most: Characters of a text at the most.
+        name: The answer's name.
+        label: Text shown to people; defaults to the name.
+        kind: ``text``, ``number`` (an integer) or ``flag``.
+        required: Whether it must be answered (a flag: set).
+        choices: The allowed answers; empty = any.
+        most: Maximum length of a text, in characters.
     """
 
     name: str
@@ -47,23 +47,23 @@ class GrantField:
 @attrs.frozen(kw_only=True)
 class Grant:
     """
-    An application for a grant, and what became of it.
+    An application for a grant, and its outcome.
 
     Attributes:
         id: Unique.
         email: The learner's address, normalised.
         full_name: The learner's name, or None.
         course_id: The course, in the LMS's spelling.
-        answers: The form's fields by name.
+        answers: The answers by field name.
         status: See `GrantStatus`.
-        version: Grows by one with each write.
+        version: Increases by one with each write.
         code: The coupon's code, written with the approval, before the coupon.
-        percent_off: What the coupon takes off, once approved.
+        percent_off: The coupon's discount, once approved.
         expires_at: When the coupon lapses, once approved.
         actor: Who decided, or None.
         reason: Why, in the actor's words.
         op_id: Stamps the last write.
-        created_at: When it was applied for.
+        created_at: When the application was made.
         updated_at: When it was last written.
     """
 
@@ -85,5 +85,5 @@ class Grant:
 
     @property
     def holds_slot(self) -> bool:
-        """Whether it is the one of its learner and course that an operator approved."""
+        """Whether it is the approved grant of its learner and course."""
         return self.status is GrantStatus.APPROVED

@@ -11,23 +11,23 @@ from typing import Any
 import attrs
 
 
-#: Kind of the one job that brings the LMS to where a learner and course stand.
+#: The one job that brings the LMS in step with the entitlement of a learner and course.
 SYNC_KIND = "sync"
-#: Tidies up beside the slot of a learner and course.
+#: Ends the other attempts once the slot of a learner and course is taken.
 PAIR_KIND = "pair"
-#: Gives a second payment back.
+#: Refunds a second payment.
 REFUND_KIND = "refund"
-#: Kind of a stored payment event.
+#: A stored payment event.
 EVENT_KIND = "payment_event"
-#: Kind of the records of HTTP requests with an Idempotency-Key, in the events store.
+#: Records of HTTP requests with an Idempotency-Key, in the events store.
 REQUEST_KIND = "http_request"
-#: Kind of the job that makes sure of what a grant's decision owes.
+#: Ensures the effects of a decision about a grant.
 GRANT_KIND = "grant"
-#: Kind of the job that makes a held commission available.
+#: Makes a held commission available.
 COMMISSION_KIND = "commission"
-#: Kind of the job that makes sure of what a payout owes.
+#: Ensures the effects of a payout.
 PAYOUT_KIND = "payout"
-#: Kinds of jobs that are the SDK's own; no plugin may take one.
+#: Kinds reserved for the SDK; no plugin may register one.
 OWN_KINDS = frozenset(
     {
         *(SYNC_KIND, PAIR_KIND, REFUND_KIND, EVENT_KIND, REQUEST_KIND),
@@ -40,8 +40,8 @@ class JobState(StrEnum):
     """
     State of a job or of a stored payment event.
 
-    An event calls them received, claimed, done and failed; quarantined and ignored
-    are ends that only events have.
+    For events they mean received, claimed, done and failed; only events can be
+    quarantined or ignored.
     """
 
     DUE = "due"
@@ -56,13 +56,13 @@ class JobState(StrEnum):
 @attrs.frozen(kw_only=True)
 class TryError:
     """
-    What became of one try of a job.
+    The outcome of one try of a job.
 
     Attributes:
         at: When the try ended (or was recovered).
-        try_number: Which try it was; of one that only waits, the last that counted.
-        code: Stable code of the error; "lease_lapsed" for a recovered try.
-        cause: Words for an operator; nothing secret or personal.
+        try_number: Number of the try; for a wait, of the last try that counted.
+        code: Stable error code; "lease_lapsed" for a recovered try.
+        cause: Explanation for an operator; nothing secret or personal.
         worker: Who ran it.
     """
 
@@ -73,7 +73,7 @@ class TryError:
     worker: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # (see ``evolve.py``)
 class Job:
     """
     A job, or a stored payment event (whose key is the event id).
@@ -81,20 +81,21 @@ class Job:
     Attributes:
         key: Unique name.
         kind: Which handler runs it.
-        payload: What the handler gets; None once pruned.
-        data: What is known for good: sets of words by name, united with each write.
+        payload: Input of the handler; None once pruned.
+        data: What is known for good: sets of strings by name, merged with each write.
         state: See `JobState`.
-        seq: Grows with each `enqueue`; a completion with a stale one is not an end.
+        seq: Increases with each `enqueue`; completing with a stale one does not end it.
         due_at: When it may be claimed; the lease's end while it runs.
         tries: Claims that count.
-        token: Fences the running claim.
+        token: Token that fences the current claim.
         owner: Who claimed it last.
-        errors: What became of tries: the first and the last ones.
-        outcome: A short word about the end, or None.
+        errors: Outcomes of tries: the first and the last ones.
+        outcome: A short name of the result, or None.
         deliveries: How often a payment event was delivered; 0 for jobs.
         recovered: Whether this claim took the job from a lapsed lease.
-        was_due_at: When a job just claimed had been due: its place, should it be put
-            back unbegun. Never stored; None where the claim's answer was lost.
+        was_due_at: When a job just claimed had been due: its place in the queue if it
+            is put back before it begins. Never stored; None if the claim's answer was
+            lost.
         created_at: When it was first enqueued.
         updated_at: When it was last written.
     """
@@ -126,9 +127,9 @@ class NewJob:
     Attributes:
         key: Unique name.
         kind: Which handler runs it.
-        payload: What the handler gets.
+        payload: Input of the handler.
         due_at: When it may be claimed.
-        data: What is known besides.
+        data: What else is known.
     """
 
     key: str
@@ -141,14 +142,14 @@ class NewJob:
 @attrs.frozen(kw_only=True)
 class JobEnd:
     """
-    One end of `JobStore.complete_many`.
+    One completion for `JobStore.complete_many`.
 
     Attributes:
         token: The claim's token.
         seq: The job's `seq` as claimed.
-        state: What it ends as.
-        outcome: A short word about the end, or None.
-        data: What is known besides.
+        state: The final state.
+        outcome: A short name of the result, or None.
+        data: What else is known.
     """
 
     token: str
@@ -175,13 +176,13 @@ class Recorded:
 @attrs.frozen(kw_only=True)
 class JobStats:
     """
-    Numbers of a queue; each is capped, so that counting never scans.
+    Counts of a queue; each is capped, so that counting never scans.
 
     Attributes:
         counts: Rows by state.
         due_now: Rows that may be claimed now.
-        oldest_due_at: When the oldest of them fell due, or None.
-        done_last_hour: Rows that were done within the last hour.
+        oldest_due_at: When the oldest of them became due, or None.
+        done_last_hour: Rows done within the last hour.
         cap: A count equal to this means "this many or more".
     """
 

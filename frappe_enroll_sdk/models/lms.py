@@ -11,14 +11,14 @@ from ..money import Money
 @attrs.frozen(kw_only=True)
 class Course:
     """
-    A course as the LMS (or the host's `get_course` hook) tells it.
+    A course as the LMS (or the host's `get_course` hook) describes it.
 
     Attributes:
         id: The LMS's own spelling of the name.
-        title: Text for people.
-        price: What it costs; None when the course is not for sale.
-        flaw: Why its price can't be read: it is out of sale then, whatever the settings
-            say of courses without a price; "" = it can.
+        title: Title for people.
+        price: Its price; None when the course is not for sale.
+        flaw: Why its price can't be read; "" = it can. The course is then not for sale,
+            whatever the settings say about courses without a price.
         published: Whether learners may see it.
         url: Where the learner goes after enrolling, or None.
     """
@@ -58,14 +58,14 @@ class LMSEnrollment:
         name: The row's name in the LMS.
         learner: The row's `member`.
         course_id: The row's `course`.
-        creation: When the row was made: the LMS's own stamp as text, naive in the
-            site's time zone (Frappe) or with an offset. Rows are ordered by it.
-        modified: When it was last written, in the same way; "" = not known.
-        modified_by: The user who wrote it last; "" = not known.
-        progress: Percent of the course that the learner has done.
+        creation: When the row was created: the LMS's own timestamp as text, naive in
+            the site's time zone (Frappe) or with an offset. Rows are ordered by it.
+        modified: When it was last written, in the same form; "" = unknown.
+        modified_by: The user who wrote it last; "" = unknown.
+        progress: Percent of the course that the learner has completed.
         member_type: "Student", "Mentor" or "Staff".
-        batch: Batch that made the row, or None.
-        certificate: Certificate that hangs on the row, or None.
+        batch: The batch that created the row, or None.
+        certificate: The certificate that refers to the row, or None.
     """
 
     name: str
@@ -81,25 +81,25 @@ class LMSEnrollment:
 
     @property
     def untouched(self) -> bool:
-        """Whether nobody has written the row since it was made."""
+        """Whether nobody has changed the row since it was created."""
         return bool(self.creation) and self.modified == self.creation
 
     @property
     def removable(self) -> bool:
-        """Whether the row is a plain student's, without batch or certificate."""
+        """Whether the row is a student's, without batch or certificate."""
         return self.member_type == "Student" and not self.batch and not self.certificate
 
 
 @attrs.frozen(kw_only=True)
 class Sale:
     """
-    What an enrolment was sold for, for an LMS that wants to know (`LMS.sells`).
+    A sale, for an LMS that records sales (`SellingLMS.sells`).
 
     Attributes:
         enrollment_id: Ours.
         full_name: Name of the learner, or None.
-        amount: What was paid; zero for a full grant.
-        payment_id: The provider's payment, or None where nothing was paid.
+        amount: Amount paid; zero for a full grant.
+        payment_id: The provider's payment, or None if nothing was paid.
         affiliate: Who referred the learner, or None.
     """
 
@@ -111,5 +111,5 @@ class Sale:
 
     @property
     def paid(self) -> bool:
-        """Whether money moved."""
+        """Whether money was paid."""
         return self.payment_id is not None and bool(self.amount)

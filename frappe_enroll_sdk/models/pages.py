@@ -22,7 +22,7 @@ class Page(Generic[T]):
     Attributes:
         items: The records, in the list's order.
         next_cursor: Opaque text that continues the list, or None at its end.
-        unreadable: Records of the page that can't be read: "name: why", each.
+        unreadable: The page's records that can't be read, each as "name: why".
     """
 
     items: tuple[T, ...]
@@ -30,12 +30,12 @@ class Page(Generic[T]):
     unreadable: tuple[str, ...] = ()
 
 
-#: Pages of a list that is somebody else's; of a hundred rows, these are ten millions.
+#: Most pages read from a foreign list: ten million rows, at a hundred each.
 _MAX_PAGES = 100_000
 
 
 class Trail:
-    """The cursors of one walk through a list that is somebody else's."""
+    """The cursors of one walk through a foreign list, to detect a loop."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
@@ -45,29 +45,39 @@ class Trail:
         Return the cursor if it leads on.
 
         Raises:
-            TransientError: It was there before, or there are too many: whoever goes on
-                would never come to an end, and what was listed is not all.
+            TransientError: The cursor was seen before, or there are too many: the list
+                would never end, and what was read of it is incomplete.
         """
         if cursor is not None:
             if cursor in self._seen or len(self._seen) >= _MAX_PAGES:
-                raise TransientError("a backend's list repeats itself: it has no end")
+                raise TransientError("a backend's list repeats itself and never ends")
             self._seen.add(cursor)
         return cursor
 
 
-def walk(page_after: Callable[[str | None], Page[T]]) -> Iterator[T]:
+def _ignore(_: str) -> None:
+    """Leave it to the log of the store."""
+
+
+def walk(
+    page_after: Callable[[str | None], Page[T]],
+    unreadable: Callable[[str], object] = _ignore,
+) -> Iterator[T]:
     """
-    Yield the records of all pages, a page at a time.
+    Yield the records of all pages, fetching one page at a time.
 
     Args:
-        page_after: Returns the page that begins at a cursor; None = the first one.
+        page_after: Returns the page at a cursor; None = the first one.
+        unreadable: Called with each entry of the pages' `unreadable`.
 
     Raises:
-        TransientError: The list has no end.
+        TransientError: The list never ends.
     """
     trail, cursor = Trail(), None
     while True:
         page = page_after(cursor)
+        for words in page.unreadable:
+            unreadable(words)
         yield from page.items
         cursor = trail.follow(page.next_cursor)
         if cursor is None:

@@ -45,8 +45,9 @@ class Fact(StrEnum):
     """
     What a payment event means.
 
-    refunded and disputed are news of the money: settle lists both again. flagged is a
-    warning about a payment, noted is written into the audit trail and changes nothing.
+    refunded and disputed mean that the money has changed: settle lists both again.
+    flagged is a warning about a payment; noted goes into the audit trail and changes
+    nothing.
     """
 
     PAID = "paid"
@@ -75,7 +76,7 @@ class DisputeStatus(ForeignWord):
 
     @property
     def is_open(self) -> bool:
-        """Whether the money is taken back for now (an inquiry takes none)."""
+        """Whether the money is withdrawn for now (an inquiry withdraws none)."""
         return self in _OPEN_DISPUTES
 
 
@@ -102,17 +103,17 @@ class RefundStatus(ForeignWord):
 @attrs.frozen(kw_only=True)
 class SessionTerms:
     """
-    What a session keeps of its enrollment, besides what it is paid with.
+    Terms of the enrollment that are kept in its session's metadata.
 
-    Where a store was restored from a backup that is older than the enrollment, this
-    opens it anew: with the amount and the address, which a session has anyway.
+    If a store is restored from a backup older than the enrollment, it is reopened from
+    these, and from the amount and the address, which a session has anyway.
 
     Attributes:
-        course_id: The LMS's name of the course.
-        discount_minor: What the coupon took off, in minor units.
+        course_id: The LMS's name for the course.
+        discount_minor: The coupon's discount, in minor units.
         coupon_code: The code whose seat it has, or None.
         affiliate: Who referred the learner, or None.
-        tax_behavior: Whether the amount holds the taxes: "inclusive" or "exclusive".
+        tax_behavior: Whether the amount includes taxes: "inclusive" or "exclusive".
     """
 
     course_id: str
@@ -125,19 +126,20 @@ class SessionTerms:
 @attrs.frozen(kw_only=True)
 class SessionOrder:
     """
-    What a checkout session is to be made of.
+    Everything needed to create a checkout session.
 
     Attributes:
         enrollment_id: Ours.
-        try_number: Which create request of the enrollment it is, from 1.
-        amount: What is to be paid.
-        terms: What the metadata keeps of the enrollment.
-        course_title: The line that the learner reads.
+        try_number: Number of the enrollment's create request, from 1.
+        amount: Amount to pay.
+        terms: Terms of the enrollment to keep in the metadata.
+        course_title: The line item that the learner sees.
         email: Prefilled on the payment page.
-        success_url: With the provider's `session_blank` where the id goes.
-        cancel_url: Where "back" leads.
+        success_url: Contains the provider's `session_blank` in place of the session's
+            id.
+        cancel_url: Where "back" on the payment page leads.
         expires_at: When the session is to lapse.
-        metadata: More metadata, from plugins.
+        metadata: Further metadata, from plugins.
         parameters: Allow-listed session parameters, from plugins.
     """
 
@@ -155,7 +157,7 @@ class SessionOrder:
 
     @property
     def idempotency_key(self) -> str:
-        """The key of the create call: each try has its own."""
+        """The idempotency key of the create call; each try has its own."""
         if self.try_number == 1:
             return self.enrollment_id
         return f"{self.enrollment_id}:{self.try_number}"
@@ -164,16 +166,17 @@ class SessionOrder:
 @attrs.frozen(kw_only=True)
 class PaymentTraits:
     """
-    What is a payment provider's own, and no rule of ours.
+    Provider-specific values, as opposed to our own rules.
 
     Attributes:
-        session_blank: What the provider replaces by the session's id in the URL to
-            which it sends a learner who has paid; "" = nothing.
-        session_prefix: How the ids of its checkout sessions begin; "" = anyhow.
-        payment_prefix: The same of payments.
-        event_prefix: The same of events.
-        events_kept: For how long it lists its events.
-        minimums: Least charge by currency, in minor units; anything elsewhere.
+        session_blank: The placeholder in the success URL that the provider replaces
+            with the session's id; "" = none.
+        session_prefix: Prefix of its checkout session ids; "" = any.
+        payment_prefix: Prefix of its payment ids; "" = any.
+        event_prefix: Prefix of its event ids; "" = any.
+        events_kept: How long it keeps its events.
+        minimums: Minimum charge by currency, in minor units; no minimum for other
+            currencies.
     """
 
     session_blank: str = ""
@@ -184,33 +187,34 @@ class PaymentTraits:
     minimums: Mapping[str, int] = attrs.field(factory=dict, repr=False)
 
     def minimum_charge(self, currency: str) -> int:
-        """Return the least amount in minor units that can be charged."""
+        """Return the smallest amount that can be charged, in minor units."""
         return self.minimums.get(currency, charge_step(currency))
 
 
 @attrs.frozen(kw_only=True)
 class CheckoutSession:
     """
-    A checkout session as the provider tells it.
+    A checkout session as the provider reports it.
 
     Attributes:
-        id: The provider's.
+        id: The provider's id.
         url: Where to pay, while it is open.
-        status: open, complete or expired, or a word that nobody knows yet.
-        payment_status: paid, unpaid or no_payment_required, or such a word.
-        payment_failed: Complete, unpaid, and the delayed payment has failed for good.
-        amount: What the session charges with taxes, in the integration's currency
-            (never in the one that Adaptive Pricing shows to the learner).
-        tax_minor: Minor units of it that are taxes.
+        status: open, complete, expired, or a value unknown to this version.
+        payment_status: paid, unpaid, no_payment_required, or an unknown value.
+        payment_failed: Complete but unpaid, and the delayed payment has failed for
+            good.
+        amount: What the session charges, taxes included, in the integration's currency
+            (never the one that Adaptive Pricing shows the learner).
+        tax_minor: The taxes in it, in minor units.
         livemode: Whether real money moves.
         payment_id: The payment, once there is one.
         enrollment_id: Our id in its metadata, or None. A hint only.
-        try_number: Which try of the enrollment made it. A hint only.
+        try_number: Which try of the enrollment created it. A hint only.
         ours: Whether its metadata carries our application's mark. A hint only.
         expires_at: When it lapses.
-        created_at: When it was made.
-        email: The address that it was made for, or None.
-        terms: What its metadata keeps of the enrollment, or None. A hint only.
+        created_at: When it was created.
+        email: The address it was created for, or None.
+        terms: The enrollment's terms in its metadata, or None. A hint only.
     """
 
     id: str
@@ -238,7 +242,7 @@ class CheckoutSession:
 
     @property
     def unknown(self) -> str:
-        """The words of it that nobody knows yet, for an operator; "" = none."""
+        """Its values unknown to this version, for an operator; "" = none."""
         words = (self.status, self.payment_status)
         return ", ".join(str(word) for word in words if not word.is_known)
 
@@ -246,14 +250,14 @@ class CheckoutSession:
 @attrs.frozen(kw_only=True)
 class Refund:
     """
-    A refund as the provider tells it.
+    A refund as the provider reports it.
 
     Attributes:
         id: ``re_…``.
-        payment_id: The payment that it gives back.
-        amount: How much; None = it can't be read.
-        status: Where it stands.
-        created_at: When it was made.
+        payment_id: The payment it refunds.
+        amount: Amount refunded; None = it can't be read.
+        status: See `RefundStatus`.
+        created_at: When it was created.
     """
 
     id: str
@@ -264,13 +268,13 @@ class Refund:
 
     @property
     def counts(self) -> bool:
-        """Whether the money is, or is going, back, for all that we know."""
+        """Whether, as far as we know, the money is refunded or about to be."""
         over = {RefundStatus.FAILED, RefundStatus.CANCELED}
         return self.status.is_known and self.status not in over
 
     @property
     def is_clear(self) -> bool:
-        """Whether it tells how much is, or is not, given back."""
+        """Whether it is clear how much it refunds, if anything."""
         known = self.status.is_known
         return known and (self.amount is not None or not self.counts)
 
@@ -278,14 +282,14 @@ class Refund:
 @attrs.frozen(kw_only=True)
 class Dispute:
     """
-    A dispute as the provider tells it.
+    A dispute as the provider reports it.
 
     Attributes:
         id: ``dp_…``.
-        payment_id: The payment that it is about.
-        amount: How much; None = it can't be read.
-        status: Where it stands; ``warning_…`` is an inquiry, no money has moved.
-        reason: The bank's word for it.
+        payment_id: The disputed payment.
+        amount: Disputed amount; None = it can't be read.
+        status: See `DisputeStatus`; ``warning_…`` is an inquiry, no money has moved.
+        reason: The bank's reason.
         created_at: When it was opened.
     """
 
@@ -303,23 +307,24 @@ class PaymentEvent:
     A verified payment event.
 
     Attributes:
-        id: The id to dedupe by (``evt_…``; a thin event gives its snapshot's).
+        id: The id for deduplication (``evt_…``; for a thin event, its snapshot's).
         type: The provider's type.
         created_at: The provider's time.
         livemode: Whether real money moves.
-        account: Connected account that it belongs to, or None for our own.
-        fact: What it means; None = nothing to us: stored and ignored.
-        object_id: Id of the object that it is about.
-        session_id: The checkout session, where the event names one.
-        payment_id: The payment, where the event names one.
+        account: The connected account it belongs to, or None for our own.
+        fact: What it means; None = irrelevant: stored and ignored.
+        object_id: Id of the object it is about.
+        session_id: The checkout session, if the event names one.
+        payment_id: The payment, if the event names one.
         enrollment_id: Our id in the metadata, or None. A hint only.
-        session: The session as the signed body tells it, where it is about one and can
-            be read.
+        session: The session in the signed body, if the event is about one and it can be
+            read.
         ours: Whether the session carries our application's mark. A hint only.
-        unreadable: Why the body does not tell what has happened; "" = it does. The
-            event is a hint then.
-        thin: A notification without the object: what it is about has to be fetched.
-        detail: More for the audit trail, by name; nothing secret or personal.
+        unreadable: Why the body does not say what happened; "" = it does. Otherwise the
+            event is only a hint.
+        thin: A notification without its object, which has to be fetched.
+        detail: Further details for the audit trail, by name; nothing secret or
+            personal.
     """
 
     id: str

@@ -12,11 +12,11 @@ _LONGEST = 64
 
 class ForeignWord(StrEnum):
     """
-    An enumeration that somebody else may add to at any time.
+    An enumeration owned by someone else, who may extend it at any time.
 
-    A word that is not a member is read as an object of the class that is equal to its
-    text: it is stored and shown like the others, and `is_known` is False. Whoever
-    decides by it takes the safe side: entitle nobody, take no right away, alert once.
+    An unknown value becomes an object of the class that equals its text: it is stored
+    and shown like the others, and `is_known` is False. Decide about such a value on the
+    safe side: entitle nobody, revoke nothing, alert once.
     """
 
     @classmethod
@@ -29,5 +29,5 @@ class ForeignWord(StrEnum):
 
     @property
     def is_known(self) -> bool:
-        """Whether it is one of the words that this version knows."""
-        return self in tuple(type(self))
+        """Whether this version knows the value."""
+        return type(self).__members__.get(self.name) is self

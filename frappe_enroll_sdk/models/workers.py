@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A worker's sign of life."""
+"""Signs of life of workers and cron hosts."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import attrs
 @attrs.frozen(kw_only=True)
 class WorkerSeen:
     """
-    The last sign of life of a worker, or of the cron passes of a host.
+    The last sign of life of a worker, or of a host's cron passes.
 
     Attributes:
-        name: Unique: one worker's, or one host's cron.
+        name: Unique name of the worker or of the host's cron.
         kind: "worker" or "cron".
         started_at: When this worker (or this pass) began.
         seen_at: When it was last seen.
-        detail: More, by name: version, concurrency, counters.
+        detail: Further details by name: version, concurrency, counters.
     """
 
     name: str

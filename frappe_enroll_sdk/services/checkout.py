@@ -26,6 +26,7 @@ from ..errors import (
     TransientError,
     TransitionError,
 )
+from ..evolve import evolve
 from ..ids import (
     fingerprint,
     hash_token,
@@ -140,7 +141,7 @@ class Checkouts:
             referrer = self._affiliates.referrer(request.affiliate, request.email)
         self._context.plugins.require_ready()
         course = self._catalogue.get(request.course_id)
-        request = attrs.evolve(request, course_id=course.id)
+        request = evolve(request, course_id=course.id)
         known = self._known(request)
         if known is not None:
             return self._again(known)
@@ -155,7 +156,7 @@ class Checkouts:
                 return answer
         learner = self._look_at_lms(request.email, course.id)
         row, token = self._new_row(request, course, price, learner, public=public)
-        row = attrs.evolve(row, affiliate=referrer)
+        row = evolve(row, affiliate=referrer)
         opened = self._context.storage.enrollments.open(row)
         if not opened.opened:
             # The same key at the same moment: the other one's attempt is the key's.

@@ -69,6 +69,7 @@ _CODEC = Codec(
     derived=_derived,
     omitted=("reserved", "redeemed"),
     check=_check,
+    is_key_secret=True,
 )
 
 

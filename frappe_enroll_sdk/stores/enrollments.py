@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import attrs
-
 from ..codec import require_text
 from ..errors import ConflictError, ValidationError
+from ..evolve import evolve
 from ..interfaces.tables import Cell, Query, Row
 from ..mailbox import mailbox_of
 from ..models import (
@@ -44,7 +43,7 @@ def moved(
     changes: Mapping[str, Any],
 ) -> Enrollment:
     """Return a row after a transition: the fields that every one of them fixes."""
-    return attrs.evolve(
+    return evolve(
         row,
         **changes,
         status=to,
@@ -84,6 +83,8 @@ def _check(row: Enrollment) -> None:
 
 
 #: Statuses of rows whose money, or right, was set aside.
+#: Rows that are read for one that can be.
+_FEW = 10
 _ASIDE = frozenset({Status.ON_HOLD, Status.REVOKED})
 _OF_STATUS = [Query("by_status", {"status": status.value}) for status in Status]
 
@@ -252,7 +253,7 @@ class Enrollments:
         taken = self._records.take(
             due,
             limit,
-            lambda row: attrs.evolve(row, due_at=until, tries=row.tries + 1),
+            lambda row: evolve(row, due_at=until, tries=row.tries + 1),
             damaged={"due_at": ms_of(until)},
         )
         return tuple(map(self._records.read, taken))
@@ -272,7 +273,7 @@ class Enrollments:
         def clear(row: Enrollment) -> Enrollment | None:
             if row.version != version:
                 return None
-            return attrs.evolve(row, due_at=due_at, **changes)
+            return evolve(row, due_at=due_at, **changes)
 
         return self._change(enrollment_id, version, clear) is not None
 
@@ -282,7 +283,7 @@ class Enrollments:
         taken = self._records.take(
             far,
             limit,
-            lambda row: attrs.evolve(row, due_at=latest),
+            lambda row: evolve(row, due_at=latest),
             damaged={"due_at": ms_of(latest)},
         )
         return len(taken)
@@ -321,7 +322,8 @@ class Enrollments:
         due_now = Query("due", high=ms_of(now) + 1)
         *counts, due = rows.count([*_OF_STATUS, due_now], cap)
         owed = Query("by_status", {"status": Status.CONFIRMED.value})
-        oldest = self._records.first(owed)
+        # (Several: the first one may be damaged.)
+        oldest = next(iter(self._records.list(owed, _FEW, None).items), None)
         return EnrollmentStats(
             counts=dict(zip(Status, counts, strict=True)),
             due_now=due,

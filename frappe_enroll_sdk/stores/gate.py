@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 
 import attrs
 
+from ..evolve import evolve
 from ..models import Admission, GatePolicy
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # (see ``evolve.py``)
 class Gate:
     """
     One backend's document.
@@ -45,9 +46,9 @@ def admit(
         # Written and kept, so that it draws nearer: a clock that ran ahead closed it.
         retry_at = min(gate.retry_at, later)
         if now < retry_at:
-            shut = attrs.evolve(gate, retry_at=retry_at)
+            shut = evolve(gate, retry_at=retry_at)
             return shut, Admission(admitted=0, retry_at=retry_at)
-        probing = attrs.evolve(gate, retry_at=later)
+        probing = evolve(gate, retry_at=later)
         return probing, Admission(admitted=0, probe=True, retry_at=later)
     if policy.rate_per_s is None:
         return gate, Admission(admitted=n)
@@ -63,7 +64,7 @@ def _draw(
         tokens = min(float(burst), gate.tokens + passed * rate)
     # A thousandth of a job is lost to rounding, never to the caller.
     admitted = min(n, int(tokens + 0.001))
-    left = attrs.evolve(gate, tokens=max(tokens - admitted, 0.0), filled_at=now)
+    left = evolve(gate, tokens=max(tokens - admitted, 0.0), filled_at=now)
     retry_at = None
     if admitted < n:
         missing = max(1 - (tokens - admitted), 0.0)
@@ -86,9 +87,9 @@ def report(
         # After an outage the backlog starts gently: with an empty bucket.
         if was_open:
             return gate, False
-        return attrs.evolve(gate, retry_at=None, tokens=0.0, filled_at=now), True
+        return evolve(gate, retry_at=None, tokens=0.0, filled_at=now), True
     later = now + timedelta(seconds=policy.closed_s)
-    return attrs.evolve(gate, retry_at=later), was_open
+    return evolve(gate, retry_at=later), was_open
 
 
 def hold(
@@ -98,8 +99,8 @@ def hold(
     # No permit of this name may last longer than one that is given now.
     living = {name: min(end, until) for name, end in gate.permits.items() if end > now}
     if holder not in living and len(living) >= k:
-        return attrs.evolve(gate, permits=living), False
-    return attrs.evolve(gate, permits=living | {holder: until}), True
+        return evolve(gate, permits=living), False
+    return evolve(gate, permits=living | {holder: until}), True
 
 
 def take_turns(
@@ -114,10 +115,10 @@ def take_turns(
     given = {name: end for name, end in ends.items() if name not in living}
     if not given and living == gate.permits:
         return gate, frozenset()
-    return attrs.evolve(gate, permits=living | given), frozenset(given)
+    return evolve(gate, permits=living | given), frozenset(given)
 
 
 def drop(gate: Gate, holder: str) -> Gate:
     """Return the gate without the holder's permit."""
     rest = {name: end for name, end in gate.permits.items() if name != holder}
-    return attrs.evolve(gate, permits=rest)
+    return evolve(gate, permits=rest)

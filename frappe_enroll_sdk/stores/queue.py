@@ -12,8 +12,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import attrs
-
+from ..evolve import evolve
 from ..models import Job, JobEnd, JobState, TryError
 from ..models import jobs as kinds
 from ..states import FINISHED
@@ -72,7 +71,7 @@ def enqueued(
 ) -> Job:
     """Return a known job after another `enqueue`."""
     job = bounded(job, now) or job
-    more = attrs.evolve(
+    more = evolve(
         job,
         payload=payload,
         data=united(job.data, data or {}),
@@ -82,7 +81,7 @@ def enqueued(
     if job.state in FINISHED:
         return _due(more, due_at, tries=0)
     if job.state is JobState.DUE:
-        return attrs.evolve(more, due_at=min(job.due_at, due_at))
+        return evolve(more, due_at=min(job.due_at, due_at))
     return more
 
 
@@ -97,7 +96,7 @@ def bounded(job: Job, now: datetime) -> Job | None:
     if job.state in FINISHED or not is_ahead(job.updated_at, now):
         return None
     waits_until = max(job.due_at - (job.updated_at - now), now)
-    return attrs.evolve(job, due_at=min(job.due_at, waits_until), updated_at=now)
+    return evolve(job, due_at=min(job.due_at, waits_until), updated_at=now)
 
 
 def may_claim(job: Job, now: datetime) -> bool:
@@ -118,7 +117,7 @@ def claimed(job: Job, owner: str, token: str, now: datetime, lease_s: float) -> 
             worker=job.owner or "",
         )
         errors = with_error(errors, lost)
-    return attrs.evolve(
+    return evolve(
         job,
         state=JobState.RUNNING,
         due_at=now + timedelta(seconds=lease_s),
@@ -154,7 +153,7 @@ def beaten(
     job = bounded(job, now) or job
     due_at = max(job.due_at, now + timedelta(seconds=lease_s))
     known = united(job.data, data or {})
-    return attrs.evolve(job, due_at=due_at, data=known, updated_at=now)
+    return evolve(job, due_at=due_at, data=known, updated_at=now)
 
 
 def completed(job: Job, end: JobEnd, now: datetime) -> Job:
@@ -162,7 +161,7 @@ def completed(job: Job, end: JobEnd, now: datetime) -> Job:
     data = united(job.data, end.data)
     if job.seq != end.seq:
         return _due(job, now, tries=0, data=data, updated_at=now)
-    return attrs.evolve(
+    return evolve(
         job,
         data=data,
         updated_at=now,
@@ -191,7 +190,7 @@ def buried(job: Job, seq: int, now: datetime, error: TryError) -> Job:
     errors = with_error(job.errors, error)
     if job.seq != seq:
         return _due(job, now, tries=0, errors=errors, updated_at=now)
-    return attrs.evolve(
+    return evolve(
         job,
         errors=errors,
         updated_at=now,
@@ -207,7 +206,7 @@ def retried(job: Job, now: datetime, due_at: datetime | None = None) -> Job | No
     if job.state is JobState.DEAD:
         return _due(job, when, tries=0, updated_at=now)
     if job.state is JobState.DUE:
-        return attrs.evolve(job, due_at=min(when, job.due_at), updated_at=now)
+        return evolve(job, due_at=min(when, job.due_at), updated_at=now)
     return None
 
 
@@ -242,9 +241,9 @@ def new_event(
 def delivered(job: Job, payload: Mapping[str, Any], now: datetime) -> Job:
     """Return a known event after one more delivery; a dead one gets another chance."""
     job = bounded(job, now) or job
-    more = attrs.evolve(job, deliveries=job.deliveries + 1, updated_at=now)
+    more = evolve(job, deliveries=job.deliveries + 1, updated_at=now)
     if job.state is JobState.DEAD:
-        return _due(attrs.evolve(more, payload=payload), now, tries=0)
+        return _due(evolve(more, payload=payload), now, tries=0)
     return more
 
 
@@ -262,21 +261,21 @@ def pruned(job: Job) -> Job:
     What is known (`data`) stays: of a job that knows something `prune` keeps the row.
     """
     if job.kind != EVENT_KIND:
-        return attrs.evolve(job, payload=None)
+        return evolve(job, payload=None)
     payload = job.payload or {}
     kept = {name: payload[name] for name in KEPT_OF_EVENTS if name in payload}
-    return attrs.evolve(job, payload=kept)
+    return evolve(job, payload=kept)
 
 
 def emptied(job: Job) -> Job | None:
     """Return an ended job without what it was for, or None where it may be needed."""
     if job.state not in SPENT:
         return None
-    return attrs.evolve(job, payload=pruned(job).payload or {}, data={})
+    return evolve(job, payload=pruned(job).payload or {}, data={})
 
 
 def _due(job: Job, due_at: datetime, *, tries: int, **more: Any) -> Job:
-    return attrs.evolve(
+    return evolve(
         job,
         state=JobState.DUE,
         due_at=due_at,

@@ -26,7 +26,7 @@ class AlertSettings:
     # Receivers like to have a token in it, so it never shows.
     url: Secret = secret_option(
         f"{PREFIX}WEBHOOK_URL",
-        "where alerts and dead letters are posted; none = nowhere",
+        "URL to which alerts and dead letters are posted; unset: nowhere",
     )
     secrets: tuple[Secret, ...] = option(
         f"{PREFIX}WEBHOOK_SECRET",
@@ -37,7 +37,7 @@ class AlertSettings:
     )
     timeout_s: float = option(
         f"{PREFIX}WEBHOOK_TIMEOUT_S",
-        "seconds for one post in all",
+        "total seconds for one post",
         10.0,
         convert=in_range(float, 0.1, 120),
     )

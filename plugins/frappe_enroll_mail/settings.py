@@ -53,10 +53,10 @@ def _plain_address(value: Any) -> Address:
 class MailSettings:
     """Everything about mails that can be set; without a host no mail is sent."""
 
-    host: str = option(f"{PREFIX}HOST", "SMTP server; none = no mails are sent", "")
+    host: str = option(f"{PREFIX}HOST", "SMTP server; unset: no mails are sent", "")
     port: int = option(
         f"{PREFIX}PORT",
-        "its port; 0 = 465 with implicit TLS, else 587",
+        "its port; 0 = 465 with implicit TLS, otherwise 587",
         0,
         convert=in_range(int, 0, 65535),
     )
@@ -68,46 +68,46 @@ class MailSettings:
     )
     ca_file: str = option(
         f"{PREFIX}CA_FILE",
-        "certificates that the server's is checked against, instead of the system's",
+        "file of trusted certificates, instead of the system's",
         "",
     )
-    user: str = option(f"{PREFIX}USER", "user of the SMTP server; none = no login", "")
+    user: str = option(f"{PREFIX}USER", "user of the SMTP server; unset: no login", "")
     password: Secret = secret_option(f"{PREFIX}PASSWORD", "that user's password")
     timeout_s: float = option(
         f"{PREFIX}TIMEOUT_S",
-        "seconds for one mail in all, from the look-up of the server's name on",
+        "total seconds for one mail, including the server's name lookup",
         20.0,
         convert=in_range(float, 0.1, 120),
     )
     sender: Address | None = option(
         f"{PREFIX}FROM",
-        "who sends, e.g. Python School <courses@example.com>",
+        "sender, e.g. Python School <courses@example.com>",
         "",
         convert=_address,
     )
     reply_to: Address | None = option(
         f"{PREFIX}REPLY_TO",
-        "where answers go; none = to who sends",
+        "address for replies; unset: the sender",
         "",
         convert=_address,
     )
     operators: tuple[Address, ...] = option(
         f"{PREFIX}OPERATORS",
-        "who hears of dead letters, payment problems and alerts",
+        "addresses that get dead letters, payment problems and alerts",
         (),
         convert=words(_plain_address),
     )
     templates: str = option(
-        f"{PREFIX}TEMPLATES", "folder whose templates stand before ours", ""
+        f"{PREFIX}TEMPLATES", "folder whose templates replace ours", ""
     )
     course_url: str = option(
         f"{PREFIX}COURSE_URL",
-        "link to a course, with {course_id} in it; none = the course's own URL",
+        "link to a course, with {course_id} in it; unset: the course's own URL",
         "",
         convert=_url,
     )
     skip: tuple[str, ...] = option(
-        f"{PREFIX}SKIP", "templates that are not sent", (), convert=words(str)
+        f"{PREFIX}SKIP", "templates not to send", (), convert=words(str)
     )
 
     @property

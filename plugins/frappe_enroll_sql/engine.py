@@ -38,8 +38,8 @@ def checked_url(url: str) -> URL:
     Return the URL if it is a SQLite file's.
 
     Raises:
-        SettingsError: Any other database (until its conformance run exists), or a
-            database in memory (each connection would see its own).
+        SettingsError: Any other database (until its conformance run exists), one in
+            memory (each connection would see its own), or what is no plain path.
     """
     try:
         parsed = make_url(url)
@@ -54,6 +54,12 @@ def checked_url(url: str) -> URL:
     if ":memory:" in name or name.startswith("file:"):
         # In memory each process has its own: what one has sold, no other knows of.
         raise SettingsError("DATABASE_URL: must name a file (sqlite:////absolute/path)")
+    if parsed.query or "\\" in name or not name.isprintable():
+        # We open the file ourselves: nobody reads options, and there is no password.
+        raise SettingsError(
+            "DATABASE_URL: must name a file (sqlite:////absolute/path), without "
+            "options, backslashes and control characters"
+        )
     if "~" in Path(name).parts or name.startswith("~"):
         raise SettingsError(
             "DATABASE_URL: nobody expands ~ here; write the folder in full"

@@ -280,7 +280,7 @@ def test_stays_are_documented():
         for status, case, by_itself, words in next(
             rows[1:]
             for rows in tables(page("states.md"))
-            if rows[0] == ("Status", "Case", "By itself after", "Word that leads out")
+            if rows[0] == ("Status", "Case", "By itself after", "Action that ends it")
         )
     }
     assert wanted == found
@@ -442,6 +442,26 @@ def test_sessions_of_the_matrix_are_documented():
     }
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert wanted == {quoted(row[0])[0] for row in table(text, "Session")}
+
+
+def test_sessions_run_what_there_is():
+    """A file that is renamed is renamed in the noxfile, or its session breaks."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    # Not the beginnings of f-strings.
+    parts = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in node.values
+    }
+    named = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in parts
+        if str(node.value).startswith("tests/")
+    }
+    assert len(named) > 10
+    assert {path for path in named if not (ROOT / path).exists()} == set()
 
 
 def test_metrics_are_documented():

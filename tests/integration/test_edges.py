@@ -272,3 +272,32 @@ def test_http_refuses_a_number(site, number):
     headers = {"Content-Type": "application/json"}
     answer = site.admin("POST", "/coupons/bulk", data=body, headers=headers)
     assert (answer.status_code, answer.json["code"]) == (400, "validation")
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [
+        ("100.00000000000000000001", None),
+        ("99.99999999999999999999", "99.99999999999999999999"),
+        ("33.333", "33.333"),
+        ("5e1", "50"),
+        ("1E+2", "100"),
+        ("-0.0", None),
+    ],
+)
+def test_http_keeps_a_percentage_as_it_was_said(site, number, kept):
+    """A float would make 100 of what is not: a code that leaves nothing to pay."""
+    body = f'{{"reason": "because", "course_id": "{COURSE}", "percent_off": {number}}}'
+    headers = {"Content-Type": "application/json"}
+    answer = site.admin("POST", "/coupons", data=body, headers=headers)
+    assert answer.status_code == (400 if kept is None else 201)
+    assert answer.json.get("percent_off") == kept
+
+
+@pytest.mark.parametrize(
+    "text", ["--5", "-", "٣", "²", "1e1", "5_0", "9" * 30, " 5", "+5"], ids=short
+)
+def test_query_refuses_a_number(site, text):
+    """What Python reads as a number, or chokes on, is none."""
+    answer = site.admin("GET", "/jobs", query={"limit": text})
+    assert (answer.status_code, answer.json["code"]) == (400, "validation")

@@ -45,6 +45,8 @@ OURS = ("10.0.0.0/8", "::1", "fd00::/8", "unix")
         ("198.51.100.1, 203.0.113.7:1", "203.0.113.7"),
         ("198.51.100.1,203.0.113.7,10.0.0.9:80,[fd00::1]:80", "203.0.113.7"),
         ("198.51.100.1,203.0.113.7,::ffff:10.1.1.1", "203.0.113.7"),
+        ("198.51.100.1, 203.0.113.7, unix:", "203.0.113.7"),
+        ("198.51.100.1,unix:,203.0.113.7,unix:,10.0.0.9", "203.0.113.7"),
     ],
 )
 @pytest.mark.parametrize(
@@ -52,6 +54,7 @@ OURS = ("10.0.0.0/8", "::1", "fd00::/8", "unix")
     [
         *("10.0.0.1", "10.0.0.1:5000", "::ffff:10.0.0.1", "[::ffff:10.0.0.1]:80"),
         *("::1", "[::1]:80", "fd00::5", "", "localhost", "0.0.0.0"),  # noqa: S104
+        "unix:",
     ],
 )
 def test_client_is_read_in_every_spelling(peer, hop, client):
@@ -70,6 +73,7 @@ def test_client_is_read_in_every_spelling(peer, hop, client):
         ("for=198.51.100.1, for=203.0.113.7;proto=http", "203.0.113.7"),
         ('by="a,b;c";for=198.51.100.1,for=203.0.113.7 , for=10.0.0.9', "203.0.113.7"),
         ('for="203.0.113.7";host="a\\"b"', "203.0.113.7"),
+        ('for=203.0.113.7, for="unix:"', "203.0.113.7"),
         ("for=198.51.100.1, for=_hidden", "10.0.0.1"),
         ("for=198.51.100.1, for=unknown, for=10.0.0.9", "10.0.0.9"),
         ("proto=https", "10.0.0.1"),
@@ -107,8 +111,10 @@ def test_nobody_else_is_believed(peer):
     (client,) = proxies.clients(environ)
     assert "198.51.100" not in client
     assert proxies.apply(environ) is environ
-    for socket in ("", "localhost", "0.0.0.0"):  # noqa: S104
+    for socket in ("", "localhost", "0.0.0.0", "unix:"):  # noqa: S104
         assert not proxies.trusts(socket)
+    through = environ_of("10.0.0.1", "198.51.100.1, unix:")
+    assert proxies.clients(through) == ("10.0.0.1",)
 
 
 @pytest.mark.parametrize("network", ["10.0.0.0/8", "::ffff:10.0.0.0/104"])
@@ -257,6 +263,8 @@ UNTRUSTED = "FRAPPE_ENROLL_TRUSTED_PROXIES does not name"
         {"X-Forwarded-For": "203.0.113.1"},
         {"X-Forwarded-Proto": "https"},
         {"X-Forwarded-Prefix": "/shop"},
+        {"X-Forwarded-Host": "shop.example.com"},
+        {"X-Forwarded-Port": "443"},
         {"Forwarded": "for=203.0.113.1"},
     ],
     ids=str,

@@ -50,6 +50,19 @@ def test_sign_out_ends_the_session(site):
     assert is_in(other)
 
 
+def test_signing_in_again_ends_the_browsers_former_session(site):
+    """Whoever has a copy of that is out; a wrong token ends nothing."""
+    browser = Browser(site)
+    former = dict(browser.cookie)
+    assert browser.post("/sign-in", token="fea_wrong_token_hidden").status_code == 401
+    assert is_in(browser)
+    again = browser.post("/sign-in", token=VIEWER)
+    browser.cookie = {"Cookie": again.headers["Set-Cookie"].partition(";")[0]}
+    assert is_in(browser)
+    browser.cookie = former
+    assert not is_in(browser)
+
+
 def test_session_that_is_seen_while_it_is_ended_stays_ended(site, monkeypatch):
     """A request that runs beside the sign-out undoes nothing."""
     browser = Browser(site)
@@ -208,17 +221,17 @@ def test_hsts_is_a_setting(mount):
 
 
 @pytest.mark.parametrize(
-    ("field", "variable"),
+    ("field", "variable", "least"),
     [
-        ("secret_key", "FRAPPE_ENROLL_SECRET_KEY"),
-        ("cron_secret", "FRAPPE_ENROLL_CRON_SECRET"),
+        ("secret_key", "FRAPPE_ENROLL_SECRET_KEY", 16),
+        ("cron_secret", "FRAPPE_ENROLL_CRON_SECRET", 8),
     ],
 )
-def test_secret_that_can_be_guessed_is_refused_at_load(field, variable):
-    """Sixteen characters at the least, without showing any."""
-    assert Settings(**{field: "x" * 16})
+def test_secret_that_can_be_guessed_is_refused_at_load(field, variable, least):
+    """A least length for each (a date will do for cron), without showing any."""
+    assert Settings(**{field: "x" * least})
     with pytest.raises(SettingsError, match=variable) as caught:
-        Settings(**{field: "hidden-fifteen!"})
+        Settings(**{field: "hidden-fifteen!"[: least - 1]})
     assert "hidden" not in str(caught.value)
     with pytest.raises(SettingsError, match="CRON_SECRET"):
         Settings.from_env({"CRON_SECRET": "short"})

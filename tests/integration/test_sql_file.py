@@ -141,13 +141,18 @@ def test_two_entitled_rows_of_a_slot_are_refused_by_the_index(sql_storage, sql_p
         "sqlite:///file:/srv/e.db?uri=true",
         "sqlite:///~/e.db",
         "sqlite:///~ada/e.db",
+        "sqlite:////srv/e.db?password=hidden",
+        "sqlite:////srv/e.db?mode=memory",
+        "sqlite:///srv\\e.db",
+        "sqlite:////srv/\x00e.db",
         "nonsense",
     ],
 )
 def test_other_url_is_refused_by_name(url):
     """Only SQLite files: the error names the variable."""
-    with pytest.raises(SettingsError, match=r"^DATABASE_URL: "):
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL: ") as caught:
         SQLStorage(url)
+    assert "hidden" not in str(caught.value)
 
 
 def test_missing_schema_names_the_command(sql_path):

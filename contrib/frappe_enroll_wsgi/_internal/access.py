@@ -125,9 +125,13 @@ class AccessRules:
 
     def _of_cookie(self, request: Request) -> Operator | None:
         """Return the session's operator while its token is in the settings."""
-        cookie = self._sessions.read(request.cookies.get(self.cookie_name(request)))
+        cookie = self._session_of(request)
         found = self._of_hash(cookie.digest) if cookie else None
         return found and attrs.evolve(found, ambient=True)
+
+    def _session_of(self, request: Request) -> cookies.Signed | None:
+        """Return the session that a request's cookie names, if it is alive."""
+        return self._sessions.read(request.cookies.get(self.cookie_name(request)))
 
     def is_secure(self, request: Request) -> bool:
         """Return whether browsers use HTTPS."""
@@ -149,6 +153,8 @@ class AccessRules:
         """
         Open a session for a token and return the cookie's value (audited).
 
+        It replaces the browser's former session, which ends.
+
         Raises:
             UnauthorizedError: The token is unknown, or no key signs cookies.
             RateLimitedError: Too many wrong credentials came from this address.
@@ -161,13 +167,16 @@ class AccessRules:
             except UnauthorizedError:
                 self._note("nobody", "sign_in_failed", "unknown token")
                 raise
+        former = self._session_of(request)
         value = self._sessions.open(hash_token(token))
+        if former is not None:
+            self._sessions.close(former)
         self._note(who.name, "sign_in", "with a token")
         return value
 
     def sign_out(self, request: Request) -> None:
         """Close the session of a request, if it has one (audited)."""
-        cookie = self._sessions.read(request.cookies.get(self.cookie_name(request)))
+        cookie = self._session_of(request)
         if cookie is None:
             return
         self._sessions.close(cookie)

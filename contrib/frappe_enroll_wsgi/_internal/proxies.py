@@ -28,10 +28,15 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: Length of the IPv6 prefix that a household shares.
 _IPV6_PREFIX = 64
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-#: The peer on a Unix socket, as gunicorn and others, waitress and uWSGI report it.
-_NO_PEER = frozenset({"", "localhost", "0.0.0.0"})  # noqa: S104  uWSGI's word for it
+#: nginx's word for a peer on a Unix socket, in a header too.
+_UNIX = "unix:"
+#: The same in the words of gunicorn and others, waitress, uWSGI and nginx.
+_NO_PEER = frozenset({"", "localhost", "0.0.0.0", _UNIX})  # noqa: S104  uWSGI's word
 _FOR, _FORWARDED = "HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"
-_TELLING = (_FOR, _FORWARDED, "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_PREFIX")
+_TELLING = (
+    _FORWARDED,
+    *(f"HTTP_X_FORWARDED_{it}" for it in ("FOR", "PROTO", "PREFIX", "HOST", "PORT")),
+)
 
 
 class Proxies:
@@ -102,10 +107,11 @@ class Proxies:
         """Return the last untrusted address, going back from the peer."""
         address, left = peer, list(hops)
         while self.trusts(address) and left:
-            found = _parse(left.pop())
-            if found is None:
+            hop = left.pop()
+            found = _parse(hop)
+            if found is None and not (hop == _UNIX and self._unix):
                 break
-            address = str(found)
+            address = str(found or hop)
         return address
 
     def apply(self, environ: WSGIEnvironment) -> WSGIEnvironment:

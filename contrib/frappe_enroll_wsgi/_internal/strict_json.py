@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from itertools import accumulate
 from typing import Any
 
@@ -68,13 +69,18 @@ def _whole(digits: str) -> Any:
 
 
 def _number(digits: str) -> Any:
-    """Parse 3.0 as 3: JSON Schema calls it an integer."""
+    """
+    Parse 3.0 as 3: JSON Schema calls it an integer.
+
+    Any other as a decimal: as a float, a percentage just above or below 100 is 100.
+    """
     if len(digits) > _MAX_DIGITS:
         return OutOfRange()
-    value = float(digits)
-    if value in {float("inf"), float("-inf")} or (value == 0 and _is_some(digits)):
+    about = float(digits)
+    if about in {float("inf"), float("-inf")} or (about == 0 and _is_some(digits)):
         return OutOfRange()
-    return int(value) if value.is_integer() else value
+    value = Decimal(digits)
+    return int(value) if value == value.to_integral_value() else value
 
 
 def _is_some(digits: str) -> bool:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import attrs
 
+from ...evolve import evolve
 from ...models import (
     CheckoutSession,
     Dispute,
@@ -272,7 +273,7 @@ def _money(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | None:
     if row.status in UNPAID | EXITS or (seen.refunds, seen.disputes) == (None, None):
         return None
     money = sums_of(row, seen.refunds, seen.disputes)
-    new = attrs.evolve(row, **money)
+    new = evolve(row, **money)
     to, reason = standing_of(new, policy)
     if to is row.status and money == {name: getattr(row, name) for name in money}:
         return None

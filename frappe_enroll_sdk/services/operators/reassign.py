@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
 from ...errors import AlreadyEnrolledError, TransitionError
+from ...evolve import evolve
 from ...ids import ENROLLMENT_PREFIX, fingerprint, hash_token, new_token
 from ...models import (
     Actor,
@@ -81,7 +80,7 @@ def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enro
         op_id=context.new_op_id(),
         detail={"in_place_of": row.id},
     )
-    return attrs.evolve(
+    return evolve(
         row,
         id=name,
         email=email,

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import attrs
-
+from ...evolve import evolve
 from ...models import (
     CheckoutSession,
     Dispute,
@@ -261,7 +260,7 @@ def _is_flagged(row: Enrollment, facts: Facts, policy: SettlePolicy) -> bool:
 def _write(
     row: Enrollment, money: Mapping[str, Any], facts: Facts, policy: SettlePolicy
 ) -> Write | None:
-    new = attrs.evolve(row, **money) if money else row
+    new = evolve(row, **money) if money else row
     to, reason = standing_of(new, policy)
     if facts.failed and to in ENTITLED and row.status not in ENTITLED:
         # Half of the money is not seen: that may take a right away, and give none.

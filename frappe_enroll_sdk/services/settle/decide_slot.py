@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-import attrs
-
+from ...evolve import evolve
 from ...models import (
     DisputeStatus,
     Enrollment,
@@ -47,7 +46,7 @@ _FAILED = frozenset({RefundStatus.FAILED, RefundStatus.CANCELED})
 def takes_slot(row: Enrollment, write: Write) -> bool:
     """Tell whether a write takes the slot, which the row has not had so far."""
     claims = write.changes.get("claims_slot", row.claims_slot)
-    after = attrs.evolve(row, status=write.to, claims_slot=claims)
+    after = evolve(row, status=write.to, claims_slot=claims)
     return after.holds_slot and not row.holds_slot
 
 

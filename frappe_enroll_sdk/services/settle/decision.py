@@ -139,7 +139,7 @@ class Attached:
     tax_minor: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # (see ``evolve.py``)
 class Facts:
     """
     All that is known while one `settle` runs.

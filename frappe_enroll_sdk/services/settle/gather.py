@@ -11,8 +11,6 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from ...errors import (
     BackendGoneError,
     BackendRefusedError,
@@ -22,6 +20,7 @@ from ...errors import (
     PaymentsUnavailableError,
     UnreadableAnswerError,
 )
+from ...evolve import evolve
 from ...models import (
     ExpireOutcome,
     Reservation,
@@ -95,7 +94,7 @@ class Gather:
             by = row.opened_by
             if has_enough(context.storage, row.email, code, opened_by=by, but=row.id):
                 reservation = Reservation(outcome=ReserveOutcome.EXHAUSTED)
-        return attrs.evolve(facts, reservation=reservation)
+        return evolve(facts, reservation=reservation)
 
     def _may_take_over(self, row: Enrollment, blocker: Seat, facts: Facts) -> bool:
         age = (facts.now - blocker.reserved_at).total_seconds()
@@ -112,15 +111,15 @@ class Gather:
 
     def _bind(self, row: Enrollment, facts: Facts) -> Facts:
         bound = self._context.storage.coupons.bind(row.coupon_code or "", row.id)
-        return attrs.evolve(facts, bound=bound)
+        return evolve(facts, bound=bound)
 
     def _redeem(self, row: Enrollment, facts: Facts) -> Facts:
         redeemed = self._context.storage.coupons.redeem(row.coupon_code or "", row.id)
-        return attrs.evolve(facts, redeemed=redeemed)
+        return evolve(facts, redeemed=redeemed)
 
     def _release(self, row: Enrollment, facts: Facts) -> Facts:
         released = self._context.storage.coupons.release(row.coupon_code or "", row.id)
-        return attrs.evolve(facts, released=released)
+        return evolve(facts, released=released)
 
     def _prepare(self, row: Enrollment, facts: Facts) -> Facts:
         context = self._context
@@ -139,7 +138,7 @@ class Gather:
             parameters=extra.parameters,
         )
         request = context.payments.prepare_session(wanted)
-        return attrs.evolve(facts, request=request)
+        return evolve(facts, request=request)
 
     def _create(self, row: Enrollment, facts: Facts) -> Facts:
         refused: str | None = None
@@ -156,9 +155,9 @@ class Gather:
             cause = str(error)
         else:
             # What it is of, the row knows best.
-            made = attrs.evolve(session, try_number=row.session_try)
-            return attrs.evolve(facts, session=made, created=made)
-        return attrs.evolve(
+            made = evolve(session, try_number=row.session_try)
+            return evolve(facts, session=made, created=made)
+        return evolve(
             facts,
             request=None,
             create_refused=refused,
@@ -178,14 +177,14 @@ class Gather:
                 "abandoned session could not be expired",
                 extra={"enrollment_id": row.id, "error_code": error.code},
             )
-        return attrs.evolve(facts, created=None)
+        return evolve(facts, created=None)
 
     def _retrieve(self, row: Enrollment, facts: Facts) -> Facts:
         try:
             session = self._context.payments.retrieve_session(row.session_id or "")
         except Exception as error:  # noqa: BLE001  raised again, unless it is a fact
             return self._lose(row, facts, error)
-        return attrs.evolve(facts, session=session)
+        return evolve(facts, session=session)
 
     def _expire(self, row: Enrollment, facts: Facts) -> Facts:
         try:
@@ -194,17 +193,15 @@ class Gather:
             return self._lose(row, facts, error)
         # Not open any more: the session that we hold is old news.
         over = outcome is ExpireOutcome.EXPIRED
-        return attrs.evolve(
-            facts, expire=outcome, session=facts.session if over else None
-        )
+        return evolve(facts, expire=outcome, session=facts.session if over else None)
 
     def _lose(self, row: Enrollment, facts: Facts, error: Exception) -> Facts:
         """Go on without the session; raises unless that is a fact by now."""
         if isinstance(error, BackendGoneError):
-            return attrs.evolve(facts, session=None, lost=Lost.GONE)
+            return evolve(facts, session=None, lost=Lost.GONE)
         if not goes_without(row, facts, self._context.settle_policy):
             raise error
-        return attrs.evolve(facts, session=None, lost=Lost.UNREADABLE)
+        return evolve(facts, session=None, lost=Lost.UNREADABLE)
 
     def _refunds(self, row: Enrollment, facts: Facts) -> Facts:
         find = self._context.payments.list_refunds
@@ -217,23 +214,23 @@ class Gather:
     def _holder(self, row: Enrollment, facts: Facts) -> Facts:
         holder = self._context.storage.enrollments.find_holder(row.email, row.course_id)
         other = None if holder is None or holder.id == row.id else holder
-        return attrs.evolve(facts, looked=True, holder=other)
+        return evolve(facts, looked=True, holder=other)
 
     def _settle_claim(self, row: Enrollment, facts: Facts) -> Facts:
         if facts.holder is not None:
             self._end(facts.holder.id)
-        return attrs.evolve(self._holder(row, facts), claim_settled=True)
+        return evolve(self._holder(row, facts), claim_settled=True)
 
 
 def _listed(
     row: Enrollment, facts: Facts, step: Step, find: Callable[[str], Any]
 ) -> Facts:
     try:
-        return attrs.evolve(facts, **{str(step): find(row.payment_id or "")})
+        return evolve(facts, **{str(step): find(row.payment_id or "")})
     except BackendGoneError:
-        return attrs.evolve(facts, payment_gone=True)
+        return evolve(facts, payment_gone=True)
     except _OF_ONE_LIST as error:
-        return attrs.evolve(facts, failed={**facts.failed, step: error})
+        return evolve(facts, failed={**facts.failed, step: error})
 
 
 def _terms_of(row: Enrollment, tax_behavior: str) -> SessionTerms:

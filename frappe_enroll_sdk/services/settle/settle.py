@@ -14,8 +14,6 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import attrs
-
 from ...errors import (
     ConfigurationError,
     ConflictError,
@@ -24,6 +22,7 @@ from ...errors import (
     TransientError,
     TransitionError,
 )
+from ...evolve import evolve
 from ...models import (
     Actor,
     Enrollment,
@@ -158,11 +157,11 @@ class Settle:
             elif isinstance(decision, Write):
                 written = self._write(row, decision, quiet=quiet)
                 if isinstance(written, SlotTaken):
-                    facts = attrs.evolve(facts, looked=True, holder=written.holder)
+                    facts = evolve(facts, looked=True, holder=written.holder)
                 elif written is None:
                     row = self._read(enrollment_id)
                     now, created = self._context.now(), facts.created
-                    facts = attrs.evolve(start, now=now, created=created)
+                    facts = evolve(start, now=now, created=created)
                 else:
                     row, facts = written, _after_write(decision, facts)
             elif isinstance(decision, Refuse):
@@ -189,7 +188,7 @@ class Settle:
         if not (row.effects_owed or row.due_at != keep.due_at or row.tries):
             return row
         self._context.storage.enrollments.clear_due(row.id, row.version, keep.due_at)
-        return attrs.evolve(row, effects_owed=False, due_at=keep.due_at, tries=0)
+        return evolve(row, effects_owed=False, due_at=keep.due_at, tries=0)
 
     def _write(
         self, row: Enrollment, write: Write, *, quiet: bool
@@ -283,7 +282,7 @@ class Settle:
             if heir.payment_id is None and row.payment_id and heir.status in EXITS:
                 # A word has ended it before: the payment is nobody's, and not silent.
                 self._alert("late_payment", heir)
-                attached = attrs.evolve(attached, reason="late_payment")
+                attached = evolve(attached, reason="late_payment")
                 self.run(heir.id, attached=attached, check_money=True)
                 return
             # What became of it since is its own: it may have moved on.
@@ -385,7 +384,7 @@ def _actor_of(entry: HistoryEntry) -> Actor:
 
 def _after_write(write: Write, facts: Facts) -> Facts:
     """Keep what is known; from our own write after a reserve on, the seat is fenced."""
-    return attrs.evolve(
+    return evolve(
         facts,
         fenced=facts.fenced or write.fact == "reserved",
         # What was said of the request before this one.

@@ -22,49 +22,31 @@ Entry = tuple[Any, ...]
 _LAST, _INFINITE = "\U0010ffff" * 2, float("inf")
 
 
-class _Ordered:
-    """One index: its entries (fields, then the key) in their order."""
+class _Order:
+    """What one index orders: rows as entries (fields, then the key)."""
 
     def __init__(self, index: Index, table: Table) -> None:
-        self.name, self.fields, self.unique = index.name, index.fields, index.unique
-        self.entries: list[Entry] = []
+        self.name, self.unique = index.name, index.unique
         *self._first, self._last = index.fields
+        # (A key in an index is its last field.)
+        self._by_key = self._last == KEY
         self._columns = tuple([one for one in index.fields if one != KEY])
         by_number = (CellKind.INT, CellKind.FLOAT)
-        is_text = self._last == KEY or table.column(self._last).kind not in by_number
+        is_text = self._by_key or table.column(self._last).kind not in by_number
         # What comes after all that the last field can hold.
-        self._top = _LAST if is_text else float("inf")
+        self._top = _LAST if is_text else _INFINITE
 
-    def emptied(self) -> _Ordered:
-        """Return the same index without entries: to make one anew takes longer."""
-        other = object.__new__(_Ordered)
-        other.__dict__.update(self.__dict__, entries=[])
-        return other
-
-    def entry(self, row: Row | None) -> Entry | None:
+    def entry(self, row: Row) -> Entry | None:
         """Return a row's entry, if it has one."""
-        if row is None:
-            return None
-        # (A key in an index is its last field.)
         entry = *map(row.cells.get, self._columns), row.key
         if None in entry:
             return None
-        return (*entry, row.key) if self._last == KEY else entry
+        return (*entry, row.key) if self._by_key else entry
 
-    def is_taken(self, entry: Entry) -> bool:
-        """Tell whether another row stands in a row's way."""
-        if not self.unique:
-            return False
-        place = bisect_left(self.entries, entry[:-1])
-        found = self.entries[place : place + 1]
-        return bool(found) and found[0][:-1] == entry[:-1]
-
-    def found(self, query: Query) -> tuple[int, int, bool]:
+    def bounds(self, entries: list[Entry], query: Query) -> tuple[int, int, bool]:
         """Return where a query's entries begin and end, and if the rest are filters."""
-        entries, equal = self.entries, query.equal
-        if not entries:
-            return 0, 0, False
-        low, high, end = 0, len(entries), self._top
+        equal, end = query.equal, self._top
+        low, high = 0, len(entries)
         prefix: Entry = tuple([equal[field] for field in self._first])
         if query.after is not None:
             after = (*prefix, *query.after)
@@ -85,38 +67,46 @@ class _Ordered:
 
 
 @cache
-def _indexes_of(table: Table) -> list[_Ordered]:
-    return [_Ordered(one, table) for one in (table.index(KEY), *table.indexes)]
+def _orders_of(table: Table) -> dict[str, _Order]:
+    indexes = (table.index(KEY), *table.indexes)
+    return {one.name: _Order(one, table) for one in indexes}
 
 
 @cache
-def _touched_by(table: Table, columns: tuple[str, ...]) -> list[str]:
-    every = _indexes_of(table)
-    return [one.name for one in every if not set(columns).isdisjoint(one.fields)]
+def _moved_by(table: Table, columns: tuple[str, ...]) -> list[_Order]:
+    """Return the indexes that a write of these columns may move a row in."""
+    names = [one.name for one in table.indexes if {*columns} & {*one.fields}]
+    return [_orders_of(table)[name] for name in names]
+
+
+def _is_taken(entries: list[Entry], entry: Entry) -> bool:
+    """Tell whether another row stands in a row's way."""
+    place = bisect_left(entries, entry[:-1])
+    return place < len(entries) and entries[place][:-1] == entry[:-1]
 
 
 class _Table:
-    """The rows of one table, and its indexes."""
+    """The rows of one table, and the entries of its indexes in their order."""
 
     def __init__(self, table: Table) -> None:
         self._table, self.rows = table, dict[str, Row]()
-        self._indexes = {one.name: one.emptied() for one in _indexes_of(table)}
-        # By the columns of a write, the indexes that it may move a row in.
-        self._moved: dict[tuple[str, ...], list[_Ordered]] = {}
+        self._orders = _orders_of(table)
+        self._entries: dict[str, list[Entry]] = {name: [] for name in self._orders}
 
     def write(self, before: Row | None, after: Row | None, changed: Any = None) -> bool:
         """Put a row in the place of another; False = a slot is taken."""
-        touched: Collection[_Ordered] = self._indexes.values()
+        moved: Collection[_Order] = self._orders.values()
         if changed is not None:
-            columns = tuple(changed)
-            touched = self._moved.get(columns) or self._touched(columns)
+            moved = _moved_by(self._table, tuple(changed))
         moves = []
-        for index in touched:
-            old, new = index.entry(before), index.entry(after)
+        for order in moved:
+            old = None if before is None else order.entry(before)
+            new = None if after is None else order.entry(after)
             if old != new:
-                if new is not None and index.is_taken(new):
+                entries = self._entries[order.name]
+                if order.unique and new is not None and _is_taken(entries, new):
                     return False
-                moves.append((index.entries, old, new))
+                moves.append((entries, old, new))
         for entries, old, new in moves:
             if old is not None:
                 del entries[bisect_left(entries, old)]
@@ -128,11 +118,6 @@ class _Table:
             del self.rows[before.key]
         return True
 
-    def _touched(self, columns: tuple[str, ...]) -> list[_Ordered]:
-        names = _touched_by(self._table, columns)
-        touched = self._moved[columns] = [self._indexes[name] for name in names]
-        return touched
-
     def swap(self, swap: Swap) -> bool:
         """Change a row that still is as it was read."""
         row = self.rows.get(swap.key)
@@ -142,16 +127,18 @@ class _Table:
 
     def find(self, query: Query, limit: int) -> Sequence[Row]:
         """Return the first rows of a query, in its order."""
-        index, rows = self._indexes[query.index], self.rows
-        low, high, filters = index.found(query)
+        every, rows = self._entries[query.index], self.rows
+        if not every:
+            return []
+        low, high, filters = self._orders[query.index].bounds(every, query)
         if low >= high:
             return []
         if filters:
-            entries = index.entries[low:high]
+            entries = every[low:high]
         elif query.newest:
-            entries = index.entries[max(low, high - limit) : high]
+            entries = every[max(low, high - limit) : high]
         else:
-            entries = index.entries[low : min(high, low + limit)]
+            entries = every[low : min(high, low + limit)]
         if query.newest:
             entries.reverse()
         found = [rows[entry[-1]] for entry in entries]
@@ -161,10 +148,19 @@ class _Table:
 
     def count(self, query: Query, cap: int) -> int:
         """Return how many rows a query has, capped."""
-        low, high, filters = self._indexes[query.index].found(query)
+        every = self._entries[query.index]
+        low, high, filters = self._orders[query.index].bounds(every, query)
         if filters:
             return len(self.find(query, cap))
         return min(max(high - low, 0), cap)
+
+
+class _Database(dict[Table, _Table]):
+    """Tables by what declares them; one that nobody has used is empty."""
+
+    def __missing__(self, table: Table) -> _Table:
+        self[table] = made = _Table(table)
+        return made
 
 
 def _passes(row: Row, query: Query) -> bool:
@@ -197,41 +193,36 @@ class MemoryTables:
         step: Callable[[str], object] = bool,
     ) -> None:
         self._clock, self._step = clock or SystemClock(), step
-        self.data: tuple[RLock, News, dict[Table, _Table]]
-        self.data = shared.data if shared else (RLock(), News(), {})
+        self.data: tuple[RLock, News, _Database]
+        self.data = shared.data if shared else (RLock(), News(), _Database())
         self._lock, self._news, self._tables = self.data
-
-    def _of(self, table: Table) -> _Table:
-        if table not in self._tables:
-            self._tables[table] = _Table(table)
-        return self._tables[table]
 
     def get(self, table: Table, keys: Collection[str]) -> Sequence[Row]:
         """See `Tables.get`."""
         self._step("get")
         with self._lock:
-            rows = self._of(table).rows
+            rows = self._tables[table].rows
             return [rows[key] for key in keys if key in rows]
 
     def insert(self, table: Table, rows: Sequence[Row]) -> Sequence[bool]:
         """See `Tables.insert`."""
         self._step("insert")
         with self._lock:
-            of = self._of(table)
+            of = self._tables[table]
             return [of.write(None, row) for row in rows]
 
     def swap(self, table: Table, swaps: Sequence[Swap]) -> Sequence[bool]:
         """See `Tables.swap`."""
         self._step("swap")
         with self._lock:
-            of = self._of(table)
+            of = self._tables[table]
             return [of.swap(swap) for swap in swaps]
 
     def delete(self, table: Table, rows: Collection[Row]) -> int:
         """See `Tables.delete`."""
         self._step("delete")
         with self._lock:
-            of = self._of(table)
+            of = self._tables[table]
             there = [(of.rows[row.key], row) for row in rows if row.key in of.rows]
             return sum(
                 of.write(found, None)
@@ -243,13 +234,13 @@ class MemoryTables:
         """See `Tables.page`."""
         self._step("page")
         with self._lock:
-            return self._of(table).find(query, limit)
+            return self._tables[table].find(query, limit)
 
     def count(self, table: Table, queries: Sequence[Query], cap: int) -> Sequence[int]:
         """See `Tables.count`."""
         self._step("count")
         with self._lock:
-            of = self._of(table)
+            of = self._tables[table]
             return [of.count(query, cap) for query in queries]
 
     def now(self) -> datetime:

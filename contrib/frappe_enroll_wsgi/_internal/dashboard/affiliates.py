@@ -43,6 +43,7 @@ def affiliate(call: Call) -> Response:
         courses=service.by_course(code),
         rows=ledger.items,
         more=ledger.next_cursor,
+        unreadable=ledger.unreadable,
         filters=Filters(query),
         money=_money,
         # Unique to the form: submitting it twice pays once.
