@@ -26,7 +26,7 @@ from frappe_enroll_sdk.policies import SettlePolicy
 from frappe_enroll_sdk.services.settle.decide import decide
 from frappe_enroll_sdk.services.settle.decision import Facts, Keep, Step, Write
 from frappe_enroll_sdk.services.settle.effects import alerts_of, detail_of
-from frappe_enroll_sdk.stores.enrollments import _CODEC
+from frappe_enroll_sdk.stores.enrollments import CODEC
 from frappe_enroll_stripe.records import dispute_of, refund_of
 
 
@@ -43,8 +43,8 @@ def paid(status=Status.ENROLLED, **changes):
 
 def reread(row, *without):
     """Return an enrollment as the tables give it back; `without` these cells."""
-    cells = {k: v for k, v in _CODEC.cells_of(row).items() if k not in without}
-    return _CODEC.record_of(Row(row.id, 1, "op", cells))
+    cells = {k: v for k, v in CODEC.cells_of(row).items() if k not in without}
+    return CODEC.record_of(Row(row.id, 1, "op", cells))
 
 
 def settled(row, *, refunds=(), disputes=(), **more):
