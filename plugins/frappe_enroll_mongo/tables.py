@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: What stands of rows by key: rev and op, or None for what surely is not ours.
 _Stands = Mapping[str, "tuple[int, str] | None"]
+#: Of a document that is not ours: rows of ours begin with 1.
+_NO_REV = 0
 #: Counts of one command: the server refuses a pipeline of more than 1,000 stages.
 _MAX_COUNTS = 200
 #: A take that has lost its race chooses among so many times what it wants.
@@ -326,8 +328,20 @@ def _document_of(row: Row) -> Document:
 
 
 def _row_of(document: Document) -> Row:
-    key, rev, op = document.pop("_id"), document.pop(REV), document.pop(OP)
-    return Row(key, int(rev), op, {name: _cell(one) for name, one in document.items()})
+    """
+    Return the row of a document.
+
+    What somebody else has put there is handed on, and the core judges it: no write of
+    ours ever finds its revision.
+    """
+    key, rev, op = document.pop("_id"), document.pop(REV, None), document.pop(OP, "")
+    is_ours = isinstance(key, str) and isinstance(rev, (int, float))
+    return Row(
+        key if is_ours else str(key),
+        int(rev) if is_ours else _NO_REV,
+        op,
+        {name: _cell(one) for name, one in document.items()},
+    )
 
 
 def _cell(value: Any) -> Any:

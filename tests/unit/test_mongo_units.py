@@ -13,6 +13,8 @@ from itertools import chain
 
 import mongomock
 import pytest
+from bson import ObjectId
+from support.world import COURSE, World
 
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk.testing.conformance.storage import StorageConformance
@@ -102,6 +104,45 @@ class TestMongomock(StorageConformance):
             return mongomock.MongoClient(uri, _store=server, tz_aware=True)
 
         return lambda: MongoStorage("mongodb://127.0.0.1/", "t", client_factory=client)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"_id": "enr_foreign"},
+        {"_id": "enr_foreign", "rev": "one", "op": 7, "status": {"$gt": ""}},
+        {"_id": ObjectId("0123456789abcdef01234567"), "rev": 1, "op": "x"},
+        {"_id": 5, "email": ["a"], "history": "[]", "version": None},
+    ],
+)
+def test_document_that_is_not_ours_hides_none_that_is(foreign):
+    """Somebody has written it past us: it is named, nothing is done with it."""
+    server = mongomock.store.ServerStore()
+
+    def client(uri, **_options):
+        return mongomock.MongoClient(uri, _store=server, tz_aware=True)
+
+    def storage():
+        return MongoStorage("mongodb://127.0.0.1/", "t", client_factory=client)
+
+    world = World(storage)
+    for number in range(3):
+        world.sdk().checkout(course_id=COURSE, email=f"u{number}@x.example")
+        world.clock.advance(1)
+    rows = client("mongodb://127.0.0.1/")["t"]["enrollments"]
+    rows.insert_one({"created_at": 10**12, "due_at": 1} | foreign)
+    seen, unreadable, cursor = [], [], None
+    while True:
+        page = world.storage.enrollments.list(limit=1, cursor=cursor)
+        seen += page.items
+        unreadable += page.unreadable
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len(seen) == 3
+    assert [text.partition(": ")[0] for text in unreadable] == [str(foreign["_id"])]
+    world.clock.advance(3600)
+    assert world.sdk().run_jobs().dead == 0
 
 
 def test_left_out_names_are_of_the_suite():
