@@ -14,21 +14,43 @@ from .hookspecs import hookimpl
 
 
 if TYPE_CHECKING:
+    from . import testing
+    from .models import Course
+    from .money import Money
     from .sdk import EnrollSDK
     from .settings import Settings
 
+    __version__: str
 
-__all__ = ["EnrollSDK", "Settings", "errors", "hookimpl"]
+__all__ = [
+    "Course",
+    "EnrollSDK",
+    "Money",
+    "Settings",
+    "__version__",
+    "errors",
+    "hookimpl",
+    "testing",
+]
 
-_LATER = {"EnrollSDK": ".sdk", "Settings": ".settings"}
+_LATER = {
+    "Course": ".models",
+    "EnrollSDK": ".sdk",
+    "Money": ".money",
+    "Settings": ".settings",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Load what a host needs (PEP 562)."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("frappe-enroll-sdk")
+    if name == "testing":
+        return import_module(".testing", __name__)
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LATER[name], __name__), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -20,6 +20,9 @@ from .money import Money
 from .outcomes import Done, Outcome, Retry, Snooze
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: Roles that `authenticate_admin` may name.
 _ROLES = ("viewer", "operator")
 

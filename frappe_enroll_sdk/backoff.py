@@ -12,6 +12,9 @@ import math
 import attrs
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: Longest wait that a Retry-After header may ask for, in seconds.
 RETRY_AFTER_CAP_S = 3600.0
 #: Wait after a "slow down" that names no time, in seconds.
@@ -26,18 +29,15 @@ class RetryPolicy:
     Attributes:
         schedule_s: Seconds before the second, third, … try.
         jitter: Share by which each wait is stretched or shortened at random.
-        most_tries: Tries after which a job is dead; 0 = when the schedule is through.
-            Beyond the schedule its last wait is repeated.
     """
 
     schedule_s: tuple[float, ...] = (120.0, 240.0, 480.0, 960.0, 1920.0)
     jitter: float = 0.1
-    most_tries: int = 0
 
     @property
     def max_tries(self) -> int:
         """Tries after which a job is dead."""
-        return self.most_tries or len(self.schedule_s) + 1
+        return len(self.schedule_s) + 1
 
     def wait_s(self, tries: int, *, chance: float) -> float | None:
         """Return seconds until the next try after `tries` tries, or None = dead."""

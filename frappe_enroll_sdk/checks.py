@@ -9,6 +9,9 @@ from typing import Protocol, runtime_checkable
 import attrs
 
 
+__all__ = ("Check", "Diagnosable")
+
+
 @attrs.frozen(kw_only=True)
 class Check:
     """

@@ -18,6 +18,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
 
+__all__ = (
+    "SYSTEM",
+    "Ambient",
+    "Clock",
+    "FakeClock",
+    "OffsetClock",
+    "StoreClock",
+    "SystemClock",
+    "to_milliseconds",
+)
+
+
 T = TypeVar("T")
 
 

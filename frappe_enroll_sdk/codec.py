@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 
+__all__ = (
+    "cursor_of",
+    "dump",
+    "load",
+    "moment_of",
+    "parts_of",
+    "require_text",
+    "shown",
+    "text_of",
+)
+
+
 T = TypeVar("T")
 
 #: The last millisecond that a datetime can tell.
@@ -75,9 +87,12 @@ def _shower() -> Converter:
     converter = _converter().copy()
     from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415
 
+    from .models import Totals  # noqa: PLC0415  the domain needs no codec
+
     # What only a store has to remember.
-    plain = make_dict_unstructure_fn(Money, converter, exponent=override(omit=True))
-    converter.register_unstructure_hook(Money, plain)
+    for kind in (Money, Totals):
+        plain = make_dict_unstructure_fn(kind, converter, exponent=override(omit=True))
+        converter.register_unstructure_hook(kind, plain)
     return converter
 
 

@@ -31,6 +31,10 @@ from .deadline import Call, in_time, under_way, within
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
+
+__all__ = ("Fencing", "connect", "fence", "opener", "tls")
+
+
 #: Seconds to connect where nobody says how many.
 _CONNECT_S = 60.0
 

@@ -24,6 +24,9 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 
+__all__ = ("MAX_BYTES", "AnswerTooLargeError", "Call", "in_time", "under_way", "within")
+
+
 T = TypeVar("T")
 
 #: An answer larger than this is nobody's that we call.

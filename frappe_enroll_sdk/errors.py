@@ -16,7 +16,8 @@ The errors of the SDK: four families that decide what happens next.
     │   └── BlindKeyError           the LMS key can insert but not see
     ├── RejectedError               the request is refused for good: never retried
     │   ├── ValidationError
-    │   │   └── CodeTakenError
+    │   │   ├── CodeTakenError
+    │   │   └── DamagedRowError     nobody's argument: what our own store holds
     │   ├── SignatureError
     │   ├── PayloadError
     │   ├── NotFoundError
@@ -58,6 +59,55 @@ safe to show to a learner, and hosts translate by ``code``.
 from __future__ import annotations
 
 from typing import ClassVar
+
+
+__all__ = (
+    "AlreadyEnrolledError",
+    "AmountNotChargeableError",
+    "AmountTooSmallError",
+    "BackendGoneError",
+    "BackendRefusedError",
+    "BackendRejectedError",
+    "BlindKeyError",
+    "CodeTakenError",
+    "ConfigurationError",
+    "ConflictError",
+    "CouponExhaustedError",
+    "CouponExpiredError",
+    "CouponReservedError",
+    "CouponUnavailableError",
+    "CourseNotForSaleError",
+    "CourseNotFoundError",
+    "DuplicateBackendError",
+    "EnrollError",
+    "EnrollmentNotFoundError",
+    "IdempotencyMismatchError",
+    "InProgressError",
+    "LMSUnavailableError",
+    "LeaseLostError",
+    "MissingExtraError",
+    "NotFoundError",
+    "PayloadError",
+    "PaymentsUnavailableError",
+    "PluginFailedError",
+    "PluginUnavailableError",
+    "RejectedError",
+    "SchemaError",
+    "SelfReferralError",
+    "SettingsError",
+    "SignatureError",
+    "StorageUnavailableError",
+    "ThrottledError",
+    "TokenError",
+    "TransientError",
+    "TransitionError",
+    "UnclearWriteError",
+    "UnknownBackendError",
+    "UnreadableAnswerError",
+    "ValidationError",
+    "VersionConflictError",
+    "VetoedError",
+)
 
 
 class EnrollError(Exception):
@@ -197,6 +247,14 @@ class CodeTakenError(ValidationError):
     code = "code_taken"
     http_status = 409
     public_message = "This code is taken."
+
+
+class DamagedRowError(ValidationError):
+    """A row of our own store can't be read; the message names it and says why."""
+
+    code = "damaged_row"
+    http_status = 500
+    public_message = "What is stored about this can't be read. Please tell us."
 
 
 class SignatureError(RejectedError):

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
+__all__ = ("OBSERVERS", "PROJECT", "HookSpecs", "hookimpl")
+
+
 PROJECT = "frappe_enroll_sdk"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -9,6 +9,9 @@ import hmac
 from .clock import SYSTEM, Ambient
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: Letters and digits that nobody confuses (no 0 O 1 I L U).
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 

@@ -6,6 +6,9 @@ from __future__ import annotations
 from urllib.parse import quote
 
 
+__all__ = ("course_link",)
+
+
 def course_link(lms_url: str, course_id: str) -> str:
     """Return the link to a course's page in Frappe LMS; "" without an LMS."""
     base = lms_url.rstrip("/")

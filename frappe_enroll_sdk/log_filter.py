@@ -12,6 +12,9 @@ import logging
 import re
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: Logger of a driver: the least level at which it tells no bodies, rows or documents.
 #: A filter sees what its very logger is told, never what comes from one below it.
 LOGGERS = {

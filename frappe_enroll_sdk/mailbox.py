@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 def mailbox_of(email: str) -> str:
     """Return one spelling of a mailbox: no tag after a plus, no dots, one domain."""
     local, _, domain = email.casefold().partition("@")

@@ -17,6 +17,21 @@ import attrs
 from . import wall
 
 
+__all__ = (
+    "ALERTS",
+    "ENROLLMENTS",
+    "EVENTS",
+    "JOBS",
+    "JOB_SECONDS",
+    "LMS_SECONDS",
+    "MEASURES",
+    "TRIES",
+    "Measure",
+    "Metrics",
+    "NoMetrics",
+)
+
+
 logger = logging.getLogger(__name__)
 
 

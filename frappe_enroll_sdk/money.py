@@ -24,6 +24,9 @@ import attrs
 from .errors import MissingExtraError, ValidationError
 
 
+__all__ = ("Money", "exponent", "from_major")
+
+
 #: Places of an amount's first digit, before the point and behind it.
 _MAX_DIGITS, _MIN_DIGIT = 15, -400
 #: Characters of a share in decimals, and digits behind its point.
@@ -80,10 +83,15 @@ class Money:
         return cls(0, currency)
 
     def __add__(self, other: Money) -> Money:
-        return attrs.evolve(self, amount_minor=self.amount_minor + self._same(other))
+        return self._beside(other, self.amount_minor + self._same(other))
 
     def __sub__(self, other: Money) -> Money:
-        return attrs.evolve(self, amount_minor=self.amount_minor - self._same(other))
+        return self._beside(other, self.amount_minor - self._same(other))
+
+    def _beside(self, other: Money, amount_minor: int) -> Money:
+        """Return a sum with the exponent that either of the two remembers."""
+        known = other.exponent if self.exponent is None else self.exponent
+        return attrs.evolve(self, amount_minor=amount_minor, exponent=known)
 
     def __lt__(self, other: Money) -> bool:
         return self.amount_minor < self._same(other)

@@ -11,6 +11,20 @@ import attrs
 from .models import Affiliate, Enrollment, Grant, Job, LedgerRow, TryError
 
 
+__all__ = (
+    "AlertContext",
+    "AnyContext",
+    "Dead",
+    "DeathContext",
+    "Done",
+    "FactContext",
+    "JobContext",
+    "Outcome",
+    "Retry",
+    "Snooze",
+)
+
+
 @attrs.frozen
 class Done:
     """The work is done."""

@@ -27,6 +27,9 @@ from .stores.bounds import is_ahead
 from .stores.queue import united
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: How long an insert that nobody accounts for is looked for; its record stays.
 LOOKED_FOR = timedelta(days=1)
 #: Each look comes this many times later than the one before.
@@ -97,15 +100,19 @@ class Pair:
 
     def _of_inserts(self, name: str) -> dict[str, str]:
         """Return the word of each insert's id: of several the last, as they sort."""
-        split = (word.partition(" ") for word in sorted(self._words(name)))
+        words = self.data.get(name)
+        if not words:
+            return {}
+        split = (word.partition(" ") for word in sorted(words))
         return {insert: rest for insert, _, rest in split}
 
     def _moments(self, name: str) -> dict[str, datetime]:
         """Return a moment of each insert, no later than somebody knows it to be."""
-        capped = self._of_inserts("capped")
+        texts = self._of_inserts(name)
+        capped = self._of_inserts("capped") if texts else {}
         return {
             one: moment_of(min(text, capped.get(one, text)))
-            for one, text in self._of_inserts(name).items()
+            for one, text in texts.items()
         }
 
     @property

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 logger = logging.getLogger(__name__)
 
 #: Session parameters that a plugin may set.

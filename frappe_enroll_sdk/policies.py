@@ -15,6 +15,9 @@ import attrs
 from .states import Stay
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 @attrs.frozen(kw_only=True)
 class SettlePolicy:
     """

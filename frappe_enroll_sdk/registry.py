@@ -9,6 +9,9 @@ from typing import Any
 from .errors import ConfigurationError, DuplicateBackendError, UnknownBackendError
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 KINDS = ("storage", "payments", "lms")
 
 #: Backends of this distribution and the extra that brings their driver.

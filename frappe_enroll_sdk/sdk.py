@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
@@ -26,6 +27,10 @@ from .wiring import context_of, require_safe, wire
 
 if TYPE_CHECKING:
     from .checks import Check
+
+
+__all__: tuple[str, ...] = ()  # internal
+
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +206,16 @@ class EnrollSDK:
             function()
         self.storage.close()
         self.lms.close()
+
+    def __repr__(self) -> str:
+        """Tell the backends and where the settings come from, but no value."""
+        sources = Counter(self.settings.sources.values())
+        told = ", ".join(f"{count} from {at}" for at, count in sorted(sources.items()))
+        backends = ", ".join(
+            f"{kind}={type(getattr(self, kind)).__name__}"
+            for kind in ("storage", "payments", "lms")
+        )
+        return f"<EnrollSDK {backends}; settings: {told or 'defaults'}>"
 
     def __enter__(self) -> Self:
         return self

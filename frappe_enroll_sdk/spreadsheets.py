@@ -7,6 +7,9 @@ import unicodedata
 from typing import Any
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 #: What a formula begins with; the last one is the minus that is no hyphen.
 _SIGNS = frozenset("=+-@−")
 
@@ -21,13 +24,23 @@ def cell(value: Any) -> Any:
 
 
 def defused(text: str) -> str:
-    """Return a text with a quote before what looks like a formula."""
-    return f"'{text}" if _is_formula(text) else text
+    """
+    Return a text with a quote before what looks like a formula.
+
+    Also after a semicolon: where semicolons separate cells (in most of Europe), a
+    spreadsheet begins a new cell there, whatever quotes the file has.
+    """
+    parts = text.split(";")
+    return ";".join(f"'{part}" if _is_formula(part) else part for part in parts)
 
 
 def read(text: str) -> str:
     """Return the text that `defused` made a cell of."""
-    return text[1:] if text[:1] == "'" and _is_formula(text[1:]) else text
+    return ";".join(map(_read, text.split(";")))
+
+
+def _read(part: str) -> str:
+    return part[1:] if part[:1] == "'" and _is_formula(part[1:]) else part
 
 
 def _is_formula(text: str) -> bool:

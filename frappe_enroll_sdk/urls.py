@@ -18,6 +18,17 @@ from urllib.parse import urlsplit
 import attrs
 
 
+__all__ = (
+    "URL",
+    "authority",
+    "base",
+    "is_loopback",
+    "optional_base",
+    "origin",
+    "parse",
+)
+
+
 _PORTS = {"http": 80, "https": 443}
 _BLANK = re.compile(r"[\s\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")

@@ -23,6 +23,9 @@ import attrs
 from .errors import PluginFailedError
 
 
+__all__: tuple[str, ...] = ()  # internal
+
+
 T = TypeVar("T")
 
 #: The longest wait that anybody may ask for, in seconds.

@@ -68,6 +68,10 @@ if TYPE_CHECKING:
     from .services.jobs.claim import Claim
     from .settings import Settings
 
+
+__all__: tuple[str, ...] = ()  # internal
+
+
 T = TypeVar("T")
 
 
@@ -254,7 +258,6 @@ def retry_policy_of(settings: Settings) -> RetryPolicy:
     return RetryPolicy(
         schedule_s=settings.retry_schedule_s,
         jitter=settings.retry_jitter,
-        most_tries=settings.retry_max_tries,
     )
 
 

@@ -39,6 +39,23 @@ import attrs
 from .news import Watch
 
 
+__all__ = (
+    "KEY",
+    "OP",
+    "REV",
+    "Cell",
+    "CellKind",
+    "Column",
+    "Index",
+    "Query",
+    "Row",
+    "Swap",
+    "Table",
+    "Tables",
+    "TakingTables",
+)
+
+
 #: The value of a column; see `CellKind`. None = null, or not named by the row.
 Cell = str | int | float | tuple[str, ...] | None
 

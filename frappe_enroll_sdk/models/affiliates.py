@@ -9,6 +9,8 @@ from enum import StrEnum, auto
 
 import attrs
 
+from ..money import Money
+
 
 @attrs.frozen(kw_only=True)
 class Affiliate:
@@ -56,12 +58,20 @@ class Totals:
         held_minor: Earned, but not yet payable.
         available_minor: May be paid out; negative = offset against later commissions.
         paid_minor: Paid out so far.
+        exponent: Decimals of the currency when it was first earned in; None = no table
+            has known it.
     """
 
     currency: str
     held_minor: int = 0
     available_minor: int = 0
     paid_minor: int = 0
+    exponent: int | None = attrs.field(default=None, eq=False)
+
+    def money(self, minor: int) -> Money:
+        """Return an amount of this balance, as the currency was written."""
+        known = () if self.exponent is None else (self.exponent,)
+        return Money(minor, self.currency, *known)
 
 
 @attrs.frozen(kw_only=True)

@@ -55,12 +55,20 @@ class Trail:
         return cursor
 
 
-def walk(page_after: Callable[[str | None], Page[T]]) -> Iterator[T]:
+def _ignore(_: str) -> None:
+    """Leave it to the log of the store."""
+
+
+def walk(
+    page_after: Callable[[str | None], Page[T]],
+    unreadable: Callable[[str], object] = _ignore,
+) -> Iterator[T]:
     """
     Yield the records of all pages, fetching one page at a time.
 
     Args:
         page_after: Returns the page at a cursor; None = the first one.
+        unreadable: Called with each entry of the pages' `unreadable`.
 
     Raises:
         TransientError: The list never ends.
@@ -68,6 +76,8 @@ def walk(page_after: Callable[[str | None], Page[T]]) -> Iterator[T]:
     trail, cursor = Trail(), None
     while True:
         page = page_after(cursor)
+        for words in page.unreadable:
+            unreadable(words)
         yield from page.items
         cursor = trail.follow(page.next_cursor)
         if cursor is None:

@@ -30,4 +30,4 @@ class ForeignWord(StrEnum):
     @property
     def is_known(self) -> bool:
         """Whether this version knows the value."""
-        return self in tuple(type(self))
+        return type(self).__members__.get(self.name) is self

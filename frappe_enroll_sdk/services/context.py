@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,8 @@ class Context:
         retry_policy: When a failed job runs again.
         gate_policy: How the backends' gates work.
         metrics: Where measurements go.
+        now: Returns the store's time.
+        monotonic: Returns seconds that only grow.
     """
 
     settings: Settings
@@ -74,14 +77,17 @@ class Context:
     retry_policy: RetryPolicy
     gate_policy: GatePolicy
     metrics: Metrics = attrs.field(factory=NoMetrics)
+    # (The ambient's own: every step asks these two.)
+    now: Callable[[], datetime] = attrs.field(init=False, eq=False, repr=False)
+    monotonic: Callable[[], float] = attrs.field(init=False, eq=False, repr=False)
 
-    def now(self) -> datetime:
-        """Return the store's time."""
-        return self.ambient.now()
+    @now.default
+    def _now(self) -> Callable[[], datetime]:
+        return self.ambient.now
 
-    def monotonic(self) -> float:
-        """Return seconds that only grow."""
-        return self.ambient.monotonic()
+    @monotonic.default
+    def _monotonic(self) -> Callable[[], float]:
+        return self.ambient.monotonic
 
     @property
     def grace(self) -> timedelta:

@@ -30,6 +30,7 @@ from .money import ACTIONS, percent, short_name
 from .options import (
     Secret,
     convert_all,
+    declared,
     in_range,
     one_of,
     option,
@@ -200,7 +201,7 @@ class Settings:
     )
     retry_schedule_s: tuple[float, ...] = option(
         "FRAPPE_ENROLL_RETRY_SCHEDULE_S",
-        "seconds before the second, third, … try",
+        "seconds before the second, third, … try; after the last one a job is dead",
         _RETRY.schedule_s,
         convert=words(in_range(float, 0, 604800)),
     )
@@ -209,12 +210,6 @@ class Settings:
         "share by which each wait varies",
         _RETRY.jitter,
         convert=in_range(float, 0, 0.5),
-    )
-    retry_max_tries: int = option(
-        "FRAPPE_ENROLL_RETRY_MAX_TRIES",
-        "tries after which a job is dead; 0 = when the schedule is through",
-        _RETRY.most_tries,
-        convert=in_range(int, 0, 1000),
     )
     job_timeout_s: float = option(
         "FRAPPE_ENROLL_JOB_TIMEOUT_S",
@@ -461,6 +456,12 @@ class Settings:
         problems = convert_all(self) + _contradictions(self)
         if problems:
             raise SettingsError(problems)
+        told = {
+            field.name: "argument"
+            for field in declared(type(self))
+            if getattr(self, field.name) != field.default
+        }
+        object.__setattr__(self, "sources", {**told, **self.sources})
 
     @classmethod
     def from_env(
@@ -547,6 +548,9 @@ def _contradictions(settings: Settings) -> list[str]:
             "STRIPE_API_BASE: is refused off loopback "
             "(FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE allows it, never with a live key)"
         )
+    if not settings.retry_schedule_s:
+        # Enrollments are looked at again for ever, at the last of these waits.
+        found.append("FRAPPE_ENROLL_RETRY_SCHEDULE_S: must have one wait or more")
     method = settings.frappe_lms_enroll_method
     if method and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", method, re.ASCII):
         found.append("FRAPPE_LMS_ENROLL_METHOD: must be a dotted path")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from .options import SHORTEST_SECRET, Secret
+from .options import SHORTEST_CRON_SECRET, SHORTEST_SECRET, Secret
 
 
 #: Requests per seconds of each limited route, for one client's address; of sign-ins,
@@ -62,10 +62,10 @@ def contradictions(
             "FRAPPE_ENROLL_ADMIN_TOKENS: each must be a line that "
             "`frappe-enroll admin-token create` printed (role:name:hash)"
         )
-    for variable, secret in (
-        ("FRAPPE_ENROLL_SECRET_KEY", secret_key),
-        ("FRAPPE_ENROLL_CRON_SECRET", cron_secret),
+    for variable, secret, least in (
+        ("FRAPPE_ENROLL_SECRET_KEY", secret_key, SHORTEST_SECRET),
+        ("FRAPPE_ENROLL_CRON_SECRET", cron_secret, SHORTEST_CRON_SECRET),
     ):
-        if secret and len(secret.value) < SHORTEST_SECRET:
-            found.append(f"{variable}: must have {SHORTEST_SECRET} characters or more")
+        if secret and len(secret.value) < least:
+            found.append(f"{variable}: must have {least} characters or more")
     return found

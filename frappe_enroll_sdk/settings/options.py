@@ -9,8 +9,22 @@ from typing import Any
 import attrs
 
 
+__all__ = (
+    "SHORTEST_SECRET",
+    "Secret",
+    "in_range",
+    "one_of",
+    "option",
+    "secret_option",
+    "words",
+)
+
+
 #: Characters of a secret that somebody makes up (no provider), at the least.
 SHORTEST_SECRET = 16
+#: Of the cron secret: it opens one route that runs what is due anyway, and guesses at
+#: it are limited; a scheduler that somebody else set up may have a date there.
+SHORTEST_CRON_SECRET = 8
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 

@@ -20,6 +20,10 @@ from .options import convert_all, names
 if TYPE_CHECKING:
     from .core import Settings
 
+
+__all__ = ("load_part",)
+
+
 T = TypeVar("T", bound=attrs.AttrsInstance)
 
 

@@ -34,6 +34,9 @@ from .records import Changes, Codec
 from .rows import MAX_RACES, NOTHING, Port, Records, Rows, SlotTakenError, query_of
 
 
+__all__ = ("Coupons",)
+
+
 #: Numbers of a block at the most; of a small code, a 64th of its seats.
 _MAX_BLOCK, _BLOCKS = 32, 64
 #: Codes whose blocks a process keeps, and seats that it remembers.
@@ -54,13 +57,6 @@ def _derived(_coupon: Coupon) -> Mapping[str, Cell]:
     return {"issued": 0, "complete": 0}
 
 
-def is_usable(coupon: Coupon, now: datetime) -> bool:
-    """Tell whether seats of a code may be reserved now."""
-    started = coupon.starts_at is None or coupon.starts_at <= now
-    ended = coupon.expires_at is not None and coupon.expires_at <= now
-    return started and not ended and not coupon.disabled
-
-
 _CODEC = Codec(
     Coupon,
     COUPONS,
@@ -69,6 +65,7 @@ _CODEC = Codec(
     derived=_derived,
     omitted=("reserved", "redeemed"),
     check=_check,
+    is_key_secret=True,
 )
 
 
@@ -161,7 +158,7 @@ class Coupons:
         row = self.records.rows.one(code)
         if row is None:
             return _EXHAUSTED
-        if not is_usable(self.records.read(row), now):
+        if not self.records.read(row).is_usable(now):
             return self._own(code, holder, until) or _EXHAUSTED
         cells = seats.held(code, holder, now, until)
         for race in range(MAX_RACES):
@@ -231,7 +228,7 @@ class Coupons:
                     return spare.pop()
                 coupon, issued = self.records.read(row), row.cells.get("issued")
                 most, first = coupon.max_redemptions, int(str(issued))
-                if first >= most or not is_usable(coupon, now):
+                if first >= most or not coupon.is_usable(now):
                     return None
                 block = min(_MAX_BLOCK, max(most // _BLOCKS, 1), most - first)
                 drawn = Changes({"issued": first + block})

@@ -8,12 +8,13 @@ before has left it: a bare compare-and-set would lose most of its races to its o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
 from ..codec import require_text
-from ..errors import ConflictError
+from ..errors import ConflictError, DamagedRowError
 from ..interfaces.tables import Row
 from ..models import Admission, GatePolicy
 from . import gate as rules
@@ -24,6 +25,8 @@ from .rows import MAX_RACES, Port, Records
 
 
 R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
 
 
 _CODEC = Codec(
@@ -53,7 +56,7 @@ class Gates:
             for _ in range(MAX_RACES):
                 guessed = row is not None
                 row = row or rows.one(name)
-                gate = Gate(name=name) if row is None else codec.record_of(row)
+                gate, damaged = self._read(name, row)
                 after, answer = rule(gate)
                 changes = after is not gate and after != gate
                 if not changes and not guessed:
@@ -62,13 +65,27 @@ class Gates:
                     if self._records.insert([after])[0]:
                         return answer
                 elif changes:
-                    row = rows.swap(row, codec.changes_of(gate, after))
+                    row = rows.swap(row, codec.changes_of(gate, after, damaged=damaged))
                     if row is not None:
                         self._seen[name] = row
                         return answer
                 # (A guess is no news: that nothing changes is told by a read.)
                 row = None
         raise ConflictError(f"a gate keeps changing: {name}")
+
+    def _read(self, name: str, row: Row | None) -> tuple[Gate, bool]:
+        """
+        Return a gate, and whether its row is damaged: then it begins anew.
+
+        It remembers for minutes only: nobody has to mend it for work to go on.
+        """
+        if row is None:
+            return Gate(name=name), False
+        try:
+            return self._records.read(row), False
+        except DamagedRowError:
+            logger.exception("a gate begins anew", extra={"gate": name})
+            return Gate(name=name), True
 
     def admit(self, name: str, n: int, now: datetime, policy: GatePolicy) -> Admission:
         """See `GateStore.admit`."""
@@ -88,8 +105,8 @@ class Gates:
     def is_open(self, name: str) -> bool:
         """See `GateStore.is_open`."""
         require_text(name=name)
-        gate = self._records.find(name)
-        return gate is None or gate.retry_at is None
+        gate, _ = self._read(name, self._records.rows.one(name))
+        return gate.retry_at is None
 
     def hold(
         self, name: str, holder: str, k: int, now: datetime, until: datetime

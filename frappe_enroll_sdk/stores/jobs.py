@@ -15,7 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 from ..codec import require_text
-from ..errors import ConflictError, ValidationError
+from ..errors import ConflictError, DamagedRowError, ValidationError
 from ..ids import new_claim_token
 from ..interfaces.tables import Cell, Query, Row, Table
 from ..models import Job, JobEnd, JobState, JobStats, NewJob, Page, TryError
@@ -99,6 +99,38 @@ class _Claimed:
         """Return the row of a claim, once."""
         row = self._rows.pop(key, None)
         return row if row is not None and row.cells.get("token") == batch else None
+
+
+def _rest_of(row: Row) -> Job:
+    """Return what the columns of a damaged row say; a moment may be any."""
+    cells: Mapping[str, Any] = row.cells
+    state = str(cells.get("state"))
+    at, due_at, created_at = (
+        _moment(cells.get(name)) for name in ("updated_at", "due_at", "created_at")
+    )
+    error = TryError(
+        at=at,
+        try_number=0,
+        code="undecodable",
+        cause="the stored row is damaged",
+    )
+    return Job(
+        key=row.key,
+        kind=str(cells.get("kind")),
+        state=JobState(str(state)) if state in {*JobState} else JobState.DEAD,
+        due_at=due_at,
+        created_at=created_at,
+        updated_at=at,
+        outcome="undecodable",
+        errors=(error,),
+    )
+
+
+def _moment(cell: Any) -> datetime:
+    try:
+        return moment_of(cell)
+    except (TypeError, OverflowError):
+        return moment_of(0)
 
 
 class Jobs:
@@ -212,13 +244,19 @@ class Jobs:
             not_among={"kind": frozenset(not_kinds)} if not_kinds else {},
             high=ms_of(now) + 1,
         )
-        batch = new_claim_token(self._port.ambient)
+        batch = ""
+
+        def claim(job: Job) -> Job:
+            nonlocal batch
+            # (Most who ask find nothing to claim.)
+            batch = batch or new_claim_token(self._port.ambient)
+            token = f"{batch}{_SEPARATOR}{job.key}"
+            return queue.claimed(job, owner, token, now, lease_s)
+
         taken = self._records.take(
             due,
             limit,
-            lambda job: queue.claimed(
-                job, owner, f"{batch}{_SEPARATOR}{job.key}", now, lease_s
-            ),
+            claim,
             damaged=_BURY,
             # By the token: an `enqueue` in between leaves it, and its own stamp.
             is_mine=lambda row: row.cells.get("token") == batch,
@@ -427,25 +465,8 @@ class Jobs:
         """Return the job of a row; of a damaged one what still can be read."""
         try:
             return self._records.read(row)
-        except ValidationError:
-            cells: Mapping[str, Any] = row.cells
-            at, state = moment_of(cells["updated_at"]), cells["state"]
-            error = TryError(
-                at=at,
-                try_number=0,
-                code="undecodable",
-                cause="the stored row is damaged",
-            )
-            return Job(
-                key=row.key,
-                kind=str(cells["kind"]),
-                state=JobState(state) if state in {*JobState} else JobState.DEAD,
-                due_at=moment_of(cells["due_at"]),
-                created_at=moment_of(cells["created_at"]),
-                updated_at=at,
-                outcome="undecodable",
-                errors=(error,),
-            )
+        except DamagedRowError:
+            return _rest_of(row)
 
     def stats(
         self, now: datetime, *, cap: int = 10_000, counted: bool = True

@@ -31,6 +31,9 @@ from __future__ import annotations
 from ..interfaces.tables import KEY, CellKind, Column, Index, Table
 
 
+__all__ = ("LAYOUT_VERSION", "SEATS", "TABLES")
+
+
 #: Grows with each change of a table; `setup` upgrades, older is refused. (The layouts
 #: before this one, which each backend had for itself, ended with 5.)
 LAYOUT_VERSION = 6

@@ -18,6 +18,7 @@ from decimal import ROUND_DOWN, Decimal
 import attrs
 
 from ..models import Affiliate, Enrollment, LedgerRow, RowKind, Totals
+from ..money import Money
 from ..states import ENTITLED
 
 
@@ -69,6 +70,8 @@ def chained(last: LedgerRow | None, row: LedgerRow) -> LedgerRow:
     """Return the row at the end of the chain, with the totals that then stand."""
     totals = {one.currency: one for one in (last.totals if last else ())}
     before = totals.get(row.currency, Totals(currency=row.currency))
+    if before.exponent is None:
+        before = attrs.evolve(before, exponent=Money.zero(row.currency).exponent)
     totals[row.currency] = _plus(before, row)
     ordered = tuple(totals[currency] for currency in sorted(totals))
     return attrs.evolve(row, n=last.n + 1 if last else 1, totals=ordered)

@@ -7,6 +7,9 @@ import threading
 from datetime import datetime
 
 
+__all__ = ("News", "NewsWatch")
+
+
 class News:
     """Counts announcements, and lets threads wait for the next one. Thread-safe."""
 

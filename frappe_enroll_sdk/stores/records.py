@@ -25,9 +25,12 @@ import attrs
 
 from ..codec import dump, load
 from ..codec import text_of as iso_of
-from ..errors import ValidationError
+from ..errors import DamagedRowError, ValidationError
 from ..interfaces.tables import Cell, CellKind, Row, Table
 from ..money import Money
+
+
+__all__ = ("ms_of",)
 
 
 T = TypeVar("T")
@@ -49,6 +52,7 @@ _json = JSONEncoder(
 ).encode
 
 
+@lru_cache(maxsize=4096)
 def ms_of(moment: datetime) -> int:
     """Return a moment as milliseconds since 1970."""
     return (moment - _EPOCH) // _MS
@@ -62,8 +66,9 @@ def moment_of(ms: int) -> datetime:
 
 def text_of(value: Any) -> str:
     """Return JSON data (or records) as text."""
-    if not value and isinstance(value, (Mapping, tuple)):
-        return "{}" if isinstance(value, Mapping) else "[]"
+    # (Dictionaries first: to ask for any mapping takes longer than to write one.)
+    if not value and isinstance(value, (dict, tuple, Mapping)):
+        return "[]" if isinstance(value, tuple) else "{}"
     try:
         return _json(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -92,8 +97,9 @@ class _Field:
 
     name: str
     column: str
-    encode: Callable[[Any], Cell]
-    decode: Callable[[Any], Any]
+    #: None: it is stored as it is.
+    encode: Callable[[Any], Cell] | None
+    decode: Callable[[Any], Any] | None
     #: What a cell is; two JSON values are never called equal (1 is not true).
     cell: type | tuple[type, ...]
     is_json: bool = False
@@ -108,9 +114,15 @@ class _MoneyField:
     currency: str
     exponent: str
 
-
-def _same(value: Any) -> Any:
-    return value
+    def cells_of(self, amount: Money | None) -> dict[str, Cell]:
+        """Return the cells of an amount."""
+        if amount is None:
+            return dict.fromkeys((self.minor, self.currency, self.exponent))
+        return {
+            self.minor: amount.amount_minor,
+            self.currency: amount.currency,
+            self.exponent: amount.exponent,
+        }
 
 
 @lru_cache(maxsize=8192)
@@ -140,6 +152,7 @@ class Codec(Generic[T]):
         derived: Columns that are made of a whole record.
         omitted: Fields that are never stored.
         check: Raises `ValidationError` for a record that may not be stored.
+        is_key_secret: Whether no log may hold a row's key (it is worth money).
     """
 
     def __init__(
@@ -152,8 +165,10 @@ class Codec(Generic[T]):
         derived: Callable[[T], Mapping[str, Cell]] | None = None,
         omitted: Collection[str] = (),
         check: Callable[[T], None] | None = None,
+        is_key_secret: bool = False,
     ) -> None:
         self.kind, self.table, self.key_of = kind, table, key
+        self._is_key_secret = is_key_secret
         self._computed, self._derived = computed or {}, derived
         self._check = check
         hints = get_type_hints(kind)
@@ -166,6 +181,7 @@ class Codec(Generic[T]):
                 self._add(field.name, _bare(hints[field.name]))
         # (One call for all of them: records have many fields, and few change.)
         self._values = _getter([one.name for one in self._fields])
+        self._amounts = _getter([one.name for one in self._money])
         self._names = {
             column.name for column in table.columns if column.kind is CellKind.NAME
         }
@@ -179,8 +195,8 @@ class Codec(Generic[T]):
             self._lines = name, get_args(kind)[0]
             return
         simple = isinstance(kind, type) and get_origin(kind) is None
-        encode: Callable[[Any], Cell] = _same
-        decode: Callable[[Any], Any] = _same
+        encode: Callable[[Any], Cell] | None = None
+        decode: Callable[[Any], Any] | None = None
         cell: type | tuple[type, ...] = str
         is_json = False
         if kind in {str, int}:
@@ -195,7 +211,8 @@ class Codec(Generic[T]):
         elif kind is Decimal:
             encode, decode = str, Decimal
         elif simple and issubclass(kind, StrEnum):
-            encode, decode = (lambda value: value.value), kind
+            # (The text of a member is its value.)
+            encode, decode = str, kind
         else:
             encode, decode = text_of, partial(_decode_json, kind)
             is_json = True
@@ -211,13 +228,12 @@ class Codec(Generic[T]):
         cells: dict[str, Cell] = {}
         for one, value in zip(self._fields, self._values(record), strict=True):
             if value is not None:
-                cells[one.column] = one.encode(value)
-        for money in self._money:
-            amount = getattr(record, money.name)
-            if amount is not None:
-                cells[money.minor] = amount.amount_minor
-                cells[money.currency] = amount.currency
-                cells[money.exponent] = amount.exponent
+                encode = one.encode
+                cells[one.column] = value if encode is None else encode(value)
+        if self._money:
+            for money, amount in zip(self._money, self._amounts(record), strict=True):
+                if amount is not None:
+                    cells |= money.cells_of(amount)
         if self._lines is not None:
             name = self._lines[0]
             cells[name] = tuple(map(text_of, getattr(record, name)))
@@ -227,24 +243,42 @@ class Codec(Generic[T]):
         require_name(self.key_of(record), "key")
         return cells
 
-    def changes_of(self, before: T, after: T) -> Changes:
-        """Return what has to be written to make `after` of the row of `before`."""
+    def _changed(self, before: T, after: T) -> dict[str, Cell]:
+        """Return the cells of the fields that differ."""
         cells: dict[str, Cell] = {}
         olds, news = self._values(before), self._values(after)
         every = zip(self._fields, olds, news, strict=True)
         for one, old, new in compress(every, map(is_not, olds, news)):
             if not one.is_json and old == new:
                 continue
-            cells[one.column] = None if new is None else one.encode(new)
-        for money in self._money:
-            old, new = getattr(before, money.name), getattr(after, money.name)
-            if old is not new and old != new:
-                cells[money.minor] = None if new is None else new.amount_minor
-                cells[money.currency] = None if new is None else new.currency
-                cells[money.exponent] = None if new is None else new.exponent
+            if new is None or one.encode is None:
+                cells[one.column] = new
+            else:
+                cells[one.column] = one.encode(new)
+        if self._money:
+            olds, news = self._amounts(before), self._amounts(after)
+            for money, old, new in zip(self._money, olds, news, strict=True):
+                if old is not new and old != new:
+                    cells |= money.cells_of(new)
+        return cells
+
+    def changes_of(self, before: T, after: T, *, damaged: bool = False) -> Changes:
+        """
+        Return what has to be written to make `after` of the row of `before`.
+
+        Args:
+            before: What the row's record was.
+            after: What it is to be.
+            damaged: Nobody knows what the row holds: every cell is written.
+        """
+        if damaged:
+            nothing = dict.fromkeys(column.name for column in self.table.columns)
+            return Changes(nothing | self.cells_of(after), record=after)
+        cells = self._changed(before, after)
         if self._derived is not None:
             was, now = self._derived(before), self._derived(after)
-            cells.update({k: cell for k, cell in now.items() if cell != was[k]})
+            if was != now:
+                cells.update({k: cell for k, cell in now.items() if cell != was[k]})
         more: dict[str, tuple[str, ...]] = {}
         if self._lines is not None:
             name = self._lines[0]
@@ -256,8 +290,10 @@ class Codec(Generic[T]):
         return Changes(cells, more, after)
 
     def _require(self, record: T, cells: Mapping[str, Cell]) -> None:
-        for name in self._names & cells.keys():
-            require_name(cells[name], name)
+        names = self._names
+        for name, cell in cells.items():
+            if name in names and cell is not None:
+                require_name(cell, name)
         if self._check is not None:
             self._check(record)
 
@@ -266,20 +302,27 @@ class Codec(Generic[T]):
         Return the record of a row. What it holds must not be changed.
 
         Raises:
-            ValidationError: The row is damaged.
+            DamagedRowError: The row is damaged.
         """
         known: T | None = row.record
         if known is None:
             try:
                 known = row.record = self._read(row)
-            except ValidationError:
-                raise
-            except (ValueError, TypeError, KeyError, ArithmeticError) as error:
-                raise ValidationError(
-                    f"not a {self.kind.__name__}: {type(error).__name__}",
-                    field=self.kind.__name__,
-                ) from error
+            except (
+                *(ValidationError, ValueError, TypeError),
+                *(KeyError, ArithmeticError),
+            ) as error:
+                raise self.damaged(row, error) from error
         return known
+
+    def damaged(self, row: Row, error: Exception) -> DamagedRowError:
+        """Return the error of a row that can't be read: whose it is, and why."""
+        why = str(error) if isinstance(error, ValidationError) else type(error).__name__
+        name = "" if self._is_key_secret else f" {row.key}"
+        return DamagedRowError(
+            f"the stored row{name} of {self.table.name} is damaged ({why})",
+            field=self.table.name,
+        )
 
     def _read(self, row: Row) -> T:
         cells = row.cells
@@ -290,7 +333,8 @@ class Codec(Generic[T]):
             if cell is not None:
                 if not isinstance(cell, one.cell):
                     raise TypeError(one.column)
-                values[one.name] = one.decode(cell)
+                decode = one.decode
+                values[one.name] = cell if decode is None else decode(cell)
         for money in self._money:
             minor: Any = cells.get(money.minor)
             currency: Any = cells.get(money.currency)
@@ -309,8 +353,9 @@ class Codec(Generic[T]):
 
 
 def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    get = attrgetter(*names)
-    return get if len(names) > 1 else lambda record: (get(record),)
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda record: tuple([getattr(record, name) for name in names])
 
 
 def _bare(hint: Any) -> Any:
@@ -327,9 +372,9 @@ def require_name(value: Any, field: str) -> None:
     Raises:
         ValidationError: Names the field.
     """
-    if value is None or (
-        isinstance(value, str) and value.isascii() and len(value) <= _MAX_NAME
-    ):
+    if isinstance(value, str) and value.isascii() and len(value) <= _MAX_NAME:
+        return
+    if value is None:
         return
     if not isinstance(value, str):
         raise ValidationError(f"{field}: must be text", field=field)

@@ -19,8 +19,8 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
-from itertools import count
+from functools import cache, partial
+from itertools import chain, count
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -40,6 +40,9 @@ from ..interfaces.tables import (
 )
 from ..models import Page
 from .records import Changes, Codec, require_name
+
+
+__all__ = ("SlotTakenError",)
 
 
 logger = logging.getLogger(__name__)
@@ -109,15 +112,11 @@ class Port:
         self._renew()
 
     def _renew(self) -> None:
+        # Once forked: stamps would come twice, and a lock that was held stays locked.
         self._forks, self._numbers = _Forks.count, count()
         self._mark = self.ambient.token_hex(8)
         most = _MAX_TURNS if self._takes_turns else 0
         self._turns = [threading.Lock() for _ in range(most)]
-
-    def _here(self) -> None:
-        if self._forks != _Forks.count:
-            # Forked: stamps would come twice, and a lock that was held stays locked.
-            self._renew()
 
     def use(self) -> Tables:
         """Return the backend, its schema being this code's."""
@@ -133,14 +132,16 @@ class Port:
 
     def stamp(self) -> str:
         """Return a stamp that no other operation has, in this process or another."""
-        self._here()
+        if self._forks != _Forks.count:
+            self._renew()
         return f"{self._mark}{next(self._numbers):x}"
 
     def turn(self, name: str) -> AbstractContextManager[object]:
         """Wait until no other thread of this process has this turn (or not so long)."""
         if not self._takes_turns:
             return _NO_TURN
-        self._here()
+        if self._forks != _Forks.count:
+            self._renew()
         return _turn(self._turns[hash(name) % _MAX_TURNS])
 
 
@@ -157,14 +158,18 @@ def _turn(lock: threading.Lock) -> Iterator[None]:
             lock.release()
 
 
+@cache
+def _slots_of(table: Table) -> frozenset[str]:
+    unique = (one.fields for one in table.indexes if one.unique)
+    return frozenset(chain.from_iterable(unique))
+
+
 class Rows:
     """Rows of one table, as cells. Thread-safe."""
 
     def __init__(self, port: Port, table: Table) -> None:
         self.port, self.table = port, table
-        self._slots = {
-            field for one in table.indexes if one.unique for field in one.fields
-        }
+        self._slots = _slots_of(table)
 
     # Reads.
 
@@ -181,7 +186,11 @@ class Rows:
         """Return a row, or None."""
         tables = self.port.use()
         require_name(key, "key")
-        return next(iter(tables.get(self.table, [key])), None)
+        return self._one(tables, key)
+
+    def _one(self, tables: Tables, key: str) -> Row | None:
+        found = tables.get(self.table, [key])
+        return found[0] if found else None
 
     def page(self, query: Query, limit: int) -> Sequence[Row]:
         """Return the first rows of a query."""
@@ -192,7 +201,8 @@ class Rows:
 
     def first(self, query: Query) -> Row | None:
         """Return the first row of a query, or None."""
-        return next(iter(self.page(query, 1)), None)
+        found = self.page(query, 1)
+        return found[0] if found else None
 
     def each(self, query: Query) -> Iterator[Row]:
         """Return all rows of a query, page by page."""
@@ -245,7 +255,8 @@ class Rows:
         """Do `change_many` for one row; None = it is not there, or was left."""
         tables, op = self.port.use(), op or self.port.stamp()
         confirms = confirm and not tables.durable_reads
-        row = guess or self.one(key)
+        require_name(key, "key")
+        row = guess or self._one(tables, key)
         if row is None:
             return None
         want, sent, lost = change(row), None, False
@@ -350,6 +361,8 @@ class Rows:
         tables, op = self.port.use(), ""
         made: dict[str, Row] = {}
         swaps: dict[str, Swap] = {}
+        if limit <= 0:
+            return []
 
         def swap_of(row: Row) -> Swap:
             nonlocal op
@@ -358,8 +371,6 @@ class Rows:
             made[row.key], swaps[row.key] = swap.applied(row), swap
             return swap
 
-        if limit <= 0:
-            return []
         if self.port.taking is not None:
             try:
                 written = self.port.taking.take(self.table, query, limit, swap_of)
@@ -647,8 +658,10 @@ class Records(Generic[T]):
 
         for _ in range(MAX_RACES):
             taken = self.rows.take(query, limit, make, is_mine=is_mine)
+            if not taken:
+                return []
             whole = [row for row in taken if row.key not in broken]
-            if whole or not taken:
+            if whole:
                 return whole
         return []
 
@@ -662,7 +675,8 @@ class Records(Generic[T]):
         """
         Return one page of a query; the cursor holds the last row's place.
 
-        A damaged row never hides the others: it is named (`Page.unreadable`).
+        A damaged row never hides the others: it is named (`Page.unreadable`), and
+        counted in the log, for those who get no more than the items.
         """
         table, read = self.rows.table, read or self.read
         field = table.index(query.index).fields[-1]
@@ -676,7 +690,12 @@ class Records(Generic[T]):
             try:
                 items.append(read(row))
             except ValidationError as error:
-                unreadable.append(f"{row.key}: the stored row is damaged ({error})")
+                unreadable.append(f"{row.key}: {error}")
+        if unreadable:
+            logger.warning(
+                "rows of a list are damaged",
+                extra={"table": table.name, "count": len(unreadable)},
+            )
         more = None
         if len(found) > limit:
             last = found[limit - 1]

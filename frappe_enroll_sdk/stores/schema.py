@@ -6,6 +6,9 @@ from __future__ import annotations
 from ..errors import SchemaError
 
 
+__all__ = ("require_not_newer", "require_schema")
+
+
 def require_schema(found: int | None, needed: int) -> None:
     """
     Refuse a schema that is missing, older or newer.

@@ -18,6 +18,9 @@ from ..models import Seat, SeatState
 from .records import moment_of, ms_of
 
 
+__all__ = ("held", "seat_of", "takeable")
+
+
 #: State of a seat that was given back.
 FREE = "free"
 #: What no code contains; the character after it ends the range of a code's seats.

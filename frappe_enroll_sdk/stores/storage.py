@@ -21,6 +21,9 @@ from .rows import Port
 from .workers import Workers
 
 
+__all__ = ("TableStorage",)
+
+
 class TableStorage:
     """
     `Storage` over a backend's tables.

@@ -44,8 +44,7 @@ class Workers:
 
     def list(self, *, limit: int = 50) -> tuple[WorkerSeen, ...]:
         """See `WorkerStore.list`."""
-        found = self._records.rows.page(Query("last_seen", newest=True), limit)
-        return tuple(map(self._records.read, found))
+        return self._records.list(Query("last_seen", newest=True), limit, None).items
 
     def drop(self, name: str) -> None:
         """See `WorkerStore.drop`."""

@@ -24,6 +24,9 @@ from ..errors import EnrollError, TransientError
 from ..wall import ProcessEnd
 
 
+__all__ = ("Crash", "CrashPlan", "Deadlines", "FailNext", "Slow", "Tap")
+
+
 T = TypeVar("T")
 
 

@@ -14,6 +14,9 @@ import hmac
 from collections.abc import Iterable
 
 
+__all__ = ("sign", "verify")
+
+
 HEADER = "Enroll-Signature"
 #: Seconds by which the time of a post may differ from the receiver's.
 TOLERANCE_S = 300

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from frappe_enroll_sdk.checks import Check
 from frappe_enroll_sdk.errors import (
@@ -15,6 +16,13 @@ from frappe_enroll_sdk.errors import (
     ThrottledError,
 )
 
+from .fence import RefusedStatusError
+
+
+if TYPE_CHECKING:
+    from .selling import Books
+
+_NOT_FOUND = 404
 
 _MODERATOR = "give the key's user the role Moderator in Frappe"
 _BLOCKED = (
@@ -38,7 +46,7 @@ _READ = {
 
 
 def diagnose(
-    session: Any, url: str, *, creates_users: bool, keeps_books: bool
+    session: Any, url: str, *, creates_users: bool, books: Books | None
 ) -> Iterator[Check]:
     """Yield what was found; raises what a call raises when the LMS is down."""
     blocked = _is_blocked(session, url)
@@ -56,13 +64,38 @@ def diagnose(
             "learners without an account get one (FRAPPE_ENROLL_MISSING_LEARNERS)",
             lambda: session.post(f"{url}/api/resource/User", data=body),
         )
-    if keeps_books:
+    if books is not None:
         body = {"data": json.dumps({"doctype": "LMS Payment"})}
         yield _try(
             "LMS Payment: create",
             "sales are recorded (FRAPPE_ENROLL_RECORD_PAYMENT)",
             lambda: session.post(f"{url}/api/resource/LMS Payment", data=body),
         )
+        for doctype, name, setting in books.links:
+            yield _named(session, url, doctype, name, setting)
+
+
+def _named(session: Any, url: str, doctype: str, name: str, setting: str) -> Check:
+    """
+    Return whether there is what each recorded sale names.
+
+    Frappe would refuse the sale, after the money: tables of countries change.
+    """
+    check = f"lms books: {doctype}"
+    try:
+        session.get(f"{url}/api/resource/{doctype}/{quote(name, safe='')}")
+    except RefusedStatusError as error:
+        if error.status == _NOT_FOUND:
+            return Check(
+                name=check,
+                state="missing",
+                cause=f"the site knows no {doctype} {name}: each sale would be refused",
+                mend=f"{setting}: name one as the site does",
+            )
+    except BackendRefusedError:
+        cause = f"the key may not look at {doctype} documents"
+        return Check(name=check, state="unknown", cause=cause)
+    return Check(name=check)
 
 
 def _is_blocked(session: Any, url: str) -> Check | None:

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.clock import Clock
     from frappe_enroll_sdk.settings import Settings
 
+
+__all__ = ("FrappeLMS",)
+
+
 _ENROLLMENT, _COURSE, _USER = "LMS Enrollment", "LMS Course", "User"
 _WHOAMI = "frappe.auth.get_logged_user"
 _NOT_FOUND, _CONFLICT = 404, 409
@@ -365,7 +369,7 @@ class FrappeLMS:
                 client.session,
                 self._url,
                 creates_users=self._creates_users,
-                keeps_books=self.keeps_books,
+                books=self._books,
             )
             return tuple(found)
 

@@ -49,6 +49,14 @@ class Books:
             return None
         return cls(settings.payment_source, settings.payment_address)
 
+    @property
+    def links(self) -> tuple[tuple[str, str, str], ...]:
+        """What each payment names: doctype, name, and the setting that says so."""
+        return (
+            ("LMS Source", self._source, "FRAPPE_ENROLL_PAYMENT_SOURCE"),
+            ("Country", self._country, "FRAPPE_ENROLL_PAYMENT_ADDRESS"),
+        )
+
     def record(self, client: Any, learner: str, course_id: str, sale: Sale) -> str:
         """Return the name of the sale's LMS Payment, written now or before."""
         known = _find(client, _PAYMENT, "payment_id", str(sale.payment_id))

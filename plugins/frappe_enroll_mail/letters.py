@@ -17,7 +17,6 @@ from urllib.parse import quote
 import attrs
 
 from frappe_enroll_sdk.models import Enrollment, Grant, LedgerRow, Status
-from frappe_enroll_sdk.money import Money
 from frappe_enroll_sdk.outcomes import (
     AlertContext,
     DeathContext,
@@ -164,9 +163,9 @@ def payout(context: FactContext, desk: Desk) -> Letter:  # noqa: ARG001  as the 
         values={
             "name": affiliate.full_name or "",
             "affiliate": affiliate.code,
-            "amount": str(Money(row.paid_minor, row.currency)),
-            "available": str(Money(after.available_minor, row.currency)),
-            "held": str(Money(after.held_minor, row.currency)),
+            "amount": str(after.money(row.paid_minor)),
+            "available": str(after.money(after.available_minor)),
+            "held": str(after.money(after.held_minor)),
             "reason": row.reason,
             "row": row,
         },

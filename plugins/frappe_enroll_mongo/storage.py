@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.settings import Settings
 
 
+__all__ = ("MongoStorage",)
+
+
 class MongoStorage(TableStorage):
     """`Storage` on MongoDB; see `MongoTables` for its arguments."""
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.settings import Settings
 
 
+__all__ = ("SQLStorage",)
+
+
 class SQLStorage(TableStorage):
     """
     `Storage` on SQL (SQLite files; other databases are refused).

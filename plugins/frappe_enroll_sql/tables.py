@@ -36,6 +36,9 @@ from .layout import Layout
 from .watch import SQLWatch
 
 
+__all__ = ("SQLTables",)
+
+
 T = TypeVar("T")
 
 #: Where `setup` puts the tables of an older schema: name and version.

@@ -68,6 +68,10 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.clock import Clock
     from frappe_enroll_sdk.settings import Settings
 
+
+__all__ = ("StripePayments",)
+
+
 #: The API version that requests and this code's reading are pinned to.
 API_VERSION = "2026-10-28.endive"
 STRIPE = "https://api.stripe.com"

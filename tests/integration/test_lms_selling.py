@@ -251,6 +251,34 @@ class TestRecordedPayments:
         one.work()
         assert one.job().state is JobState.DEAD
 
+    @pytest.mark.parametrize(
+        ("more", "name", "setting"),
+        [
+            ({}, None, ""),
+            ({"payment_source": "Stripe"}, "lms books: LMS Source", "PAYMENT_SOURCE"),
+            # Countries are renamed, and leave the tables.
+            (
+                {"payment_address": "1 Main Road, Mbabane, Swaziland"},
+                "lms books: Country",
+                "PAYMENT_ADDRESS",
+            ),
+            (
+                {"payment_address": "1 A, Prag, Tschechoslowakei/ÄÖ?#"},
+                "lms books: Country",
+                "PAYMENT_ADDRESS",
+            ),
+        ],
+    )
+    def test_check_looks_up_what_the_books_name(self, shop, more, name, setting):
+        """Before money moves: the LMS would refuse each sale after it."""
+        one = shop(record_payment=True, **{"payment_address": ADDRESS} | more)
+        checks = one.sdk.examine()
+        found = [c for c in checks if c.name.startswith("lms books")]
+        assert len(found) == 2
+        bad = [check for check in found if check.is_bad]
+        assert [check.name for check in bad] == ([] if name is None else [name])
+        assert all(setting in check.mend for check in bad)
+
     @pytest.mark.parametrize("address", ["", "London", "a, b", ", , "])
     def test_payments_need_an_address(self, address):
         """The setting is refused at the start, with its name."""

@@ -334,30 +334,42 @@ def test_attempt_that_was_begun_since_makes_way(fakes, named_store):
 
 
 def test_second_payment_since_is_told_and_stays_told(fakes, named_store):
-    """Paid again after the restore: the first payment is named until it is decided."""
+    """Paid again after the restore: the first payment is held, until it is decided."""
     row = forget(fakes, named_store[0])
     fakes.world.lms.rows.clear()
     second = fakes.checkout("ada@example.com")
     fakes.pay(second)
     fakes.rest()
+    (found,) = reconcile(fakes)
+    assert (found.difference, found.subject, found.after) == (
+        Difference.PAID_WITHOUT_ENROLLMENT,
+        row.session_id,
+        "on_hold",
+    )
+    now = fakes.storage.enrollments.find(row.id)
+    assert (now.held_for, now.payment_id) == ("paid_twice", row.payment_id)
+    assert ("paid_twice", row.id) in fakes.alerts
     for _ in range(2):
+        fakes.rest()
         (found,) = reconcile(fakes)
-        assert (found.subject, found.after) == (row.session_id, None)
-        assert f"{second} has the learner's place" in found.cause
+        assert (found.difference, found.subject) == (Difference.PAID_TWICE, row.id)
+        assert f"the learner has {second}" in found.cause
+    assert fakes.storage.enrollments.find(second).status is Status.ENROLLED
     assert fakes.lms_rows() == {"ada@example.com": 1}
 
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_row_that_forgot_its_session_gets_it_back(fakes, named_store, ended):
     """Backed up between `open` and the session; and ended by time after the restore."""
-    ask = {"course_id": COURSE, "email": "ada@example.com"}
+    # The host has logged the learner in: so they come back to their own attempt.
+    ask = {"course_id": COURSE, "email": "ada@example.com", "authenticated": True}
     counted = CrashPlan()
     fakes.world.sdk(counted).checkout(**ask | {"email": "bob@example.com"})
     opened = counted.calls.index("enrollments.open") + 1
     with pytest.raises(Crash):
         fakes.world.sdk(CrashPlan(opened, lost_answer=True)).checkout(**ask)
     backup = back_up(named_store[0])
-    name = fakes.checkout(ask["email"])
+    name = fakes.checkout(ask["email"], authenticated=True)
     fakes.pay(name)
     row = fakes.storage.enrollments.find(name)
     backup.restore(fakes.storage)

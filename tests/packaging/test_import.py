@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -65,9 +66,43 @@ def test_import_of_the_core_brings_only_its_dependencies():
 
 
 def test_public_names_are_pinned():
-    """What hosts import from the package's top."""
+    """What hosts import from the package's top; `dir` shows nothing else."""
     names = ["EnrollSDK", "Settings", "errors", "hookimpl"]
-    assert sorted(frappe_enroll_sdk.__all__) == sorted(names)
+    handy = ["Course", "Money", "__version__", "testing"]
+    assert sorted(frappe_enroll_sdk.__all__) == sorted(names + handy)
+    assert dir(frappe_enroll_sdk) == sorted(names + handy)
+    assert frappe_enroll_sdk.__version__ == version("frappe-enroll-sdk")
+
+
+def test_fakes_are_where_one_looks_for_them():
+    """A prompt that has imported the package finds them by completion."""
+    fakes = frappe_enroll_sdk.testing
+    assert dir(fakes) == ["FakeClock", "FakeLMS", "FakePayments", "MemoryStorage"]
+    assert all(getattr(fakes, name).__name__ == name for name in dir(fakes))
+    with pytest.raises(AttributeError):
+        fakes.Nothing  # noqa: B018  it is asked for
+
+
+def test_sdk_tells_what_it_is_made_of():
+    """Its `repr` names the backends and where settings come from, and no value."""
+    fakes = frappe_enroll_sdk.testing
+    settings = frappe_enroll_sdk.Settings.from_env(
+        {"FRAPPE_ENROLL_CRON_SECRET": "s" * 20, "FRAPPE_ENROLL_LEASE_S": "61"},
+        inline_s=1,
+    )
+    clock = fakes.FakeClock()
+    backends = {
+        "storage": fakes.MemoryStorage(clock),
+        "payments": fakes.FakePayments(clock),
+        "lms": fakes.FakeLMS(clock=clock),
+    }
+    with frappe_enroll_sdk.EnrollSDK(settings, clock=clock, **backends) as sdk:
+        assert repr(sdk) == (
+            "<EnrollSDK storage=MemoryStorage, payments=FakePayments, lms=FakeLMS; "
+            "settings: 1 from argument, 2 from environment>"
+        )
+    with frappe_enroll_sdk.EnrollSDK(clock=clock, **backends) as sdk:
+        assert repr(sdk).endswith("settings: defaults>")
 
 
 def test_plugin_that_imports_the_package_loads_no_host():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from security import scan
 from support.size import with_the_first_python
 
@@ -32,6 +33,24 @@ def test_audit_that_looked_nothing_up_says_so():
     assert scan.audited({"dependencies": [skipped]}) == ([], 0)
     assert scan.audited({"dependencies": [skipped, clean]}) == ([], 1)
     assert scan.audited({"dependencies": [clean, holed]}) == (["c 1: ['CVE-1']"], 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "unreached"),
+    [
+        ("Traceback\n  x\nrequests.exceptions.ProxyError: HTTPSConnectionPool", True),
+        ("requests.exceptions.ConnectTimeout: (<urllib3", True),
+        ("urllib3.exceptions.MaxRetryError: HTTPSConnectionPool", True),
+        ("pip_audit._service.interface.ConnectionError: Could not connect", True),
+        ("ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed", True),
+        ("/usr/bin/python: No module named pip_audit", False),
+        ("usage: pip-audit [-h]\npip-audit: error: unrecognized arguments", False),
+        ("", False),
+    ],
+)
+def test_audit_that_reached_nobody_is_told_from_one_that_broke(said, unreached):
+    """The first says that nothing was audited; the second is mended."""
+    assert isinstance(scan.failure("pip_audit", said), scan.Unreached) is unreached
 
 
 def test_dependencies_of_all_extras_are_known():

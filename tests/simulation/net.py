@@ -133,15 +133,21 @@ class Tables(MemoryTables):
 
     def insert(self, *args: Any) -> Sequence[bool]:
         """Insert; the answer may be lost."""
-        return self._line.told(super().insert(*args))
+        answer = super().insert(*args)
+        self._line.acknowledge()
+        return answer
 
     def swap(self, *args: Any) -> Sequence[bool]:
         """Swap; the answer may be lost."""
-        return self._line.told(super().swap(*args))
+        answer = super().swap(*args)
+        self._line.acknowledge()
+        return answer
 
     def delete(self, *args: Any) -> int:
         """Delete; the answer may be lost."""
-        return self._line.told(super().delete(*args))
+        answer = super().delete(*args)
+        self._line.acknowledge()
+        return answer
 
 
 class Line:
@@ -155,6 +161,7 @@ class Line:
         self.targets: dict[str, Any] = {}
         self.process = Process("nobody")
         self.net: Any = None
+        self.hub: Any = None
         #: By how much its clock is off.
         self.skew_s = 0.0
         self.storage = Proxy(self, "store", "store")
@@ -163,7 +170,7 @@ class Line:
 
     def connect(self, net: Net | Calm, process: Process) -> None:
         """Connect a process that knows nothing."""
-        self.net, self.targets = net, net.targets
+        self.net, self.hub, self.targets = net, net.hub, net.targets
         if isinstance(net, Net):
             own = MemoryStorage(self, tables=Tables(self, net))
             self.targets = net.targets | stores_of(own)
@@ -175,30 +182,34 @@ class Line:
 
     def step(self, _verb: str) -> None:
         """Let others take their turns inside a verb."""
-        self.net.between(self.process)
+        hub, process = self.hub, self.process
+        if hub.dice.random() < _BETWEEN:
+            hub.pause(process, 0.01 * hub.dice.random())
+            if process.dead:
+                raise Crash(process.name)
 
-    def told(self, answer: Any) -> Any:
-        """Return the database's answer, if it arrives."""
-        self.net.acknowledge(self.process)
-        return answer
+    def acknowledge(self) -> None:
+        """Lose the answer to a write, or not."""
+        if self.net.budget:
+            self.net.acknowledge(self.process)
 
     # What `Ambient` takes.
 
     def now(self) -> datetime:
         """Return the process's time."""
-        return self.net.hub.now_of(self.skew_s)
+        return self.hub.now_of(self.skew_s)
 
     def monotonic(self) -> float:
         """Return the process's monotonic time."""
-        return self.net.hub.now_s - self.process.lost_s
+        return self.hub.now_s - self.process.lost_s
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        self.net.hub.pause(self.process, seconds)
+        self.hub.pause(self.process, seconds)
 
     def random_bytes(self, n: int) -> bytes:
         """Throw the history's dice."""
-        return self.net.hub.random_bytes(n)
+        return self.hub.dice.randbytes(n)
 
 
 def stores_of(storage: Any) -> dict[str, Any]:
@@ -269,18 +280,10 @@ class Net:
         hub.pause(process, 0.02 * dice.random())
         return answer
 
-    def between(self, process: Process) -> None:
-        """Let others take their turns between two trips of a verb."""
-        dice = self.hub.dice
-        if dice.random() < _BETWEEN:
-            self.hub.pause(process, 0.01 * dice.random())
-            if process.dead:
-                raise Crash(process.name)
-
     def acknowledge(self, process: Process) -> None:
         """Lose the answer to a write, or not."""
         dice = self.hub.dice
-        if self.budget and "unclear" in self.kinds and dice.random() < _UNCLEAR:
+        if "unclear" in self.kinds and dice.random() < _UNCLEAR:
             self.budget -= 1
             self.faults["unclear"] += 1
             self.tell(process.name, "the answer to a write is lost")

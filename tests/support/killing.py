@@ -36,9 +36,8 @@ SETTINGS = {
     "FRAPPE_ENROLL_VERIFY_AFTER_S": VERIFY_AFTER_S,
     "FRAPPE_ENROLL_GATE_CLOSED_S": 0.3,
     "FRAPPE_ENROLL_LMS_RATE_PER_S": 0,
-    "FRAPPE_ENROLL_RETRY_SCHEDULE_S": "0.3,0.5,1",
     # A worker dies each half second here: what kills a job six times is not the job.
-    "FRAPPE_ENROLL_RETRY_MAX_TRIES": 200,
+    "FRAPPE_ENROLL_RETRY_SCHEDULE_S": "0.3,0.5" + 197 * ",1",
 }
 
 

@@ -98,9 +98,9 @@ class RealWorld:
         out, _ = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, (process.returncode, out)
 
-    def checkout(self, email="ada@example.com", code=None):
+    def checkout(self, email="ada@example.com", code=None, **more):
         """Return the task of a checkout."""
-        fields = {"course_id": COURSE, "email": email}
+        fields = {"course_id": COURSE, "email": email} | more
         return ("checkout", fields | ({"coupon_code": code} if code else {}))
 
     def webhook(self, event):

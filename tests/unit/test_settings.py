@@ -105,6 +105,19 @@ def test_file_variable_reads_the_value(tmp_path):
     assert settings.stripe_secret_key.value == "sk_test_plain"
 
 
+def test_settings_made_by_arguments_say_so():
+    """What is given to the class itself comes from an argument, too."""
+    assert Settings(lease_s=61).sources == {"lease_s": "argument"}
+    assert Settings().sources == {}
+
+
+def test_schedule_without_a_wait_is_refused():
+    """What can't be settled is put off by one of its waits: there has to be one."""
+    assert problems({"FRAPPE_ENROLL_RETRY_SCHEDULE_S": ","}) == [
+        "FRAPPE_ENROLL_RETRY_SCHEDULE_S: must have one wait or more"
+    ]
+
+
 def test_file_variable_that_cannot_be_read_is_named(tmp_path):
     """Without the path's content, and not as a value."""
     missing = {"FRAPPE_LMS_API_KEY_FILE": str(tmp_path / "none")}

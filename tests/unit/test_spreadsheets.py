@@ -38,6 +38,23 @@ def test_formula_is_defused_in_any_width(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("Ada;=cmd()", "Ada;'=cmd()"),
+        ("Ada; ＝cmd()", "Ada;' ＝cmd()"),
+        ("=1;-1;a", "'=1;'-1;a"),
+        (";@x", ";'@x"),
+        ("a;'=1", "a;''=1"),
+        ("a;b-c;", "a;b-c;"),
+    ],
+)
+def test_formula_behind_a_semicolon_is_defused(text, cell):
+    """Where that separates cells, one begins there."""
+    assert spreadsheets.cell(text) == cell
+    assert spreadsheets.read(cell) == text
+
+
+@pytest.mark.parametrize(
     "text", ["", "Ada", "a=b", "'Ada'", "O'Neil", "1-2", "Ω", "％"]
 )
 def test_other_text_is_left_alone(text):

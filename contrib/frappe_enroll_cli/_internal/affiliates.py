@@ -16,6 +16,7 @@ from .common import (
     WHY,
     print_page,
     print_records,
+    tell_lost,
 )
 from .opened import opened_sdk
 
@@ -63,7 +64,7 @@ def statement(affiliate: str) -> None:
     """Write the whole ledger as CSV to stdout."""
     # A data file is UTF-8, whatever the terminal uses.
     with opened_sdk() as sdk, click.open_file("-", "w", encoding="utf-8") as out:
-        sdk.affiliates.statement(affiliate, out)
+        sdk.affiliates.statement(affiliate, out, tell_lost)
 
 
 @affiliates.command("suspend")

@@ -78,8 +78,20 @@ def print_records(records: Any) -> None:
         click.echo(json.dumps(shown(record), ensure_ascii=False))
 
 
-def print_page(page: Page[Any]) -> None:
-    """Print a page as JSON lines, and the next cursor on stderr."""
+def tell_lost(words: str) -> None:
+    """Name a stored row that can't be read, on stderr."""
+    click.echo(f"unreadable: {words}", err=True)
+
+
+def print_items(page: Page[Any]) -> None:
+    """Print a page's records as JSON lines; what can't be read is named on stderr."""
     print_records(page.items)
+    for words in page.unreadable:
+        tell_lost(words)
+
+
+def print_page(page: Page[Any]) -> None:
+    """Print a page and, on stderr, the cursor of the next one."""
+    print_items(page)
     if page.next_cursor:
         click.echo(f"--cursor {page.next_cursor}", err=True)

@@ -22,6 +22,7 @@ from .common import (
     WHY,
     print_page,
     print_records,
+    tell_lost,
 )
 from .opened import opened_sdk
 from .stopping import Stop, ended, say
@@ -185,7 +186,7 @@ def _print_problem(problem: Problem) -> None:
 def export_coupons(output: IO[str], **wanted: Any) -> None:
     """Write coupons with their counts as CSV that `import` can read."""
     with opened_sdk() as sdk:
-        count = sdk.coupons.export_csv(output, **wanted)
+        count = sdk.coupons.export_csv(output, **wanted, unreadable=tell_lost)
     click.echo(f"{count} coupons", err=True)
 
 

@@ -12,7 +12,7 @@ import click
 from frappe_enroll_sdk.errors import EnrollmentNotFoundError
 from frappe_enroll_sdk.models import Status
 
-from .common import ACTOR, LIMIT, REASON, print_records
+from .common import ACTOR, LIMIT, REASON, print_items, print_records, tell_lost
 from .opened import opened_sdk
 from .verdict import verdict_of
 
@@ -39,7 +39,7 @@ def enrollments() -> None:
 def list_enrollments(**filters: Any) -> None:
     """List enrollments as JSON lines."""
     with opened_sdk() as sdk:
-        print_records(sdk.enrollments.list(**filters).items)
+        print_items(sdk.enrollments.list(**filters))
 
 
 @enrollments.command("show")
@@ -47,11 +47,13 @@ def list_enrollments(**filters: Any) -> None:
 def show_enrollment(name: str) -> None:
     """Show history, verdict and next command by id, e-mail, cs_…, pi_… or evt_…."""
     with opened_sdk() as sdk:
-        rows = sdk.admin.search(name).items
-        if not rows:
+        found = sdk.admin.search(name)
+        if not found.items and not found.unreadable:
             raise EnrollmentNotFoundError(field="enrollment_id")
-        for row in rows:
+        for row in found.items:
             _print_timeline(sdk.admin.timeline(row.id))
+        for words in found.unreadable:
+            tell_lost(words)
 
 
 def _print_timeline(timeline: Timeline) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from .common import ACTOR, LIMIT, REASON, SINCE, STATE, print_records
+from .common import ACTOR, LIMIT, REASON, SINCE, STATE, print_items, print_records
 from .opened import opened_sdk
 
 
@@ -30,7 +30,7 @@ def events() -> None:
 def list_events(state: str | None, limit: int) -> None:
     """List events as JSON lines."""
     with opened_sdk() as sdk:
-        print_records(sdk.admin.events(state=state, limit=limit).items)
+        print_items(sdk.admin.events(state=state, limit=limit))
 
 
 @events.command("show")

@@ -9,7 +9,17 @@ from typing import Any
 
 import click
 
-from .common import ACTOR, DOOR, LIMIT, REASON, STATE, WHY, Finite, print_records
+from .common import (
+    ACTOR,
+    DOOR,
+    LIMIT,
+    REASON,
+    STATE,
+    WHY,
+    Finite,
+    print_page,
+    print_records,
+)
 from .opened import opened_sdk
 from .stopping import Stop, ended
 
@@ -35,9 +45,7 @@ def list_jobs(
     """List jobs as JSON lines."""
     with opened_sdk() as sdk:
         page = sdk.admin.jobs(state=state, kind=kind, limit=limit, cursor=cursor)
-    print_records(page.items)
-    if page.next_cursor:
-        click.echo(f"next page: --cursor {page.next_cursor}", err=True)
+    print_page(page)
 
 
 @jobs.command("show")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from .common import ACTOR, LIMIT, REASON, print_records
+from .common import ACTOR, LIMIT, REASON, print_items
 from .opened import opened_sdk
 
 
@@ -22,7 +22,7 @@ def list_quarantine(limit: int) -> None:
         cursor, left = None, limit
         while left > 0:
             page = sdk.admin.quarantine(limit=left, cursor=cursor)
-            print_records(page.items)
+            print_items(page)
             cursor, left = page.next_cursor, left - len(page.items)
             if cursor is None:
                 break

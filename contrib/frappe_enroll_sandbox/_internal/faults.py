@@ -6,8 +6,15 @@ from __future__ import annotations
 import random
 import re
 import threading
+from typing import Any, NoReturn
 
 import attrs
+
+from .server import DropConnection, LoopbackServer
+
+
+#: How long a call hangs that is never answered, unless the fault says so.
+HANG_S = 60.0
 
 
 @attrs.define(kw_only=True)
@@ -77,3 +84,33 @@ class FaultPlan:
     def hang(self, seconds: float) -> None:
         """Wait for `seconds`, or until the faults are cleared."""
         self.released.wait(seconds)
+
+
+class FaultyServer(LoopbackServer):
+    """
+    A server that produces faults on demand.
+
+    Attributes:
+        faults: The planned faults.
+    """
+
+    faults: FaultPlan
+
+    def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
+        """Plan a fault for matching requests, e.g. ``"POST .*/sessions$"``."""
+        return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
+
+    def drop(self, fault: Fault) -> NoReturn:
+        """Close the connection without an answer: at once (a reset), or in the end."""
+        if fault.kind != "reset":
+            self.faults.hang(fault.seconds or HANG_S)
+        raise DropConnection
+
+    def heal(self) -> None:
+        """Forget all faults."""
+        self.faults.clear()
+
+    def close(self) -> None:
+        """Close for good and release hanging requests."""
+        self.heal()
+        super().close()

@@ -16,16 +16,15 @@ from werkzeug.wrappers import Request, Response
 
 from frappe_enroll_sdk.clock import Clock, OffsetClock
 
-from .faults import Fault, FaultPlan
+from .faults import HANG_S, Fault, FaultPlan, FaultyServer
 from .lms_doctypes import Json, shown
 from .lms_lists import cut
 from .lms_methods import PING, WHOAMI, call, parse
 from .lms_model import LMSSite
 from .refusals import FrappeRefusal, forbidden
-from .server import DropConnection, LoopbackServer
+from .server import DropConnection
 
 
-_HANG_S = 60.0
 #: As Werkzeug makes pages, whom Frappe leaves these to.
 _PAGE = "<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n"
 _DEFAULT_PAGE_LENGTH = 20
@@ -36,7 +35,7 @@ _KINDS = (
 )
 
 
-class LMSSandbox(LoopbackServer):
+class LMSSandbox(FaultyServer):
     """
     A simulated Frappe LMS site for the real ``frappe-client`` package.
 
@@ -66,19 +65,6 @@ class LMSSandbox(LoopbackServer):
         self.requests: list[tuple[str, str]] = []
         self._lock = threading.Lock()
 
-    def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
-        """Plan a fault for matching requests, e.g. ``"POST .*Enrollment"``."""
-        return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
-
-    def heal(self) -> None:
-        """Forget all faults."""
-        self.faults.clear()
-
-    def close(self) -> None:
-        """Close for good and release hanging requests."""
-        self.heal()
-        super().close()
-
     def _answer(self, request: Request) -> Response:
         with self._lock:
             self.requests.append((request.method, request.path))
@@ -91,8 +77,7 @@ class LMSSandbox(LoopbackServer):
             return self._fail(fault)
         response = self._serve(request)
         if fault is not None and fault.kind == "commit_then_timeout":
-            self.faults.hang(fault.seconds or _HANG_S)
-            raise DropConnection
+            self.drop(fault)
         if fault is not None and fault.kind == "commit_then_500":
             return _page(500, "Internal Server Error")
         return response
@@ -106,11 +91,8 @@ class LMSSandbox(LoopbackServer):
         raise DropConnection
 
     def _fail(self, fault: Fault) -> Response:
-        if fault.kind == "hang":
-            self.faults.hang(fault.seconds or _HANG_S)
-            raise DropConnection
-        if fault.kind == "reset":
-            raise DropConnection
+        if fault.kind in {"hang", "reset"}:
+            self.drop(fault)
         if fault.kind == "drip":
             return Response(_drip(fault.seconds), content_type="application/json")
         if fault.kind == "redirect":
@@ -265,7 +247,7 @@ def _planned(fault: Fault) -> Response:
 
 
 def _drip(seconds: float) -> Iterator[bytes]:
-    ends = time.monotonic() + (seconds or _HANG_S)
+    ends = time.monotonic() + (seconds or HANG_S)
     yield b'{"data": ['
     while time.monotonic() < ends:
         yield b" "

@@ -12,6 +12,7 @@ ENROLLMENT, COURSE, USER = "LMS Enrollment", "LMS Course", "User"
 PAYMENT, ADDRESS, CERTIFICATE = "LMS Payment", "Address", "LMS Certificate"
 BATCH, BATCH_ENROLLMENT = "LMS Batch", "LMS Batch Enrollment"
 PROGRAM = "LMS Program"
+SOURCE, COUNTRY = "LMS Source", "Country"
 PROGRAM_COURSE, PROGRAM_MEMBER = "LMS Program Course", "LMS Program Member"
 
 #: Fields that each document has.
@@ -136,13 +137,15 @@ FIELDS: dict[str, Json] = {
         "source": None,
         "confirmation_email_sent": 0,
     },
+    SOURCE: {"source": None},
+    COUNTRY: {"country_name": None, "code": None},
     PROGRAM: {"title": None, "published": 0, "course_count": 0, "member_count": 0},
     PROGRAM_COURSE: {"course": None, "course_title": None, **_CHILD},
     PROGRAM_MEMBER: {"member": None, "full_name": None, "progress": 0, **_CHILD},
 }
 #: Doctypes whose names are compared without case, as MariaDB does with them all;
 #: random names are lower-case anyway.
-NAMED = frozenset({COURSE, USER, BATCH})
+NAMED = frozenset({COURSE, USER, BATCH, SOURCE, COUNTRY})
 
 
 def columns_of(doctype: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ from .lms_doctypes import (
     BATCH_ENROLLMENT,
     CERTIFICATE,
     CHILDREN,
+    COUNTRY,
     COURSE,
     ENROLLMENT,
     FIELDS,
@@ -24,13 +25,14 @@ from .lms_doctypes import (
     PROGRAM,
     PROGRAM_COURSE,
     PROGRAM_MEMBER,
+    SOURCE,
     USER,
     Json,
     columns_of,
     key_of,
 )
 from .lms_lists import select
-from .lms_selling import Method, check_sale, has_paid
+from .lms_selling import SOURCES, Method, check_sale, has_paid
 from .refusals import FrappeRefusal, forbidden
 
 
@@ -57,6 +59,7 @@ class LMSSite:
 
     Attributes:
         frappe: Major version of Frappe: 15, or a newer one (see `become_newer`).
+        is_older: Whether the LMS is 2.42 instead of 2.61 (see `become_older`).
         duplicates: "accepted" (Frappe 15) or "refused" (newer).
         role: Role of the API user ("System Manager" = without Moderator); " + "
             separates several.
@@ -74,6 +77,7 @@ class LMSSite:
         self.clock = clock
         self.lock = threading.RLock()
         self.frappe = 15
+        self.is_older = False
         self.duplicates = "accepted"
         self.role = "Moderator"
         self.user = "api@example.com"
@@ -86,10 +90,23 @@ class LMSSite:
         self._creating = threading.Semaphore(2)
         self._dice = random.Random()  # noqa: S311  not used for secrets
         self._count = 0
+        for source in SOURCES:
+            self._put(SOURCE, source, {"source": source})
+        for country in ("Germany", "India", "United Kingdom", "United States"):
+            self._put(COUNTRY, country, {"country_name": country})
 
     def become_newer(self) -> None:
         """Keep the rules of Frappe 17 instead of those of 15."""
         self.frappe, self.duplicates = 17, "refused"
+
+    def become_older(self) -> None:
+        """
+        Keep the rules of LMS 2.42 (on Frappe 15) instead of those of 2.61.
+
+        Duplicates are refused, whoever may enroll somebody may do it in any course, and
+        a row's owner is who made it.
+        """
+        self.is_older, self.duplicates = True, "refused"
 
     @property
     def is_newer(self) -> bool:
@@ -231,11 +248,30 @@ class LMSSite:
             if fields.get("modified") not in (None, row["modified"]):
                 message = "Document has been modified after you have opened it"
                 raise FrappeRefusal(417, "TimestampMismatchError", message)
+            self._check_seats(doctype, row, fields)
             row |= {k: v for k, v in fields.items() if k in FIELDS[doctype]}
             row |= {"modified": self._stamp(), "modified_by": self.user}
             if doctype == BATCH_ENROLLMENT:
                 self._make_course_rows(row)
             return row
+
+    def _check_seats(self, doctype: str, row: Json, fields: Json) -> None:
+        """Refuse to save what is in a full batch: its own row counts, too."""
+        if doctype == BATCH_ENROLLMENT:
+            batch = self.tables[BATCH][str(row["batch"]).lower()]
+            seats = batch["seat_count"]
+            is_full = self._taken(batch) >= seats
+        elif doctype == BATCH:
+            seats = int(fields.get("seat_count", row["seat_count"]) or 0)
+            is_full = self._taken(row) > seats
+        else:
+            return
+        if seats and is_full:
+            raise FrappeRefusal(417, "ValidationError", "no seats left", of_lms=True)
+
+    def _taken(self, batch: Json) -> int:
+        rows = self.tables[BATCH_ENROLLMENT].values()
+        return sum(row["batch"] == batch["name"] for row in rows)
 
     def delete(self, doctype: str, name: str) -> None:
         """Delete a document, or refuse: 404, a right, or what is linked to it."""
@@ -321,15 +357,17 @@ class LMSSite:
 
     def _insert_enrollment(self, fields: Json) -> Json:
         member, course = fields.get("member"), fields.get("course")
-        if not course:
+        if not course and not self.is_older:
             raise FrappeRefusal(500, "AttributeError", "", of_lms=True)
         with self.lock:
             found = self.tables[COURSE].get(str(course).lower())
             if member and found is not None:
                 name = self._member(str(member))
                 self._check_new(name, found)
-            if not member:
-                raise FrappeRefusal(417, "MandatoryError", "[LMS Enrollment]: member")
+            for field in ("member", "course"):
+                if not fields.get(field):
+                    words = f"[LMS Enrollment]: {field}"
+                    raise FrappeRefusal(417, "MandatoryError", words)
             if found is None:
                 message = f"Could not find Course: {course}"
                 raise FrappeRefusal(417, "LinkValidationError", message)
@@ -350,7 +388,7 @@ class LMSSite:
 
     def _check_eligible(self, member: str, course: Json) -> None:
         free = course["published"] and not course["paid_course"]
-        if free and not course["disable_self_learning"]:
+        if self.is_older or (free and not course["disable_self_learning"]):
             return
         if rights.has(self.role, rights.PRIVILEGED):
             return
@@ -381,7 +419,8 @@ class LMSSite:
             "progress": float(fields.get("progress") or 0.0),
             "member_type": fields.get("member_type") or "Student",
         }
-        return self._put(ENROLLMENT, self._new_name(), told, owner=member)
+        owner = "" if self.is_older else member
+        return self._put(ENROLLMENT, self._new_name(), told, owner=owner)
 
     def _insert_batch_row(self, fields: Json) -> Json:
         batch = fields.get("batch")
@@ -394,6 +433,9 @@ class LMSSite:
                     417, "LinkValidationError", f"Could not find {batch}"
                 )
             member = self._member(str(fields.get("member")))
+            if self.is_newer and member.lower() not in self.tables[USER]:
+                words = f"Could not find Member: {member}"
+                raise FrappeRefusal(417, "LinkValidationError", words)
             self._check_batch(member, found)
             user = self.tables[USER].get(member.lower(), {})
             told = fields | {"member": member, "batch": found["name"]}
@@ -406,13 +448,11 @@ class LMSSite:
             return row
 
     def _check_batch(self, member: str, batch: Json) -> None:
-        rows = [
-            row
+        full = 0 < batch["seat_count"] <= self._taken(batch)
+        known = any(
+            (row["batch"], row["member"]) == (batch["name"], member)
             for row in self.tables[BATCH_ENROLLMENT].values()
-            if row["batch"] == batch["name"]
-        ]
-        full = 0 < batch["seat_count"] <= len(rows)
-        known = any(row["member"] == member for row in rows)
+        )
         allowed = rights.has(self.role, rights.ENROLLING_IN_BATCHES)
         if known or full or not allowed:
             message = (

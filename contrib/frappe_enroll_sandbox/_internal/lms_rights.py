@@ -10,12 +10,14 @@ from .lms_doctypes import (
     BATCH,
     BATCH_ENROLLMENT,
     CERTIFICATE,
+    COUNTRY,
     COURSE,
     ENROLLMENT,
     PAYMENT,
     PROGRAM,
     PROGRAM_COURSE,
     PROGRAM_MEMBER,
+    SOURCE,
     USER,
 )
 
@@ -71,6 +73,8 @@ _READ: dict[str, Roles] = {
     USER: SEEING | {_EVALUATOR},
     COURSE: SEEING,
     ENROLLMENT: SEEING,
+    SOURCE: _ALL,
+    COUNTRY: _ALL,
 }
 
 

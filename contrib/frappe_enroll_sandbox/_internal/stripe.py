@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
 
 import attrs
 from werkzeug.utils import redirect
@@ -20,16 +19,14 @@ from frappe_enroll_sdk.clock import Clock, OffsetClock
 
 from . import stripe_objects as objects
 from . import stripe_params as takes
-from .faults import Fault, FaultPlan
+from .faults import Fault, FaultPlan, FaultyServer
 from .forms import decode_form
-from .server import DropConnection, LoopbackServer
 from .stripe_model import StripeAccount, public
 from .stripe_money import Json, StripeRefusal, invalid
 from .stripe_webhooks import Webhooks
 
 
 #: Default duration of a hang, in seconds.
-_HANG_S = 60.0
 _KEPT_STATUS = 500
 #: How long a key is kept (Stripe, "Idempotent requests": at least a day).
 _KEY_LIFE_S = 24 * 60 * 60
@@ -60,7 +57,7 @@ class _Answer:
     data: Json | None = None
 
 
-class StripeSandbox(LoopbackServer):
+class StripeSandbox(FaultyServer):
     """
     A simulated Stripe account for the real ``stripe`` package.
 
@@ -95,17 +92,8 @@ class StripeSandbox(LoopbackServer):
         self._answers: dict[str, _Answer] = {}
         self._lock = threading.Lock()
 
-    def fail_next(self, pattern: str, kind: str, **more: Any) -> Fault:
-        """Plan a fault for matching requests, e.g. ``"POST .*/sessions$"``."""
-        return self.faults.add(Fault(pattern=pattern, kind=kind, **more))
-
-    def heal(self) -> None:
-        """Forget all faults."""
-        self.faults.clear()
-
     def close(self) -> None:
         """Close for good: release hanging requests and deliver nothing more."""
-        self.heal()
         self.webhooks.stop()
         super().close()
 
@@ -125,19 +113,15 @@ class StripeSandbox(LoopbackServer):
             return self._fail(fault)
         status, data, headers = self._api(request, fault)
         if fault is not None and fault.kind == "commit_then_timeout":
-            self.faults.hang(fault.seconds or _HANG_S)
-            raise DropConnection
+            self.drop(fault)
         headers["Request-Id"] = f"req_sandbox{len(self.requests):06d}"
         return Response(
             json.dumps(data), status, headers, content_type="application/json"
         )
 
     def _fail(self, fault: Fault) -> Response:
-        if fault.kind == "hang":
-            self.faults.hang(fault.seconds or _HANG_S)
-            raise DropConnection
-        if fault.kind == "reset":
-            raise DropConnection
+        if fault.kind in {"hang", "reset"}:
+            self.drop(fault)
         body = {"message": "no route"} if fault.kind == "foreign" else _FAILED
         return Response(
             json.dumps(body),

@@ -31,7 +31,11 @@ T = TypeVar("T")
 
 def page_json(page: Page[T], of_item: Callable[[T], Any]) -> dict[str, Any]:
     """Return a page."""
-    return {"items": [of_item(i) for i in page.items], "next_cursor": page.next_cursor}
+    return {
+        "items": [of_item(i) for i in page.items],
+        "next_cursor": page.next_cursor,
+        "unreadable": list(page.unreadable),
+    }
 
 
 def plain(record: Any) -> dict[str, Any]:

@@ -100,7 +100,14 @@ def coupon_page(call: Call, **query: Any) -> Page[Coupon]:
         query["cursor"] = _opened(str(query["cursor"]), key)
     found = call.sdk.coupons.list(**query)
     after = found.next_cursor and _sealed(found.next_cursor, key)
-    return seen(call, attrs.evolve(found, next_cursor=after))
+    lost = tuple(map(_masked_name, found.unreadable))
+    return seen(call, attrs.evolve(found, next_cursor=after, unreadable=lost))
+
+
+def _masked_name(words: str) -> str:
+    """Mask the code that an entry of `Page.unreadable` begins with."""
+    code, _, why = words.partition(": ")
+    return f"{masked(code)}: {why}"
 
 
 def _key_of(settings: Settings) -> bytes:

@@ -33,7 +33,7 @@ def of_error(error: EnrollError) -> Response:
     }
     if status < _SERVER_ERROR and error.field is not None:
         body["field"] = error.field
-    if isinstance(error, ValidationError):
+    if isinstance(error, ValidationError) and status < _SERVER_ERROR:
         body["errors"] = getattr(error, "errors", None) or [_where(error)]
     response = _problem(body, status)
     if error.retry_after_s is not None:

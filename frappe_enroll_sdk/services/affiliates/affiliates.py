@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING
@@ -17,6 +17,7 @@ from ...codec import moment_of, text_of
 from ...errors import (
     CodeTakenError,
     ConflictError,
+    DamagedRowError,
     NotFoundError,
     SelfReferralError,
     TransitionError,
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 _UNWRITTEN = timedelta(hours=1)
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _BATCH = 500
+
+
+def _ignore(_: object) -> None:
+    """Tell nobody."""
 
 
 class Affiliates:
@@ -116,7 +121,11 @@ class Affiliates:
         if "@" in given and mailbox_of(given) == mailbox_of(learner):
             raise SelfReferralError(field="affiliate")
         store = self._context.storage.affiliates
-        found = store.find_by_email(given) if "@" in given else store.find(given)
+        try:
+            found = store.find_by_email(given) if "@" in given else store.find(given)
+        except DamagedRowError:
+            # No reason not to sell: its commission waits until the row is mended.
+            found = None
         if found is None:
             return None if "@" in given else name
         if mailbox_of(found.email) == mailbox_of(learner):
@@ -190,10 +199,20 @@ class Affiliates:
         code, now = self.get(name).code, self._context.now()
         return self._breakdowns.get(code, now, lambda: self._all_rows(code))
 
-    def statement(self, name: str, out: IO[str]) -> int:
-        """Write the whole ledger as CSV, a page at a time; count the rows."""
+    def statement(
+        self, name: str, out: IO[str], unreadable: Callable[[str], object] = _ignore
+    ) -> int:
+        """
+        Write the whole ledger as CSV, a page at a time; count the rows.
+
+        Args:
+            name: Code or e-mail.
+            out: Where it goes.
+            unreadable: Called with each row that can't be read: "name: why".
+        """
         writer, count = csv.writer(out), -1
-        for count, cells in enumerate(self.statement_rows(name)):  # noqa: B007  the count is the answer
+        rows = statement_of(self._all_rows(self.get(name).code, unreadable))
+        for count, cells in enumerate(rows):  # noqa: B007  the count is the answer
             writer.writerow(cells)
         return count
 
@@ -201,9 +220,11 @@ class Affiliates:
         """Return the ledger's rows as they stand in a statement, the header first."""
         return statement_of(self._all_rows(self.get(name).code))
 
-    def _all_rows(self, code: str) -> Iterator[LedgerRow]:
+    def _all_rows(
+        self, code: str, unreadable: Callable[[str], object] = _ignore
+    ) -> Iterator[LedgerRow]:
         find = self._context.storage.affiliates.list_rows
-        return walk(lambda cursor: find(code, limit=_BATCH, cursor=cursor))
+        return walk(lambda cursor: find(code, limit=_BATCH, cursor=cursor), unreadable)
 
     def pay_out(
         self,

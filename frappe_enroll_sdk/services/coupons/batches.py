@@ -146,12 +146,17 @@ def write(
 
 
 def each(
-    store: CouponStore, *, prefix: str | None, course_id: str | None
+    store: CouponStore,
+    *,
+    prefix: str | None,
+    course_id: str | None,
+    unreadable: Callable[[str], object],
 ) -> Iterator[Coupon]:
     """Yield coupons by code, a page at a time; with a prefix, those that have it."""
     begin = prefix.upper() if prefix else None
     return walk(
         lambda cursor: store.list(
             prefix=begin, course_id=course_id, limit=BATCH, cursor=cursor
-        )
+        ),
+        unreadable,
     )

@@ -51,6 +51,10 @@ _PAGE = 200
 Names = dict[Any, str | CourseNotFoundError]
 
 
+def _ignore(_: object) -> None:
+    """Tell nobody."""
+
+
 class Coupons:
     """Coupons of one SDK. Thread-safe."""
 
@@ -327,12 +331,25 @@ class Coupons:
                 yield coupon
 
     def each(
-        self, *, prefix: str | None = None, course_id: str | None = None
+        self,
+        *,
+        prefix: str | None = None,
+        course_id: str | None = None,
+        unreadable: Callable[[str], object] = _ignore,
     ) -> Iterator[Coupon]:
-        """Yield all coupons with their counts, by code, reading a page at a time."""
+        """
+        Yield all coupons with their counts, by code, reading a page at a time.
+
+        Args:
+            prefix: Those whose code begins so.
+            course_id: Those of a course.
+            unreadable: Called with each coupon that can't be read: "code: why".
+        """
         begin = validate.optional_text(prefix, "prefix", most=64)
         store = self._context.storage.coupons
-        return batches.each(store, prefix=begin, course_id=course_id)
+        return batches.each(
+            store, prefix=begin, course_id=course_id, unreadable=unreadable
+        )
 
     def usage(
         self, *, prefix: str | None = None, course_id: str | None = None
@@ -344,13 +361,17 @@ class Coupons:
         return found
 
     def export_csv(
-        self, out: IO[str], *, prefix: str | None = None, course_id: str | None = None
+        self,
+        out: IO[str],
+        *,
+        prefix: str | None = None,
+        course_id: str | None = None,
+        unreadable: Callable[[str], object] = _ignore,
     ) -> int:
         """Write coupons with their counts as CSV, a page at a time; count them."""
+        found = self.each(prefix=prefix, course_id=course_id, unreadable=unreadable)
         writer, count = csv.writer(out), -1
-        for count, row in enumerate(  # noqa: B007  the count is the answer
-            files.export(self.each(prefix=prefix, course_id=course_id))
-        ):
+        for count, row in enumerate(files.export(found)):  # noqa: B007  the count is the answer
             writer.writerow(row)
         return count
 
@@ -508,7 +529,3 @@ def _seats(
             seat = storage.coupons.find_seat(coupon.code, row.id)
             if seat is not None:
                 yield row, seat
-
-
-def _ignore(_: object) -> None:
-    """Tell nobody."""

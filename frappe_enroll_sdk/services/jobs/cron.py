@@ -131,10 +131,10 @@ class _Pass:
         )
         ends = self._ends
         return JobReport(
-            claimed=ends.total() - ends[End.PROBE],
-            succeeded=ends[End.DONE],
-            retried=ends[End.RETRY] + ends[End.LOST],
-            dead=ends[End.DEAD],
-            deferred=ends[End.SNOOZE],
+            claimed=sum(ends.values()) - ends.get(End.PROBE, 0),
+            succeeded=ends.get(End.DONE, 0),
+            retried=ends.get(End.RETRY, 0) + ends.get(End.LOST, 0),
+            dead=ends.get(End.DEAD, 0),
+            deferred=ends.get(End.SNOOZE, 0),
             due_left=left,
         )

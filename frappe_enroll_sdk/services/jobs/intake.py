@@ -96,7 +96,10 @@ class Intake:
         self._syncs_at = None
 
     def _enrollments(self, n: int) -> list[Work]:
-        store, lease_s = self._context.storage.enrollments, self._lease_s()
+        store, lease_s = (
+            self._context.storage.enrollments,
+            self._context.settings.lease_s,
+        )
         return [
             Work(
                 run=partial(self._runner.run_due, row),
@@ -181,7 +184,4 @@ class Intake:
         return store.release(job.token or "", self._context.now())
 
     def _claim(self) -> tuple[str, datetime, float]:
-        return self._owner, self._context.now(), self._lease_s()
-
-    def _lease_s(self) -> float:
-        return self._context.settings.lease_s
+        return self._owner, self._context.now(), self._context.settings.lease_s

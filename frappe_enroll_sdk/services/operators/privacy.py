@@ -10,13 +10,13 @@ between finds the rest again and goes on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from ...codec import dump
-from ...errors import TransitionError, VersionConflictError
+from ...errors import DamagedRowError, TransitionError, VersionConflictError
 from ...models import (
     Actor,
     Affiliate,
@@ -27,6 +27,7 @@ from ...models import (
     HistoryEntry,
     Job,
     Override,
+    Page,
     Status,
     walk,
 )
@@ -43,6 +44,8 @@ from .search import Search
 if TYPE_CHECKING:
     from ..context import Context
     from ..settle.settle import Settle
+
+T = TypeVar("T")
 
 _PAGE = 200
 #: Fields that are secrets of the learner or of the shop, and no data about anybody.
@@ -61,6 +64,7 @@ class Erasure:
         coupons: Codes that lost the learner they were made for, and are disabled.
         grants: Applications that lost their applicant and their answers.
         affiliates: 1 if the learner was an affiliate, else 0.
+        unreadable: Rows that can't be read and are as they were: "name: why", each.
     """
 
     enrollments: int = 0
@@ -69,6 +73,7 @@ class Erasure:
     coupons: int = 0
     grants: int = 0
     affiliates: int = 0
+    unreadable: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -81,6 +86,7 @@ class _Held:
     coupons: tuple[Coupon, ...]
     grants: tuple[Grant, ...]
     affiliate: Affiliate | None
+    unreadable: tuple[str, ...]
 
 
 class Privacy:
@@ -95,26 +101,31 @@ class Privacy:
         Return everything that is stored about a learner, as plain JSON data.
 
         By sort: enrollments, jobs, events, coupons, grants, affiliate (with the whole
-        ledger) and audit. Empty lists where nothing is known. Secrets are left out.
+        ledger), audit, and the names of rows that can't be read. Empty lists where
+        nothing is known. Secrets are left out.
         """
         address = validate.stored_email(email)
         held = self._held(address)
         data: dict[str, Any] = {"email": address}
         for name in ("enrollments", "jobs", "events", "coupons", "grants"):
             data[name] = [_plain(record) for record in getattr(held, name)]
-        data["affiliate"] = self._affiliate(held.affiliate)
-        data["audit"] = [
-            _plain(entry)
-            for row in held.enrollments
-            for entry in self._context.storage.audit.list(subject=row.id).items
+        lost = list(held.unreadable)
+        data["affiliate"] = self._affiliate(held.affiliate, lost)
+        pages = [
+            self._context.storage.audit.list(subject=r.id) for r in held.enrollments
         ]
+        data["audit"] = [_plain(entry) for page in pages for entry in page.items]
+        lost += [words for page in pages for words in page.unreadable]
+        data["unreadable"] = lost
         return data
 
-    def _affiliate(self, affiliate: Affiliate | None) -> dict[str, Any] | None:
+    def _affiliate(
+        self, affiliate: Affiliate | None, lost: list[str]
+    ) -> dict[str, Any] | None:
         if affiliate is None:
             return None
-        store, code = self._context.storage.affiliates, affiliate.code
-        rows = walk(lambda cursor: store.list_rows(code, limit=_PAGE, cursor=cursor))
+        find, code = self._context.storage.affiliates.list_rows, affiliate.code
+        rows = walk(lambda c: find(code, limit=_PAGE, cursor=c), lost.append)
         return {**_plain(affiliate), "ledger": [_plain(row) for row in rows]}
 
     def erase(self, email: str, *, actor: str, reason: str) -> Erasure:
@@ -149,35 +160,46 @@ class Privacy:
                 grants=sum(map(self._erase_grant, held.grants)),
                 affiliates=int(self._erase_affiliate(held.affiliate)),
                 enrollments=sum(self._erase_row(row, by) for row in held.enrollments),
+                unreadable=held.unreadable,
             )
-            result.update(attrs.asdict(done))
+            result.update(attrs.asdict(done) | {"unreadable": len(done.unreadable)})
         return done
 
     def _end_attempts(self, email: str, by: Actor) -> None:
         """End what nobody has paid: a stranger's attempt keeps nobody's data here."""
         end = OperatorAction(override=Override.REVOKED, actor=by.name, reason=by.reason)
-        for row in self._rows(email):
+        find = self._context.storage.enrollments.list
+        rows = tuple(walk(lambda c: find(email=email, limit=_PAGE, cursor=c)))
+        for row in rows:
             if row.status in UNPAID and row.reason != PROCESSING:
                 self._settle.run(row.id, wish=Wish.END, action=end, quiet=True)
 
     # What there is.
 
-    def _rows(self, email: str) -> tuple[Enrollment, ...]:
-        find = self._context.storage.enrollments.list
-        return tuple(walk(lambda cursor: find(email=email, limit=_PAGE, cursor=cursor)))
-
     def _held(self, email: str) -> _Held:
-        store, rows = self._context.storage, self._rows(email)
+        store, lost = self._context.storage, list[str]()
+
+        def every(find: Callable[..., Page[T]]) -> tuple[T, ...]:
+            pages = walk(
+                lambda c: find(email=email, limit=_PAGE, cursor=c), lost.append
+            )
+            return tuple(pages)
+
+        rows = every(store.enrollments.list)
         jobs = {job.key: job for row in rows for job in self._search.jobs_of(row)}
-        coupons = store.coupons.list
-        grants = store.grants.list
+        affiliate = None
+        try:
+            affiliate = store.affiliates.find_by_email(email)
+        except DamagedRowError as error:
+            lost.append(str(error))
         return _Held(
             enrollments=rows,
             jobs=tuple(jobs.values()),
             events=tuple(self._events(email, rows)),
-            coupons=tuple(walk(lambda c: coupons(email=email, limit=_PAGE, cursor=c))),
-            grants=tuple(walk(lambda c: grants(email=email, limit=_PAGE, cursor=c))),
-            affiliate=store.affiliates.find_by_email(email),
+            coupons=every(store.coupons.list),
+            grants=every(store.grants.list),
+            affiliate=affiliate,
+            unreadable=tuple(lost),
         )
 
     def _events(self, email: str, rows: Iterable[Enrollment]) -> Iterator[Job]:

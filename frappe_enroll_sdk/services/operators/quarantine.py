@@ -85,9 +85,15 @@ class Quarantine:
             held = tuple(_of_row(row) for row in rows.items if is_held(row))
             following = _ROWS + rows.next_cursor if rows.next_cursor else _EVENTS
             if rows.next_cursor or len(held) >= limit:
-                return Page(items=held, next_cursor=following)
+                return Page(
+                    items=held, next_cursor=following, unreadable=rows.unreadable
+                )
             events = self._list_events(limit - len(held), None)
-            return Page(items=held + events.items, next_cursor=events.next_cursor)
+            return Page(
+                items=held + events.items,
+                next_cursor=events.next_cursor,
+                unreadable=rows.unreadable + events.unreadable,
+            )
         return self._list_events(limit, _rest(cursor, _EVENTS))
 
     def count(self) -> int:
@@ -108,6 +114,7 @@ class Quarantine:
         return Page(
             items=tuple(item for item in items if item.reason in ODD_REASONS),
             next_cursor=following,
+            unreadable=events.unreadable,
         )
 
     def accept(

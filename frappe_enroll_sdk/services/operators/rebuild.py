@@ -99,8 +99,10 @@ class Rebuild:
         return ("its affiliate is not registered here: no commission is written",)
 
     def _look_at_lms(self, row: Enrollment) -> tuple[str, ...]:
-        """Say what the LMS holds of somebody who has no right any more."""
-        if row.status in ENTITLED:
+        """Say what the LMS holds of somebody whom no enrollment entitles any more."""
+        find_holder = self._context.storage.enrollments.find_holder
+        holder = find_holder(row.email, row.course_id)
+        if holder is not None and holder.status in ENTITLED:
             return ()
         try:
             rows = self._context.lms.find_enrollments(row.learner, row.course_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import attrs
+
 from ...errors import ValidationError
 from ...models import (
     CheckoutSession,
@@ -14,7 +16,6 @@ from ...models import (
     Opener,
     Status,
 )
-from ...money import Money
 from .. import validate
 
 
@@ -36,8 +37,8 @@ def row_of(
         raise ValueError("the session keeps too little")
     # Taxes that came on top are no part of what was asked for.
     on_top = session.tax_minor if terms.tax_behavior == "exclusive" else 0
-    amount = Money(charged.amount_minor - on_top, charged.currency)
-    discount = Money(terms.discount_minor, charged.currency)
+    amount = attrs.evolve(charged, amount_minor=charged.amount_minor - on_top)
+    discount = attrs.evolve(charged, amount_minor=terms.discount_minor)
     email, opened_at = validate.stored_email(session.email), session.created_at or now
     entry = HistoryEntry(
         at=now,

@@ -25,6 +25,7 @@ from ...errors import (
     BackendGoneError,
     BackendRefusedError,
     BackendRejectedError,
+    DamagedRowError,
     TransitionError,
     UnreadableAnswerError,
     ValidationError,
@@ -174,7 +175,7 @@ class Reconcile:
     def _look_at(self, row: Enrollment) -> list[Finding]:
         try:
             seen = self._see(row)
-        except BackendRejectedError as error:
+        except (BackendRejectedError, DamagedRowError) as error:
             return [unreadable(row.id, str(error), row.id)]
         return compare(row, seen, self._context.settle_policy)
 
@@ -254,11 +255,13 @@ class Reconcile:
 
     def _orphan(self, session: CheckoutSession) -> Finding | None:
         """Return what is wrong with a session of ours that no row stores."""
-        store = self._context.storage.enrollments
-        if store.find_by_session(session.id) is not None:
-            return None
-        named = store.find(session.enrollment_id) if session.enrollment_id else None
-        return orphan(session, named)
+        store, name = self._context.storage.enrollments, session.enrollment_id
+        try:
+            if store.find_by_session(session.id) is not None:
+                return None
+            return orphan(session, store.find(name) if name else None)
+        except DamagedRowError:
+            return None  # named where our own rows are looked at
 
     def _lms_rows(
         self, since: datetime | None, limit: int, cursor: str | None
@@ -295,7 +298,10 @@ class Reconcile:
         # Frappe names a learner by the lower-cased address.
         store = self._context.storage.enrollments
         address = row.learner.lower()
-        return not store.list_for_sync(address, row.course_id)
+        try:
+            return not store.list_for_sync(address, row.course_id)
+        except DamagedRowError:
+            return False  # named where our own rows are looked at
 
     def _repaired(self, report: Report, *, rebuild: bool) -> Report:
         found = []

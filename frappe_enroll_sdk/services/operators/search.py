@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ...errors import EnrollmentNotFoundError
+from ...errors import DamagedRowError, EnrollmentNotFoundError
 from ...ids import ENROLLMENT_PREFIX
 from ...models import AuditEntry, Coupon, Enrollment, Job, Page, Seat, walk
 from ...models.jobs import EVENT_KIND
@@ -106,7 +106,7 @@ class Search:
             address = text.lower()
             return store.list(email=address, limit=limit, cursor=cursor)
         found = store.list(coupon_code=text.upper(), limit=limit, cursor=cursor)
-        if found.items:
+        if found.items or found.unreadable:
             return found
         return store.list(course_id=text, limit=limit, cursor=cursor)
 
@@ -158,11 +158,20 @@ class Search:
             enrollment=row,
             heir=heir_of(row, store.enrollments.find),
             moments=tuple(sorted(moments, key=lambda moment: moment.at)),
-            coupon=store.coupons.find(code) if code else None,
+            coupon=self._coupon_of(row),
             seat=store.coupons.find_seat(code, row.id) if code else None,
             jobs=jobs,
             events=events,
         )
+
+    def _coupon_of(self, row: Enrollment) -> Coupon | None:
+        """Return the terms of its code; None: it has none, or they are damaged."""
+        if row.coupon_code is None:
+            return None
+        try:
+            return self._context.storage.coupons.find(row.coupon_code)
+        except DamagedRowError:
+            return None
 
     def jobs_of(self, row: Enrollment) -> tuple[Job, ...]:
         """Return the sync job of its learner and course, and its plugins' jobs."""

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ...models import Enrollment, Job
-from ...money import Money
 from ...outcomes import Done, Outcome
 from ...states import ENTITLED
 from ..settle.beside import LEFT
@@ -62,7 +63,7 @@ class GiveBack:
     def _refund(self, row: Enrollment) -> None:
         begun = [entry for entry in row.history if entry.fact == REFUND_BEGUN]
         paid = row.paid or row.amount
-        left = Money(paid.amount_minor - row.refunded_minor, paid.currency)
+        left = attrs.evolve(paid, amount_minor=paid.amount_minor - row.refunded_minor)
         self._context.payments.refund(
             row.payment_id or "",
             amount=left,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...codec import dump, load
 from ...errors import (
+    DamagedRowError,
     NotFoundError,
     PayloadError,
     SignatureError,
@@ -82,8 +83,11 @@ class Webhook:
         told = event.session is not None or event.unreadable
         if event.session_id is None or event.is_ours or not told:
             return False
-        store = self._context.storage.enrollments
-        return store.find_by_session(event.session_id) is None
+        try:
+            row = self._context.storage.enrollments.find_by_session(event.session_id)
+        except DamagedRowError:
+            return False
+        return row is None
 
     def _store_ignored(self, event: PaymentEvent) -> WebhookResult:
         recorded = self._context.storage.events.record(

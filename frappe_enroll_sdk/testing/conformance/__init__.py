@@ -15,8 +15,8 @@ Subclass one and give it its one fixture::
 A backend with faster verbs of its own (a class derived from `Coupons`) runs the suite
 twice, the second time with ``Plain(factory)``.
 
-`PaymentsConformance` wants the fixture `payments_driver`, `LMSConformance` the fixture
-`lms_driver`; their modules tell what a driver is.
+`PaymentsConformance` wants the fixture `payments_driver`, a `PaymentsDriver`, and
+`LMSConformance` the fixture `lms_driver`, an `LMSDriver`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,21 @@ from typing import Any
 
 _MODULES = {
     "LMSConformance": "lms",
-    "Plain": "lossy",
+    "LMSDriver": "lms",
     "PaymentsConformance": "payments",
+    "PaymentsDriver": "payments_driver",
+    "Plain": "lossy",
     "StorageConformance": "storage",
 }
 
-__all__ = ["LMSConformance", "PaymentsConformance", "Plain", "StorageConformance"]
+__all__ = [
+    "LMSConformance",
+    "LMSDriver",
+    "PaymentsConformance",
+    "PaymentsDriver",
+    "Plain",
+    "StorageConformance",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -37,7 +37,6 @@ from ...money import Money
 from .payments_disputes import DisputeChecks
 from .payments_driver import (
     PaymentsBase,
-    PaymentsDriver,
     opened,
     order_of,
     paid,
@@ -46,8 +45,6 @@ from .payments_driver import (
 )
 from .payments_sessions import RefundChecks, SessionChecks
 
-
-__all__ = ["PaymentsConformance", "PaymentsDriver"]
 
 _SPOILS: dict[str, Callable[[str], str]] = {
     "empty": lambda value: value[:0],

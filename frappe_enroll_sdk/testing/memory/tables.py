@@ -36,10 +36,8 @@ class _Order:
         # What comes after all that the last field can hold.
         self._top = _LAST if is_text else _INFINITE
 
-    def entry(self, row: Row | None) -> Entry | None:
+    def entry(self, row: Row) -> Entry | None:
         """Return a row's entry, if it has one."""
-        if row is None:
-            return None
         entry = *map(row.cells.get, self._columns), row.key
         if None in entry:
             return None
@@ -102,7 +100,8 @@ class _Table:
             moved = _moved_by(self._table, tuple(changed))
         moves = []
         for order in moved:
-            old, new = order.entry(before), order.entry(after)
+            old = None if before is None else order.entry(before)
+            new = None if after is None else order.entry(after)
             if old != new:
                 entries = self._entries[order.name]
                 if order.unique and new is not None and _is_taken(entries, new):

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from werkzeug.wrappers import Response
 
 from frappe_enroll_sdk.errors import NotFoundError
-from frappe_enroll_sdk.money import Money
+from frappe_enroll_sdk.models import Totals
 
 from ..routing import Access, Call
 from ..schemas.parts import EMAIL_TEXT, words
@@ -34,25 +37,27 @@ def affiliate(call: Call) -> Response:
     """Show one affiliate with its balances, courses and ledger."""
     service, code, query = call.sdk.affiliates, call.arguments["code"], filters_of(call)
     found, ledger = service.get(code), service.rows(code, **query, limit=LIMIT)
+    balances = service.stats(code)
     return page(
         call,
         "affiliate.html",
         title=found.email,
         affiliate=found,
-        totals=service.stats(code),
+        totals=balances,
         courses=service.by_course(code),
         rows=ledger.items,
         more=ledger.next_cursor,
+        unreadable=ledger.unreadable,
         filters=Filters(query),
-        money=_money,
+        money=partial(_money, {one.currency: one for one in balances}),
         # Unique to the form: submitting it twice pays once.
         payout_id=f"pay_{call.sdk.ambient.token_hex(12)}",
     )
 
 
-def _money(minor: int, currency: str) -> str:
-    sign = "−" if minor < 0 else ""
-    return f"{sign}{Money(abs(minor), currency)}"
+def _money(balances: Mapping[str, Totals], minor: int, currency: str) -> str:
+    sign, balance = "−" if minor < 0 else "", balances.get(currency)
+    return f"{sign}{(balance or Totals(currency=currency)).money(abs(minor))}"
 
 
 def register(call: Call) -> Response:

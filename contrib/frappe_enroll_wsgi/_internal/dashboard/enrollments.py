@@ -42,6 +42,7 @@ def _listed(call: Call, found: Page[Enrollment], filters: dict[str, Any]) -> Res
         title="Learners",
         rows=seen(call, found).items,
         more=found.next_cursor,
+        unreadable=found.unreadable,
         filters=Filters(filters),
         statuses=list(Status),
         lms_statuses=list(LMSStatus),

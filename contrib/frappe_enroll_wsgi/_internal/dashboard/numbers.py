@@ -111,7 +111,9 @@ def _newest(listing: Callable[..., Page[Any]], first: date) -> tuple[list[Any], 
         page = listing(limit=_PAGE, cursor=cursor)
         found += [row for row in page.items if row.created_at.date() >= first]
         cursor = page.next_cursor
-        if cursor is None or page.items[-1].created_at.date() < first:
+        # (None on a page whose rows can't be read: there may be more.)
+        is_old = bool(page.items) and page.items[-1].created_at.date() < first
+        if cursor is None or is_old:
             return found, True
     return found, False
 
@@ -122,8 +124,9 @@ def _paid_on(day: date, rows: list[Enrollment]) -> tuple[Money, ...]:
     for row in rows:
         paid = any(e.fact == "paid" and e.at.date() == day for e in row.history)
         if paid:
-            known = sums.get(row.amount.currency, Money.zero(row.amount.currency))
-            sums[row.amount.currency] = known + row.amount
+            known = sums.get(row.amount.currency)
+            # (Its own exponent, not today's: a currency may have gone since.)
+            sums[row.amount.currency] = known + row.amount if known else row.amount
     return tuple(sums[currency] for currency in sorted(sums))
 
 

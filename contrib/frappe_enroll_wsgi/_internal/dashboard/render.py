@@ -95,6 +95,7 @@ def list_page(
     listed: dict[str, Any] = {
         items: found.items,
         "more": found.next_cursor,
+        "unreadable": found.unreadable,
         "filters": Filters(query),
     }
     return page(call, template, title=title, **listed, **values)

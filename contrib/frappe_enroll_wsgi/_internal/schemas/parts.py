@@ -72,7 +72,11 @@ def request(properties: dict[str, Schema], *required: str) -> Schema:
 def page(name: str) -> Schema:
     """Return the schema of a page of records."""
     return record(
-        {"items": {"type": "array", "items": ref(name)}, "next_cursor": MAYBE_TEXT}
+        {
+            "items": {"type": "array", "items": ref(name)},
+            "next_cursor": MAYBE_TEXT,
+            "unreadable": {"type": "array", "items": TEXT},
+        }
     )
 
 
