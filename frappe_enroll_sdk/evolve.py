@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 
-__all__: tuple[str, ...] = ()  # internal
-
 if TYPE_CHECKING:
     # (Type checkers know what it takes.)
-    from attrs import evolve as evolve  # noqa: PLC0414  so that mypy exports it
+    from attrs import evolve as evolve  # noqa: PLC0414  given on, and not public
 else:
 
     def evolve(record: Any, /, **changes: Any) -> Any:
@@ -49,3 +47,6 @@ def _names_of(kind: type[Any]) -> frozenset[str] | None:
     if any(isinstance(one, cached_property) for one in cached):
         return None
     return frozenset(one.name for one in fields)
+
+
+__all__: tuple[str, ...] = ()  # internal

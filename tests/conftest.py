@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.mongod import WHEEL, Mongod, ReplicaSet, find_binary
 from support.size import LEAST, SERVER_DIFFERS
 
@@ -17,6 +18,15 @@ from support.size import LEAST, SERVER_DIFFERS
 #: Read before any test's environment is cleaned: it wins over a server of our own.
 MONGODB_URI = os.environ.get("MONGODB_URI")
 PREFIXES = ("FRAPPE_", "STRIPE_", "MONGODB_", "DATABASE_URL", "CRON_SECRET", "XDG_")
+
+# What an example takes is the machine's affair, and that of what else runs on it.
+settings.register_profile(
+    "any machine",
+    settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

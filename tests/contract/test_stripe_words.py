@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from importlib.metadata import version
 from typing import Literal, get_args, get_origin
 
 import pytest
@@ -17,6 +18,11 @@ from frappe_enroll_sdk.models import (
     SessionStatus,
 )
 from frappe_enroll_stripe.records import _PAYMENT_FACTS, _SESSION_FACTS
+
+
+#: Words that releases after the oldest one that we allow have brought.
+LATER = {"appeal_needs_response", "appeal_under_review"}
+HAS_THEM = tuple(map(int, version("stripe").split(".")[:2])) >= (16, 1)
 
 
 def literals_of(kind):
@@ -41,7 +47,9 @@ def annotated(cls, field):
 )
 def test_every_word_of_the_package_is_known(ours, cls, field):
     """And we know none that it does not: the text is read by what it means."""
-    assert annotated(cls, field) == {str(word) for word in ours}
+    words = {str(word) for word in ours}
+    later = set() if HAS_THEM else LATER & words
+    assert annotated(cls, field) | later == words
 
 
 def test_every_word_of_a_refund_is_known():

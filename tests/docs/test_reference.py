@@ -487,3 +487,18 @@ def test_mails_are_documented():
             text = (folder / f"{name}{part}").read_text(encoding="utf-8")
             asked = meta.find_undeclared_variables(environment.parse(text))
             assert asked - {"sender_name"} <= set(quoted(names)), f"{name}{part}"
+
+
+def test_rules_stand_where_contributing_says():
+    """Each of the twenty answers names a file, and what is defined there."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = table(text, "Question")
+    assert len(rows) == 20
+    for _, file, name in rows:
+        tree = ast.parse((ROOT / file.strip("`")).read_text(encoding="utf-8"))
+        defined = {
+            getattr(node, "name", None) or getattr(node, "id", None)
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Name))
+        }
+        assert name.strip("`") in defined, file

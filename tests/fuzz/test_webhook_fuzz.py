@@ -154,9 +154,7 @@ headers = st.one_of(
         "t={},v1={}".format, st.integers(), st.text("0123456789abcdef", max_size=64)
     ),
 )
-many = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck)
-)
+many = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 
 def check_nothing_happened():

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 
 import pytest
 from support.site import EMAIL, MONEY, SECRET, Site, check_problem
@@ -354,12 +357,19 @@ def test_return_settles_and_tells_the_learner(site):
     (row,) = site.world.rows()
     pending = site.call("GET", "/return", query={"session_id": row.session_id})
     assert (pending.status_code, "Payment pending" in pending.text) == (200, True)
-    again = '<meta http-equiv="refresh" content='
+    # In place, by the one script that its policy knows; loaded anew without scripts.
+    again = '<noscript><meta http-equiv="refresh" content='
     assert again in pending.text
+    (script,) = re.findall(r"<script>(.*)</script>", pending.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = pending.headers["Content-Security-Policy"]
+    assert f"script-src 'sha256-{digest}'; connect-src 'self';" in policy
     site.world.pay(made["enrollment_id"])
     done = site.call("GET", "/return", query={"session_id": row.session_id})
     assert (done.status_code, "You are enrolled" in done.text) == (200, True)
-    assert again not in done.text
+    assert "http-equiv" not in done.text
+    assert "<script" not in done.text
+    assert "script-src" not in done.headers["Content-Security-Policy"]
     assert done.content_type == "text/html; charset=utf-8"
     for secret in (EMAIL, row.session_id, made["token"], row.id):
         assert secret not in done.text

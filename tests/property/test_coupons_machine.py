@@ -218,7 +218,6 @@ def test_coupons_keep_to_the_model(machine, examples):
     case.settings = settings(
         max_examples=examples,
         stateful_step_count=40,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     case.runTest()

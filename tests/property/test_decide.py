@@ -133,7 +133,7 @@ policies = st.builds(
     livemode=st.booleans(),
     refund_policy=st.sampled_from(["keep", "suspend", "revoke"]),
 )
-many = settings(max_examples=times(1000, 50_000), deadline=None)
+many = settings(max_examples=times(1000, 50_000))
 
 
 def paid_by(row, facts, policy):

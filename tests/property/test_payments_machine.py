@@ -367,7 +367,6 @@ def test_payments_follow_from_what_was_done(store, new_world):
         max_examples=times(*EXAMPLES[store]),
         phases=[Phase.explicit, Phase.generate, Phase.target, *small],
         stateful_step_count=15,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(lambda: Payments(new_world), settings=sizes)

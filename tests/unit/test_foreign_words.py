@@ -235,7 +235,7 @@ def test_half_of_the_money_may_take_a_right_and_gives_none(failed):
 
 @pytest.mark.parametrize(
     ("currency", "exponent", "text"),
-    [("bgn", None, "19.99 BGN"), ("hrk", 2, "19.99 HRK"), ("xxo", 3, "1.999 XXO")],
+    [("dem", None, "19.99 DEM"), ("hrk", 2, "19.99 HRK"), ("xxo", 3, "1.999 XXO")],
 )
 def test_money_of_a_currency_that_is_gone_is_shown(currency, exponent, text):
     """Stored before the exponent was remembered, or with it; in both forms."""

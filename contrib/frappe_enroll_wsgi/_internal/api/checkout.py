@@ -15,6 +15,7 @@ from frappe_enroll_sdk.services import validate
 
 from ..answers import answer, money_json
 from ..routing import Access, Area, Call, Route
+from . import again
 from .builders import TOKEN_HEADER
 from .coupons import CODE_TROUBLE
 
@@ -101,13 +102,21 @@ _REFRESH_S = {Status.CONFIRMED: 10, Status.AWAITING_PAYMENT: 60}
 
 
 def _page(title: str, text: str, refresh_s: int | None = None) -> Response:
-    again = f'<meta http-equiv="refresh" content="{refresh_s}">' if refresh_s else ""
+    head = end = seconds = ""
+    if refresh_s:
+        reload = f'<meta http-equiv="refresh" content="{refresh_s}">'
+        head, end = f"<noscript>{reload}</noscript>", again.SCRIPT
+        seconds = f' data-seconds="{refresh_s}"'
     html = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8">{again}'
+        f'<!doctype html><html lang="en"><meta charset="utf-8">{head}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><main><h1>{title}</h1><p>{text}</p></main></html>"
+        f'<title>{title}</title><main aria-live="polite"{seconds}>'
+        f"<h1>{title}</h1><p>{text}</p></main>{end}</html>"
     )
-    return Response(html, content_type="text/html; charset=utf-8")
+    response = Response(html, content_type="text/html; charset=utf-8")
+    if refresh_s:
+        response.headers["Content-Security-Policy"] = again.POLICY
+    return response
 
 
 def checkout_json(made: Checkout) -> dict[str, Any]:
