@@ -24,7 +24,7 @@ _LATER = {"EnrollSDK": ".sdk", "Settings": ".settings"}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what a host needs (PEP 562)."""
+    """Import public names on first use (PEP 562)."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_LATER[name], __name__), name)

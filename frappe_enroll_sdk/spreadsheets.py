@@ -7,12 +7,12 @@ import unicodedata
 from typing import Any
 
 
-#: What a formula begins with; the last one is the minus that is no hyphen.
+#: Characters that begin a formula; the last one is the minus sign, not a hyphen.
 _SIGNS = frozenset("=+-@−")
 
 
 def cell(value: Any) -> Any:
-    """Return a value as a cell: numbers as they are, texts defused."""
+    """Return a value as a cell: numbers unchanged, texts defused."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -21,21 +21,21 @@ def cell(value: Any) -> Any:
 
 
 def defused(text: str) -> str:
-    """Return a text with a quote before what looks like a formula."""
+    """Return a text, with a quote in front if it looks like a formula."""
     return f"'{text}" if _is_formula(text) else text
 
 
 def read(text: str) -> str:
-    """Return the text that `defused` made a cell of."""
+    """Return the text that `defused` turned into a cell."""
     return text[1:] if text[:1] == "'" and _is_formula(text[1:]) else text
 
 
 def _is_formula(text: str) -> bool:
     """
-    Tell whether a spreadsheet may read a formula, in any width of its sign.
+    Tell whether a spreadsheet may read a formula, whatever the width of its sign.
 
-    Spreadsheets trim what they read, of more than blanks; a quote of the text's own is
-    passed over, so that every text can be read again.
+    Spreadsheets trim more than blanks from what they read; a text's own leading quote
+    is skipped, so that every text can be read back.
     """
     bare = text.lstrip("'")
     if bare[:1] in {"\t", "\r", "\n"}:

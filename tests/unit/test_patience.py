@@ -104,8 +104,8 @@ def test_trail_refuses_a_cursor_that_came_before(monkeypatch):
     """A list that repeats itself, or goes on past all sense, is an error."""
     trail = Trail()
     assert [trail.follow(c) for c in ("a", "b", None)] == ["a", "b", None]
-    with pytest.raises(TransientError, match="no end"):
+    with pytest.raises(TransientError, match="never ends"):
         trail.follow("a")
     monkeypatch.setattr(pages, "_MAX_PAGES", 2)
-    with pytest.raises(TransientError, match="no end"):
+    with pytest.raises(TransientError, match="never ends"):
         trail.follow("c")
