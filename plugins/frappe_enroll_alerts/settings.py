@@ -21,12 +21,12 @@ PREFIX = "FRAPPE_ENROLL_ALERTS_"
 
 @attrs.frozen(kw_only=True)
 class AlertSettings:
-    """Everything about the webhook that can be set; without a URL there is none."""
+    """Settings of the webhook; without a URL, nothing is posted."""
 
-    # Receivers like to have a token in it, so it never shows.
+    # Receivers often put a token into it, so it is treated as a secret.
     url: Secret = secret_option(
         f"{PREFIX}WEBHOOK_URL",
-        "where alerts and dead letters are posted; none = nowhere",
+        "where to post alerts and dead letters; unset = nowhere",
     )
     secrets: tuple[Secret, ...] = option(
         f"{PREFIX}WEBHOOK_SECRET",
@@ -37,13 +37,13 @@ class AlertSettings:
     )
     timeout_s: float = option(
         f"{PREFIX}WEBHOOK_TIMEOUT_S",
-        "seconds for one post in all",
+        "total seconds for one post",
         10.0,
         convert=in_range(float, 0.1, 120),
     )
 
     def contradictions(self) -> list[str]:
-        """Return what does not fit together."""
+        """Return the problems of settings that conflict."""
         if not self.url:
             return []
         found = []

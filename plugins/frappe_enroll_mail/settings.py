@@ -23,7 +23,7 @@ from .addresses import read_address
 
 
 PREFIX = "FRAPPE_ENROLL_MAIL_"
-#: Every template; the last three go to the operators.
+#: All templates; the last three go to the operators.
 TEMPLATES = (
     "enrolled",
     "grant_approved",
@@ -51,9 +51,9 @@ def _plain_address(value: Any) -> Address:
 
 @attrs.frozen(kw_only=True)
 class MailSettings:
-    """Everything about mails that can be set; without a host no mail is sent."""
+    """Settings of the mails; without a host, no mail is sent."""
 
-    host: str = option(f"{PREFIX}HOST", "SMTP server; none = no mails are sent", "")
+    host: str = option(f"{PREFIX}HOST", "SMTP server; unset = no mails are sent", "")
     port: int = option(
         f"{PREFIX}PORT",
         "its port; 0 = 465 with implicit TLS, else 587",
@@ -62,61 +62,61 @@ class MailSettings:
     )
     security: str = option(
         f"{PREFIX}SECURITY",
-        "starttls, tls (from the first byte on), or none (loopback only)",
+        "starttls, tls (from the first byte), or none (loopback only)",
         "starttls",
         convert=one_of("starttls", "tls", "none"),
     )
     ca_file: str = option(
         f"{PREFIX}CA_FILE",
-        "certificates that the server's is checked against, instead of the system's",
+        "CA certificates for checking the server's, in place of the system's",
         "",
     )
-    user: str = option(f"{PREFIX}USER", "user of the SMTP server; none = no login", "")
+    user: str = option(f"{PREFIX}USER", "user of the SMTP server; unset = no login", "")
     password: Secret = secret_option(f"{PREFIX}PASSWORD", "that user's password")
     timeout_s: float = option(
         f"{PREFIX}TIMEOUT_S",
-        "seconds for one mail in all, from the look-up of the server's name on",
+        "total seconds for one mail, including looking up the server's name",
         20.0,
         convert=in_range(float, 0.1, 120),
     )
     sender: Address | None = option(
         f"{PREFIX}FROM",
-        "who sends, e.g. Python School <courses@example.com>",
+        "the sender, such as Python School <courses@example.com>",
         "",
         convert=_address,
     )
     reply_to: Address | None = option(
         f"{PREFIX}REPLY_TO",
-        "where answers go; none = to who sends",
+        "where replies go; unset = to the sender",
         "",
         convert=_address,
     )
     operators: tuple[Address, ...] = option(
         f"{PREFIX}OPERATORS",
-        "who hears of dead letters, payment problems and alerts",
+        "addresses for dead letters, payment problems and alerts",
         (),
         convert=words(_plain_address),
     )
     templates: str = option(
-        f"{PREFIX}TEMPLATES", "folder whose templates stand before ours", ""
+        f"{PREFIX}TEMPLATES", "folder whose templates override ours", ""
     )
     course_url: str = option(
         f"{PREFIX}COURSE_URL",
-        "link to a course, with {course_id} in it; none = the course's own URL",
+        "link to a course, containing {course_id}; unset = the course's own URL",
         "",
         convert=_url,
     )
     skip: tuple[str, ...] = option(
-        f"{PREFIX}SKIP", "templates that are not sent", (), convert=words(str)
+        f"{PREFIX}SKIP", "templates not to send", (), convert=words(str)
     )
 
     @property
     def real_port(self) -> int:
-        """The port, whether it is set or not."""
+        """The port, also if it is not set."""
         return self.port or (465 if self.security == "tls" else 587)
 
     def contradictions(self) -> list[str]:
-        """Return what does not fit together."""
+        """Return the problems of settings that conflict."""
         if not self.host:
             return []
         found = []
@@ -130,7 +130,7 @@ class MailSettings:
             if path and not Path(path).exists():
                 found.append(f"{PREFIX}{name}: there is no {path}")
         if self.course_url and "{course_id}" not in self.course_url:
-            found.append(f"{PREFIX}COURSE_URL: must hold {{course_id}}")
+            found.append(f"{PREFIX}COURSE_URL: must contain {{course_id}}")
         found += [
             f"{PREFIX}SKIP: there is no template {name}"
             for name in self.skip

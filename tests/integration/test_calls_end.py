@@ -340,8 +340,8 @@ def stripe_page(rows):
 
 PAGES = {
     "more for ever": (lambda n: stripe_page([refund(n)]), "never ends"),
-    "a page that repeats": (lambda _: stripe_page([refund(1)]), "no list to trust"),
-    "two pages in turn": (lambda n: stripe_page([refund(n % 2)]), "no list to trust"),
+    "a page that repeats": (lambda _: stripe_page([refund(1)]), "lists a row twice"),
+    "two pages in turn": (lambda n: stripe_page([refund(n % 2)]), "lists a row twice"),
     "more of nothing": (lambda _: stripe_page([]), "never ends"),
 }
 
