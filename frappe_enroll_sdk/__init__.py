@@ -42,7 +42,7 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what a host needs (PEP 562)."""
+    """Import public names on first use (PEP 562)."""
     if name == "__version__":
         return import_module("importlib.metadata").version("frappe-enroll-sdk")
     if name == "testing":

@@ -23,43 +23,43 @@ from .outcomes import Done, Outcome, Retry, Snooze
 __all__: tuple[str, ...] = ()  # internal
 
 
-#: Roles that `authenticate_admin` may name.
+#: Roles that `authenticate_admin` may return.
 _ROLES = ("viewer", "operator")
 
 
 def outcome_answer(kind: str, answer: object) -> Outcome:
     """
-    Return what a job's handler answered.
+    Check and return the outcome of a job's handler.
 
     Raises:
-        PluginFailedError: It is no outcome, or its wait is none.
+        PluginFailedError: It is not an outcome, or its wait is not valid.
     """
     name = f"the handler of {kind!r}"
     wall.ran(name, answer)
     if not isinstance(answer, Outcome):
         _refuse(name, answer, "must answer Done, Retry, Snooze or Dead")
     if isinstance(answer, Done) and not _is_text(answer.outcome):
-        _refuse(name, answer.outcome, "must name its outcome by a text")
+        _refuse(name, answer.outcome, "must give its outcome as text")
     if isinstance(answer, (Retry, Snooze)):
         wait_s = answer.after_s
         named = wait_s is not None or isinstance(answer, Snooze)
         if named and not wall.is_wait(wait_s):
             most = f"{wall.MAX_WAIT_S:.0f}"
-            _refuse(name, wait_s, f"must wait by seconds up to {most}")
+            _refuse(name, wait_s, f"must wait for a number of seconds up to {most}")
     return answer
 
 
 def wait_answer(answer: object) -> float | None:
-    """Return the seconds of `decide_retry`; below 0 = dead."""
+    """Return the answer of `decide_retry` in seconds; below 0 = dead."""
     if answer is None:
         return None
     if not wall.is_wait(answer):
         _refuse("decide_retry", answer, "must answer seconds or None")
-    return float(answer)  # type: ignore[arg-type]  # a number, by the line above
+    return float(answer)  # type: ignore[arg-type]  # checked above
 
 
 def course_answer(answer: object) -> Course | None:
-    """Return the course of `get_course`."""
+    """Return the course that `get_course` gave, or None."""
     if answer is None:
         return None
     if not isinstance(answer, Course):
@@ -77,19 +77,19 @@ def course_answer(answer: object) -> Course | None:
 
 
 def operator_answer(answer: object) -> tuple[str, str] | None:
-    """Return the (name, role) of `authenticate_admin`; half a word is nobody's."""
+    """Return the (name, role) of `authenticate_admin`; refuse half an answer."""
     if not answer:
         return None
     told = (answer, "operator") if isinstance(answer, str) else answer
     pair = isinstance(told, tuple) and len(told) == len(_ROLES)
-    if not pair or not _is_text(told[0]) or told[1] not in _ROLES:  # type: ignore[index]  # a pair, by the line above
+    if not pair or not _is_text(told[0]) or told[1] not in _ROLES:  # type: ignore[index]  # checked above
         words = f"must answer a name, or a name and one of {', '.join(_ROLES)}"
         _refuse("authenticate_admin", answer, words)
-    return told  # type: ignore[return-value]  # two texts, by the lines above
+    return told  # type: ignore[return-value]  # checked above
 
 
 def learner_answer(answer: object) -> str | None:
-    """Return the address of `authenticate_learner`."""
+    """Return the address that `authenticate_learner` gave, or None."""
     if answer is None:
         return None
     if not isinstance(answer, str) or "@" not in answer:
@@ -100,7 +100,7 @@ def learner_answer(answer: object) -> str | None:
 def fields_answer(
     answers: Iterable[Iterable[GrantField] | None],
 ) -> tuple[GrantField, ...]:
-    """Return the fields of `grant_fields`; the first to name one wins."""
+    """Return the fields of all `grant_fields` hooks; the first to name one wins."""
     fields: dict[str, GrantField] = {}
     for answer in answers:
         for field in answer or ():
@@ -113,7 +113,7 @@ def fields_answer(
 def enrichment_answer(
     answers: Iterable[Mapping[str, Mapping[str, Any]] | None],
 ) -> dict[str, dict[str, Any]]:
-    """Return what `enrich_checkout` adds; the first to name a key wins."""
+    """Merge what `enrich_checkout` hooks add; the first to name a key wins."""
     fields: dict[str, dict[str, Any]] = {"metadata": {}, "parameters": {}}
     for answer in answers:
         for part, values in (answer or {}).items():
@@ -122,7 +122,7 @@ def enrichment_answer(
     for key, value in fields["metadata"].items():
         if not (_is_text(key) and isinstance(value, str) and wall.is_storable(value)):
             _refuse("enrich_checkout", value, "must give metadata as texts")
-    # What is stored is what is sent: it has to survive both, byte for byte.
+    # The request is stored and sent byte for byte: the text has to survive both.
     if not wall.is_storable(json.dumps(fields, allow_nan=False, ensure_ascii=False)):
         _refuse("enrich_checkout", answers, "must give text that can be written")
     return fields
@@ -154,6 +154,6 @@ def _refuse(name: str, answer: object, must: str) -> NoReturn:
 
 
 def _shown(answer: object) -> str:
-    """Return an answer in words; a text may hold anything, and is not shown."""
+    """Describe an answer; never show a text, which may hold anything."""
     plain = answer is None or isinstance(answer, (bool, int, float))
     return repr(answer) if plain else f"a {type(answer).__name__}"

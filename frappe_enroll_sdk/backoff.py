@@ -17,18 +17,18 @@ __all__: tuple[str, ...] = ()  # internal
 
 #: Longest wait that a Retry-After header may ask for, in seconds.
 RETRY_AFTER_CAP_S = 3600.0
-#: Wait after a "slow down" that names no time, in seconds.
+#: Wait after a "slow down" without a time, in seconds.
 THROTTLED_S = 60.0
 
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
     """
-    The schedule of a job that fails for its own cause.
+    Retry schedule of a job that fails for a cause of its own.
 
     Attributes:
         schedule_s: Seconds before the second, third, … try.
-        jitter: Share by which each wait is stretched or shortened at random.
+        jitter: Fraction by which each wait is randomly lengthened or shortened.
     """
 
     schedule_s: tuple[float, ...] = (120.0, 240.0, 480.0, 960.0, 1920.0)
@@ -36,23 +36,23 @@ class RetryPolicy:
 
     @property
     def max_tries(self) -> int:
-        """Tries after which a job is dead."""
+        """The number of tries after which a job is dead."""
         return len(self.schedule_s) + 1
 
     def wait_s(self, tries: int, *, chance: float) -> float | None:
-        """Return seconds until the next try after `tries` tries, or None = dead."""
+        """Return the seconds until the next try after `tries` tries; None = dead."""
         return None if tries >= self.max_tries else self.pause_s(tries, chance=chance)
 
     def pause_s(self, tries: int, *, chance: float) -> float:
         """
-        Return seconds until the next try of what is never given up.
+        Return the seconds until the next try of work that is never given up.
 
         Args:
-            tries: Tries made; beyond the schedule its last wait is repeated.
-            chance: A number in [0, 1) that stands for the jitter's throw.
+            tries: Tries so far; beyond the schedule, its last wait is repeated.
+            chance: A number in [0, 1) that picks the jitter.
         """
         base = self.schedule_s[min(max(tries, 1), len(self.schedule_s)) - 1]
-        # It keeps many jobs from returning at one moment.
+        # Keeps many jobs from becoming due at the same moment.
         return base * (1 + self.jitter * (2 * chance - 1))
 
     def is_exhausted(self, tries: int) -> bool:

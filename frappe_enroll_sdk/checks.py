@@ -18,12 +18,11 @@ class Check:
     One line of ``frappe-enroll check``.
 
     Attributes:
-        name: What was looked at.
-        state: "ok", "unknown" (could not be looked at), "note" (as it is set up, and
-            worth knowing), or a short word of what is wrong (an error's code for
-            instance).
-        cause: Why, in words; "" when all is well.
-        mend: What to do; "" when there is nothing to do.
+        name: What was checked.
+        state: "ok", "unknown" (could not be checked), "note" (intended by the settings,
+            but worth knowing), or a short name of the fault (such as an error code).
+        cause: Explanation; "" when all is well.
+        mend: What to do; "" = nothing.
     """
 
     name: str
@@ -39,8 +38,8 @@ class Check:
 
 @runtime_checkable
 class Diagnosable(Protocol):
-    """A backend that has checks of its own; those that have none need nothing."""
+    """A backend with checks of its own (optional)."""
 
     def diagnose(self, *, now: datetime, public_url: str) -> tuple[Check, ...]:
-        """Examine how it is set up; raises nothing but what its verbs raise."""
+        """Check its setup; raises only what its verbs raise."""
         ...

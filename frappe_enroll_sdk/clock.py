@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """Anything that tells the time."""
+    """A source of the current time."""
 
     def now(self) -> datetime:
         """Return the time, aware, in UTC, with millisecond precision."""
@@ -43,20 +43,20 @@ class Clock(Protocol):
 
 class Ambient:
     """
-    Time, monotonic time, sleep and randomness: a clock, and what it does not bring.
+    Time, monotonic time, sleep and randomness, from a clock or the operating system.
 
-    A clock needs `now` alone. One that also has ``monotonic()``, ``sleep(seconds)`` or
-    ``random_bytes(n)`` is asked for these, too; the operating system gives the rest.
+    A clock needs only `now`. If it also has ``monotonic()``, ``sleep(seconds)`` or
+    ``random_bytes(n)``, these are used, too; the operating system provides the rest.
 
     Attributes:
         clock: The clock as given.
         now: Returns the clock's time.
-        monotonic: Returns seconds that only grow, from a beginning that means nothing.
+        monotonic: Returns seconds that never decrease, from an arbitrary start.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        # (Every step asks these two.)
+        # (Attributes for speed: every step calls these two.)
         self.now: Callable[[], datetime] = clock.now
         self.monotonic: Callable[[], float] = getattr(
             clock, "monotonic", time.monotonic
@@ -65,7 +65,7 @@ class Ambient:
         self._bytes = getattr(clock, "random_bytes", secrets.token_bytes)
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Sleep for this many seconds."""
         self._sleep(seconds)
 
     def random_bytes(self, n: int) -> bytes:
@@ -77,7 +77,7 @@ class Ambient:
         return self.random_bytes(n).hex()
 
     def token_urlsafe(self, n: int) -> str:
-        """Return `n` random bytes in the letters of a URL."""
+        """Return `n` random bytes as URL-safe text."""
         return base64.urlsafe_b64encode(self.random_bytes(n)).rstrip(b"=").decode()
 
     def uniform(self, low: float, high: float) -> float:
@@ -86,8 +86,8 @@ class Ambient:
         return low + (high - low) * share / 2**53
 
     def choice(self, choices: Sequence[T]) -> T:
-        """Return one of up to 256, each as likely as another."""
-        # A byte beyond the last whole round would favour the first ones.
+        """Return one of up to 256 options, each with the same probability."""
+        # Bytes beyond the last full multiple would favour the first options.
         fair = 256 - 256 % len(choices)
         while (byte := self.random_bytes(1)[0]) >= fair:
             pass
@@ -95,7 +95,7 @@ class Ambient:
 
 
 def to_milliseconds(moment: datetime) -> datetime:
-    """Cut a moment to whole milliseconds, the precision that every store keeps."""
+    """Truncate a moment to whole milliseconds, the precision of every store."""
     utc = moment.astimezone(UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
@@ -108,7 +108,7 @@ class SystemClock:
         return to_milliseconds(datetime.now(UTC))
 
 
-#: The operating system's time and dice.
+#: The operating system's time and randomness.
 SYSTEM = Ambient(SystemClock())
 
 
@@ -116,8 +116,9 @@ class StoreClock:
     """
     The store's time, sampled and advanced by the monotonic clock in between.
 
-    Thread-safe. A sample is good for `refresh_s` seconds. When the store can't be
-    asked, the last sample goes on; with no sample yet, the store's error is raised.
+    Thread-safe. A sample is used for `refresh_s` seconds. When the store can't be
+    asked, the last sample stays in use; without any sample, the store's error is
+    raised.
     """
 
     def __init__(
@@ -147,13 +148,13 @@ class StoreClock:
                 raise
             return age
         ended = time.monotonic()
-        # The store read its clock somewhere between the two marks.
+        # The store read its clock at some point between the two readings.
         self._base, self._mark = sampled, (began + ended) / 2
         return ended - self._mark
 
 
 class FakeClock:
-    """A clock for tests that stands still until it is moved. Thread-safe."""
+    """A clock for tests that stands still until it is advanced. Thread-safe."""
 
     def __init__(self, start: datetime | None = None) -> None:
         self._now = start or datetime(2026, 1, 1, tzinfo=UTC)
@@ -172,7 +173,7 @@ class FakeClock:
 
 
 class OffsetClock:
-    """The host's time plus an offset that can be advanced: demos live on it."""
+    """The host's time plus an offset that can be advanced, for demos."""
 
     def __init__(self, offset_s: float = 0.0) -> None:
         self._lock = threading.Lock()

@@ -38,7 +38,7 @@ __all__ = (
 
 T = TypeVar("T")
 
-#: The last millisecond that a datetime can tell.
+#: The last millisecond that a datetime can represent.
 _LAST_MS = 253_402_300_799_999
 
 
@@ -49,13 +49,13 @@ def text_of(moment: datetime) -> str:
 
 
 def moment_of(text: str) -> datetime:
-    """Return the moment of an ISO text."""
+    """Parse a moment from ISO text."""
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
 @cache
 def _converter() -> Converter:
-    # cattrs is a good part of the import time: it is paid with the first record.
+    # Importing cattrs is slow, so it waits for the first record.
     from cattrs import Converter  # noqa: PLC0415
     from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415
 
@@ -66,12 +66,12 @@ def _converter() -> Converter:
     converter.register_structure_hook(datetime, lambda value, _: moment_of(value))
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, lambda value, _: Decimal(value))
-    # JSON that a record carries is kept as it is.
+    # JSON data within a record is kept unchanged.
     converter.register_structure_hook_func(
         lambda kind: kind == Mapping[str, Any],
         lambda value, _: dict(value),
     )
-    # Known to the claim alone.
+    # Only the claim knows it.
     shown = make_dict_unstructure_fn(Job, converter, was_due_at=override(omit=True))
     converter.register_unstructure_hook(Job, shown)
     return converter
@@ -89,7 +89,7 @@ def _shower() -> Converter:
 
     from .models import Totals  # noqa: PLC0415  the domain needs no codec
 
-    # What only a store has to remember.
+    # Fields that only a store needs.
     for kind in (Money, Totals):
         plain = make_dict_unstructure_fn(kind, converter, exponent=override(omit=True))
         converter.register_unstructure_hook(kind, plain)
@@ -97,13 +97,13 @@ def _shower() -> Converter:
 
 
 def shown(record: Any) -> Any:
-    """Return a record as the JSON that callers get: money as amount and currency."""
+    """Return a record as JSON for callers: money as amount and currency."""
     return _shower().unstructure(record)
 
 
 def load(kind: type[T], data: Any) -> T:
     """
-    Return the record that `dump` made the data of; fields may be missing, not wrong.
+    Return the record that `dump` turned into data; fields may be missing, not wrong.
 
     Raises:
         ValidationError: The data is not of this kind.
@@ -118,7 +118,7 @@ def load(kind: type[T], data: Any) -> T:
 
 def require_text(**fields: Any) -> None:
     """
-    Refuse whatever is not text (an operator such as ``{"$gt": ""}`` for instance).
+    Refuse anything but text (for instance an operator such as ``{"$gt": ""}``).
 
     Raises:
         ValidationError: Names the field.
@@ -128,7 +128,7 @@ def require_text(**fields: Any) -> None:
             raise ValidationError(f"{name}: must be text", field=name)
 
 
-#: After everything that may follow in a code, an address or a name of ours.
+#: Sorts after every character in our codes, addresses and names.
 AFTER_ALL = "\x7f"
 
 
@@ -138,13 +138,13 @@ def cursor_of(*parts: str | int) -> str:
 
 
 def _is_key(part: Any, kind: type) -> bool:
-    """Tell whether a store can compare this with its rows."""
+    """Tell whether a store can compare this with its sort keys."""
     fits = type(part) is kind
     if fits and kind is int:
-        # A moment in milliseconds, or a place in a chain.
+        # A moment in milliseconds, or a position in a chain.
         fits = 0 <= part <= _LAST_MS
     if fits and kind is str:
-        # Half of a surrogate pair can be written in JSON, and nowhere else.
+        # JSON can hold half of a surrogate pair; no store can.
         fits = part == part.encode(errors="ignore").decode()
     return fits
 
@@ -154,7 +154,7 @@ def parts_of(cursor: str | None, kinds: tuple[type, ...]) -> list[Any] | None:
     Return the sort keys of a cursor, or None for None.
 
     Raises:
-        ValidationError: It is not one of ours.
+        ValidationError: It is not one of our cursors.
     """
     if cursor is None:
         return None

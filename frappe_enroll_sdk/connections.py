@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ("Fencing", "connect", "fence", "opener", "tls")
 
 
-#: Seconds to connect where nobody says how many.
+#: Default seconds for connecting.
 _CONNECT_S = 60.0
 
 
@@ -46,10 +46,10 @@ def connect(
     options: Iterable[tuple[Any, ...]] | None = None,
 ) -> socket.socket:
     """
-    Return a connection whose every step looks at the call under way.
+    Return a connection whose every step respects the current call's deadline.
 
-    Used in place of `socket.create_connection`. All addresses of the host together get
-    `timeout_s` (if that is a number), the look-up of its name too.
+    Replaces `socket.create_connection`. `timeout_s` (if it is a number) covers looking
+    up the host's name and trying all of its addresses.
     """
     limit_s = timeout_s if isinstance(timeout_s, int | float) else _CONNECT_S
     with within(limit_s) as inner:
@@ -90,28 +90,28 @@ def _places(host: str, port: int) -> list[Any]:
 
 
 def tls(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Make the sockets of a context look at the call under way; return it."""
+    """Make a context's sockets respect the current call's deadline; return it."""
     context.sslsocket_class = _TLSSocket
     return context
 
 
 def opener(*handlers: BaseHandler) -> OpenerDirector:
     """
-    Return a urllib opener on such connections, for calls in a `within` block.
+    Return a urllib opener that uses such connections, for calls in a `within` block.
 
-    It verifies certificates, goes by the environment's proxies, and follows no
-    redirect: that is an answer like any other, raised as `HTTPError`.
+    It verifies certificates, uses the environment's proxies, and follows no redirects:
+    a redirect is raised as `HTTPError`, like any other error status.
     """
     return build_opener(_Handler(), _TLSHandler(), _Stay, *handlers)
 
 
 def fence(pools: Any, context: ssl.SSLContext) -> None:
     """
-    Make a pool manager of urllib3 (one of requests has one, too) use such connections.
+    Make a pool manager of urllib3 (requests has one, too) use such connections.
 
     Args:
         pools: The `PoolManager` or `ProxyManager`.
-        context: For its connections over TLS, to proxies too.
+        context: For TLS connections, including those to proxies.
     """
     pools.pool_classes_by_scheme = {
         scheme: _fenced(pool) for scheme, pool in pools.pool_classes_by_scheme.items()
@@ -123,9 +123,9 @@ def fence(pools: Any, context: ssl.SSLContext) -> None:
 
 
 class Fencing:
-    """Mixed into requests' HTTPAdapter: its connections keep to the call under way."""
+    """Mixin for requests' HTTPAdapter: its connections respect the call's deadline."""
 
-    #: Makes the context of connections over TLS; a plugin's own, with its driver.
+    #: Creates the context of TLS connections; the plugin brings it with its driver.
     new_context: Callable[[], ssl.SSLContext]
 
     def init_poolmanager(self: Any, *arguments: Any, **options: Any) -> None:
@@ -134,7 +134,7 @@ class Fencing:
         fence(self.poolmanager, self.new_context())
 
     def proxy_manager_for(self: Any, proxy: str, **options: Any) -> Any:
-        """Fence those to a proxy; one for SOCKS has time-outs per step only."""
+        """Fence connections to a proxy; SOCKS proxies only have time-outs per step."""
         is_new = proxy not in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **options)  # type: ignore[misc]  # the same
         if is_new and not proxy.lower().startswith("socks"):
@@ -144,7 +144,7 @@ class Fencing:
 
 @functools.cache
 def _fenced(pool: Any) -> Any:
-    """Return a class of urllib3's pools on our connections, without importing it."""
+    """Return a urllib3 pool class with our connections, without importing urllib3."""
     if issubclass(pool.ConnectionCls, _Fenced):
         return pool
     inner = type("FencedConnection", (_Fenced, pool.ConnectionCls), {})
@@ -152,7 +152,7 @@ def _fenced(pool: Any) -> Any:
 
 
 class _Fenced:
-    """What a connection of urllib3 connects by."""
+    """How a fenced urllib3 connection connects."""
 
     def _new_conn(self: Any) -> socket.socket:
         place = self._dns_host, self.port
@@ -160,7 +160,7 @@ class _Fenced:
 
 
 class _Socket(socket.socket):
-    """A socket that gives each step the time that its call has left."""
+    """A socket that limits each step to the time left in its call."""
 
     def connect(self, address: Any) -> None:
         _arm(self)
@@ -190,7 +190,7 @@ class _Socket(socket.socket):
 
 
 class _TLSSocket(ssl.SSLSocket):
-    """The same over TLS; OpenSSL's steps keep to the time-out as a whole, too."""
+    """The same over TLS; OpenSSL also applies the time-out to each step as a whole."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  ssl's
         _arm(self)
@@ -219,7 +219,7 @@ def _arm(link: socket.socket, *, sending: bool = False) -> Call | None:
 
 class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
-        # Where http.client itself takes its connections from; it is there for this.
+        # http.client provides this attribute so that connecting can be replaced.
         self._create_connection = connect
         super().connect()
 
@@ -243,4 +243,4 @@ class _TLSHandler(HTTPSHandler):
 
 class _Stay(HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Follow none: who is called is who was named."""
+        """Follow no redirect: only the named host is called."""

@@ -29,27 +29,27 @@ __all__ = ("MAX_BYTES", "AnswerTooLargeError", "Call", "in_time", "under_way", "
 
 T = TypeVar("T")
 
-#: An answer larger than this is nobody's that we call.
+#: No service that we call sends a larger answer.
 MAX_BYTES = 20_000_000
 
 
 def moment_s() -> float:
-    """Return the real time that calls are measured by, whatever clock a test sets."""
+    """Return the real time by which calls are measured, whatever clock a test sets."""
     return time.monotonic()
 
 
 class AnswerTooLargeError(OSError):
-    """The answer is larger than any that could be meant."""
+    """The answer is larger than any valid answer."""
 
 
 class Call:
     """
-    What is under way within one total time; owned by one thread.
+    A call with one total deadline; owned by one thread.
 
     Attributes:
-        used: Whether it came to a connection of ours.
-        sent: Whether anything was sent over one (the TLS handshake is none of it).
-        too_large: Whether the answer was larger than allowed.
+        used: Whether it used one of our connections.
+        sent: Whether anything was sent over one (not counting the TLS handshake).
+        too_large: Whether the answer exceeded the allowed size.
     """
 
     def __init__(self, seconds: float, ends: float, most_bytes: int) -> None:
@@ -59,7 +59,7 @@ class Call:
 
     @property
     def may_have_acted(self) -> bool:
-        """Whether the other side may have heard of it: unless it surely did not."""
+        """Whether the other side may have received it; False = certainly not."""
         return self.sent or not self.used
 
     @property
@@ -69,15 +69,15 @@ class Call:
 
     @property
     def has_ended(self) -> bool:
-        """Whether a limit of ours ended it."""
+        """Whether one of our limits ended it."""
         return self.too_large or self.is_over
 
     def left_s(self) -> float:
         """
-        Return the seconds that are left.
+        Return the seconds left.
 
         Raises:
-            TimeoutError: None are.
+            TimeoutError: None are left.
         """
         left_s = self._ends - moment_s()
         if left_s <= 0:
@@ -86,17 +86,17 @@ class Call:
 
     def count(self, size: int) -> None:
         """
-        Count bytes that came in.
+        Count received bytes.
 
         Raises:
-            AnswerTooLargeError: They are too many by now.
+            AnswerTooLargeError: There are too many.
         """
         self._bytes += size
         self._check(self._bytes)
 
     def join(self, chunks: Iterable[bytes]) -> bytes:
         """
-        Return a body that comes in pieces: a few packed bytes may become many.
+        Join a body's chunks up to a limit: a few compressed bytes may become many.
 
         Raises:
             AnswerTooLargeError: It is too large.
@@ -113,7 +113,7 @@ class Call:
             raise AnswerTooLargeError(f"more than {self._most_bytes} bytes came in")
 
     def cause_of(self, error: BaseException) -> str:
-        """Return why the call failed, in words that quote nothing of the call."""
+        """Return why the call failed, without quoting any of it."""
         if self.too_large:
             return f"its answer has more than {self._most_bytes} bytes"
         if self.is_over:
@@ -125,16 +125,16 @@ _under_way: ContextVar[Call | None] = ContextVar("call_under_way", default=None)
 
 
 def under_way() -> Call | None:
-    """Return this thread's call, if there is one."""
+    """Return this thread's current call, if there is one."""
     return _under_way.get()
 
 
 @contextmanager
 def within(seconds: float, most_bytes: int = MAX_BYTES) -> Iterator[Call]:
     """
-    Give what this thread calls in the block `seconds` in all, and each block in it.
+    Limit everything that this thread calls in the block to `seconds` in total.
 
-    A block within a block never has more time than the outer one.
+    A nested block never has more time than the outer one.
     """
     outer, ends = _under_way.get(), moment_s() + seconds
     if outer is not None:
@@ -151,10 +151,10 @@ def within(seconds: float, most_bytes: int = MAX_BYTES) -> Iterator[Call]:
 
 def in_time(ask: Callable[[], T]) -> T:
     """
-    Return what the resolver answers, within the time of the call under way.
+    Return the resolver's answer, within the current call's deadline.
 
-    Looking up a name can't be cut short: it goes on in a thread that nobody waits for,
-    until the resolver itself gives up (resolv.conf: some ten seconds).
+    A name lookup can't be interrupted: after the deadline it goes on in a thread that
+    nobody waits for, until the resolver gives up (resolv.conf: about ten seconds).
     """
     call = _under_way.get()
     if call is None:

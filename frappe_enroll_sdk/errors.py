@@ -112,15 +112,15 @@ __all__ = (
 
 class EnrollError(Exception):
     """
-    Base of every error of the SDK; never raised directly.
+    Base class of all errors of the SDK; never raised directly.
 
     Attributes:
         code: Stable machine-readable name.
-        http_status: Status with which the HTTP surface answers.
+        http_status: Status code of the HTTP answer.
         retryable: Whether the same call may succeed later.
         retry_after_s: Seconds to wait before a retry, or None.
-        public_message: Text that holds nothing secret or personal.
-        field: Name of the field or variable at fault, or None.
+        public_message: Text for learners, with nothing secret or personal.
+        field: Name of the invalid field or variable, or None.
     """
 
     code: str = "error"
@@ -165,10 +165,10 @@ class ConfigurationError(EnrollError):
 
 class SettingsError(ConfigurationError, ValueError):
     """
-    One or more settings are wrong; the text names every variable.
+    One or more settings are invalid; the text names every variable.
 
     Attributes:
-        problems: One line for each wrong setting.
+        problems: One line for each invalid setting.
     """
 
     code = "settings"
@@ -190,7 +190,7 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 
 class UnknownBackendError(ConfigurationError):
-    """No plugin brings a backend of this name."""
+    """No plugin provides a backend with this name."""
 
     code = "unknown_backend"
 
@@ -214,19 +214,19 @@ class SchemaError(ConfigurationError):
 
 
 class BackendRefusedError(ConfigurationError):
-    """A backend refuses our rights, redirects, or is not what we expect."""
+    """A backend denies us permission, redirects, or is not what we expect."""
 
     code = "backend_refused"
 
 
 class BlindKeyError(ConfigurationError):
-    """The LMS took an enrolment and shows none: the key may insert but not see."""
+    """The LMS accepted an enrolment but shows none: the key may insert but not read."""
 
     code = "blind_key"
 
 
 class RejectedError(EnrollError):
-    """The request is refused for a cause of its own: never retried."""
+    """The request itself is at fault: never retried."""
 
     code = "rejected"
     http_status = 400
@@ -235,14 +235,14 @@ class RejectedError(EnrollError):
 
 
 class ValidationError(RejectedError):
-    """An argument is not of its form; ``field`` names it."""
+    """An argument is invalid; ``field`` names it."""
 
     code = "validation"
     public_message = "A field is not valid."
 
 
 class CodeTakenError(ValidationError):
-    """A coupon's or an affiliate's code is another one's already."""
+    """Another coupon or affiliate already has this code."""
 
     code = "code_taken"
     http_status = 409
@@ -258,7 +258,7 @@ class DamagedRowError(ValidationError):
 
 
 class SignatureError(RejectedError):
-    """The webhook's signature is missing, wrong or out of the time tolerance."""
+    """The webhook's signature is missing, wrong, too old or too new."""
 
     code = "signature"
     public_message = "The signature is not valid."
@@ -294,7 +294,7 @@ class EnrollmentNotFoundError(NotFoundError):
 
 
 class TokenError(RejectedError):
-    """The learner's token does not fit the enrollment."""
+    """The learner's token does not belong to the enrollment."""
 
     code = "token"
     http_status = 403
@@ -302,7 +302,7 @@ class TokenError(RejectedError):
 
 
 class CourseNotForSaleError(RejectedError):
-    """The course has no price and free courses are not allowed by the settings."""
+    """The course has no price, and the settings do not allow free courses."""
 
     code = "course_not_for_sale"
     http_status = 409
@@ -311,10 +311,10 @@ class CourseNotForSaleError(RejectedError):
 
 class CouponUnavailableError(RejectedError):
     """
-    The code can't be used here and by this learner.
+    This learner can't use the code for this course.
 
-    One answer for a code that does not exist, is for another course or learner, is
-    disabled or not good yet; its children are for those whom the code fits.
+    The same answer for a code that does not exist, is for another course or learner, is
+    disabled or not valid yet; only learners whom the code fits get a subclass.
     """
 
     code = "coupon_unavailable"
@@ -323,29 +323,29 @@ class CouponUnavailableError(RejectedError):
 
 
 class CouponReservedError(CouponUnavailableError):
-    """Somebody else holds the code's last seat; told to those whom it fits only."""
+    """Somebody else holds the code's last seat; only for learners whom it fits."""
 
     code = "coupon_reserved"
     retryable = True
-    public_message = "Somebody else is using this code just now. Try again later."
+    public_message = "Somebody else is using this code right now. Try again later."
 
 
 class CouponExpiredError(CouponUnavailableError):
-    """The code's time is over; told to those whom it fits only."""
+    """The code has expired; only for learners whom it fits."""
 
     code = "coupon_expired"
     public_message = "This code has expired."
 
 
 class CouponExhaustedError(CouponUnavailableError):
-    """The code is used up; told to those whom it fits only."""
+    """The code is used up; only for learners whom it fits."""
 
     code = "coupon_exhausted"
-    public_message = "This code has been used already."
+    public_message = "This code has already been used."
 
 
 class AlreadyEnrolledError(RejectedError):
-    """The learner is already enrolled: no money is taken, no coupon touched."""
+    """The learner is already enrolled: no money is taken or coupon used."""
 
     code = "already_enrolled"
     http_status = 409
@@ -353,7 +353,7 @@ class AlreadyEnrolledError(RejectedError):
 
 
 class AmountTooSmallError(RejectedError):
-    """What is left to pay lies below the provider's minimum charge."""
+    """The amount to pay is below the provider's minimum charge."""
 
     code = "amount_too_small"
     http_status = 409
@@ -361,7 +361,7 @@ class AmountTooSmallError(RejectedError):
 
 
 class AmountNotChargeableError(RejectedError):
-    """The course's price is between two steps of what the provider charges."""
+    """The provider can't charge the course's price: it is between two charge steps."""
 
     code = "amount_not_chargeable"
     http_status = 409
@@ -401,7 +401,7 @@ class TransitionError(RejectedError):
 
 
 class BackendRejectedError(RejectedError):
-    """The payment provider or the LMS refused this very call for good."""
+    """The payment provider or the LMS permanently refused this call."""
 
     code = "backend_rejected"
     http_status = 409
@@ -412,50 +412,50 @@ class BackendGoneError(BackendRejectedError):
     """
     The payment provider does not know the session, payment or event (any more).
 
-    Of something that it has made itself this means another account or mode: the key
-    was changed, for ten minutes or for good.
+    If the provider created the object, the key now belongs to another account or mode:
+    it was changed, perhaps only for a moment.
     """
 
     code = "backend_gone"
-    public_message = "Another system does not know this any more."
+    public_message = "Another system no longer knows this."
 
 
 class ConflictError(EnrollError):
-    """Somebody else was faster: read again and retry in place."""
+    """Another writer was faster: read again and retry in place."""
 
     code = "conflict"
     http_status = 409
     retryable = True
-    public_message = "Somebody else changed this just now. Try again."
+    public_message = "Somebody else has just changed this. Try again."
     family = "conflict"
 
 
 class VersionConflictError(ConflictError):
-    """The row has another version than the one that was read."""
+    """The row's version is not the one that was read."""
 
     code = "version_conflict"
 
 
 class LeaseLostError(ConflictError):
-    """The claim's lease lapsed or was taken: write nothing."""
+    """The claim's lease has lapsed or was taken over: write nothing."""
 
     code = "lease_lost"
 
 
 class InProgressError(ConflictError):
-    """The same request is being worked on right now."""
+    """The same request is still being processed."""
 
     code = "in_progress"
-    public_message = "The same request is still being worked on."
+    public_message = "The same request is still being processed."
 
 
 class TransientError(EnrollError):
     """
-    It may work later.
+    The call may succeed later.
 
     Attributes:
-        unclear: Whether the call may have taken effect although it failed
-            (time-out, reset, 5xx): look before any repetition.
+        unclear: Whether the call may have taken effect although it failed (time-out,
+            reset, 5xx): look before repeating it.
     """
 
     code = "transient"
@@ -490,10 +490,10 @@ class StorageUnavailableError(TransientError):
 
 class UnclearWriteError(StorageUnavailableError):
     """
-    The acknowledgement of a write was lost: it may have taken effect, or not.
+    The acknowledgement of a write was lost: it may or may not have taken effect.
 
     Raised by storage backends (`Tables`); the stores repeat the verb and look for their
-    own operation, and let it out only when it comes again.
+    own operation, and raise this only when it happens again.
     """
 
     code = "unclear_write"
@@ -509,7 +509,7 @@ class PaymentsUnavailableError(TransientError):
 
 
 class UnreadableAnswerError(PaymentsUnavailableError):
-    """The payment provider works, and what it tells of one object can't be read."""
+    """The payment provider works, but its data about one object can't be read."""
 
     code = "unreadable"
 
@@ -521,12 +521,12 @@ class LMSUnavailableError(TransientError):
 
 
 class PluginFailedError(TransientError):
-    """A plugin's or the host's code raised or answered what no caller can use."""
+    """A plugin's or the host's code raised an error or gave an unusable answer."""
 
     code = "plugin_failed"
 
 
 class ThrottledError(TransientError):
-    """The other side asks to slow down (429, "Throttled"): no try counts."""
+    """The other side asks us to slow down (429, "Throttled"): no try counts."""
 
     code = "throttled"

@@ -29,14 +29,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class HookSpecs:
-    """Every hook with its arguments; a plugin takes those that it names."""
+    """All hooks and their arguments; an implementation may name any of them."""
 
     @hookspec
     def register_backends(self, register: Callable[[str, str, str], None]) -> None:
         """
-        Bring backends: ``register(kind, name, "package.module:Class")``.
+        Register backends: ``register(kind, name, "package.module:Class")``.
 
-        Called: once, when the SDK is made. `kind` is storage, payments or lms; the
+        Called: once, when the SDK is created. `kind` is storage, payments or lms; the
         target is imported when settings choose it, and built by its
         ``from_settings(settings, clock)``.
         """
@@ -46,19 +46,19 @@ class HookSpecs:
         self, register: Callable[..., None], settings: Settings | None
     ) -> None:
         """
-        Bring job handlers: ``register(kind, handler, on=("enrolled",))``.
+        Register job handlers: ``register(kind, handler, on=("enrolled",))``.
 
-        Called: once, when the SDK is made. For each fact in `on` one job is owed; the
-        handler gets a `JobContext` and answers Done, Retry, Snooze or Dead. `settings`
-        hold the plugin's own (``settings/plugins.py``).
+        Called: once, when the SDK is created. Each fact in `on` enqueues one job; the
+        handler gets a `JobContext` and returns Done, Retry, Snooze or Dead. `settings`
+        contain the plugin's own (``settings/plugins.py``).
         """
 
     @hookspec
     def register_commands(self, register: Callable[[Any], None]) -> None:
         """
-        Bring click commands to ``frappe-enroll``: ``register(command)``.
+        Add click commands to ``frappe-enroll``: ``register(command)``.
 
-        Called: when the command line is asked for a command that is not its own.
+        Called: when the command line is given a command that is not built in.
         """
 
     @hookspec
@@ -86,10 +86,11 @@ class HookSpecs:
     @hookspec
     def grant_fields(self) -> Sequence[GrantField] | None:
         """
-        Declare fields of the form that applies for a grant (`business.GrantField`).
+        Declare fields of the grant application form (`models.GrantField`).
 
-        Called: for each application and wherever the form is shown. Where any plugin
-        declares some, no other answers are taken. Errors: the application fails (503).
+        Called: for each application and wherever the form is shown. If any plugin
+        declares fields, no other answers are accepted. Errors: the application fails
+        (503).
         """
 
     @hookspec
@@ -97,9 +98,9 @@ class HookSpecs:
         self, course_id: str, email: str, answers: Mapping[str, Any]
     ) -> None:
         """
-        Veto an application for a grant by raising a `RejectedError` (else: 503).
+        Veto a grant application by raising a `RejectedError` (any other error: 503).
 
-        Called: after the fields were found to be plain; check the form's own rules.
+        Called: after the answers have been validated; check your own rules here.
         """
 
     @hookspec
@@ -107,26 +108,26 @@ class HookSpecs:
         """
         Veto a coupon by raising a `RejectedError` (any other error: 503).
 
-        Called: after the coupon's own terms were found to fit.
+        Called: after the coupon's own terms have been checked.
         """
 
     @hookspec(firstresult=True)
     def get_course(self, course_id: str) -> Course | None:
         """
-        Give the course and its price instead of the LMS; None = ask the next.
+        Return the course and its price in place of the LMS's; None = ask the next.
 
-        Called: where the catalogue's cache has no fresh entry. First result wins.
+        Called: when the catalogue's cache has no fresh entry. First result wins.
         """
 
     @hookspec(firstresult=True)
     def decide_retry(self, job: Job, code: str, tries: int) -> float | None:
         """
-        Replace the retry schedule: seconds until the next try; below 0 = dead now.
+        Override the retry schedule: seconds until the next try; below 0 = dead now.
 
         Called: when a try has failed and counts, or never ended ("lease_lapsed": the
-        job was claimed again at once, so only whether it goes on is asked); None = ask
-        the next, then the schedule. A job may have more tries than the schedule has.
-        Errors: logged, and the schedule holds. First result wins.
+        job has been claimed again already, so the answer only decides whether it goes
+        on); None = ask the next, then the schedule. A job may have more tries than the
+        schedule. Errors: logged, and the schedule applies. First result wins.
         """
 
     @hookspec(firstresult=True)
@@ -134,21 +135,21 @@ class HookSpecs:
         self, environ: Mapping[str, Any]
     ) -> str | tuple[str, str] | None:
         """
-        Name the operator of an admin request by the host's own login, or None.
+        Return the operator logged in to the host who sends an admin request, or None.
 
-        ``(name, "viewer")`` is somebody who may only look. Called: for each admin
-        request without a bearer token and cookie of ours. First result wins.
+        A name, or ``(name, "viewer")`` for read-only access. Called: for each admin
+        request without a bearer token or cookie of ours. First result wins.
         """
 
     @hookspec(firstresult=True)
     def authenticate_learner(self, environ: Mapping[str, Any]) -> str | None:
         """
-        Give the e-mail address that the host's own login proves, or None.
+        Return the e-mail address that the host's own login proves, or None.
 
-        Only an address that somebody has proved to have (by a link that was mailed
-        there, or by whoever signs them in). Called: for each checkout over HTTP. A
-        caller with this address resumes what was opened under it. Errors: the checkout
-        fails (503). First result wins.
+        Return only an address whose owner has been verified (by a link mailed there, or
+        by the identity provider). Called: for each checkout over HTTP. A caller with
+        this address resumes what was opened under it. Errors: the checkout fails (503).
+        First result wins.
         """
 
     @hookspec
@@ -161,7 +162,7 @@ class HookSpecs:
 
     @hookspec
     def on_coupon_released(self, enrollment: Enrollment) -> None:
-        """Observe that the seat was given back."""
+        """Observe that the seat was released."""
 
     @hookspec
     def on_payment_confirmed(self, enrollment: Enrollment) -> None:
@@ -173,11 +174,11 @@ class HookSpecs:
 
     @hookspec
     def on_payment_refunded(self, enrollment: Enrollment) -> None:
-        """Observe that money went back."""
+        """Observe that money was refunded."""
 
     @hookspec
     def on_enrolled(self, enrollment: Enrollment) -> None:
-        """Observe that the LMS holds the enrolment."""
+        """Observe that the LMS has the enrolment."""
 
     @hookspec
     def on_enrollment_revoked(self, enrollment: Enrollment) -> None:
@@ -193,7 +194,7 @@ class HookSpecs:
 
     @hookspec
     def on_alert(self, code: str, subject: str, detail: Mapping[str, str]) -> None:
-        """Observe something that an operator has to look at."""
+        """Observe something that needs an operator's attention."""
 
 
 #: Hooks that only observe.

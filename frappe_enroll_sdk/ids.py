@@ -12,11 +12,11 @@ from .clock import SYSTEM, Ambient
 __all__: tuple[str, ...] = ()  # internal
 
 
-#: Letters and digits that nobody confuses (no 0 O 1 I L U).
+#: Unambiguous letters and digits (no 0 O 1 I L U).
 CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-#: How the ids of enrollments begin.
+#: Prefix of enrollment ids.
 ENROLLMENT_PREFIX = "enr_"
 
 
@@ -36,7 +36,7 @@ def new_claim_token(ambient: Ambient = SYSTEM) -> str:
 
 
 def hash_token(token: str) -> str:
-    """Return what is stored of a token: its SHA-256 (it is random, so no salt)."""
+    """Return a token's SHA-256, which is stored in its place (random, so no salt)."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -61,6 +61,6 @@ def new_coupon_code(
 
 
 def fingerprint(*parts: str | int | None) -> str:
-    """Return a digest of the parts that tells two different lists apart."""
+    """Return a digest of the parts; different lists give different digests."""
     text = "\x1f".join("\x00" if part is None else str(part) for part in parts)
     return hashlib.sha256(text.encode()).hexdigest()

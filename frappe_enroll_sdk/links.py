@@ -10,6 +10,6 @@ __all__ = ("course_link",)
 
 
 def course_link(lms_url: str, course_id: str) -> str:
-    """Return the link to a course's page in Frappe LMS; "" without an LMS."""
+    """Return the link to a course's page in Frappe LMS; "" if there is no LMS."""
     base = lms_url.rstrip("/")
     return f"{base}/lms/courses/{quote(course_id, safe='')}" if base else ""

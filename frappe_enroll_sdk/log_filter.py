@@ -15,8 +15,8 @@ import re
 __all__: tuple[str, ...] = ()  # internal
 
 
-#: Logger of a driver: the least level at which it tells no bodies, rows or documents.
-#: A filter sees what its very logger is told, never what comes from one below it.
+#: Lowest safe level by driver logger: below it, bodies, rows or documents are logged. A
+#: filter only sees records of its own logger, never those of child loggers.
 LOGGERS = {
     "pymongo.client": logging.DEBUG,
     "pymongo.command": logging.INFO,
@@ -26,13 +26,13 @@ LOGGERS = {
     "urllib3.util.retry": logging.DEBUG,
     "werkzeug": logging.DEBUG,
 }
-#: What is cut out of a line, and what stands there instead.
+#: What is removed from a line, and its replacement.
 _CUTS = (
-    # Frappe's paths name learners: the doctype may be told, the name may not.
+    # Frappe's paths name learners: the doctype may be logged, the name may not.
     (re.compile(r"(/api/(?:resource|method)/[^/?\s\"']*)[/?][^\s\"']*"), r"\1/…"),
     # Queries: the filters of a list, the session of a return, the cursor of a page.
     (re.compile(r"\?[^\s\"']*"), "?…"),
-    # Stripe's words repeat what they are about.
+    # Stripe's messages repeat their subject.
     (
         re.compile(r"""(error_message=)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S*)"""),
         r"\1…",
@@ -41,14 +41,14 @@ _CUTS = (
 
 
 class _Quiet(logging.Filter):
-    """Drops what is below a level, and cuts values out of the rest."""
+    """Drops records below a level, and removes values from the rest."""
 
     def __init__(self, least: int) -> None:
         super().__init__()
         self._least = least
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether a record is told; its text is made safe in place."""
+        """Decide whether to log a record, and make its text safe in place."""
         if record.levelno < self._least:
             return False
         text = record.getMessage()
@@ -66,6 +66,6 @@ _FILTERS = {name: _Quiet(least) for name, least in LOGGERS.items()}
 
 
 def filter_drivers() -> None:
-    """Put the filters on the drivers' loggers of this process; idempotent."""
+    """Install the filters on this process's driver loggers; idempotent."""
     for name, quiet in _FILTERS.items():
         logging.getLogger(name).addFilter(quiet)

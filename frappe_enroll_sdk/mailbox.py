@@ -8,7 +8,7 @@ __all__: tuple[str, ...] = ()  # internal
 
 
 def mailbox_of(email: str) -> str:
-    """Return one spelling of a mailbox: no tag after a plus, no dots, one domain."""
+    """Return the canonical spelling of a mailbox: no plus tag, no dots, one domain."""
     local, _, domain = email.casefold().partition("@")
     domain = {"googlemail.com": "gmail.com"}.get(domain, domain)
     return f"{local.split('+')[0].replace('.', '')}@{domain}"

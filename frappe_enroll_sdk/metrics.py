@@ -38,13 +38,13 @@ logger = logging.getLogger(__name__)
 @attrs.frozen
 class Measure:
     """
-    One measurement.
+    A metric.
 
     Attributes:
         name: Its name, without the adapter's prefix.
         kind: "counter" or "histogram" (of seconds).
         labels: Names of its labels.
-        about: What it counts.
+        about: What it measures.
     """
 
     name: str
@@ -83,10 +83,10 @@ MEASURES = (JOBS, TRIES, JOB_SECONDS, LMS_SECONDS, EVENTS, ENROLLMENTS, ALERTS)
 
 
 class Metrics(Protocol):
-    """Whatever keeps measurements. Called from many threads; must not raise."""
+    """Records measurements. Called from many threads; must not raise."""
 
     def count(self, measure: Measure, **labels: str) -> None:
-        """Count one."""
+        """Increment a counter."""
         ...
 
     def observe(self, measure: Measure, seconds: float, **labels: str) -> None:
@@ -95,7 +95,7 @@ class Metrics(Protocol):
 
 
 class SafeMetrics:
-    """Metrics behind the wall: one that fails is told of, and costs nobody anything."""
+    """Isolated metrics: an error in them is logged and affects nothing else."""
 
     def __init__(self, metrics: Metrics, failed: Callable[[str], None]) -> None:
         self._metrics, self._failed = metrics, failed
@@ -117,7 +117,7 @@ class SafeMetrics:
 
 
 class NoMetrics:
-    """Keeps nothing."""
+    """Discards all measurements."""
 
     def count(self, measure: Measure, **labels: str) -> None:
         """Do nothing."""

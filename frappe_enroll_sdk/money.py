@@ -27,9 +27,9 @@ from .errors import MissingExtraError, ValidationError
 __all__ = ("Money", "exponent", "from_major")
 
 
-#: Places of an amount's first digit, before the point and behind it.
+#: Range of the position of an amount's first digit, before and after the point.
 _MAX_DIGITS, _MIN_DIGIT = 15, -400
-#: Characters of a share in decimals, and digits behind its point.
+#: Most characters of a percentage, and most digits after its point.
 _MAX_TEXT, _MAX_PLACES = 40, 20
 _CURRENCY = re.compile(r"[a-z]{3}")
 
@@ -59,9 +59,9 @@ class Money:
 
     Attributes:
         amount_minor: Integer minor units (cents; whole yen).
-        currency: Lower-case ISO 4217 code, of today or of its day.
-        exponent: Decimals of the currency when the amount was first written; None = no
-            table has known it.
+        currency: Lower-case ISO 4217 code, current or withdrawn.
+        exponent: Decimals of the currency when the amount was first stored; None =
+            unknown to every table.
     """
 
     amount_minor: int = attrs.field(validator=_check_minor)
@@ -71,7 +71,7 @@ class Money:
     @exponent.default
     def _exponent_of_today(self) -> int | None:
         if not isinstance(self.currency, str):
-            return None  # refused by its own validator
+            return None  # its own validator refuses it
         try:
             return exponent(self.currency)
         except (ValidationError, MissingExtraError):
@@ -79,7 +79,7 @@ class Money:
 
     @classmethod
     def zero(cls, currency: str) -> Money:
-        """Return nothing, in a currency."""
+        """Return an amount of zero in a currency."""
         return cls(0, currency)
 
     def __add__(self, other: Money) -> Money:
@@ -109,7 +109,7 @@ class Money:
 
     @property
     def _digits(self) -> int:
-        # Nearly every currency that was ever withdrawn had two.
+        # Nearly every withdrawn currency had two.
         return _USUAL_DIGITS if self.exponent is None else self.exponent
 
     def _same(self, other: Money) -> int:
@@ -124,12 +124,13 @@ class Money:
 @cache
 def exponent(currency: str) -> int:
     """
-    Return how many decimals the currency has at the payment provider.
+    Return the currency's number of decimals at the payment provider.
 
-    The exponents of ISO 4217, but where Stripe documents its own (MGA, ISK, UGX).
+    ISO 4217's exponents, except where Stripe documents its own (MGA, ISK, UGX).
 
     Raises:
-        ValidationError: It is no money of today: not in ISO 4217, or a metal there.
+        ValidationError: It is not a current currency: not in ISO 4217, or a metal in
+            it.
     """
     if currency in _SENT_AS_TWO_DECIMAL:
         return 2
@@ -146,7 +147,7 @@ def exponent(currency: str) -> int:
             "currency: is not in ISO 4217", field="currency"
         ) from error
     if digits is None:
-        raise ValidationError("currency: is no money", field="currency")
+        raise ValidationError("currency: is not a currency", field="currency")
     return int(digits)
 
 
@@ -155,14 +156,14 @@ def from_major(amount: Decimal | float | str, currency: str) -> Money:
     Read an amount in major units, rounded half up to minor units.
 
     Raises:
-        ValidationError: It is not a finite, non-negative number, or in no currency of
-            today.
+        ValidationError: It is not a finite, non-negative number, or its currency is not
+            a current one.
     """
     try:
         number = Decimal(str(amount))
     except (InvalidOperation, ValueError) as error:
         raise ValidationError("amount: is not a number", field="amount") from error
-    # Beyond what a float holds, decimals raise errors of their own.
+    # Beyond the range of a float, decimals raise their own errors.
     sane = number.is_finite() and _MIN_DIGIT <= number.adjusted() <= _MAX_DIGITS
     if not sane or number < 0:
         raise ValidationError("amount: must be finite and not negative", field="amount")
@@ -171,7 +172,7 @@ def from_major(amount: Decimal | float | str, currency: str) -> Money:
 
 
 def share(value: Any) -> Decimal | None:
-    """Return a share from 0 to 100 that sums can be made of, or None."""
+    """Return a percentage from 0 to 100 that can be calculated with, or None."""
     try:
         text = str(value)
         number = Decimal(text) if len(text) <= _MAX_TEXT else Decimal("NaN")
@@ -186,7 +187,7 @@ def share(value: Any) -> Decimal | None:
 
 
 def charge_step(currency: str) -> int:
-    """Return the step in minor units in which the provider can charge."""
+    """Return the step, in minor units, in which the provider can charge."""
     return 10 if exponent(currency) == 3 else _whole_step(currency)  # noqa: PLR2004
 
 
@@ -195,13 +196,13 @@ def _whole_step(currency: str) -> int:
 
 
 def is_chargeable(amount: Money) -> bool:
-    """Tell whether the provider takes an amount as it stands, as far as steps go."""
+    """Tell whether an amount is a multiple of the provider's charge step."""
     return amount.amount_minor % charge_step(amount.currency) == 0
 
 
 def discount_of(price: Money, percent_off: Decimal) -> Money:
     """
-    Return what `percent_off` takes off, such that the rest can be charged.
+    Return the discount for `percent_off`, such that the rest can be charged.
 
     The rest is rounded half down to the currency's charge step (half of a step goes
     to the learner), and the discount is price minus rest.

@@ -36,11 +36,11 @@ class Done:
 @attrs.frozen
 class Retry:
     """
-    It did not work: the try counts.
+    The try failed, and counts.
 
     Attributes:
-        after_s: Seconds until the next try; None = by the schedule.
-        cause: Words for an operator.
+        after_s: Seconds until the next try; None = as scheduled.
+        cause: Explanation for an operator.
     """
 
     after_s: float | None = None
@@ -49,7 +49,7 @@ class Retry:
 
 @attrs.frozen
 class Snooze:
-    """It is not the time yet: no try counts."""
+    """It is too early: the try does not count."""
 
     after_s: float
 
@@ -57,11 +57,11 @@ class Snooze:
 @attrs.frozen
 class Dead:
     """
-    It can never work: an operator has to look.
+    It can never succeed: an operator has to act.
 
     Attributes:
-        cause: Words for an operator.
-        code: A short stable word by which dead jobs are requeued.
+        cause: Explanation for an operator.
+        code: A short stable name by which dead jobs are requeued.
     """
 
     cause: str
@@ -74,12 +74,12 @@ Outcome = Done | Retry | Snooze | Dead
 @attrs.frozen(kw_only=True)
 class JobContext:
     """
-    What a plugin's job handler is called with.
+    The argument of a plugin's job handler.
 
     Attributes:
-        job: The job; its key is stable over all tries, so use it as idempotency key.
-        enrollment: The enrollment as it stands now.
-        fact: The status whose first writing this job hangs on, e.g. "enrolled".
+        job: The job; its key is the same in all tries, so use it as idempotency key.
+        enrollment: The enrollment's current state.
+        fact: The status whose first write enqueued this job, such as "enrolled".
         course_url: Where the course's learners are sent, or "".
     """
 
@@ -92,14 +92,14 @@ class JobContext:
 @attrs.frozen(kw_only=True)
 class FactContext:
     """
-    What a handler is called with for a fact that is about no enrollment.
+    The argument of a handler for a fact that is not about an enrollment.
 
     Attributes:
-        job: The job; its key is stable over all tries, so use it as idempotency key.
-        subject: The grant that was decided, or the ledger's row of a payout.
+        job: The job; its key is the same in all tries, so use it as idempotency key.
+        subject: The grant that was decided, or the ledger row of a payout.
         fact: "grant_approved", "grant_rejected" or "commission_paid".
-        affiliate: Of a payout: who was paid.
-        course_url: Of a grant: where the course's learners are sent, or "".
+        affiliate: For a payout: the affiliate who was paid.
+        course_url: For a grant: where the course's learners are sent, or "".
     """
 
     job: Job
@@ -112,14 +112,14 @@ class FactContext:
 @attrs.frozen(kw_only=True)
 class AlertContext:
     """
-    What a handler is called with for the fact "alert".
+    The argument of a handler for the fact "alert".
 
     Attributes:
-        job: The job; its key is stable over all tries, so use it as idempotency key.
-        code: What is the matter, a short stable word.
+        job: The job; its key is the same in all tries, so use it as idempotency key.
+        code: What is wrong, as a short stable name.
         subject: Id of an enrollment or event, a job's key, or a backend's name.
         at: When.
-        detail: What else an operator needs to know, by name; nothing personal.
+        detail: Further details for an operator, by name; nothing personal.
         fact: "alert".
     """
 
@@ -134,12 +134,12 @@ class AlertContext:
 @attrs.frozen(kw_only=True)
 class DeathContext:
     """
-    What a handler is called with for the fact "job_dead".
+    The argument of a handler for the fact "job_dead".
 
     Attributes:
-        job: The handler's own job; its key is stable over all tries.
-        dead: The job or payment event that has died, as it stands now.
-        error: What it died of.
+        job: The handler's own job; its key is the same in all tries.
+        dead: The current state of the dead job or payment event.
+        error: The error that ended it.
         fact: "job_dead".
     """
 

@@ -30,11 +30,11 @@ from .stores.queue import united
 __all__: tuple[str, ...] = ()  # internal
 
 
-#: How long an insert that nobody accounts for is looked for; its record stays.
+#: How long to look for an unaccounted insert; its record stays.
 LOOKED_FOR = timedelta(days=1)
-#: Each look comes this many times later than the one before.
+#: Each wait between looks is this many times longer than the one before.
 _WIDER = 4
-#: The LMS's stamps are in the site's zone, which is 12 hours behind UTC at the most.
+#: The LMS's timestamps are in the site's zone, at most 12 hours behind UTC.
 _FURTHEST_ZONE = timedelta(hours=12)
 
 
@@ -46,10 +46,10 @@ class Pair:
     Attributes:
         data: The sets, by name: ``begun`` and ``ended`` (an insert's id and a moment),
             ``refused`` (ids), ``answered`` (an id and the row's name), ``seen`` (names
-            of rows of ours that a look has found), ``before`` (names of rows that were
-            there before our first insert), ``removing`` (a row's name and a moment),
-            ``removed`` (names) and ``capped`` (an insert's id or a row's name, and a
-            moment at which those of its moments lay ahead).
+            of our rows that a look has found), ``before`` (names of rows that existed
+            before our first insert), ``removing`` (a row's name and a moment),
+            ``removed`` (names) and ``capped`` (an insert's id or a row's name, and the
+            moment at which its recorded moments were found to lie in the future).
     """
 
     data: Mapping[str, Collection[str]] = attrs.field(factory=dict)
@@ -63,7 +63,7 @@ class Pair:
         return self._with("ended", f"{insert} {text_of(at)}")
 
     def refuse(self, insert: str) -> Pair:
-        """Return what is known after the LMS said that it made no row."""
+        """Return what is known after the LMS said that it created no row."""
         return self._with("refused", insert)
 
     def answer(self, insert: str, name: str) -> Pair:
@@ -71,7 +71,7 @@ class Pair:
         return self._with("answered", f"{insert} {name}")
 
     def see(self, names: Iterable[str]) -> Pair:
-        """Return what is known after a look found rows of ours."""
+        """Return what is known after a look found our rows."""
         return self._with("seen", *names)
 
     def remove(self, name: str, at: datetime) -> Pair:
@@ -83,7 +83,7 @@ class Pair:
         return self._with("removed", *names)
 
     def cap(self, now: datetime) -> Pair:
-        """Return what is known once moments of a clock that ran ahead are told."""
+        """Return what is known once moments of a clock that ran ahead are noted."""
         late = {
             one
             for name in ("begun", "ended", "removing")
@@ -99,7 +99,7 @@ class Pair:
         return frozenset(self.data.get(name, ()))
 
     def _of_inserts(self, name: str) -> dict[str, str]:
-        """Return the word of each insert's id: of several the last, as they sort."""
+        """Return each insert's recorded value; of several, the last in sort order."""
         words = self.data.get(name)
         if not words:
             return {}
@@ -107,7 +107,7 @@ class Pair:
         return {insert: rest for insert, _, rest in split}
 
     def _moments(self, name: str) -> dict[str, datetime]:
-        """Return a moment of each insert, no later than somebody knows it to be."""
+        """Return the moment of each insert, capped where it is known to lie ahead."""
         texts = self._of_inserts(name)
         capped = self._of_inserts("capped") if texts else {}
         return {
@@ -117,29 +117,29 @@ class Pair:
 
     @property
     def before(self) -> frozenset[str]:
-        """Rows that were there before our first insert: never ours."""
+        """Rows that existed before our first insert: never ours."""
         return self._words("before")
 
     @property
     def answered(self) -> frozenset[str]:
-        """Names that the LMS has answered."""
+        """Row names that the LMS has returned."""
         words = self._words("answered")
         return frozenset(word.partition(" ")[2] for word in words)
 
     @property
     def made(self) -> frozenset[str]:
-        """Rows that we have made."""
+        """Rows that we have created."""
         return self.answered | self._words("seen")
 
     @property
     def open(self) -> frozenset[str]:
-        """Inserts whose own answer nobody knows."""
+        """Inserts whose answer is unknown."""
         known = self._words("refused") | self._of_inserts("answered").keys()
         return frozenset(self._of_inserts("begun").keys() - known)
 
     @property
     def left(self) -> int:
-        """How many of them no row accounts for."""
+        """How many of them are not accounted for by a row."""
         return max(len(self.open) - len(self._words("seen") - self.answered), 0)
 
     @property
@@ -148,12 +148,12 @@ class Pair:
         return not self.answered <= self._words("seen")
 
     def began(self) -> datetime | None:
-        """Return when the first insert began that may still land."""
+        """Return when the earliest insert that may still land began."""
         begun = self._moments("begun")
         return min((begun[one] for one in self.open), default=None)
 
     def _ends(self, call_s: float) -> list[datetime]:
-        """Return when the call of each such insert ended, as far as anybody knows."""
+        """Return when the call of each such insert ended, as far as is known."""
         if not self.left:
             return []
         begun, ended = self._moments("begun"), self._moments("ended")
@@ -170,7 +170,7 @@ class Pair:
         return [begun[name] + call for name in self.leaving]
 
     def settles_at(self, verify_s: float, call_s: float) -> datetime | None:
-        """Return from when on a look that finds nothing allows another insert."""
+        """Return from when a look that finds nothing allows another insert."""
         ends = self._ends(call_s)
         return max(ends) + timedelta(seconds=verify_s) if ends else None
 
@@ -180,8 +180,8 @@ class Pair:
         """
         Return when the LMS has to be looked at again, or None.
 
-        `verify_s` after the end of each insert and removal that is not accounted for,
-        then four times as late each time, the last time after a day.
+        `verify_s` after the end of each unaccounted insert and removal, then after four
+        times as long each time, for the last time after a day.
         """
         ends = [*self._ends(call_s), *self._removals(call_s)]
         looks = [_after(end, now, verify_s) for end in ends]
@@ -189,7 +189,7 @@ class Pair:
 
 
 def _after(end: datetime, now: datetime, verify_s: float) -> datetime | None:
-    """Return the first look at an insert that ended then, later than now."""
+    """Return the first look after now at an insert that ended then."""
     if now >= end + LOOKED_FOR:
         return None
     wait = timedelta(seconds=max(verify_s, 1.0))
@@ -201,15 +201,15 @@ def _after(end: datetime, now: datetime, verify_s: float) -> datetime | None:
 @attrs.frozen(kw_only=True)
 class Judgement:
     """
-    What a look means.
+    What a look at the LMS means.
 
     Attributes:
         pair: What is known after it.
-        ours: Names of the rows that evidence makes ours.
-        keep: The row that stays, where one is wanted.
-        remove: Rows of ours that go.
-        stay: Rows of ours that have become more, and stay: an operator decides.
-        strange: Rows that nobody can say to be ours, and stay: an operator decides.
+        ours: Names of the rows that are ours by the evidence.
+        keep: The row that stays, if one is wanted.
+        remove: Our rows that are to be removed.
+        stay: Our rows that are in further use, and stay: an operator decides.
+        strange: Rows that can't be shown to be ours, and stay: an operator decides.
     """
 
     pair: Pair
@@ -220,12 +220,12 @@ class Judgement:
     strange: tuple[LMSEnrollment, ...] = ()
 
     def keep_all(self) -> Judgement:
-        """Return the same where something hangs on the rows: none of ours goes."""
+        """Return the judgement for rows in use by other documents: remove none."""
         return attrs.evolve(self, remove=(), stay=(*self.stay, *self.remove))
 
 
 def must_know_user(pair: Pair, rows: Sequence[LMSEnrollment]) -> bool:
-    """Tell whether it matters which user of the LMS our key is."""
+    """Tell whether it matters which LMS user our key belongs to."""
     return pair.left > 0 and any(row.name not in pair.made for row in rows)
 
 
@@ -239,15 +239,15 @@ def judge_rows(
     named: Iterable[str] = (),
 ) -> Judgement:
     """
-    Say which rows are ours, which one is kept and which go.
+    Decide which rows are ours, which one to keep and which to remove.
 
     Args:
         pair: What is known.
         rows: What the look found.
-        wanted: Whether exactly one row is to be there, or none of ours.
-        user: The LMS's name of our key's user, or "" where it is not known.
-        owned: Rows that our enrollments call ours.
-        named: Rows that our enrollments name, ours or not.
+        wanted: Whether there should be exactly one row, or none of ours.
+        user: The LMS's name for our key's user, or "" if unknown.
+        owned: Rows that our enrollments record as ours.
+        named: Rows that our enrollments mention, ours or not.
     """
     owned, named = frozenset(owned), frozenset(named)
     after = _account(pair, rows, owned, user)
@@ -255,7 +255,7 @@ def judge_rows(
     keep = None
     if wanted and rows:
         known = after.answered | named
-        # A learner's progress counts most, then the row that somebody was told of.
+        # A learner's progress counts most, then a row that an enrollment mentions.
         keep = min(
             rows, key=lambda r: (-r.progress, r.name not in known, r.creation, r.name)
         )
@@ -278,10 +278,10 @@ def _account(
     pair: Pair, rows: Sequence[LMSEnrollment], owned: frozenset[str], user: str
 ) -> Pair:
     """
-    Set rows against inserts, one for one.
+    Match rows with inserts, one to one.
 
-    More rows than inserts prove nothing about any of them: then none is taken, except
-    those that our enrollments call ours.
+    More rows than inserts prove nothing about any of them: then only those that our
+    enrollments record as ours are matched.
     """
     after = pair.miss(pair.leaving - {row.name for row in rows})
     after = after.see(row.name for row in rows if row.name in pair.answered)
@@ -295,19 +295,19 @@ def _account(
 
 
 def _is_proof(row: LMSEnrollment, pair: Pair, user: str) -> bool:
-    """Tell whether only an insert of ours explains a row, as far as it shows."""
+    """Tell whether, by all that it shows, only an insert of ours explains a row."""
     by_us = bool(user) and row.untouched and row.modified_by == user
     return by_us and row.removable and _follows(row, pair)
 
 
 def _may_be(row: LMSEnrollment, pair: Pair, user: str) -> bool:
-    """Tell whether an insert of ours may have made a row that does not prove it."""
+    """Tell whether an insert of ours may have created a row, without proof."""
     by_others = bool(user) and row.untouched and row.modified_by != user
     return not by_others and row.name not in pair.before and _follows(row, pair)
 
 
 def _follows(row: LMSEnrollment, pair: Pair) -> bool:
-    """Tell whether a row may have been made after our insert began."""
+    """Tell whether a row may have been created after our insert began."""
     began = pair.began()
     try:
         created = datetime.fromisoformat(row.creation)
@@ -318,16 +318,16 @@ def _follows(row: LMSEnrollment, pair: Pair) -> bool:
     return began is not None and created >= began
 
 
-#: What a sync job's `data` was made of before schema 5 (MongoDB: 3).
+#: The fields of a sync job's `data` before schema 5 (MongoDB: 3).
 _EARLIER = ("known_before", "inserted", "unclear_at")
 
 
 def from_earlier(job: Job) -> Job:
     """
-    Return a sync job with sets for what its data held before; sets stay as they are.
+    Return a sync job with its earlier data turned into sets; sets stay unchanged.
 
-    The data was cleared with each completion, and knew one unclear insert at a time;
-    what a try had made after it lost its lease stood in the payload.
+    The earlier data was cleared with each completion and held one unclear insert at a
+    time; what a try had created after losing its lease was in the payload.
     """
     data, payload = job.data, dict(job.payload or {})
     sets = {name: words for name, words in data.items() if name not in _EARLIER}

@@ -71,10 +71,10 @@ T = TypeVar("T")
 @attrs.frozen(kw_only=True)
 class PluginInfo:
     """
-    What became of one plugin.
+    The result of loading one plugin.
 
     Attributes:
-        name: Its entry-point name (or the name it was given to us by).
+        name: Its entry-point name (or the name under which the host passed it).
         dist: Its distribution, or "".
         version: That distribution's version, or "".
         status: "loaded", "disabled", "broken" or "missing".
@@ -92,7 +92,7 @@ class PluginInfo:
 
 @attrs.frozen(kw_only=True)
 class Enrichment:
-    """What plugins add to a checkout session."""
+    """Additions of plugins to a checkout session."""
 
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
@@ -100,7 +100,7 @@ class Enrichment:
 
 @attrs.frozen(kw_only=True)
 class JobRegistration:
-    """One job handler: its kind, and the facts that owe it a job."""
+    """One job handler: its kind, and the facts that enqueue a job of it."""
 
     kind: str
     handler: Handler
@@ -110,7 +110,7 @@ class JobRegistration:
 
 class Plugins:
     """
-    The plugins of one SDK; two SDKs in one process share none of this.
+    The plugins of one SDK; two SDKs in one process share nothing.
 
     Thread-safe after construction.
     """
@@ -130,13 +130,13 @@ class Plugins:
         Load plugins.
 
         Args:
-            allow: If not empty, only these are loaded, and each is required.
-            deny: These are not loaded.
-            extra: Plugin objects that the host gives.
-            discover: Whether to look for installed ones.
+            allow: If not empty, load only these, and require each.
+            deny: Do not load these.
+            extra: Plugin objects from the host.
+            discover: Whether to load installed plugins.
             trace: Whether to log each hook call.
-            settings: What plugins are given when they register jobs.
-            metrics: One of `extra` that need not have a hook.
+            settings: Passed to plugins when they register jobs.
+            metrics: An item of `extra` that needs no hooks.
         """
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(HookSpecs)
@@ -164,7 +164,7 @@ class Plugins:
         discover: bool = True,
         metrics: object = None,
     ) -> Self:
-        """Load what the settings say."""
+        """Load plugins as the settings say."""
         return cls(
             allow=settings.plugins,
             deny=settings.disable_plugins,
@@ -177,7 +177,7 @@ class Plugins:
 
     @property
     def missing_required(self) -> tuple[str, ...]:
-        """Required plugins whose hooks are not in force."""
+        """Required plugins whose hooks are not active."""
         return tuple(name for name in self._allow if not self._is_in_force(name))
 
     def _is_in_force(self, name: str) -> bool:
@@ -185,7 +185,7 @@ class Plugins:
         return plugin is not None and bool(self.manager.get_hookcallers(plugin))
 
     def require_ready(self) -> None:
-        """Raise `PluginUnavailableError` when a required plugin is not there."""
+        """Raise `PluginUnavailableError` if a required plugin is missing."""
         if self.missing_required:
             raise PluginUnavailableError(
                 "FRAPPE_ENROLL_PLUGINS: absent or broken: "
@@ -194,7 +194,7 @@ class Plugins:
             )
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Call observers, each isolated from the others and from us."""
+        """Call observers, isolated from each other and from the SDK."""
         for impl in getattr(self.manager.hook, hook).get_hookimpls():
             given = [arguments[name] for name in impl.argnames]
             name = f"{hook} of {impl.plugin_name}"
@@ -207,11 +207,11 @@ class Plugins:
                 )
 
     def note_lost(self, plugin: str) -> None:
-        """Count a call that failed, and that is not made again."""
+        """Count a failed call that will not be repeated."""
         self.observer_errors[plugin] += 1
 
     def check(self, hook: str, **arguments: Any) -> None:
-        """Call vetoes: a `RejectedError` passes through, anything else is a 503."""
+        """Call vetoes: let a `RejectedError` through, make any other error a 503."""
         try:
             self._ask(hook, arguments, lambda _: None)
         except RejectedError:
@@ -223,11 +223,11 @@ class Plugins:
         self, hook: str, arguments: Mapping[str, Any], read: Callable[[Any], T]
     ) -> T:
         """
-        Ask a hook, and read the answer.
+        Call a hook and validate its answer.
 
         Raises:
             EnrollError: As the plugin raised it.
-            PluginFailedError: It raised anything else, or its answer can't be read.
+            PluginFailedError: It raised anything else, or its answer is not valid.
         """
         try:
             answers = wall.call(hook, getattr(self.manager.hook, hook), **arguments)
@@ -240,7 +240,7 @@ class Plugins:
             raise _failed(hook, error) from error
 
     def enrich_checkout(self, *, enrollment: Enrollment) -> Enrichment:
-        """Collect what plugins add; the first plugin to name a key wins."""
+        """Collect additions from plugins; the first plugin to name a key wins."""
         given = {"enrollment": enrollment}
         fields = self._ask("enrich_checkout", given, enrichment_answer)
         foreign = set(fields["parameters"]) - ALLOWED_PARAMETERS
@@ -251,11 +251,11 @@ class Plugins:
         return Enrichment(**fields)
 
     def grant_fields(self) -> tuple[GrantField, ...]:
-        """Collect the fields of the grant's form; the first to name one wins."""
+        """Collect the fields of the grant form; the first to name one wins."""
         return self._ask("grant_fields", {}, fields_answer)
 
     def get_course(self, course_id: str) -> Course | None:
-        """Ask the plugins for a course."""
+        """Ask plugins for a course."""
         return self._ask("get_course", {"course_id": course_id}, course_answer)
 
     def authenticate_admin(self, environ: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -271,7 +271,7 @@ class Plugins:
         """
         Ask the plugins when a job runs again after `tries` tries.
 
-        None = by the schedule.
+        None = as scheduled.
         """
         given = {"job": job, "code": code, "tries": tries}
         try:
@@ -281,30 +281,30 @@ class Plugins:
             return None
 
     def commands(self) -> list[Any]:
-        """Return the click commands that plugins bring."""
+        """Return the click commands that plugins add."""
         found: list[Any] = []
         for impl in self.manager.hook.register_commands.get_hookimpls():
             name = f"register_commands of {impl.plugin_name}"
             given = [found.append] if impl.argnames else []
             try:
                 wall.ran(name, wall.call(name, impl.function, *given))
-            except Exception as error:  # noqa: BLE001  the others' commands stay
+            except Exception as error:  # noqa: BLE001  keep the others' commands
                 words = "%s failed: %s"
                 logger.error(words, name, _cause(error))  # noqa: TRY400  for a terminal
         return found
 
     def job_kinds(self, fact: str) -> tuple[str, ...]:
-        """Return the kinds of jobs that a fact owes."""
+        """Return the kinds of jobs that a fact enqueues."""
         return tuple(job.kind for job in self._jobs.values() if fact in job.on)
 
     def handler(self, kind: str) -> Handler | None:
-        """Return the handler of a kind, or None."""
+        """Return the handler for a kind, or None."""
         job = self._jobs.get(kind)
         return job.handler if job else None
 
     def _discover(self) -> None:
         seen: dict[str, str] = {}
-        # A good part of the import time: it is paid by whoever looks for plugins.
+        # A slow import, so only loaded by whoever looks for plugins.
         from importlib import metadata  # noqa: PLC0415
 
         for entry in metadata.entry_points(group=PROJECT):
@@ -335,13 +335,13 @@ class Plugins:
         pairs = self.manager.list_name_plugin()
         known = next((name for name, other in pairs if other is plugin), None)
         if known is not None:
-            # One plugin, however often it is handed over or found.
-            logger.warning("plugin %s is loaded already, as %s", info.name, known)
+            # One plugin, however often it is passed or found.
+            logger.warning("plugin %s is already loaded, as %s", info.name, known)
             return
         try:
             hooks = self._take(plugin, info.name, hookless=hookless)
         except Exception as error:  # noqa: BLE001  a broken plugin must not harm the host
-            # Only what this very object brought: another one may have its name.
+            # Remove only what this very object added: another one may have its name.
             if self.manager.get_plugin(info.name) is plugin:
                 self.manager.unregister(name=info.name)
             self._report(attrs.evolve(info, status="broken", error=_cause(error)))
@@ -349,19 +349,19 @@ class Plugins:
             self.infos.append(attrs.evolve(info, hooks=hooks))
 
     def _take(self, plugin: object, name: str, *, hookless: bool) -> tuple[str, ...]:
-        """Register a plugin with all that it brings, or raise; return its hooks."""
+        """Register a plugin with everything it adds, or raise; return its hooks."""
         if self.manager.get_plugin(name) is not None:
             raise ConfigurationError(
                 f"the name {name!r} is already taken: give the object another __name__"
             )
         if inspect.isclass(plugin) and _wants_self(plugin):
-            raise ConfigurationError("it is a class: hand over an object of it")
+            raise ConfigurationError("it is a class: pass an instance of it")
         if wall.contained(name, self.manager.register, plugin, name=name) is None:
             raise ConfigurationError("the plugin blocks itself")
         callers = self.manager.get_hookcallers(plugin) or []
         if not callers and not hookless:
             raise ConfigurationError(
-                "it brings no hook: its functions need @frappe_enroll_sdk.hookimpl"
+                "it has no hooks: its functions need @frappe_enroll_sdk.hookimpl"
             )
         self._check(plugin)
         backends, jobs = self._collect(plugin, name)
@@ -371,7 +371,7 @@ class Plugins:
         return tuple(sorted(caller.name for caller in callers))
 
     def _check(self, plugin: object) -> None:
-        """Refuse unknown hooks and wrappers around observers."""
+        """Reject unknown hooks and wrappers around observers."""
         self.manager.check_pending()
         for caller in self.manager.get_hookcallers(plugin) or []:
             for impl in caller.get_hookimpls():
@@ -382,7 +382,7 @@ class Plugins:
     def _collect(
         self, plugin: object, name: str
     ) -> tuple[list[tuple[str, str, str]], dict[str, JobRegistration]]:
-        """Return the plugin's backends and jobs (its own only: one breaks alone)."""
+        """Return the plugin's own backends and jobs, so that it breaks alone."""
         backends: list[tuple[str, str, str]] = []
         jobs: dict[str, JobRegistration] = {}
 
@@ -420,7 +420,7 @@ class Plugins:
 
     def _report(self, info: PluginInfo) -> None:
         self.infos.append(info)
-        # Hosts' formats show no extras, and this line is all that an operator has.
+        # Hosts' log formats show no extras, and this line is all an operator gets.
         logger.error(
             "plugin %s unavailable: %s",
             info.name,
@@ -435,7 +435,7 @@ def _name_of(plugin: object) -> str:
 
 
 def _wants_self(plugin: type) -> bool:
-    """Tell whether a class has hooks that only an object of it has."""
+    """Tell whether a class has hooks that need an instance."""
     static = (inspect.getattr_static(plugin, name) for name in dir(plugin))
     mark = f"{PROJECT}_impl"
     return any(inspect.isfunction(one) and hasattr(one, mark) for one in static)

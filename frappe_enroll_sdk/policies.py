@@ -25,30 +25,32 @@ class SettlePolicy:
 
     Attributes:
         livemode: Whether the provider's credentials move real money.
-        account: Mark of the account that they belong to; "" = unknown.
+        account: Identifier of the credentials' account; "" = unknown.
         refund_policy: "keep", "suspend" or "revoke" after a full refund.
-        refund_threshold_percent: Share given back from which a refund counts as full.
-        partial_refund_policy: The same after a smaller one.
-        dispute_policy: The same while a dispute is open (an inquiry is none).
-        dispute_lost_policy: The same after a dispute that was lost.
-        paid_twice_policy: "hold" or "refund" a payment of whoever has the course.
+        refund_threshold_percent: Refunded percentage from which a refund counts as
+            full.
+        partial_refund_policy: The same after a smaller refund.
+        dispute_policy: The same while a dispute is open (an inquiry is not one).
+        dispute_lost_policy: The same after a lost dispute.
+        paid_twice_policy: "hold" or "refund" a payment by a learner who already has the
+            course.
         fraud_policy: "keep" or "suspend" (wait for an operator) after a fraud warning
             or a review.
-        tax_behavior: Whether prices hold the taxes: "inclusive" or "exclusive".
-        grace_s: Seconds after which a row that nobody advances is rolled back.
-        session_margin_s: Seconds past a session's end before it is looked at.
+        tax_behavior: Whether prices include taxes: "inclusive" or "exclusive".
+        grace_s: Seconds after which a row that makes no progress is rolled back.
+        session_margin_s: Seconds after a session's end before it is looked at.
         processing_look_s: Seconds between looks at a delayed payment.
-        create_keys: Idempotency keys that one attempt may use up.
-        create_patience_s: Seconds after which an unclear create is not tried again for
-            a learner who waits.
-        gone_margin_s: Seconds for which the provider has to go on not knowing a
-            session, past the session's end and since that was first seen.
-        gone_look_s: Seconds between looks at one that it does not tell of.
-        gone_looks_s: Seconds after which a payment that it does not know is not looked
-            for any more.
-        silent_s: Seconds past a session's end after which whatever fails is as good as
-            an answer: no webhook of it comes any more either.
-        silent_tries: Looks that have to fail before that.
+        create_keys: Most idempotency keys that one attempt may use.
+        create_patience_s: Seconds after which an unclear create is no longer retried
+            while the learner waits.
+        gone_margin_s: Seconds for which the provider must keep saying that it does not
+            know a session, both after the session's end and since it first said so.
+        gone_look_s: Seconds between looks at a session that it does not know.
+        gone_looks_s: Seconds after which a payment that it does not know is no longer
+            looked for.
+        silent_s: Seconds after a session's end from which a failing provider is as good
+            as an answer: no webhook about the session will come any more either.
+        silent_tries: Looks that must have failed by then.
     """
 
     livemode: bool = False
@@ -75,11 +77,12 @@ class SettlePolicy:
 
 def longest_s(stay: Stay, *policies: object) -> float | None:
     """
-    Return the longest that a row is in a status, if it leaves by itself.
+    Return the longest that a row stays in a status, or None if it may stay for ever.
 
     Args:
-        stay: The status.
-        *policies: What has the bounds that it names: a `SettlePolicy`, the settings.
+        stay: The status and its bounds.
+        *policies: Objects that have the bounds it names: a `SettlePolicy`, the
+            settings.
     """
     if not stay.bounds:
         return None

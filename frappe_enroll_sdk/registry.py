@@ -14,7 +14,7 @@ __all__: tuple[str, ...] = ()  # internal
 
 KINDS = ("storage", "payments", "lms")
 
-#: Backends of this distribution and the extra that brings their driver.
+#: This distribution's backends, and the extra that installs their driver.
 BUILT_IN_EXTRAS = {
     ("storage", "mongo"): "mongo",
     ("storage", "sql"): "sql",
@@ -24,23 +24,23 @@ BUILT_IN_EXTRAS = {
 
 
 def check_kind(plugin: str, kind: str) -> None:
-    """Refuse a kind of backend that there is not."""
+    """Reject an unknown kind of backend."""
     if kind not in KINDS:
         raise ConfigurationError(f"{plugin}: no such kind of backend: {kind!r}")
 
 
 class Registry:
-    """The names that plugins brought; owned by `Plugins`."""
+    """The backend names that plugins claim; owned by `Plugins`."""
 
     def __init__(self) -> None:
         self._targets: dict[tuple[str, str], list[tuple[str, str]]] = {}
 
     def add(self, plugin: str, kind: str, name: str, target: str) -> None:
-        """Take a plugin's claim on a name."""
+        """Record a plugin's claim on a name."""
         self._targets.setdefault((kind, name), []).append((plugin, target))
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Return the names that are claimed."""
+        """Return the claimed names."""
         return tuple(
             sorted(
                 n for (k, n), claims in self._targets.items() if k == kind and claims
@@ -52,7 +52,7 @@ class Registry:
         Build a backend by its class's ``from_settings``.
 
         Raises:
-            UnknownBackendError: Nobody brings it; the text says who brings what.
+            UnknownBackendError: No plugin provides it; the text lists the known names.
             DuplicateBackendError: More than one plugin claims it.
             MissingExtraError: Its driver is not installed.
         """

@@ -42,12 +42,12 @@ class EnrollSDK:
     """
     Turns a coupon or a payment into an enrollment, exactly once.
 
-    Thread-safe and fork-safe: clients are made lazily, once per process. The host owns
-    it and calls `close` (or uses it as a context manager).
+    Thread-safe and fork-safe: clients are created lazily, once per process. The host
+    owns it and calls `close` (or uses it as a context manager).
 
     Attributes:
         settings: The settings.
-        plugins: What was loaded.
+        plugins: The loaded plugins.
         storage: The store.
         payments: The payment gateway.
         lms: The LMS.
@@ -75,22 +75,22 @@ class EnrollSDK:
         discover: bool = True,
     ) -> None:
         """
-        Wire an SDK; nothing is connected yet.
+        Create an SDK; it connects to nothing yet.
 
         Args:
-            settings: The settings; defaults where not given.
-            storage: A store instead of the one that settings name.
-            payments: A gateway instead of the one that settings name.
-            lms: An LMS instead of the one that settings name.
-            clock: A clock instead of the store's time (for tests and demos); what else
-                it has of an `Ambient` is used, too.
-            plugins: Plugin objects of the host's own.
-            metrics: Where measurements go; its hooks are called like a plugin's.
-            discover: Whether installed plugins are looked for.
+            settings: The settings; defaults if not given.
+            storage: A store in place of the one in the settings.
+            payments: A gateway in place of the one in the settings.
+            lms: An LMS in place of the one in the settings.
+            clock: A clock in place of the store's time (for tests and demos); whatever
+                else of an `Ambient` it has is used, too.
+            plugins: Plugin objects from the host.
+            metrics: Receives measurements; its hooks are called like a plugin's.
+            discover: Whether to load installed plugins.
 
         Raises:
             ConfigurationError: A backend can't be built, or payments are live and the
-                settings are not fit for that; the text says what to do.
+                settings are unsafe for that; the text says what to do.
         """
         filter_drivers()
         self.settings = settings or Settings()
@@ -117,7 +117,7 @@ class EnrollSDK:
         self._wire()
         if is_default:
             logger.warning(
-                "no database is named: using the default file",
+                "no database is configured: using the default file",
                 extra={"database_url": chosen.resolved_database_url},
             )
 
@@ -125,7 +125,7 @@ class EnrollSDK:
     def from_env(
         cls, *, config: Mapping[str, Any] | None = None, **arguments: Any
     ) -> Self:
-        """Wire an SDK from the environment (and a host's dict, and field arguments)."""
+        """Create an SDK from the environment, a host's dict and field arguments."""
         return cls(Settings.from_env(config=config, **arguments))
 
     def _make(self, kind: str, name: str, clock: Clock) -> Any:
@@ -152,16 +152,16 @@ class EnrollSDK:
 
     def serving(self) -> AbstractContextManager[None]:
         """
-        Tell that this thread serves a request, for a host's own views.
+        Mark this thread as serving a request, for a host's own views.
 
-        While a backend hangs, requests hold all threads but one; others are refused.
-        Our HTTP surface says so by itself.
+        While a backend hangs, requests may occupy all threads but one; others are
+        refused. Our own HTTP surface already does this.
         """
         return self._patience.serving()
 
     @property
     def metrics(self) -> Metrics:
-        """Where measurements go."""
+        """The receiver of measurements."""
         return self._metrics
 
     def setup(self) -> None:
@@ -170,38 +170,38 @@ class EnrollSDK:
 
     def ping(self, *only: str, timeout_s: float = 30.0) -> dict[str, str]:
         """
-        Ask backends whether they work: "ok", or the error's code.
+        Check whether backends work; return "ok" or an error code for each.
 
         Args:
-            only: Which (``storage``, ``payments``, ``lms``); all by default.
-            timeout_s: Seconds that the provider and the LMS have, each, where its own
-                time-out is not shorter.
+            only: Which ones (``storage``, ``payments``, ``lms``); all by default.
+            timeout_s: Seconds for the provider and for the LMS, unless their own
+                time-out is shorter.
         """
         return self._services.doctor.ping(*only, timeout_s=timeout_s)
 
     def check_lms(self) -> str:
-        """Ask whether the LMS key sees what it makes: "ok", or the error's code."""
+        """Check whether the LMS key can read what it creates: "ok" or an error code."""
         return self._services.doctor.check_lms()
 
     def examine(self, url: str | None = None) -> tuple[Check, ...]:
         """
-        Return one check per thing that can be wrong, backends first.
+        Check everything that can be wrong, backends first; return one check for each.
 
         Args:
             url: The public URL of the mount; it is sent an unsigned webhook and a cron
-                call without a secret, both of which it must refuse by itself.
+                call without a secret, and must refuse both.
 
         Raises:
-            ConfigurationError: `url` is none.
+            ConfigurationError: `url` is not a URL.
         """
         return self._services.doctor.examine(url)
 
     def at_close(self, function: Callable[[], object]) -> None:
-        """Call a function at each `close`: a surface's clients end with ours."""
+        """Call a function at each `close`: a surface's clients close with ours."""
         self._at_close.append(function)
 
     def close(self) -> None:
-        """Close the backends; the next use opens them again."""
+        """Close the backends; the next use reopens them."""
         for function in self._at_close:
             function()
         self.storage.close()
@@ -238,39 +238,40 @@ class EnrollSDK:
         authenticated: bool = False,
     ) -> Checkout:
         """
-        Begin (or go on with) an enrollment.
+        Begin or resume an enrollment.
 
         The price comes from the LMS or the host's `get_course`, never from the caller.
-        An attempt belongs to whoever opened it: the same terms again resume it, and
-        others replace it, by its token, its key, or for a caller whom the host vouches
-        for. Anybody else gets an attempt of their own; who pays first has the course.
+        An attempt belongs to whoever opened it, proved by its token, its key, or the
+        host vouching for the caller: the same terms resume it, other terms replace it.
+        Anybody else gets an attempt of their own; the first to pay gets the course.
 
         Args:
             course_id: The course.
-            email: The learner's address: no identity, unless the host vouches for it.
+            email: The learner's address; does not identify the caller unless the host
+                vouches for it.
             full_name: The learner's name.
-            coupon_code: A code.
-            affiliate: Who has referred the learner.
-            success_url: Where the payment page leads.
-            cancel_url: Where it leads whoever gives up.
+            coupon_code: A coupon code.
+            affiliate: Code of the affiliate who referred the learner.
+            success_url: Where the payment page sends a learner who has paid.
+            cancel_url: Where it sends a learner who gives up.
             idempotency_key: The same key, address and course give the same attempt. As
-                secret as a token: let nobody guess it.
-            token: The token of an attempt of one's own to go on with.
-            authenticated: The host vouches that the caller has this address. What was
-                opened under such a word is resumed by it.
+                secret as a token: it must not be guessable.
+            token: The token of the caller's own attempt, to resume it.
+            authenticated: Whether the host vouches that the caller owns this address.
+                It also resumes attempts opened in the same way.
 
         Raises:
-            ValidationError: A field is not of its form.
-            CourseNotFoundError: No such course.
-            CourseNotForSaleError: It has no price, and no coupon pays for it.
+            ValidationError: A field is not valid.
+            CourseNotFoundError: There is no such course.
+            CourseNotForSaleError: It has no price, and no coupon covers it.
             CouponUnavailableError: The code can't be used here.
             SelfReferralError: The affiliate is the learner.
-            AlreadyEnrolledError: The learner has the course already.
-            TokenError: The token is no attempt's.
-            AmountTooSmallError: The rest is below the provider's minimum.
+            AlreadyEnrolledError: The learner already has the course.
+            TokenError: The token belongs to no attempt.
+            AmountTooSmallError: The amount to pay is below the provider's minimum.
             IdempotencyMismatchError: The key was used for another request.
             PluginUnavailableError: A required plugin is absent or broken.
-            TransientError: A backend is down; nothing is lost, try again.
+            TransientError: A backend is down; nothing is lost; try again.
         """
         request = request_of(
             course_id=course_id,
@@ -290,7 +291,7 @@ class EnrollSDK:
         self, body: bytes, headers: Mapping[str, str], provider: str | None = None
     ) -> WebhookResult:
         """
-        Take a payment event: verify on the raw bytes, store durably, give it effect.
+        Verify a payment event over its raw bytes, store it durably, and apply it.
 
         Raises:
             SignatureError: Not signed by the provider (answer 400).
@@ -304,20 +305,20 @@ class EnrollSDK:
         return result
 
     def confirm_return(self, session_id: str) -> Enrollment:
-        """Settle the enrollment of a session, as the webhook does, and return it."""
+        """Settle a session's enrollment, as the webhook does, and return it."""
         return self.enrollments.confirm_return(session_id)
 
     def cancel(self, enrollment_id: str, token: str) -> Enrollment:
-        """End an unpaid enrollment for its learner; a paid one is completed instead."""
+        """Cancel an unpaid enrollment for its learner; complete a paid one instead."""
         return self.enrollments.cancel(enrollment_id, token)
 
     def has_account(self, email: str) -> bool:
-        """Tell whether the LMS knows an address and lets it in; it is not created."""
+        """Tell whether the LMS has an enabled user with this address; creates none."""
         user = self.lms.find_user(validate.email(email))
         return user is not None and user.enabled
 
     def settle(self, enrollment_id: str, *, check_money: bool = False) -> Enrollment:
-        """Bring one enrollment to where the facts say that it is."""
+        """Bring one enrollment in line with the facts."""
         return self._services.settle.run(enrollment_id, check_money=check_money)
 
     def run_jobs(
@@ -328,12 +329,13 @@ class EnrollSDK:
         stopping: Callable[[], bool] = lambda: False,
     ) -> JobReport:
         """
-        Work once through what is due.
+        Run one pass over everything that is due.
 
         Args:
-            limit: Claims at the most.
-            time_budget_s: Seconds after which nothing more is started.
-            stopping: Asked before each start; True = finish what runs, start no more.
+            limit: Most claims.
+            time_budget_s: Seconds after which nothing new is started.
+            stopping: Called before each start; True = finish what is running, start
+                nothing new.
         """
         validate.whole(limit, "limit", least=0, most=_MAX_CLAIMS)
         budget_s = validate.seconds(time_budget_s, "time_budget_s")
@@ -351,8 +353,9 @@ class EnrollSDK:
 
         Args:
             concurrency: Jobs at once.
-            poll_s: Seconds between two looks where the store tells no news.
-            shutdown_timeout_s: Seconds that what runs has left once it is stopped.
+            poll_s: Seconds between polls when the store announces nothing.
+            shutdown_timeout_s: Seconds that running jobs get to finish once it is
+                stopped.
         """
         validate.whole(concurrency, "concurrency", most=_MAX_THREADS)
         validate.seconds(poll_s, "poll_s")

@@ -10,12 +10,12 @@ from typing import Any
 __all__: tuple[str, ...] = ()  # internal
 
 
-#: What a formula begins with; the last one is the minus that is no hyphen.
+#: Characters that begin a formula; the last one is the minus sign, not a hyphen.
 _SIGNS = frozenset("=+-@−")
 
 
 def cell(value: Any) -> Any:
-    """Return a value as a cell: numbers as they are, texts defused."""
+    """Return a value as a cell: numbers unchanged, texts defused."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -35,7 +35,7 @@ def defused(text: str) -> str:
 
 
 def read(text: str) -> str:
-    """Return the text that `defused` made a cell of."""
+    """Return the text that `defused` turned into a cell."""
     return ";".join(map(_read, text.split(";")))
 
 
@@ -45,10 +45,10 @@ def _read(part: str) -> str:
 
 def _is_formula(text: str) -> bool:
     """
-    Tell whether a spreadsheet may read a formula, in any width of its sign.
+    Tell whether a spreadsheet may read a formula, whatever the width of its sign.
 
-    Spreadsheets trim what they read, of more than blanks; a quote of the text's own is
-    passed over, so that every text can be read again.
+    Spreadsheets trim more than blanks from what they read; a text's own leading quote
+    is skipped, so that every text can be read back.
     """
     bare = text.lstrip("'")
     if bare[:1] in {"\t", "\r", "\n"}:

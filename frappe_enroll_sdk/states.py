@@ -28,9 +28,9 @@ __all__ = (
 )
 
 
-#: Statuses in which nothing was paid or redeemed yet.
+#: Statuses in which nothing has been paid or redeemed yet.
 UNPAID = frozenset({Status.PENDING, Status.AWAITING_PAYMENT})
-#: Ends without entitlement that nobody paid for.
+#: Final statuses without payment or entitlement.
 EXITS = frozenset({Status.EXPIRED, Status.CANCELLED, Status.FAILED})
 
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
@@ -51,16 +51,16 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 @attrs.frozen(kw_only=True)
 class Stay:
     """
-    How a row leaves a status although everybody else answers the same for ever.
+    How a row leaves a status even if every other party keeps giving the same answer.
 
     Attributes:
-        status: Which.
-        case: Of the several cases of a status: which; else "".
+        status: The status.
+        case: Which case of the status, if it has several; else "".
         bounds: Names of the settings and policies whose seconds add up to the longest
-            time in it; at the next look after that the row leaves by itself. Empty =
-            it waits for the other party or for a word, and an alert has told so.
-        words: The operators' words that lead out of it. On an attempt whose provider
-            fails: from its session's end on.
+            time in it; at the next look after that, the row leaves by itself. Empty =
+            it waits for the other party or an operator, and an alert has said so.
+        words: The operators' decisions that lead out of it; for an attempt whose
+            provider fails, only after its session's end.
     """
 
     status: Status
@@ -69,7 +69,7 @@ class Stay:
     words: frozenset[Override]
 
 
-#: Statuses that a row has to leave; in all others it is at rest.
+#: Statuses that a row must leave; in all others it is at rest.
 STAYS = (
     Stay(
         status=Status.PENDING,
@@ -106,7 +106,7 @@ STAYS = (
     ),
 )
 
-#: Ends of a job or event; only `enqueue` and `retry` lead out of them.
+#: Final states of a job or event; only `enqueue` and `retry` lead out of them.
 FINISHED = frozenset(
     {
         JobState.DONE,

@@ -45,9 +45,9 @@ class URL:
 
     Attributes:
         scheme: ``http`` or ``https``.
-        host: In ASCII; an IPv6 address without brackets.
-        port: The one that is meant, whether it is written or not.
-        rest: Path, query and fragment, as they were written.
+        host: ASCII; an IPv6 address has no brackets.
+        port: The effective port, whether it is written or not.
+        rest: Path, query and fragment, as written.
     """
 
     scheme: str
@@ -57,22 +57,22 @@ class URL:
 
     @property
     def authority(self) -> str:
-        """Host and port, the port only where it is not the scheme's own."""
+        """Host and port; the port only if it is not the scheme's default."""
         shown = _shown(self.host)
         return shown if self.port == _PORTS[self.scheme] else f"{shown}:{self.port}"
 
     @property
     def origin(self) -> str:
-        """What a browser says of a page from there."""
+        """The origin that a browser sends for a page from there."""
         return f"{self.scheme}://{self.authority}"
 
     @property
     def is_near(self) -> bool:
-        """Whether it is on this host."""
+        """Whether it is a loopback address of this host."""
         return is_loopback(self.host)
 
     def is_on(self, hosts: Any) -> bool:
-        """Tell whether it is on one of the hosts that `authority` returned."""
+        """Tell whether it is on one of these hosts, as `authority` returns them."""
         return self.authority in hosts or f"{_shown(self.host)}:{self.port}" in hosts
 
     def __str__(self) -> str:
@@ -81,10 +81,10 @@ class URL:
 
 def parse(text: Any) -> URL:
     """
-    Read a URL.
+    Parse a URL.
 
     Raises:
-        ValueError: Says what is wrong, and repeats nothing of it.
+        ValueError: Says what is wrong, without quoting the URL.
     """
     if not isinstance(text, str):
         raise ValueError("must be text")
@@ -99,7 +99,7 @@ def parse(text: Any) -> URL:
     if "@" in parts.netloc:
         raise ValueError("must not hold a user or password")
     host, port = _split(parts.netloc)
-    # As it was written, from where the host ends.
+    # Everything after the host, as written.
     start = text.index("//") + 2 + len(parts.netloc)
     return URL(
         scheme=parts.scheme,
@@ -110,7 +110,7 @@ def parse(text: Any) -> URL:
 
 
 def base(value: Any) -> str:
-    """Return the URL that paths are put behind, normalised."""
+    """Return a normalised base URL, to which paths are appended."""
     url = parse(value.strip() if isinstance(value, str) else value)
     if "?" in url.rest or "#" in url.rest:
         raise ValueError("must be a URL without a query and a fragment")
@@ -118,7 +118,7 @@ def base(value: Any) -> str:
 
 
 def optional_base(value: Any) -> str:
-    """Return the same; "" for nothing."""
+    """Return the same as `base`, or "" for no URL."""
     return "" if value == "" else base(value)
 
 
@@ -131,7 +131,7 @@ def origin(value: Any) -> str:
 
 
 def authority(value: Any) -> str:
-    """Return a host, with the port where one is given, normalised."""
+    """Return a host, with its port if given, normalised."""
     if not isinstance(value, str):
         raise ValueError("must be text")
     if re.search(r"[/?#@\\]", value) or _BLANK.search(value):
@@ -142,7 +142,7 @@ def authority(value: Any) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host's name or address is this host's own."""
+    """Tell whether a host's name or address is a loopback one."""
     if host.lower().removesuffix(".") == "localhost":
         return True
     try:
@@ -170,9 +170,9 @@ def _split(netloc: str) -> tuple[str, str]:
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 5:  # noqa: PLR2004
-        raise ValueError("has a port that is none")
+        raise ValueError("has an invalid port")
     if not 1 <= int(text) <= 65535:  # noqa: PLR2004  TCP's
-        raise ValueError("has a port that is none")
+        raise ValueError("has an invalid port")
     return int(text)
 
 
@@ -182,13 +182,13 @@ def _host(text: str) -> str:
     name = _ascii(text).lower().removesuffix(".")
     labels = name.split(".")
     if len(name) > _MAX_HOST or not all(map(_LABEL.fullmatch, labels)):
-        raise ValueError("has a host that is none")
-    # What browsers and C libraries take for a number is an address to them.
+        raise ValueError("has an invalid host")
+    # Browsers and C libraries read anything like a number as an address.
     if _NUMERIC.fullmatch(labels[-1]):
         try:
             return str(ipaddress.IPv4Address(name))
         except ValueError:
-            raise ValueError("has an address that is none") from None
+            raise ValueError("has an invalid address") from None
     return name
 
 
@@ -196,14 +196,14 @@ def _ipv6(text: str) -> str:
     try:
         address = ipaddress.IPv6Address(text.removeprefix("[").removesuffix("]"))
     except ValueError:
-        raise ValueError("has an address that is none") from None
+        raise ValueError("has an invalid address") from None
     if address.scope_id is not None:
-        raise ValueError("has an address that is none")
+        raise ValueError("has an invalid address")
     return str(address)
 
 
 def _ascii(text: str) -> str:
-    """Return a name as it is asked for; one that could be two names is refused."""
+    """Return a name as it is looked up; refuse one that could mean two names."""
     if text.isascii():
         return text
     name = text.lower()
@@ -212,4 +212,4 @@ def _ascii(text: str) -> str:
     try:
         return name.encode("idna").decode("ascii")
     except UnicodeError:
-        raise ValueError("has a host that is none") from None
+        raise ValueError("has an invalid host") from None

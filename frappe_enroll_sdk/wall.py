@@ -28,23 +28,23 @@ __all__: tuple[str, ...] = ()  # internal
 
 T = TypeVar("T")
 
-#: The longest wait that anybody may ask for, in seconds.
+#: The longest wait that foreign code may ask for, in seconds.
 MAX_WAIT_S = 366 * 86400.0
-#: Characters of a text of foreign code at the most.
+#: Most characters kept of a text from foreign code.
 _MAX_TEXT = 4000
-#: Calls that may hang at once: each of them keeps a thread.
+#: Most calls that may hang at once: each of them occupies a thread.
 _MAX_HUNG = 32
 
 _limit_s: ContextVar[float | None] = ContextVar("limit_s", default=None)
 
 
 class ProcessEnd(BaseException):
-    """Stands for the end of the process, in tests: no wall holds it up."""
+    """Simulates the end of the process in tests: no wall catches it."""
 
 
 @contextmanager
 def bounded(seconds: float | None) -> Iterator[None]:
-    """Give each foreign call within so many seconds (None: as many as it takes)."""
+    """Limit each foreign call in the block to this many seconds (None: no limit)."""
     token = _limit_s.set(seconds)
     try:
         yield
@@ -57,15 +57,15 @@ def call(name: str, function: Callable[..., Any], /, *args: Any, **named: Any) -
     Call foreign code and return its answer.
 
     Args:
-        name: What is called, for people.
-        function: Whose code it is.
+        name: Name of the call, for people.
+        function: The foreign code.
         *args: Its arguments.
         **named: Its arguments.
 
     Raises:
-        PluginFailedError: It raised what is no `Exception` (`SystemExit`, a
-            cancellation), or has not answered in time; then it may still run.
-        Exception: Whatever else it raised.
+        PluginFailedError: It raised something other than an `Exception` (`SystemExit`,
+            a cancellation), or has not answered in time; then it may still be running.
+        Exception: Any other error that it raised.
     """
 
     def errand() -> Any:
@@ -77,11 +77,11 @@ def call(name: str, function: Callable[..., Any], /, *args: Any, **named: Any) -
 
 def contained(name: str, function: Callable[..., T], /, *args: Any, **named: Any) -> T:
     """
-    Call code whose exceptions are foreign, on this thread and however long it takes.
+    Call foreign code on this thread, however long it takes.
 
     Raises:
-        PluginFailedError: It raised what is no `Exception`.
-        Exception: Whatever else it raised.
+        PluginFailedError: It raised something other than an `Exception`.
+        Exception: Any other error that it raised.
     """
     try:
         return function(*args, **named)
@@ -95,10 +95,10 @@ def contained(name: str, function: Callable[..., T], /, *args: Any, **named: Any
 
 def ran(name: str, answer: T) -> T:
     """
-    Return an answer that is one.
+    Return an answer, unless its code has not run.
 
     Raises:
-        PluginFailedError: It is a coroutine or a generator: nothing of it has run.
+        PluginFailedError: It is a coroutine or a generator: none of it has run.
     """
     if inspect.iscoroutine(answer) or inspect.isgenerator(answer):
         answer.close()
@@ -109,29 +109,29 @@ def ran(name: str, answer: T) -> T:
 
 
 def is_wait(value: object) -> bool:
-    """Tell whether a value is seconds that a moment can be made of."""
+    """Tell whether a value is a number of seconds that can be added to a moment."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return math.isfinite(value) and value <= MAX_WAIT_S
 
 
 def is_storable(value: str) -> bool:
-    """Tell whether every store can keep a text: no NUL, no half of a surrogate pair."""
+    """Tell whether every store can hold a text: no NUL, no half of a surrogate pair."""
     return "\0" not in value and value == value.encode(errors="ignore").decode()
 
 
 def text(value: object) -> str:
-    """Return foreign text as every store can keep it."""
+    """Return foreign text in a form that every store can hold."""
     try:
         plain = str(value)
-    except Exception:  # noqa: BLE001  whose text it is has said enough
+    except Exception:  # noqa: BLE001  the type's name has to do
         plain = f"a {type(value).__name__} without a text"
     kept = plain[:_MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
     return kept.encode("utf-8", "replace").decode()
 
 
 def _is_real(error: BaseException) -> bool:
-    """Tell whether it is more than foreign code's word: Ctrl-C, or a test's kill."""
+    """Tell whether to let it through: Ctrl-C, or a test's kill."""
     if isinstance(error, KeyboardInterrupt):
         return threading.current_thread() is threading.main_thread()
     return isinstance(error, ProcessEnd)
@@ -139,7 +139,7 @@ def _is_real(error: BaseException) -> bool:
 
 @attrs.define(eq=False)
 class _Errand:
-    """One call that another thread makes."""
+    """A call to be made by another thread."""
 
     run: Callable[[], Any]
     ended: threading.Event = attrs.field(factory=threading.Event)
@@ -149,7 +149,7 @@ class _Errand:
 
 
 class _Hands:
-    """Threads that make calls for others, kept for the next one. Thread-safe."""
+    """Reusable threads that make calls for others. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -158,10 +158,10 @@ class _Hands:
 
     def give(self, name: str, errand: _Errand, limit_s: float) -> None:
         """
-        Have an errand run, and wait for its end.
+        Run an errand and wait for it to end.
 
         Raises:
-            PluginFailedError: It has not ended in time, or too many others have not.
+            PluginFailedError: It has not ended in time, or too many others still hang.
         """
         with self._lock:
             if self._hung >= _MAX_HUNG:
@@ -176,7 +176,7 @@ class _Hands:
                 return
             errand.left_behind = True
             self._hung += 1
-        words = f"{name} has not answered within {limit_s:g} s; it may still run"
+        words = f"{name} has not answered within {limit_s:g} s; it may still be running"
         raise PluginFailedError(words, code="plugin_hangs")
 
     def _hire(self) -> SimpleQueue[_Errand]:
@@ -192,7 +192,7 @@ class _Hands:
             errand = todo.get()
             try:
                 errand.answer = errand.run()
-            except BaseException as error:  # noqa: BLE001  raised where it was asked for
+            except BaseException as error:  # noqa: BLE001  raised again in the caller
                 errand.error = error
             with self._lock:
                 self._hung -= errand.left_behind
@@ -205,8 +205,8 @@ _hands = _Hands()
 
 
 def _forked() -> None:
-    """A forked process has none of its parent's threads."""
-    global _hands  # noqa: PLW0603  the process's threads are the process's
+    """Forget the parent's threads, which a forked process does not have."""
+    global _hands  # noqa: PLW0603  one set of threads per process
     _hands = _Hands()
 
 
@@ -215,7 +215,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _aside(name: str, function: Callable[[], Any], limit_s: float) -> Any:
-    """Make a call on another thread, with this one's context."""
+    """Make a call on another thread, with this thread's context."""
 
     def unbounded() -> Any:
         _limit_s.set(None)

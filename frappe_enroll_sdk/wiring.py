@@ -77,7 +77,7 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class Services:
-    """The services of one SDK; what the facade hands on to."""
+    """The services of one SDK, to which the facade delegates."""
 
     context: Context
     admin: Admin
@@ -100,7 +100,7 @@ class Services:
 
 
 def wire(backends: Backends, context: Context) -> Services:
-    """Build the services; nothing is connected yet."""
+    """Build the services; connects to nothing yet."""
     catalogue = Catalogue(context)
     coupons, grants = Coupons(context, catalogue), Grants(context, catalogue)
     commissions = Commissions(context)
@@ -123,7 +123,8 @@ def wire(backends: Backends, context: Context) -> Services:
             EVENT_KIND: Handler(run=events.run, backend=PAYMENTS_BREAKER),
             PAIR_KIND: _following(Beside(context, settle).follow, PAYMENTS_BREAKER),
             REFUND_KIND: _following(GiveBack(context, settle).follow, PAYMENTS_BREAKER),
-            # The process that answered it has died: the caller's next try goes on.
+            # The process that was answering it has died: the caller's next try resumes
+            # it.
             REQUEST_KIND: Handler(run=lambda _: Done("lapsed")),
             GRANT_KIND: _following(grants.follow),
             COMMISSION_KIND: _following(commissions.mature),
@@ -169,7 +170,7 @@ def wire(backends: Backends, context: Context) -> Services:
 
 
 def _following(follow: Callable[[Job], Outcome], backend: str | None = None) -> Handler:
-    """Return the handler of a job that makes sure of what a write owes."""
+    """Return the handler of a job that ensures a write's effects."""
 
     def run(claim: Claim) -> Outcome:
         return follow(claim.job)
@@ -186,7 +187,7 @@ def context_of(
     metrics: Metrics,
     patience: Patience,
 ) -> Context:
-    """Return what every service is given."""
+    """Return the context that every service gets."""
     observed = not isinstance(metrics, NoMetrics)
     safe = SafeMetrics(metrics, plugins.note_lost) if observed else metrics
     lms = backends.lms
@@ -210,22 +211,22 @@ def require_safe(
     settings: Settings, payments: PaymentGateway, *, is_default_store: bool
 ) -> None:
     """
-    Refuse what nobody does with real money.
+    Refuse settings that are unsafe with real money.
 
     Raises:
         SettingsError: The gateway is in live mode, and the LMS is reached without TLS
-            or no database was named.
+            or no database is configured.
     """
     if not payments.livemode:
         return
     found = []
     if settings.is_lms_insecure:
         found.append(
-            "FRAPPE_LMS_URL: http:// is refused off loopback where payments are live"
+            "FRAPPE_LMS_URL: with live payments, http:// is allowed on loopback only"
         )
     if is_default_store:
         found.append(
-            "DATABASE_URL: live payments need a database that is named "
+            "DATABASE_URL: live payments need a configured database "
             "(MONGODB_URI or DATABASE_URL)"
         )
     if found:
@@ -238,7 +239,7 @@ def _patient(backend: T, name: str, patience: Patience) -> T:
 
 
 def settle_policy_of(settings: Settings, payments: PaymentGateway) -> SettlePolicy:
-    """Return what refunds, disputes and warnings do, and whose money moves how."""
+    """Return the policy for refunds, disputes, warnings and taxes."""
     return SettlePolicy(
         livemode=payments.livemode,
         account=payments.account,
@@ -254,7 +255,7 @@ def settle_policy_of(settings: Settings, payments: PaymentGateway) -> SettlePoli
 
 
 def retry_policy_of(settings: Settings) -> RetryPolicy:
-    """Return when a failed job is tried again, and how often."""
+    """Return when and how often a failed job is retried."""
     return RetryPolicy(
         schedule_s=settings.retry_schedule_s,
         jitter=settings.retry_jitter,
@@ -262,7 +263,7 @@ def retry_policy_of(settings: Settings) -> RetryPolicy:
 
 
 def gate_policy_of(settings: Settings) -> GatePolicy:
-    """Return how fast the LMS is asked, and how long it is left alone."""
+    """Return how fast the LMS may be called, and for how long a fault stops that."""
     return GatePolicy(
         closed_s=settings.gate_closed_s,
         rate_per_s=settings.lms_rate_per_s or None,

@@ -13,7 +13,7 @@ import attrs
 
 #: The one job that brings the LMS in step with the entitlement of a learner and course.
 SYNC_KIND = "sync"
-#: Ends the other attempts once the slot of a learner and course is taken.
+#: Promotes a held payment, refunds by policy, and ends a pair's other attempts.
 PAIR_KIND = "pair"
 #: Refunds a second payment.
 REFUND_KIND = "refund"

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from .context import Context
 
 ALERT, DEATH = "alert", "job_dead"
-#: Facts whose own jobs owe nothing when they die: nobody is told that telling failed,
-#: or two plugins would tell each other so for ever.
+#: Facts whose own jobs cause no alert when they die: otherwise two plugins could alert
+#: each other about their failures for ever.
 _ECHOES = frozenset({ALERT, DEATH})
-#: Seconds that the end of a dying job is waited for before it is told.
+#: Seconds to wait for a dying job's end before reporting it.
 _WRITTEN_S = 2.0
 
 
@@ -36,15 +36,15 @@ def raise_alert(
     detail: Mapping[str, str] | None = None,
 ) -> None:
     """
-    Tell observers and plugins' jobs that an operator has to look.
+    Tell observers and plugins' jobs about something that needs an operator.
 
     Args:
         context: The wiring.
-        code: A short stable word.
+        code: A short stable name.
         subject: Id of an enrollment or event, a job's key, or a backend's name.
-        occasion: What tells this alert from another one of its code and subject; the
-            same one owes one job. None = each call is an occasion of its own.
-        detail: What else an operator needs to know; nothing personal.
+        occasion: What distinguishes this alert from others with its code and subject;
+            the same occasion enqueues only one job. None = each call is a new occasion.
+        detail: Further details for an operator; nothing personal.
     """
     owe_alert(context, code, subject, occasion, detail)
     tell_alert(context, code, subject, detail)
@@ -53,7 +53,7 @@ def raise_alert(
 def tell_alert(
     context: Context, code: str, subject: str, detail: Mapping[str, str] | None = None
 ) -> None:
-    """Tell the observers of an alert, at most once."""
+    """Notify the observers of an alert, at most once."""
     context.plugins.notify(
         "on_alert", code=code, subject=subject, detail=dict(detail or {})
     )
@@ -66,7 +66,7 @@ def owe_alert(
     occasion: str | int | None = None,
     detail: Mapping[str, str] | None = None,
 ) -> None:
-    """Owe the plugins their jobs on an alert: keyed, so harmless when repeated."""
+    """Enqueue the plugins' jobs for an alert: keyed, so safe to repeat."""
     now = context.now()
     mark = text_of(now) if occasion is None else occasion
     payload: dict[str, object] = {"fact": ALERT, "code": code, "subject": subject}
@@ -78,10 +78,10 @@ def owe_alert(
 
 def owe_death(context: Context, job: Job, error: TryError) -> None:
     """
-    Owe the plugins their jobs on a death that is about to be written with this error.
+    Enqueue the plugins' jobs for a death that is about to be written with this error.
 
-    Before it is written, so that a crash in between loses none; whether it was written
-    is looked at when the job runs.
+    Called before it is written, so that a crash in between loses none; the job checks
+    whether it was written.
     """
     if (job.payload or {}).get("fact") in _ECHOES:
         return
@@ -112,7 +112,7 @@ def _owe(
 
 
 def alert_context(job: Job) -> AlertContext:
-    """Return what the handler of an alert is called with."""
+    """Return the argument for an alert's handler."""
     payload = job.payload or {}
     return AlertContext(
         job=job,
@@ -124,7 +124,7 @@ def alert_context(job: Job) -> AlertContext:
 
 
 def death_context(context: Context, job: Job) -> DeathContext | Outcome:
-    """Return what the handler of a death is called with, or what becomes of its job."""
+    """Return the argument for a death's handler, or the outcome of its job."""
     payload = job.payload or {}
     key, at = str(payload.get("job")), str(payload.get("at"))
     storage = context.storage
@@ -132,12 +132,12 @@ def death_context(context: Context, job: Job) -> DeathContext | Outcome:
     if dead is None:
         return Done("gone")
     if dead.state is JobState.RUNNING and dead.token == payload.get("token"):
-        # About to be written, or the worker has died before it was.
+        # It is about to be written, or the worker died first.
         return Snooze(_WRITTEN_S)
     error = next((e for e in dead.errors if text_of(e.at) == at), None)
     if error is None:
         return Done("never_written")
     if dead.state is not JobState.DEAD or dead.seq != payload.get("seq"):
-        # There was news of it, or an operator has retried it: it is tried again.
+        # It was enqueued again or retried by an operator: it is not dead.
         return Done("revived")
     return DeathContext(job=job, dead=dead, error=error)

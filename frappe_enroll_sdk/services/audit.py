@@ -33,16 +33,16 @@ logger = logging.getLogger(__name__)
 
 def actor_of(actor: str, reason: str) -> Actor | None:
     """
-    Return who acts; None where no actor is named.
+    Return who acts; None if no actor is given.
 
     Raises:
-        ValidationError: There is an actor and no reason, or one of them is no text.
+        ValidationError: There is an actor without a reason, or one of them is not text.
     """
     return require_actor(actor, reason) if actor else None
 
 
 def require_actor(actor: str, reason: str) -> Actor:
-    """Return who acts; ValidationError where actor or reason is missing."""
+    """Return who acts; ValidationError if the actor or the reason is missing."""
     return Actor(*validate.words(actor, reason))
 
 
@@ -57,15 +57,15 @@ def write(
     at: datetime | None = None,
 ) -> str:
     """
-    Write that somebody has changed something; return the entry's id.
+    Record that somebody has changed something; return the entry's id.
 
     Args:
         context: The wiring.
         by: Who, and why; None = nobody, and nothing is written.
-        action: A short stable word.
+        action: A short stable name.
         subject: What it was done to.
-        detail: More, by name.
-        entry_id: An id that follows from the change, where it may be written again.
+        detail: Further details by name.
+        entry_id: An id derived from the change, if it may be recorded again.
         at: When, if not now.
     """
     name = entry_id or f"aud_{context.ambient.token_hex(12)}"
@@ -88,17 +88,17 @@ def acting(
     context: Context, by: Actor | None, action: str, subject: str, **detail: Any
 ) -> Iterator[dict[str, Any]]:
     """
-    Write that an action has begun, and, however it ends, what became of it.
+    Record that an action has begun and, however it ends, its result.
 
     Args:
         context: The wiring.
         by: Who, and why; None = nobody, and nothing is written.
-        action: A short stable word.
+        action: A short stable name.
         subject: What it is done to.
         **detail: What is known before.
 
     Yields:
-        What the last entry tells besides; whoever works keeps it up to date.
+        Further details for the last entry, which the caller keeps up to date.
     """
     result: dict[str, Any] = {}
     begun = write(context, by, action, subject, detail | {"phase": "begun"})
@@ -115,7 +115,7 @@ def acting(
         try:
             write(context, by, action, subject, detail | result | end)
         except EnrollError as second:
-            # The first one is what its caller has to hear of.
+            # The first error is the one that the caller has to see.
             extra = {"action": action, "error_code": second.code}
             logger.warning("end of an action not written", extra=extra)
         raise

@@ -20,11 +20,11 @@ from ..models import Course, Page
 if TYPE_CHECKING:
     from .context import Context
 
-#: Seconds that a look for a mere URL may take.
+#: Seconds that looking up only a URL may take.
 _URL_TIMEOUT_S = 3.0
-#: Courses that the cache holds at the most.
+#: Most courses in the cache.
 _MAX_COURSES = 2000
-#: Pages of the catalogue that it holds at the most.
+#: Most catalogue pages in the cache.
 _MAX_PAGES = 100
 
 
@@ -44,18 +44,18 @@ class Catalogue:
 
     def get(self, course_id: str, *, timeout_s: float | None = None) -> Course:
         """
-        Return the course under the LMS's own spelling.
+        Return the course, in the LMS's own spelling.
 
         Raises:
             CourseNotFoundError: There is none, or it is not published.
-            LMSUnavailableError: The LMS is down and no usable entry is there.
+            LMSUnavailableError: The LMS is down and there is no usable entry.
         """
         settings, now = self._context.settings, self._context.now()
         key = course_id.lower()
         with self._lock:
             entry = self._entries.get(key)
         age = (now - entry[0]).total_seconds() if entry else None
-        # Below 0: the clock has been set back, nobody knows how old it is.
+        # Below 0: the clock was set back, so its age is unknown.
         if entry and age is not None and 0 <= age <= settings.course_ttl_s:
             return entry[1]
         try:
@@ -69,10 +69,10 @@ class Catalogue:
 
     def url_of(self, course_id: str) -> str:
         """
-        Return where a course's learners are sent; "" where nobody knows.
+        Return where a course's learners are sent; "" = unknown.
 
-        What the LMS or the host's `get_course` gives as its URL, however old that is;
-        without one, the course's page in Frappe.
+        The URL given by the LMS or the host's `get_course`, however old; without one,
+        the course's page in Frappe.
         """
         with self._lock:
             entry = self._entries.get(course_id.lower())
@@ -83,18 +83,18 @@ class Catalogue:
         try:
             return self.get(course_id, timeout_s=_URL_TIMEOUT_S).url
         except EnrollError:
-            # Withdrawn, or the LMS is down: the learner has the course all the same.
+            # Unpublished, or the LMS is down: the learner still has the course.
             return None
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Course]:
         """
-        Return the courses that the LMS has published, by name, for a host's own pages.
+        Return the LMS's published courses in order of name, for a host's own pages.
 
-        While the LMS is down, a page that was asked for before is shown as it was, up
-        to `course_stale_s`.
+        While the LMS is down, a page requested before is returned from the cache, up to
+        `course_stale_s`.
 
         Raises:
-            LMSUnavailableError: The LMS is down and no usable page is there.
+            LMSUnavailableError: The LMS is down and there is no usable page.
         """
         settings, now = self._context.settings, self._context.now()
         key = (limit, cursor)

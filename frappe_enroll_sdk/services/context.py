@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def worker_name() -> str:
-    """Return a name for this thread of work: host, process, thread."""
+    """Return a name for this worker thread: host, process, thread."""
     host = socket.gethostname()
     return f"{host}:{os.getpid()}:{threading.get_ident() & 0xFFFFFF:x}"
 
@@ -34,7 +34,7 @@ def worker_name() -> str:
 @attrs.frozen(kw_only=True)
 class Backends:
     """
-    The backends as they were chosen.
+    The chosen backends.
 
     Attributes:
         storage: The store.
@@ -55,14 +55,14 @@ class Context:
     Attributes:
         settings: The settings.
         storage: The store.
-        payments: The payment gateway; its calls bound how many requests wait for it.
-        lms: The LMS, in the same way.
+        payments: The payment gateway, which limits how many requests wait for it.
+        lms: The LMS, limited in the same way.
         plugins: Hooks and job handlers.
         ambient: The one clock, and monotonic time, sleep and randomness.
-        settle_policy: What `decide` follows.
+        settle_policy: The policy of `decide`.
         retry_policy: When a failed job runs again.
         gate_policy: How the backends' gates work.
-        metrics: Where measurements go.
+        metrics: The receiver of measurements.
         now: Returns the store's time.
         monotonic: Returns seconds that only grow.
     """
@@ -91,7 +91,7 @@ class Context:
 
     @property
     def grace(self) -> timedelta:
-        """How long a fresh write may be worked on before others look at it."""
+        """How long the writer may work on a fresh write before others look at it."""
         return timedelta(seconds=self.settle_policy.grace_s)
 
     def new_op_id(self) -> str:

@@ -69,7 +69,7 @@ class Doctor:
                 with within(timeout_s):
                     wall.contained(name, pings[name])
                 health[name] = "ok"
-            except Exception as error:  # noqa: BLE001  health is asked, not thrown
+            except Exception as error:  # noqa: BLE001  report health, don't raise
                 health[name] = str(getattr(error, "code", type(error).__name__))
         return health
 
@@ -133,7 +133,7 @@ class Doctor:
         )
 
     def _prices(self) -> Iterator[Check]:
-        """Tell whether the provider takes each price, before a learner finds out."""
+        """Check that the provider accepts each price, before a learner finds out."""
         found, looked, cursor, trail = list[Check](), 0, None, Trail()
         while looked < _MAX_COURSES:
             page = self._backends.lms.list_courses(limit=_A_PAGE, cursor=cursor)
@@ -156,7 +156,7 @@ class Doctor:
             name=f"price of {course.id}",
             state="not_chargeable",
             cause=flaw,
-            mend="set a price and a currency that the payment provider takes",
+            mend="set a price and a currency that the payment provider accepts",
         )
         return [check]
 
@@ -168,7 +168,7 @@ class Doctor:
                 name="schema",
                 state=error.code,
                 cause=str(error),
-                mend="run `frappe-enroll setup`, or mend what the cause says",
+                mend="run `frappe-enroll setup`, or fix what the cause says",
             )
         if not drift:
             return Check(name="schema")
@@ -188,7 +188,7 @@ class Doctor:
             return Check(
                 name="workers",
                 state="absent",
-                cause=f"work is due, and nobody was seen for {stats.absent_s:.0f} s",
+                cause=f"work is due, and no worker was seen for {stats.absent_s:.0f} s",
                 mend=mend,
             )
         lately = stats.at - timedelta(seconds=self._context.settings.workers_absent_s)
@@ -203,7 +203,7 @@ class Doctor:
         )
 
     def _modes(self) -> Iterator[Check]:
-        """Tell of events of the other mode: the key or the endpoint is wrong."""
+        """Check for events of the other mode: the key or the endpoint is wrong."""
         waiting = self._admin.quarantine(limit=_MAX_WAITING).items
         if any(item.reason == "mode_mismatch" for item in waiting):
             mode = "live" if self._backends.payments.livemode else "test"
@@ -216,7 +216,7 @@ class Doctor:
             )
 
     def _gone(self) -> Iterator[Check]:
-        """Whether the key is another account's than that of the attempts under way."""
+        """Check whether the key's account differs from that of the pending attempts."""
         waiting = self._enrollments.list(
             status=Status.AWAITING_PAYMENT, limit=_MAX_WAITING
         ).items
@@ -261,7 +261,7 @@ class Doctor:
             )
 
     def _losses(self) -> Iterator[Check]:
-        """What observers have lost, here and in the workers that were seen."""
+        """Check for calls that observers have lost, here and in the workers seen."""
         for name, count in self._admin.stats().lost.items():
             yield Check(
                 name=f"plugin {name}",
@@ -302,13 +302,13 @@ class Doctor:
 
 
 def _cause_of(backend: Storage | PaymentGateway | LMS) -> str:
-    """Return a backend's own words, e.g. where a redirect leads."""
+    """Return a backend's own explanation, such as a redirect's target."""
     try:
         with within(_TIMEOUT_S):
             wall.contained("a backend's ping", backend.ping)
     except EnrollError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001  its words may hold anything
+    except Exception as error:  # noqa: BLE001  its text may contain anything
         return f"its ping fails: {type(error).__name__}"
     return "its ping failed, and works again"
 
@@ -318,7 +318,7 @@ def _unreadable(text: str) -> Check:
 
 
 def _front(url: str) -> Iterator[Check]:
-    """Ask what stands in front whether it is known to be there."""
+    """Check whether the proxy in front is configured."""
     answer = _knock(f"{_base(url)}/readyz")
     if isinstance(answer, Check):
         return  # the doors tell
@@ -349,7 +349,7 @@ def _base(url: str) -> str:
 def _knock(
     where: str, name: str = "", body: bytes | None = None
 ) -> tuple[int, str, bytes] | Check:
-    """Return status, content type and body of an answer, or why there is none."""
+    """Return an answer's status, content type and body, or why there is none."""
     request = urllib.request.Request(where, body)  # noqa: S310  checked by `_base`
     request.add_header("Content-Type", "application/json")
     try:
@@ -362,7 +362,7 @@ def _knock(
 
 
 def _answer_to(request: urllib.request.Request) -> tuple[int, str, bytes]:
-    # A redirect is somebody else's answer: it is reported, not followed.
+    # A redirect comes from something else: report it, don't follow it.
     try:
         answer = opener().open(request)
     except urllib.error.HTTPError as error:
@@ -373,7 +373,7 @@ def _answer_to(request: urllib.request.Request) -> tuple[int, str, bytes]:
 
 
 def _door(url: str, path: str, wanted: set[int]) -> Check:
-    """Knock without a signature or secret: only our own refusal is right."""
+    """Call a route without a signature or secret: only our own refusal is right."""
     name = f"url /{path}"
     answer = _knock(f"{_base(url)}/{path}", name, b"{}")
     if isinstance(answer, Check):
@@ -385,6 +385,6 @@ def _door(url: str, path: str, wanted: set[int]) -> Check:
         cause = f"{status}: something stands in front of it, or it is mounted elsewhere"
         mend = "let this path through without sign-in, CSRF check or redirect"
     else:
-        cause = f"{status} {kind}, where our own refusal was due"
+        cause = f"{status} {kind} instead of our own refusal"
         mend = "is this the URL of the mount?"
     return Check(name=name, state=f"http_{status}", cause=cause, mend=mend)

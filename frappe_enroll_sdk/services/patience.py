@@ -19,16 +19,16 @@ from ..deadline import moment_s
 from ..errors import PaymentsUnavailableError, ThrottledError, TransientError
 
 
-#: Seconds after which a call is slow; nobody waits longer than this for a place.
+#: Seconds after which a call is slow; also the longest wait for a place.
 _SLOW_S = 2.0
-#: What a gateway answers by itself.
+#: The verbs that a gateway answers without I/O.
 _WITHOUT_CALL = frozenset({"prepare_session", "parse_event"})
 
 _serves: ContextVar[bool] = ContextVar("serves_a_request", default=False)
 
 
 class _Process:
-    """What is under way in one process."""
+    """The requests and calls in progress in one process."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -44,38 +44,39 @@ class _Process:
         return len(self.calls) < max(self.most_served - 1, 1)
 
     def is_stuck(self, name: str) -> bool:
-        """Tell whether waiting for a place is in vain."""
+        """Tell whether waiting for a place is futile."""
         oldest = min(began for _, began in self.calls.values())
         return name in self.hurt or moment_s() - oldest >= _SLOW_S
 
 
 class Patience:
     """
-    Bounds how many requests of this process wait for backends. Thread-safe.
+    Limits how many requests of this process wait for backends. Thread-safe.
 
-    Of as many as were ever served at once (so many threads there are), all but one may:
-    one is left for whoever asks for nothing of the kind. A backend whose last call was
-    slow and failed is called by one at a time until it answers. Whoever finds no place
-    is refused. Workers and tools, which serve no request, are not bounded.
+    Of the most requests ever served at once (which is the number of threads), all but
+    one may wait: one thread stays free for requests that need no backend. A backend
+    whose last call was slow and failed is called by one request at a time until it
+    answers. Requests that find no place are refused. Workers and tools, which serve no
+    requests, are not limited.
     """
 
     def __init__(self) -> None:
         self._process = _Process()
 
     def _here(self) -> _Process:
-        # A forked child inherits neither the threads nor, it may be, an open lock.
+        # A forked child has none of the threads, and may inherit a lock that is held.
         if self._process.pid != os.getpid():
             self._process = _Process()
         return self._process
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Serve a request in the block."""
+        """Mark the block as serving a request."""
         here = self._here()
         with here.turn:
             here.served += 1
             if here.served > here.most_served:
-                # One thread more than we knew of: whoever waits may have a place.
+                # One thread more than we knew of: a waiting request may get a place.
                 here.most_served = here.served
                 here.turn.notify_all()
         token = _serves.set(True)
@@ -89,10 +90,10 @@ class Patience:
     @contextmanager
     def calling(self, name: str) -> Iterator[None]:
         """
-        Make a call to a backend in the block.
+        Mark the block as calling a backend.
 
         Raises:
-            NoPlaceError: None is free; nothing was called.
+            NoPlaceError: No place is free; nothing was called.
         """
         if not _serves.get():
             yield
@@ -114,7 +115,7 @@ class Patience:
 
 
 class NoPlaceError(Exception):
-    """All who may wait for a backend do."""
+    """As many requests as allowed already wait for a backend."""
 
 
 def _take_place(here: _Process, name: str, call: object) -> None:
@@ -129,7 +130,7 @@ def _take_place(here: _Process, name: str, call: object) -> None:
 
 
 class PatientBackend:
-    """A gateway or LMS whose calls keep to a `Patience`."""
+    """Wraps a gateway or LMS so that its calls respect a `Patience`."""
 
     def __init__(self, backend: Any, name: str, patience: Patience) -> None:
         self._backend, self._name, self._patience = backend, name, patience
@@ -153,9 +154,9 @@ class PatientBackend:
 
 
 def _refusal(name: str) -> TransientError:
-    words = "it answers slowly, and others wait for it already"
+    words = "it answers slowly, and others are already waiting"
     if name == "lms":
-        # Nothing is known of the LMS by this: no try counts, no gate closes.
+        # This says nothing about the LMS: no try counts, no gate closes.
         return ThrottledError(f"the LMS was not called: {words}", retry_after_s=_SLOW_S)
     return PaymentsUnavailableError(
         f"the payment provider was not called: {words}", retry_after_s=_SLOW_S

@@ -13,8 +13,8 @@ from ..clock import to_milliseconds
 from ..errors import ValidationError
 
 
-# What a mail server accepts is wider; what a learner has is narrower. Letters outside
-# ASCII are refused: look-alikes would let one person pass for another.
+# Mail servers accept more; real addresses of learners need less. Letters outside ASCII
+# are refused: look-alikes would let one person pass for another.
 _EMAIL = re.compile(
     r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
@@ -24,15 +24,15 @@ _CODE = re.compile(r"[A-Z0-9][A-Z0-9._-]{2,63}")
 # store can write them).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MAX_TEXT = 140
-#: Characters of an operator's reason.
+#: Most characters of an operator's reason.
 MAX_REASON = 500
 _MAX_URL = 2000
 _MAX_KEY = 255
-#: The largest whole number that every reader of JSON, and every store, holds.
+#: The largest integer that every JSON parser and every store can hold.
 MAX_WHOLE = 2**53 - 1
 #: A hundred years.
 _MAX_SECONDS = 3_155_760_000
-#: Rows of one page at the most.
+#: Most rows on one page.
 _MAX_ROWS = 10_000
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -51,12 +51,12 @@ def text(value: object, field: str, *, most: int = _MAX_TEXT) -> str:
 
 
 def words(actor: object, reason: object) -> tuple[str, str]:
-    """Return an operator's words: who, and why (at most 500 characters)."""
+    """Return an operator's name, and the reason (at most 500 characters)."""
     return text(actor, "actor"), text(reason, "reason", most=MAX_REASON)
 
 
 def optional_text(value: Any, field: str, *, most: int = _MAX_TEXT) -> str | None:
-    """Return trimmed text, or None for None and blank text."""
+    """Return trimmed text, or None for None or blank text."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     return text(value, field, most=most)
@@ -64,10 +64,10 @@ def optional_text(value: Any, field: str, *, most: int = _MAX_TEXT) -> str | Non
 
 def email(value: Any, field: str = "email") -> str:
     """
-    Return an address trimmed and lower-cased.
+    Return an address, trimmed and lower-cased.
 
-    Frappe's pattern, too (RFC 5322, dot-atom): a dot stands between two characters, or
-    the account could not be made after the payment.
+    Follows Frappe's pattern, too (RFC 5322, dot-atom): dots only between other
+    characters, as otherwise the account could not be created after the payment.
     """
     address = stored_email(value, field)
     local = address.partition("@")[0]
@@ -77,17 +77,17 @@ def email(value: Any, field: str = "email") -> str:
 
 
 def stored_email(value: Any, field: str = "email") -> str:
-    """Return an address that may be in the store: it was taken by an earlier rule."""
+    """Return an address that may be in the store, accepted by an earlier rule."""
     typed = text(value, field, most=_MAX_TEXT)
     address = typed.lower()
-    # Before the case: the Kelvin sign, for one, has a small letter in ASCII.
+    # Check before lower-casing: the Kelvin sign, for one, becomes an ASCII letter.
     if not typed.isascii() or not _EMAIL.fullmatch(address):
         raise ValidationError(f"{field}: is not an e-mail address", field=field)
     return address
 
 
 def code(value: Any, field: str = "coupon_code") -> str:
-    """Return a coupon code trimmed and upper-cased."""
+    """Return a coupon code, trimmed and upper-cased."""
     typed = text(value, field, most=64)
     if not typed.isascii() or not _CODE.fullmatch(typed.upper()):
         raise ValidationError(f"{field}: is not a coupon code", field=field)
@@ -122,7 +122,7 @@ def optional_choice(kind: type[_Choice], value: Any, field: str) -> _Choice | No
 
 
 def whole(value: Any, field: str, *, most: int = _MAX_ROWS, least: int = 1) -> int:
-    """Return a whole number between `least` and `most`."""
+    """Return an integer between `least` and `most`."""
     if type(value) is not int or not least <= value <= most:
         raise ValidationError(
             f"{field}: must be a whole number from {least} to {most}", field=field
@@ -131,14 +131,14 @@ def whole(value: Any, field: str, *, most: int = _MAX_ROWS, least: int = 1) -> i
 
 
 def paging(limit: Any, cursor: Any) -> dict[str, Any]:
-    """Return the arguments of a page: how many rows, after which."""
+    """Return a page's arguments: how many rows, and after which."""
     if cursor is not None and not isinstance(cursor, str):
         raise ValidationError("cursor: is not one of ours", field="cursor")
     return {"limit": whole(limit, "limit"), "cursor": cursor}
 
 
 def span(value: Any, field: str, *, least: timedelta, most: timedelta) -> timedelta:
-    """Return a span of time within bounds."""
+    """Return a duration within bounds."""
     if not isinstance(value, timedelta) or not least <= value <= most:
         raise ValidationError(
             f"{field}: must be {least.days} to {most.days} days", field=field
@@ -155,20 +155,20 @@ def seconds(value: Any, field: str) -> float:
 
 
 def moment(value: object, field: str) -> datetime:
-    """Return a moment as the stores keep it: in UTC, in milliseconds."""
+    """Return a moment as the stores keep it: UTC, in milliseconds."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise ValidationError(
             f"{field}: must be a moment with a time zone", field=field
         )
     try:
-        # The last day west of Greenwich is past what a moment can tell.
+        # The last day west of Greenwich is beyond what a datetime can represent.
         return to_milliseconds(value)
     except OverflowError as error:
         raise ValidationError(f"{field}: is out of range", field=field) from error
 
 
 def moment_of(text: str, field: str) -> datetime:
-    """Return the moment of an ISO text with its zone."""
+    """Parse a moment from ISO text with a time zone."""
     try:
         value = datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:

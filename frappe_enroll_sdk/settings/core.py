@@ -41,7 +41,7 @@ from .sources import gather
 
 
 _STRIPE = "https://api.stripe.com"
-# Their defaults stand with the policies.
+# The policies hold their defaults.
 _SETTLE, _RETRY, _GATE = SettlePolicy(), RetryPolicy(), GatePolicy()
 
 
@@ -54,12 +54,12 @@ def _host_or_none(value: Any) -> str:
 @attrs.frozen(kw_only=True)
 class Settings:
     """
-    Everything that can be set; see ``docs/settings.md`` for each field's meaning.
+    All settings; ``docs/settings.md`` explains each field.
 
-    Frozen; safe to share. Build one by arguments, or by `from_env`.
+    Frozen; safe to share. Build one from arguments, or with `from_env`.
 
     Raises:
-        SettingsError: Names every wrong variable at once.
+        SettingsError: Names all invalid variables.
     """
 
     mongodb_uri: Secret = secret_option("MONGODB_URI", "MongoDB connection string")
@@ -84,7 +84,7 @@ class Settings:
     )
     stripe_timeout_s: float = option(
         "FRAPPE_ENROLL_STRIPE_TIMEOUT_S",
-        "seconds for one Stripe call in all",
+        "total seconds for one Stripe call",
         20.0,
         convert=in_range(float, 0.5, 120),
     )
@@ -105,64 +105,66 @@ class Settings:
     )
     frappe_lms_timeout_s: float = option(
         "FRAPPE_ENROLL_LMS_TIMEOUT_S",
-        "seconds for one LMS call in all",
+        "total seconds for one LMS call",
         15.0,
         convert=in_range(float, 0.2, 120),
     )
     frappe_lms_enroll_method: str = option(
         "FRAPPE_LMS_ENROLL_METHOD",
-        "dotted path of the site's own enrolment method; none = LMS Enrollment by REST",
+        "dotted path of the site's own enrolment method; unset: LMS Enrollment (REST)",
         "",
     )
     record_payment: bool = option(
         "FRAPPE_ENROLL_RECORD_PAYMENT",
-        "write an LMS Payment before the enrolment of who has paid (LMS 2.61 or later)",
+        "write an LMS Payment before a paid enrolment (LMS 2.61 or later)",
         default=False,
     )
     payment_source: str = option(
-        "FRAPPE_ENROLL_PAYMENT_SOURCE", "LMS Source of such a payment", "Website"
+        "FRAPPE_ENROLL_PAYMENT_SOURCE", "LMS Source of this payment", "Website"
     )
     payment_address: str = option(
         "FRAPPE_ENROLL_PAYMENT_ADDRESS",
-        "its billing address: street, city, country as the site names it",
+        "its billing address: street, city, country (as the site names it)",
         "",
     )
     welcome_mail: bool = option(
         "FRAPPE_ENROLL_WELCOME_MAIL",
-        "whether the LMS sends its welcome mail to learners whom we create",
+        "whether the LMS sends its welcome mail to learners that we create",
         default=False,
     )
     missing_learners: str = option(
         "FRAPPE_ENROLL_MISSING_LEARNERS",
-        "what becomes of a learner without an account in the LMS: create or refuse",
+        "what to do for a learner without an account in the LMS: create or refuse",
         "create",
         convert=one_of("create", "refuse"),
     )
     disabled_learners: str = option(
         "FRAPPE_ENROLL_DISABLED_LEARNERS",
-        "what becomes of one whose account is disabled: enroll or refuse",
+        "what to do for one whose account is disabled: enroll or refuse",
         "enroll",
         convert=one_of("enroll", "refuse"),
     )
     storage: str = option(
-        "FRAPPE_ENROLL_STORAGE", "storage backend; default by what is set", ""
+        "FRAPPE_ENROLL_STORAGE",
+        "storage backend; default: the database that is set",
+        "",
     )
     payments: str = option("FRAPPE_ENROLL_PAYMENTS", "payments backend", "stripe")
     lms: str = option("FRAPPE_ENROLL_LMS", "LMS backend", "frappe")
     plugins: tuple[str, ...] = option(
         "FRAPPE_ENROLL_PLUGINS",
-        "allow-list of plugins; each named one is required",
+        "allow-list of plugins; each one named is required",
         (),
         convert=words(str),
     )
     disable_plugins: tuple[str, ...] = option(
         "FRAPPE_ENROLL_DISABLE_PLUGINS",
-        "plugins that are not loaded",
+        "plugins not to load",
         (),
         convert=words(str),
     )
     trace_plugins: bool = option(
-        "FRAPPE_ENROLL_TRACE_PLUGINS", "log each hook call", default=False
+        "FRAPPE_ENROLL_TRACE_PLUGINS", "whether to log each hook call", default=False
     )
     inline_s: float = option(
         "FRAPPE_ENROLL_INLINE_S",
@@ -172,30 +174,30 @@ class Settings:
     )
     free_courses: bool = option(
         "FRAPPE_ENROLL_FREE_COURSES",
-        "whether a course without a price may be taken without a coupon",
+        "whether a course without a price is open to learners without a coupon",
         default=False,
     )
     session_ttl_s: float = option(
         "FRAPPE_ENROLL_SESSION_TTL_S",
-        "life of a checkout session in seconds (Stripe: 30 minutes to 24 hours)",
+        "lifetime of a checkout session in seconds (Stripe: 30 minutes to 24 hours)",
         7200.0,
         convert=in_range(float, 1860, 86400),
     )
     reservation_s: float = option(
         "FRAPPE_ENROLL_RESERVATION_S",
-        "seconds after which a reservation may be taken over",
+        "seconds after which another learner may take over a reservation",
         900.0,
         convert=in_range(float, 1, 86400),
     )
     course_ttl_s: float = option(
         "FRAPPE_ENROLL_COURSE_TTL_S",
-        "seconds for which a course's price is taken from the cache",
+        "seconds for which a course's price is cached",
         300.0,
         convert=in_range(float, 0, 86400),
     )
     course_stale_s: float = option(
         "FRAPPE_ENROLL_COURSE_STALE_S",
-        "seconds for which it may be used while the LMS is down",
+        "seconds for which a cached price may be used while the LMS is down",
         86400.0,
         convert=in_range(float, 0, 604800),
     )
@@ -207,72 +209,72 @@ class Settings:
     )
     retry_jitter: float = option(
         "FRAPPE_ENROLL_RETRY_JITTER",
-        "share by which each wait varies",
+        "fraction by which each wait varies",
         _RETRY.jitter,
         convert=in_range(float, 0, 0.5),
     )
     job_timeout_s: float = option(
         "FRAPPE_ENROLL_JOB_TIMEOUT_S",
-        "seconds after which a job that still runs loses its claim",
+        "seconds after which a job still running loses its claim",
         300.0,
         convert=in_range(float, 1, 86400),
     )
     keep_jobs_days: float = option(
         "FRAPPE_ENROLL_KEEP_JOBS_DAYS",
-        "days after which completed jobs are dropped",
+        "days after which completed jobs are deleted",
         7.0,
         convert=in_range(float, 1, 3650),
     )
     keep_events_days: float = option(
         "FRAPPE_ENROLL_KEEP_EVENTS_DAYS",
-        "days after which payloads of completed payment events are dropped",
+        "days after which payloads of completed payment events are deleted",
         30.0,
         convert=in_range(float, 1, 3650),
     )
     workers_absent_s: float = option(
         "FRAPPE_ENROLL_WORKERS_ABSENT_S",
-        "seconds without a worker or cron pass, while work is due, until the alarm",
+        "seconds without a worker or cron pass, while work is due, before an alert",
         600.0,
         convert=in_range(float, 10, 86400),
     )
     reconcile_every_s: float = option(
         "FRAPPE_ENROLL_RECONCILE_EVERY_S",
-        "seconds between two reconciliations by a worker; 0 = only by command",
+        "seconds between a worker's reconciliations; 0 = only by command",
         0.0,
         convert=in_range(float, 0, 2592000),
     )
     reconcile_repair: bool = option(
         "FRAPPE_ENROLL_RECONCILE_REPAIR",
-        "whether these settle what they find (else they only alert)",
+        "whether these repair what they find (otherwise they only alert)",
         default=False,
     )
     health_warning: int = option(
         "FRAPPE_ENROLL_HEALTH_WARNING",
-        "due jobs and events from which on the queue's health is a warning",
+        "number of due jobs and events from which the queue's health is a warning",
         100,
         convert=in_range(int, 1, 10000),
     )
     health_critical: int = option(
         "FRAPPE_ENROLL_HEALTH_CRITICAL",
-        "due jobs and events from which on it is critical",
+        "number of due jobs and events from which it is critical",
         500,
         convert=in_range(int, 1, 10000),
     )
     verify_after_s: float = option(
         "FRAPPE_ENROLL_VERIFY_AFTER_S",
-        "seconds after an unclear LMS call until the look that settles it",
+        "seconds after an unclear LMS call before looking for its result",
         120.0,
         convert=in_range(float, 0, 86400),
     )
     lease_s: float = option(
         "FRAPPE_ENROLL_LEASE_S",
-        "seconds for which a claim is safe from other workers",
+        "seconds for which a claim is protected from other workers",
         60.0,
         convert=in_range(float, 1, 3600),
     )
     lms_rate_per_s: float = option(
         "FRAPPE_ENROLL_LMS_RATE_PER_S",
-        "LMS jobs started per second, all workers together; 0 = no bound",
+        "LMS jobs started per second by all workers together; 0 = no limit",
         20.0,
         convert=in_range(float, 0, 10000),
     )
@@ -284,121 +286,121 @@ class Settings:
     )
     allow_insecure_lms: bool = option(
         "FRAPPE_ENROLL_ALLOW_INSECURE_LMS",
-        "allow an http:// LMS off loopback (never with a live key)",
+        "allow an http:// LMS not on loopback (never with a live key)",
         default=False,
     )
     allow_foreign_stripe: bool = option(
         "FRAPPE_ENROLL_ALLOW_FOREIGN_STRIPE",
-        "allow a foreign STRIPE_API_BASE off loopback (never with a live key)",
+        "allow a foreign STRIPE_API_BASE not on loopback (never with a live key)",
         default=False,
     )
-    # The money.
+    # Money.
     below_minimum: str = option(
         "FRAPPE_ENROLL_BELOW_MINIMUM",
-        "what becomes of a remainder below the provider's minimum: free or refused",
+        "what to do with a remainder below the provider's minimum: free or refused",
         "refused",
         convert=one_of("free", "refused"),
     )
     paid_twice: str = option(
         "FRAPPE_ENROLL_PAID_TWICE",
-        "what becomes of a payment whose learner has the course by another one: hold "
-        "(an operator decides) or refund (it goes back by itself)",
+        "what to do with a payment by a learner who already has the course by another "
+        "one: hold (an operator decides) or refund (automatically)",
         "hold",
         convert=one_of("hold", "refund"),
     )
     refund_policy: str = option(
         "FRAPPE_ENROLL_REFUND_POLICY",
-        "what a full refund does: keep, suspend or revoke",
+        "effect of a full refund: keep, suspend or revoke",
         _SETTLE.refund_policy,
         convert=one_of(*ACTIONS),
     )
     refund_threshold_percent: Decimal = option(
         "FRAPPE_ENROLL_REFUND_THRESHOLD_PERCENT",
-        "percent given back from which a refund counts as full",
+        "percentage refunded from which a refund counts as full",
         _SETTLE.refund_threshold_percent,
         convert=percent,
     )
     partial_refund_policy: str = option(
         "FRAPPE_ENROLL_PARTIAL_REFUND_POLICY",
-        "what a smaller refund does: keep, suspend or revoke",
+        "effect of a smaller refund: keep, suspend or revoke",
         _SETTLE.partial_refund_policy,
         convert=one_of(*ACTIONS),
     )
     dispute_policy: str = option(
         "FRAPPE_ENROLL_DISPUTE_POLICY",
-        "what an open dispute does: keep, suspend or revoke (an inquiry: nothing)",
+        "effect of an open dispute: keep, suspend or revoke (an inquiry has none)",
         _SETTLE.dispute_policy,
         convert=one_of(*ACTIONS),
     )
     dispute_lost_policy: str = option(
         "FRAPPE_ENROLL_DISPUTE_LOST_POLICY",
-        "what a lost dispute does: keep, suspend or revoke",
+        "effect of a lost dispute: keep, suspend or revoke",
         _SETTLE.dispute_lost_policy,
         convert=one_of(*ACTIONS),
     )
     fraud_policy: str = option(
         "FRAPPE_ENROLL_FRAUD_POLICY",
-        "what a fraud warning or a review does: keep, or suspend (until accepted)",
+        "effect of a fraud warning or a review: keep, or suspend (until accepted)",
         _SETTLE.fraud_policy,
         convert=one_of("keep", "suspend"),
     )
     tax_behavior: str = option(
         "FRAPPE_ENROLL_TAX_BEHAVIOR",
-        "whether prices hold the taxes: inclusive or exclusive",
+        "whether prices include taxes: inclusive or exclusive",
         _SETTLE.tax_behavior,
         convert=one_of("inclusive", "exclusive"),
     )
     commission_percent: Decimal = option(
         "FRAPPE_ENROLL_COMMISSION_PERCENT",
-        "an affiliate's share of what is paid without taxes, unless it has its own",
+        "default commission: percentage of what is paid before taxes",
         Decimal(10),
         convert=percent,
     )
     commission_hold_days: float = option(
         "FRAPPE_ENROLL_COMMISSION_HOLD_DAYS",
-        "days that a commission is held before it may be paid out",
+        "days for which a commission is held before it may be paid out",
         30.0,
         convert=in_range(float, 0, 3650),
     )
     deployment: str = option(
         "FRAPPE_ENROLL_DEPLOYMENT",
-        "name that tells apart deployments that share a payment account",
+        "name to distinguish deployments that share a payment account",
         "",
         convert=short_name,
     )
-    # The HTTP surface.
+    # HTTP surface.
     public_url: str = option(
         "FRAPPE_ENROLL_PUBLIC_URL",
-        "where the mount is reached from outside",
+        "public URL of the mount",
         "",
         convert=urls.optional_base,
     )
     redirect_hosts: tuple[str, ...] = option(
         "FRAPPE_ENROLL_REDIRECT_HOSTS",
-        "hosts to which an HTTP caller's success and cancel URLs may point",
+        "hosts to which success and cancel URLs from HTTP callers may point",
         (),
         convert=words(urls.authority),
     )
     cors_origins: tuple[str, ...] = option(
         "FRAPPE_ENROLL_CORS_ORIGINS",
-        "origins whose pages may call the learners' routes",
+        "origins whose pages may call the learner routes",
         (),
         convert=words(urls.origin),
     )
     trusted_proxies: tuple[str, ...] = option(
         "FRAPPE_ENROLL_TRUSTED_PROXIES",
-        "addresses or networks whose X-Forwarded headers are believed",
+        "addresses or networks whose X-Forwarded headers are trusted",
         (),
         convert=words(proxy_words),
     )
     proxy_keeps_prefix: bool = option(
         "FRAPPE_ENROLL_PROXY_KEEPS_PREFIX",
-        "whether the prefix of X-Forwarded-Prefix is still in the path",
+        "whether the path still contains the prefix given in X-Forwarded-Prefix",
         default=False,
     )
     rate_limits: tuple[str, ...] = option(
         "FRAPPE_ENROLL_RATE_LIMITS",
-        "limits other than the defaults, as name=count/seconds, or off",
+        "rate limits other than the defaults, as name=count/seconds, or off",
         (),
         convert=words(limit_words),
     )
@@ -421,7 +423,7 @@ class Settings:
         "FRAPPE_ENROLL_CRON_SECRET", "bearer secret of /cron/run", also=("CRON_SECRET",)
     )
     secret_key: Secret = secret_option(
-        "FRAPPE_ENROLL_SECRET_KEY", "signs the cookie of the dashboard's sign-in"
+        "FRAPPE_ENROLL_SECRET_KEY", "key that signs the dashboard's session cookie"
     )
     admin_tokens: tuple[Secret, ...] = option(
         "FRAPPE_ENROLL_ADMIN_TOKENS",
@@ -432,19 +434,19 @@ class Settings:
     )
     sign_in_s: float = option(
         "FRAPPE_ENROLL_SIGN_IN_S",
-        "seconds after which the dashboard's sign-in ends",
+        "seconds after which a dashboard session ends",
         28_800.0,
         convert=in_range(float, 60, 86_400),
     )
     sign_in_idle_s: float = option(
         "FRAPPE_ENROLL_SIGN_IN_IDLE_S",
-        "seconds without a request after which it ends too",
+        "seconds without a request after which it also ends",
         3600.0,
         convert=in_range(float, 60, 86_400),
     )
     hsts_s: int = option(
         "FRAPPE_ENROLL_HSTS_S",
-        "seconds for which browsers keep to HTTPS; 0 = nothing is said",
+        "seconds for which browsers insist on HTTPS (HSTS); 0 = no header",
         0,
         convert=in_range(int, 0, 63_072_000),
     )
@@ -472,12 +474,12 @@ class Settings:
         **arguments: Any,
     ) -> Self:
         """
-        Gather the settings from all sources.
+        Read the settings from all sources.
 
         Args:
-            environ: Instead of the process's environment.
+            environ: Replaces the process's environment.
             config: The host's dict, by variable or field name.
-            arguments: By field name; these win.
+            arguments: By field name; these take precedence.
         """
         env = os.environ if environ is None else environ
         values, sources, problems = gather(cls, env, config or {}, arguments)
@@ -491,23 +493,23 @@ class Settings:
 
     @property
     def is_lms_insecure(self) -> bool:
-        """Whether the LMS is reached without TLS, and off loopback."""
+        """Whether the LMS is reached without TLS and not on loopback."""
         lms = self.frappe_lms_url
         return bool(lms) and _is_plain_and_far(urls.parse(lms))
 
     @property
     def storage_name(self) -> str:
-        """The storage backend that is chosen."""
+        """The chosen storage backend."""
         return self.storage or ("mongo" if self.mongodb_uri else "sql")
 
     @property
     def default_database(self) -> bool:
-        """Whether neither a storage backend's address nor name was given."""
+        """Whether neither a storage backend nor its address is configured."""
         return not (self.mongodb_uri or self.database_url or self.storage)
 
     @property
     def limits_uri(self) -> str:
-        """Where requests are counted; "" is each process's own memory."""
+        """Where requests are counted; "" = in each process's memory."""
         if self.rate_limit_storage:
             return self.rate_limit_storage.value
         return self.mongodb_uri.value if self.storage_name == "mongo" else ""
@@ -526,13 +528,13 @@ def _home() -> Path:
         return Path.home()
     except RuntimeError as error:
         raise SettingsError(
-            "DATABASE_URL: no database is named (MONGODB_URI or DATABASE_URL), and "
-            "this user has no home folder for the default one"
+            "DATABASE_URL: no database is configured (MONGODB_URI or "
+            "DATABASE_URL), and this user has no home folder for the default one"
         ) from error
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    """Return what does not fit together."""
+    """Return the problems of settings that conflict."""
     found = http.contradictions(
         settings.admin_tokens, settings.secret_key, settings.cron_secret
     )
@@ -561,7 +563,7 @@ def _contradictions(settings: Settings) -> list[str]:
             "wants an address with each payment)"
         )
     if "@" in urlsplit(settings.database_url).netloc:
-        found.append("DATABASE_URL: must not hold a user or password")
+        found.append("DATABASE_URL: must not contain a user or password")
     found += [
         "STRIPE_WEBHOOK_SECRET: each secret must begin with whsec_"
         for secret in settings.stripe_webhook_secret

@@ -11,9 +11,9 @@ from typing import Any
 from .options import SHORTEST_CRON_SECRET, SHORTEST_SECRET, Secret
 
 
-#: Requests per seconds of each limited route, for one client's address; of sign-ins,
-#: cron calls and admin tokens those that are wrong; of seats the attempts that a client
-#: opens with one code, in as long as an unpaid one holds its seat.
+#: Requests per seconds allowed for each limited route and client address. Sign-ins,
+#: cron calls and admin tokens only count failures; "seats" counts the attempts that a
+#: client opens with one code, within the time that an unpaid one holds its seat.
 RATE_LIMITS = {
     "checkout": (10, 900),
     "preview": (30, 900),
@@ -32,7 +32,7 @@ _LIMIT = re.compile(r"([a-z_]+)=(?:(\d{1,6})/(\d{1,6})|off)")
 
 
 def limit_words(value: Any) -> str:
-    """Return ``name=count/seconds`` or ``name=off`` of a limit that exists, or off."""
+    """Check and return ``name=count/seconds``, ``name=off`` or ``off``."""
     found = _LIMIT.fullmatch(str(value))
     if value != "off" and (found is None or found[1] not in RATE_LIMITS):
         names = ", ".join(RATE_LIMITS)
@@ -43,7 +43,7 @@ def limit_words(value: Any) -> str:
 
 
 def proxy_words(value: Any) -> str:
-    """Return an address or network of proxies, or ``unix`` for a Unix socket."""
+    """Check a proxy's address or network, or ``unix`` for a Unix socket; return it."""
     if value != "unix":
         try:
             ipaddress.ip_network(str(value), strict=False)
@@ -55,7 +55,7 @@ def proxy_words(value: Any) -> str:
 def contradictions(
     admin_tokens: Iterable[Secret], secret_key: Secret, cron_secret: Secret
 ) -> list[str]:
-    """Return what is wrong with the secrets of the HTTP surface."""
+    """Return the problems with the HTTP surface's secrets."""
     found = []
     if any(not TOKEN_LINE.fullmatch(line.value) for line in admin_tokens):
         found.append(

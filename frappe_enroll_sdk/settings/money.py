@@ -10,13 +10,13 @@ from typing import Any
 from ..money import share
 
 
-#: What a refund or a dispute may do.
+#: The possible effects of a refund or a dispute.
 ACTIONS = ("keep", "suspend", "revoke")
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
 
 
 def percent(value: Any) -> Decimal:
-    """Return a share above 0 and at most 100."""
+    """Return a percentage greater than 0 and at most 100."""
     number = share(value)
     if not number:
         raise ValueError("must be above 0 and at most 100")
@@ -24,7 +24,7 @@ def percent(value: Any) -> Decimal:
 
 
 def short_name(value: Any) -> str:
-    """Return a name that fits into a payment's metadata."""
+    """Return a name, if it fits into a payment's metadata."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ValueError("must be up to 64 letters, digits, dots, dashes")
     return value

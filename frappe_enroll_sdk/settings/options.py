@@ -20,7 +20,7 @@ __all__ = (
 )
 
 
-#: Characters of a secret that somebody makes up (no provider), at the least.
+#: Minimum length of a secret that an operator makes up (not a provider's).
 SHORTEST_SECRET = 16
 #: Of the cron secret: it opens one route that runs what is due anyway, and guesses at
 #: it are limited; a scheduler that somebody else set up may have a date there.
@@ -30,7 +30,7 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 @attrs.frozen(repr=False)
 class Secret:
-    """A text that never shows itself; take `value` where it is used."""
+    """A text that never shows itself; read `value` where it is needed."""
 
     value: str = ""
 
@@ -56,13 +56,13 @@ def option(
     Declare a setting.
 
     Args:
-        env: Its variable.
-        meaning: Words for people.
-        default: Its value where nobody sets it.
-        convert: Makes the value of a text (or of a typed argument), or raises
+        env: Its environment variable.
+        meaning: Description for people.
+        default: Its value if unset.
+        convert: Converts a text (or a typed argument) to the value, or raises
             ValueError with a reason.
-        secret: Whether it is masked.
-        also: Other variables that are read where the first is unset.
+        secret: Whether to mask it.
+        also: Other variables to read if the first is unset.
     """
     return attrs.field(
         default=default,
@@ -88,7 +88,7 @@ def names(field: Any) -> tuple[str, ...]:
 
 
 def words(kind: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """Return a converter of a comma-separated text (or a list) to a tuple."""
+    """Return a converter from a comma-separated text (or a list) to a tuple."""
 
     def convert(value: Any) -> tuple[Any, ...]:
         if _is_number(value):
@@ -112,7 +112,7 @@ def in_range(kind: type, low: float, high: float) -> Callable[[Any], Any]:
             number = kind(value)
         except (ValueError, OverflowError):
             raise ValueError("must be a number") from None
-        # NaN is within nothing.
+        # NaN compares false, so it is out of range.
         if not low <= number <= high:
             raise ValueError(f"must be between {low:g} and {high:g}")
         return number
@@ -121,7 +121,7 @@ def in_range(kind: type, low: float, high: float) -> Callable[[Any], Any]:
 
 
 def one_of(*choices: str) -> Callable[[Any], str]:
-    """Return a converter that takes only these words."""
+    """Return a converter that accepts only these words."""
 
     def convert(value: Any) -> str:
         if value not in choices:
@@ -137,10 +137,10 @@ def _is_number(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
-        # Hosts' configs make numbers of what looks like one; a whole one is itself.
+        # Hosts' config files turn digits into numbers; an integer can be turned back.
         return str(value)
     if isinstance(value, float):
-        # 1e5 and 100000.0 were two texts: which one is lost.
+        # A float can't: 1e5 and 100000.0 were different texts.
         raise ValueError("must be text, not a number with a point or exponent")
     if not isinstance(value, str):
         raise ValueError("must be text")
@@ -174,7 +174,8 @@ def convert_all(settings: Any) -> list[str]:
             converted = field.metadata["convert"](value)
         except ValueError as error:
             problems.append(f"{names(field)[0]} ({field.name}): {error}")
-            # The others are still looked at together, so that all is told at once.
+            # The others are still checked together, so that all problems are reported
+            # at once.
             converted = field.default
         object.__setattr__(settings, field.name, converted)
     return problems

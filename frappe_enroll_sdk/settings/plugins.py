@@ -29,16 +29,16 @@ T = TypeVar("T", bound=attrs.AttrsInstance)
 
 def load_part(cls: type[T], settings: Settings | None, prefix: str) -> T:
     """
-    Return a plugin's own settings.
+    Read a plugin's own settings.
 
     Args:
         cls: An attrs class whose fields are made by `option` and `secret_option`.
-        settings: The SDK's, as `register_jobs` is given them; None = all defaults.
-        prefix: What the names of the plugin's variables begin with. Variables that
-            begin with it and are not declared are refused.
+        settings: The SDK's, as passed to `register_jobs`; None = all defaults.
+        prefix: Prefix of the plugin's variables. Undeclared variables with this prefix
+            are refused.
 
     Raises:
-        SettingsError: Names every wrong variable at once.
+        SettingsError: Names all invalid variables.
     """
     given = settings.plugin_settings if settings is not None else {}
     fields = [f for f in attrs.fields(cls) if "env" in f.metadata]
@@ -59,7 +59,7 @@ def load_part(cls: type[T], settings: Settings | None, prefix: str) -> T:
 
 
 def _is_known(key: str, declared: Collection[str], given: Collection[str]) -> bool:
-    """Tell whether a key is declared, names the file of one, or was read from one."""
+    """Tell whether a key is declared, names a file for one, or was read from a file."""
     path = f"{key}_FILE"
     return bool({key, key.removesuffix("_FILE")} & {*declared}) or (
         path in declared and path in given

@@ -13,18 +13,18 @@ from .options import declared, names
 
 
 _PREFIX = "FRAPPE_ENROLL_"
-#: Variables with our prefix that are read elsewhere.
+#: Variables with our prefix that are used elsewhere.
 _NOT_OURS = {"FRAPPE_ENROLL_CONFIG"}
-#: Prefixes of variables that plugins read: of those that ship with the SDK, and one for
-#: anybody's. A name that no plugin declares is the plugin's to refuse.
+#: Prefixes of plugins' variables: those that ship with the SDK, and one for all others.
+#: The plugin refuses names with its prefix that it does not declare.
 PLUGIN_PREFIXES = (
     *("FRAPPE_ENROLL_MAIL_", "FRAPPE_ENROLL_ALERTS_"),
     "FRAPPE_ENROLL_PLUGIN_",
 )
 
 
-#: What Kubernetes puts into each pod for a Service, whatever its name; so one named
-#: frappe-enroll, or frappe-enroll-mail, speaks with our prefix.
+#: Variables that Kubernetes sets in each pod for every Service; those of one named
+#: frappe-enroll or frappe-enroll-mail have our prefix.
 _SERVICE_LINK = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -44,7 +44,7 @@ def gather(
     config: Mapping[str, Any],
     arguments: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Return values and sources by field name, and the problems met on the way."""
+    """Return values and sources by field name, and any problems."""
     fields = declared(cls)
     environ = {k: v for k, v in environ.items() if not is_service_link(k, v)}
     toml, problems = _read_toml(environ)
@@ -72,7 +72,7 @@ def gather(
 def _gather_plugins(
     givens: tuple[Mapping[str, Any], ...],
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return what is set for plugins (the last source wins), and the problems."""
+    """Return the plugins' settings (the last source wins), and any problems."""
     found: dict[str, Any] = {}
     problems = []
     for given in givens:
@@ -80,7 +80,7 @@ def _gather_plugins(
             name = key.removesuffix("_FILE")
             if not key.startswith(PLUGIN_PREFIXES) or given[key] in (None, ""):
                 continue
-            # Only the plugin knows whether a name with _FILE at its end is its own.
+            # Only the plugin knows whether a name ending in _FILE is one of its own.
             found[key] = given[key]
             if name != key and given.get(name) in (None, ""):
                 found[name], trouble = _read_value(key, given[key])
@@ -109,7 +109,7 @@ def _look_up(
 
 
 def _unknown(fields: list[Any], source: str, given: Mapping[str, Any]) -> list[str]:
-    """Name keys that mean nothing; a host's own keys without our prefix are its own."""
+    """Report unknown keys with our prefix; other keys belong to the host."""
     known = {f.name for f in fields} | {n for f in fields for n in names(f)}
     known |= {f"{name}_FILE" for name in known}
     return [

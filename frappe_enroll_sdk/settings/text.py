@@ -12,9 +12,9 @@ from .options import names
 
 
 def describe(settings: Settings) -> list[tuple[str, str, str, str]]:
-    """Return (variable, value, source, meaning) of each setting, secrets masked."""
+    """Return (variable, value, source, meaning) for each setting, secrets masked."""
     plugins = [
-        (name, "***", "plugin", "read by the plugin whose prefix it has")
+        (name, "***", "plugin", "read by the plugin with this prefix")
         for name in sorted(settings.plugin_settings)
     ]
     return plugins + [

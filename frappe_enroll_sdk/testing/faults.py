@@ -31,12 +31,12 @@ T = TypeVar("T")
 
 
 class Crash(ProcessEnd):
-    """The process dies here."""
+    """Simulates the death of the process."""
 
 
 class Tap:
     """
-    A backend whose calls can be watched.
+    Wraps a backend and calls hooks around each of its calls.
 
     Args:
         target: The real backend.
@@ -50,7 +50,7 @@ class Tap:
         {"coupons", "enrollments", "events", "jobs", "gates", "audit", "workers"}
         | {"grants", "affiliates"}
     )
-    #: What makes no promise: a hint, the end of a connection, work without I/O.
+    #: Calls that promise nothing: hints, closing connections, work without I/O.
     _QUIET = frozenset({"now", "close", "prepare_session", "watch"})
 
     def __init__(
@@ -88,8 +88,8 @@ class CrashPlan:
     """
     Kills at the k-th call: before it ("never made") or after it ("answer lost").
 
-    Once dead, every further call dies too: a dead process makes none. With `k` 0 it
-    only counts. Thread-safe.
+    Once dead, every further call dies too, as a dead process makes no calls. With `k` 0
+    it only counts. Thread-safe.
     """
 
     def __init__(self, k: int = 0, *, lost_answer: bool = False) -> None:
@@ -99,7 +99,7 @@ class CrashPlan:
         self._lock = Lock()
 
     def before(self, verb: str) -> None:
-        """Count a call, and die before it if it is the one."""
+        """Count a call, and die before it if it is the k-th."""
         with self._lock:
             if self.dead:
                 raise Crash(verb)
@@ -108,7 +108,7 @@ class CrashPlan:
                 self._die(verb)
 
     def after(self, verb: str) -> None:
-        """Die after the call if it is the one."""
+        """Die after the call if it is the k-th."""
         with self._lock:
             if self.dead or (len(self.calls) == self.k and self.lost_answer):
                 self._die(verb)
@@ -118,7 +118,7 @@ class CrashPlan:
         raise Crash(verb)
 
     def tap(self, target: Any, name: str) -> Any:
-        """Return the backend with this plan around it."""
+        """Return the backend wrapped in this plan."""
         return Tap(target, self.before, self.after, name)
 
 
@@ -128,9 +128,9 @@ class Slow:
     How slow a call is.
 
     Attributes:
-        answers_after_s: Seconds until the answer; past the caller's patience it is a
-            time-out.
-        acts_after_s: Seconds until the effect of a call that has timed out.
+        answers_after_s: Seconds until the answer; a time-out if longer than the caller
+            waits.
+        acts_after_s: Seconds until a timed-out call takes effect.
     """
 
     answers_after_s: float
@@ -138,7 +138,7 @@ class Slow:
 
 
 class FailNext:
-    """What goes wrong with the next calls of a fake's verbs. Thread-safe."""
+    """Plans faults for the next calls of a fake's verbs. Thread-safe."""
 
     def __init__(self) -> None:
         self._plans: list[tuple[str, BaseException, bool]] = []
@@ -146,12 +146,12 @@ class FailNext:
         self._lock = Lock()
 
     def slow(self, verb: str, slow: Slow, *, times: int = 1) -> None:
-        """Let the next `times` calls of a verb take their time."""
+        """Make the next `times` calls of a verb slow."""
         with self._lock:
             self._slow += [(verb, slow)] * times
 
     def take_slow(self, verb: str) -> Slow | None:
-        """Return how slow this call of a verb is; None = it answers at once."""
+        """Return how slow this call of a verb is; None = not at all."""
         if not self._slow:
             return None
         with self._lock:
@@ -164,12 +164,12 @@ class FailNext:
     def add(
         self, verb: str, error: BaseException, *, after: bool = False, times: int = 1
     ) -> None:
-        """Let the next `times` calls of a verb fail, before or after their effect."""
+        """Make the next `times` calls of a verb fail, before or after their effect."""
         with self._lock:
             self._plans += [(verb, error, after)] * times
 
     def check(self, verb: str, *, after: bool = False) -> None:
-        """Raise what is planned for this verb at this moment."""
+        """Raise the error planned for this verb and moment."""
         if not self._plans:
             return
         with self._lock:
@@ -187,12 +187,12 @@ class FailNext:
 
 class Deadlines:
     """
-    The callers' patience with a fake, and the effects that come after it. Thread-safe.
+    Simulates time-outs of a fake's callers, and effects after them. Thread-safe.
 
     Args:
-        clock: What time it is.
-        plans: How slow which call is.
-        error: What a time-out is.
+        clock: The current time.
+        plans: How slow each call is.
+        error: The error for a time-out.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ class Deadlines:
         self._lock = Lock()
 
     def call(self, verb: str, timeout_s: float, effect: Callable[[], T]) -> T:
-        """Carry out a call now, or later than its caller waits."""
+        """Make a call now, or after its caller has given up."""
         slow = self._plans.take_slow(verb)
         if slow is None or slow.answers_after_s <= timeout_s:
             return effect()
@@ -214,7 +214,7 @@ class Deadlines:
         raise self._error(f"{verb}: no answer in time", unclear=True)
 
     def catch_up(self) -> None:
-        """Carry out what has its time by now; nobody hears of its answer."""
+        """Apply the effects that are due by now; their answers are lost."""
         while self._late and self._late[0][0] <= self._clock.now():
             with self._lock:
                 effect = heapq.heappop(self._late)[2]

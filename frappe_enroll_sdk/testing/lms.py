@@ -28,15 +28,15 @@ class FakeLMS:
     `LMS` in memory. Thread-safe.
 
     Attributes:
-        call_timeout_s: As the interface says.
+        call_timeout_s: See `LMS`.
         duplicates: "accepted" (Frappe 15: a second row) or "refused".
         faults: Plan failures of verbs here; "after" = the call took effect.
-        deadlines: Carries out what a slow call does after its caller has given up.
+        deadlines: Applies the effects of slow calls after their callers have given up.
         is_down: Whether every verb fails.
-        blind: Whether look-ups answer nothing (a key without the right to see).
+        blind: Whether look-ups find nothing (a key without read permission).
         before_insert: Called before each insert, if set (to stage a race).
-        user: Who the key's user is.
-        holds: What hangs on rows, by (learner, course): certificates, batches.
+        user: The key's user.
+        holds: What uses a row, by (learner, course): certificates, batches.
     """
 
     call_timeout_s = 15.0
@@ -61,7 +61,7 @@ class FakeLMS:
         self._count = 0
 
     def add_course(self, name: str, price: Money | None = None, **more: object) -> None:
-        """Put a course into the catalogue."""
+        """Add a course to the catalogue."""
         title = str(more.get("title", name.title()))
         published = bool(more.get("published", True))
         self.courses[name.lower()] = Course(
@@ -69,7 +69,7 @@ class FakeLMS:
         )
 
     def add_row(self, learner: str, course_id: str, **more: object) -> LMSEnrollment:
-        """Put a row there that is not ours."""
+        """Add a row that is not ours."""
         with self._lock:
             self._count += 1
             stamp = f"{self._clock.now():%Y-%m-%d %H:%M:%S}.{self._count:06d}"
@@ -88,7 +88,7 @@ class FakeLMS:
             return row
 
     def rows_of(self, learner: str, course_id: str) -> tuple[LMSEnrollment, ...]:
-        """Return the rows of learner and course, oldest first (no fault applies)."""
+        """Return a learner's rows in a course, oldest first (faults do not apply)."""
         with self._lock:
             found = [
                 row
@@ -229,4 +229,4 @@ class FakeLMS:
         return gone
 
     def close(self) -> None:
-        """Do nothing: nothing is open."""
+        """Do nothing: there is nothing to close."""

@@ -51,13 +51,13 @@ class FakePayments(FakeCustomers):
     `PaymentGateway` in memory, and the customer's side of it. Thread-safe.
 
     Attributes:
-        livemode: As the interface says; False.
+        livemode: See `PaymentGateway`; False by default.
         call_timeout_s: Seconds that a caller waits.
-        account: As the interface says. Its gateway knows what was made under the same
-            account and mode; the customers go on with what they have.
+        account: See `PaymentGateway`. The gateway knows only objects created under its
+            current account and mode; customers can use any.
         faults: Plan failures of verbs here.
-        deadlines: Carries out what a slow call does after its caller has given up.
-        url: Where its payment pages would be.
+        deadlines: Applies the effects of slow calls after their callers have given up.
+        url: Base URL of its payment pages.
     """
 
     livemode = False
@@ -87,7 +87,7 @@ class FakePayments(FakeCustomers):
         self._made_at: dict[str, datetime] = {}
         self._made_under: dict[str, tuple[str, bool]] = {}
         self._answers: dict[str, tuple[Mapping[str, Any], str]] = {}
-        #: Since when a key is answered with a 500, as the provider keeps one for a day.
+        #: Since when a key gets a 500; the provider repeats one for a day.
         self.remembered: dict[str, datetime] = {}
         self._failing: list[bool] = []
         self._lock = RLock()
@@ -136,11 +136,11 @@ class FakePayments(FakeCustomers):
 
     def fail_creates(self, times: int = 1, *, made: bool = False) -> None:
         """
-        Answer the next keys of create calls with a 500 that each keeps for a day.
+        Answer the next new idempotency keys with a 500, repeated for a day.
 
         Args:
             times: How many keys.
-            made: Whether the session is made all the same.
+            made: Whether the session is created all the same.
         """
         self._failing += [made] * times
 
@@ -155,7 +155,7 @@ class FakePayments(FakeCustomers):
             raise PaymentsUnavailableError("the provider answered 500", unclear=True)
 
     def _known(self, session_id: str) -> CheckoutSession:
-        """Return a session that was made under this account and mode."""
+        """Return a session created under this account and mode."""
         made = self._made_under.get(session_id, (self.account, self.livemode))
         if made != (self.account, self.livemode):
             raise BackendGoneError("no such session")
@@ -283,7 +283,7 @@ class FakePayments(FakeCustomers):
         secret: str | None = None,
         at: datetime | None = None,
     ) -> tuple[bytes, dict[str, str]]:
-        """Return the body and headers with which an event is delivered."""
+        """Return the body and headers of an event's delivery."""
         body = json.dumps(dump(event)).encode()
         stamp = int((at or self.clock.now()).timestamp())
         digest = _sign(secret or self.secrets[0], stamp, body)

@@ -58,7 +58,7 @@ class FakeCustomers:
         return self.sessions[session.id]
 
     def pay(self, session_id: str, **changes: Any) -> PaymentEvent:
-        """Pay an open session; `changes` forge what the event tells of it."""
+        """Pay an open session; `changes` alter the session in the event."""
         with self._lock:
             session = self._open(session_id)
             paid = self._put(
@@ -77,7 +77,7 @@ class FakeCustomers:
         return session
 
     def pay_delayed(self, session_id: str) -> PaymentEvent:
-        """Complete a session with a delayed method: unpaid for now."""
+        """Complete a session with a delayed payment method: unpaid for now."""
         with self._lock:
             session = self._open(session_id)
             told = self._put(
@@ -88,7 +88,7 @@ class FakeCustomers:
             return self._emit("checkout.session.completed", Fact.PROCESSING, told)
 
     def settle_delayed(self, session_id: str, *, ok: bool) -> PaymentEvent:
-        """Let a delayed payment succeed or fail."""
+        """Make a delayed payment succeed or fail."""
         with self._lock:
             session = self._look(session_id)
             if ok:
@@ -108,7 +108,7 @@ class FakeCustomers:
         status: RefundStatus = RefundStatus.SUCCEEDED,
         key: str = "",
     ) -> tuple[Refund, PaymentEvent]:
-        """Give money back as an operator at the provider would."""
+        """Refund money as an operator at the provider would."""
         with self._lock:
             session = self._session_of(payment_id)
             refund = self.refunds.get(key) or Refund(
@@ -123,7 +123,7 @@ class FakeCustomers:
             return refund, event
 
     def fail_refund(self, refund: Refund) -> PaymentEvent:
-        """Let a refund fail after all: the money stays."""
+        """Make a refund fail after all: the money is kept."""
         with self._lock:
             for key, known in self.refunds.items():
                 if known.id == refund.id:
@@ -149,7 +149,7 @@ class FakeCustomers:
             return dispute, event
 
     def move_dispute(self, dispute_id: str, status: DisputeStatus) -> PaymentEvent:
-        """Let a dispute go on, or end."""
+        """Move a dispute to another status."""
         with self._lock:
             dispute = attrs.evolve(self.disputes[dispute_id], status=status)
             self.disputes[dispute_id] = dispute
@@ -170,7 +170,7 @@ class FakeCustomers:
         raise BackendGoneError("no such payment")
 
     def _refundable(self, session: CheckoutSession, amount: Money | None) -> Money:
-        """Return the amount, or all that is left; refuse more than that."""
+        """Return the amount, or all that is left; reject a larger one."""
         whole = session.amount or Money.zero("usd")
         back = sum(
             refund.amount.amount_minor
@@ -186,7 +186,7 @@ class FakeCustomers:
         return wanted
 
     def _emit(self, kind: str, fact: Fact, session: CheckoutSession) -> PaymentEvent:
-        # Like the provider's, news of the money names its payment and nothing else.
+        # Like the provider's, events about refunds and disputes name only the payment.
         told = kind.startswith("checkout.")
         event = PaymentEvent(
             id=self._next("evt_fake"),

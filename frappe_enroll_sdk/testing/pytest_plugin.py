@@ -18,13 +18,13 @@ import pytest
 if TYPE_CHECKING:
     from frappe_enroll_sdk import EnrollSDK
 
-# The suites' asserts explain themselves like a test's own.
+# Lets failing asserts in the suites show their values, like those in tests.
 pytest.register_assert_rewrite("frappe_enroll_sdk.testing.conformance")
 
 
 @pytest.fixture
 def enroll_fakes() -> SimpleNamespace:
-    """A `FakeClock`, `MemoryStorage`, `FakePayments` and `FakeLMS`, by those roles."""
+    """A `FakeClock`, `MemoryStorage`, `FakePayments` and `FakeLMS`, named by role."""
     from frappe_enroll_sdk.clock import FakeClock  # noqa: PLC0415  lazy, see above
 
     from .lms import FakeLMS  # noqa: PLC0415
@@ -42,7 +42,7 @@ def enroll_fakes() -> SimpleNamespace:
 
 @pytest.fixture
 def enroll_sdk(enroll_fakes: Any) -> Iterator[EnrollSDK]:
-    """An SDK over `enroll_fakes`, without installed plugins."""
+    """An SDK that uses `enroll_fakes`, without installed plugins."""
     from frappe_enroll_sdk import EnrollSDK, Settings  # noqa: PLC0415  lazy
 
     settings = Settings(public_url="http://127.0.0.1:5000")

@@ -21,7 +21,7 @@ logger = logging.getLogger("frappe_enroll_alerts")
 
 @hookimpl
 def on_alert(code: str, subject: str, detail: Mapping[str, str]) -> None:
-    """Log an alert: told at most once, the webhook and the mails are owed."""
+    """Log an alert, at most once; jobs take care of the webhook and the mails."""
     extra = {"code": code, "subject": subject}
     logger.error("alert", extra=extra | ({"detail": dict(detail)} if detail else {}))
 
@@ -36,10 +36,10 @@ def on_job_dead(job: Job, cause: str) -> None:
 @hookimpl
 def register_jobs(register: Callable[..., Any], settings: Settings | None) -> None:
     """
-    Bring the webhook's jobs, where a receiver is named.
+    Register the webhook's jobs, if a receiver is configured.
 
     Raises:
-        SettingsError: Names every wrong variable.
+        SettingsError: Names all invalid variables.
     """
     from frappe_enroll_sdk.settings.plugins import load_part  # noqa: PLC0415  when needed
 

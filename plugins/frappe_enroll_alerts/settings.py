@@ -21,9 +21,9 @@ PREFIX = "FRAPPE_ENROLL_ALERTS_"
 
 @attrs.frozen(kw_only=True)
 class AlertSettings:
-    """Everything about the webhook that can be set; without a URL there is none."""
+    """Settings of the webhook; without a URL, nothing is posted."""
 
-    # Receivers like to have a token in it, so it never shows.
+    # Receivers often put a token into it, so it is treated as a secret.
     url: Secret = secret_option(
         f"{PREFIX}WEBHOOK_URL",
         "URL to which alerts and dead letters are posted; unset: nowhere",
@@ -43,7 +43,7 @@ class AlertSettings:
     )
 
     def contradictions(self) -> list[str]:
-        """Return what does not fit together."""
+        """Return the problems of settings that conflict."""
         if not self.url:
             return []
         found = []

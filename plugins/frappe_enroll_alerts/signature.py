@@ -18,7 +18,7 @@ __all__ = ("sign", "verify")
 
 
 HEADER = "Enroll-Signature"
-#: Seconds by which the time of a post may differ from the receiver's.
+#: Seconds by which a post's time may differ from the receiver's.
 TOLERANCE_S = 300
 
 
@@ -27,7 +27,7 @@ def sign(body: bytes, secrets: Iterable[str], at_s: int) -> str:
     Return the header of a post.
 
     Args:
-        body: The post's bytes as they go out.
+        body: The post's bytes as sent.
         secrets: One or more.
         at_s: Unix time of the post in seconds.
     """
@@ -47,11 +47,11 @@ def verify(
     Tell whether a post is ours, unchanged and recent; for receivers in Python.
 
     Args:
-        body: The post's bytes as they came in.
+        body: The post's bytes as received.
         header: The value of ``Enroll-Signature``.
-        secrets: Those that the receiver accepts.
-        now_s: Unix time of the receiver in seconds.
-        tolerance_s: How far the times may be apart.
+        secrets: The secrets that the receiver accepts.
+        now_s: The receiver's Unix time in seconds.
+        tolerance_s: Most seconds between the two times.
     """
     pairs = [part.strip().partition("=") for part in header.split(",")]
     times = [value for name, _, value in pairs if name == "t"]

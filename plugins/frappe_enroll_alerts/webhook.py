@@ -34,9 +34,9 @@ _LONGEST_WAIT_S = 3600
 
 def document(context: AlertContext | DeathContext) -> dict[str, Any]:
     """
-    Return what is posted; the same in every try.
+    Return the posted document; the same in every try.
 
-    Nothing in it is personal: ids, keys, codes, and causes in words for operators.
+    It contains nothing personal: ids, keys, codes, and causes for operators.
     """
     said: dict[str, Any] = {"id": context.job.key, "type": context.fact}
     if isinstance(context, AlertContext):
@@ -65,9 +65,9 @@ class Webhook:
     settings: AlertSettings
 
     def __call__(self, context: AlertContext | DeathContext) -> Outcome:
-        """Post a fact; the handler of its job."""
+        """Post a fact; called as the handler of its job."""
         body = json.dumps(document(context), separators=(",", ":")).encode()
-        # The store's time of this claim: a host's own clock may be off.
+        # The store's time of this claim, as a host's own clock may be wrong.
         at_s = int(context.job.updated_at.timestamp())
         secrets = [secret.value for secret in self.settings.secrets]
         request = Request(  # noqa: S310  the settings allow http(s) only
@@ -82,7 +82,7 @@ class Webhook:
         )
         with within(self.settings.timeout_s) as call:
             try:
-                # Only the status counts: the body stays unread.
+                # Only the status counts: the body is not read.
                 with opener().open(request, timeout=self.settings.timeout_s):
                     return Done("told")
             except HTTPError as error:
@@ -97,7 +97,7 @@ class Webhook:
 
 def _of_status(status: int, retry_after: str | None) -> Outcome:
     if status == _GONE:
-        return Dead("the receiver of alerts answered 410: it wants no more of them")
+        return Dead("the receiver of alerts answered 410: it wants no more alerts")
     more = ": redirects are not followed" if status in _REDIRECTS else ""
     cause = f"the receiver of alerts answered {status}{more}"
     if retry_after is not None and retry_after.isascii() and retry_after.isdecimal():

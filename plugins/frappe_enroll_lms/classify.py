@@ -22,7 +22,7 @@ from frappe_enroll_sdk.errors import (
 
 
 class Meaning(StrEnum):
-    """What the client does with an answer."""
+    """What to do with an answer."""
 
     SUCCESS = "success"
     PERMANENT = "permanent"
@@ -39,7 +39,7 @@ class Verdict:
 
     Attributes:
         meaning: What to do.
-        cause: Words for an operator, with what to do about it.
+        cause: Explanation for an operator, with what to do about it.
     """
 
     meaning: Meaning
@@ -50,30 +50,30 @@ _REFUSALS = {
     "LinkValidationError": (
         "the course or the learner does not exist in the LMS: create it, then requeue"
     ),
-    "MandatoryError": "the LMS misses a mandatory field",
+    "MandatoryError": "the LMS reports a missing mandatory field",
     "ValidationError": (
         "the LMS refuses: the course may be unpublished, closed to self-learning, or "
         "paid without a payment: publish it or give the API user the role Moderator, "
         "then requeue"
     ),
     "CharacterLengthExceededError": "a value is too long for the LMS",
-    "InvalidEmailAddressError": "the LMS does not take this e-mail address",
-    "LinkExistsError": "other documents in the LMS hang on this one: remove them first",
-    "DataError": "the LMS does not know a field that was asked for",
-    "UniqueValidationError": "the LMS holds another document with a unique value of it",
-    "DuplicateEntryError": "the document exists already",
+    "InvalidEmailAddressError": "the LMS does not accept this e-mail address",
+    "LinkExistsError": "other documents in the LMS use this one: remove them first",
+    "DataError": "the LMS does not know a requested field",
+    "UniqueValidationError": "the LMS has another document with the same unique value",
+    "DuplicateEntryError": "the document already exists",
     "DoesNotExistError": "there is no such document in the LMS",
 }
-#: Refusals that dress up as server errors (Frappe 15): a retry gets the same answer.
+#: Refusals in the form of server errors (Frappe 15): a retry gets the same answer.
 _REFUSED_500 = frozenset(
     {"AttributeError", "JSONDecodeError", "TypeError", "ImportError"}
 )
-#: Server errors after which nothing was written.
+#: Server errors that mean nothing was written.
 _ROLLED_BACK_500 = frozenset(
     {"QueryDeadlockError", "QueryTimeoutError", "OperationalError"}
 )
 _STOPPED_503 = frozenset({"SessionStopped", "InReadOnlyMode"})
-#: Frappe's own refusals that are HTML: a wrong method, a body that is too large.
+#: Frappe's own refusals in HTML: wrong method, body too large.
 _REFUSED_BY_PAGE = frozenset({405, 413})
 _SOON_417 = frozenset({"TimestampMismatchError"})
 
@@ -87,21 +87,21 @@ def classify(
     is_frappes_page: bool = True,
 ) -> Verdict:
     """
-    Return what an answer means.
+    Classify an answer.
 
     Args:
         status: HTTP status.
         exc_type: ``exc_type`` of the body, if it has one.
         is_json: Whether the body is a JSON object.
-        verb: The verb that was called, e.g. "create_user".
-        is_frappes_page: Whether a page looks as Frappe's own (Werkzeug's) do.
+        verb: The verb that was called, such as "create_user".
+        is_frappes_page: Whether a page looks like Frappe's own (Werkzeug's).
     """
     if 200 <= status < 300:
         return _ok(exc_type, is_json=is_json)
     if 300 <= status < 400:
-        return _config("the LMS redirects: set FRAPPE_LMS_URL to where it leads")
+        return _config("the LMS redirects: set FRAPPE_LMS_URL to the target")
     if status == 429:
-        return Verdict(meaning=Meaning.THROTTLED, cause="the LMS asks to slow down")
+        return Verdict(meaning=Meaning.THROTTLED, cause="the LMS asks us to slow down")
     if status >= 500:
         return _server_error(status, exc_type)
     if status in {401, 403} or exc_type == "InvalidAuthorizationToken":
@@ -113,7 +113,8 @@ def classify(
         return _config("no such site: check FRAPPE_LMS_URL and FRAPPE_LMS_SITE")
     own_page = status in _REFUSED_BY_PAGE and is_frappes_page
     if exc_type is None and (is_json or not own_page):
-        # Frappe refuses in JSON, with its class: this is a proxy's or a gateway's.
+        # Frappe refuses in JSON, with an exception class: this is from a proxy or a
+        # gateway.
         kind = "JSON" if is_json else "a page"
         cause = f"{kind} that is not the LMS's ({status}): what stands in front of it?"
         return Verdict(meaning=Meaning.UNCLEAR, cause=cause)
@@ -126,7 +127,7 @@ def _ok(exc_type: str | None, *, is_json: bool) -> Verdict:
     if is_json and exc_type is None:
         return Verdict(meaning=Meaning.SUCCESS)
     return Verdict(
-        meaning=Meaning.UNCLEAR, cause="the LMS answered 200 with something else"
+        meaning=Meaning.UNCLEAR, cause="the LMS answered 200 with unexpected data"
     )
 
 
@@ -144,12 +145,12 @@ def _expectation_failed(exc_type: str | None, verb: str) -> Verdict:
     if exc_type in _SOON_417:
         return Verdict(meaning=Meaning.TRANSIENT, cause="the document has changed")
     if verb == "create_user" and exc_type == "ValidationError":
-        # Frappe bounds new users per hour with a plain ValidationError.
+        # Frappe limits new users per hour with a plain ValidationError.
         return Verdict(
-            meaning=Meaning.THROTTLED, cause="the LMS bounds new users per hour"
+            meaning=Meaning.THROTTLED, cause="the LMS limits new users per hour"
         )
     if verb == "create_user" and exc_type == "UniqueValidationError":
-        # The username, which Frappe derives; another try sends another one.
+        # The username, which Frappe derives; the next try sends another one.
         return Verdict(meaning=Meaning.TRANSIENT, cause="the username was taken")
     return _refused(417, exc_type)
 
@@ -166,7 +167,7 @@ def _config(cause: str) -> Verdict:
 
 
 def error_of(verdict: Verdict, retry_after_s: float | None) -> EnrollError:
-    """Return the error that stands for an answer that is no success."""
+    """Return the error for an unsuccessful answer."""
     if verdict.meaning is Meaning.PERMANENT:
         return BackendRejectedError(verdict.cause)
     if verdict.meaning is Meaning.CONFIGURATION:

@@ -30,14 +30,14 @@ _BLOCKED = (
 )
 _WHO = "lms.lms.api.get_user_info"
 _COUNT = "frappe.client.get_count"
-#: Refused for its content, and only after the right to create was looked at.
+#: Frappe refuses this for its content, but only after checking the permission.
 _NO_ADDRESS = {
     "doctype": "User",
     "email": "frappe-enroll-check",
     "first_name": "Check",
     "send_welcome_email": 0,
 }
-#: What is read before a row is removed, with the flows that need it.
+#: What is read before a row is removed, and what for.
 _READ = {
     "LMS Certificate": "certificates protect a row from being removed",
     "LMS Batch Enrollment": "batches protect a row from being removed",
@@ -48,7 +48,7 @@ _READ = {
 def diagnose(
     session: Any, url: str, *, creates_users: bool, books: Books | None
 ) -> Iterator[Check]:
-    """Yield what was found; raises what a call raises when the LMS is down."""
+    """Yield the findings; raises like any call when the LMS is down."""
     blocked = _is_blocked(session, url)
     if blocked is not None:
         yield blocked
@@ -99,7 +99,7 @@ def _named(session: Any, url: str, doctype: str, name: str, setting: str) -> Che
 
 
 def _is_blocked(session: Any, url: str) -> Check | None:
-    """Tell whether documents are closed to the key's user, and methods are not."""
+    """Tell whether the key's user may call methods but not access documents."""
     try:
         session.get(
             f"{url}/api/resource/LMS Enrollment", params={"limit_page_length": 1}
@@ -120,7 +120,7 @@ def _is_blocked(session: Any, url: str) -> Check | None:
 
 
 def _role(session: Any, url: str) -> Check:
-    """Return whether the key may enroll in paid and closed courses: by its roles."""
+    """Check by its roles whether the key may enroll in paid and closed courses."""
     try:
         told = session.get(f"{url}/api/method/{_WHO}").json().get("message")
     except (BackendRefusedError, BackendRejectedError):
@@ -130,7 +130,7 @@ def _role(session: Any, url: str) -> Check:
         return Check(
             name="lms role",
             state="unknown",
-            cause="the LMS does not tell the key's roles",
+            cause="the LMS does not reveal the key's roles",
         )
     if "Moderator" in roles:
         return Check(name="lms role")
@@ -138,7 +138,7 @@ def _role(session: Any, url: str) -> Check:
     return Check(
         name="lms role",
         state="lacking",
-        cause=f"the key's user is no Moderator ({has}): paid and closed courses are "
+        cause=f"the key's user is not a Moderator ({has}): paid and closed courses are "
         "refused, or rows and certificates not seen",
         mend=_MODERATOR,
     )
@@ -152,5 +152,5 @@ def _try(right: str, why: str, attempt: Callable[[], object]) -> Check:
         cause = f"the key may not, and {why}"
         return Check(name=name, state="forbidden", cause=cause, mend=_MODERATOR)
     except (BackendRejectedError, ThrottledError):
-        pass  # refused for its content: the right was looked at before
+        pass  # refused for its content, after the permission check
     return Check(name=name)

@@ -28,17 +28,17 @@ from .classify import Meaning, classify, error_of
 
 _CONNECT_S = 3.05
 _CHUNK = 16_384
-#: How Werkzeug begins a page, and no proxy that we know of.
+#: How Werkzeug's pages begin, unlike those of any proxy we know.
 _OWN_PAGE = b"<!doctype html>\n<html lang=en>\n<title>"
 
 
 class RefusedStatusError(BackendRejectedError):
     """
-    A refusal, with what the verbs need to tell cases apart.
+    A refusal, with what the verbs need to distinguish cases.
 
     Attributes:
         status: HTTP status.
-        exc_type: Frappe's class of the refusal.
+        exc_type: Frappe's exception class.
     """
 
     def __init__(self, message: str, status: int, exc_type: str | None) -> None:
@@ -47,19 +47,19 @@ class RefusedStatusError(BackendRejectedError):
 
 
 class _Adapter(Fencing, HTTPAdapter):
-    """Connections that keep to the time of the call under way."""
+    """Connections that respect the current call's deadline."""
 
     new_context = staticmethod(create_urllib3_context)
 
 
 class FencedSession(requests.Session):
     """
-    A session with a total time per call and typed errors; owned by one thread.
+    A session with a total deadline per call and typed errors; owned by one thread.
 
     Attributes:
-        verb: The verb that is being called (for the classification).
-        timeout_s: What one call may take in all: connecting, waiting and reading.
-            Whoever makes several calls for a verb gives them a `within` block.
+        verb: The verb being called (for the classification).
+        timeout_s: Total seconds for one call: connecting, waiting and reading. Several
+            calls for one verb share a `within` block.
     """
 
     def __init__(self, site: str) -> None:
@@ -73,10 +73,10 @@ class FencedSession(requests.Session):
         if site:
             self.headers["Host"] = site
 
-    def request(  # type: ignore[override]  # every option passes through
+    def request(  # type: ignore[override]  # all options are passed through
         self, method: str, url: str, **options: Any
     ) -> requests.Response:
-        """Make one call within the verb's time; raise what its answer means."""
+        """Make one call within the verb's deadline; raise the error in its answer."""
         options |= {
             "timeout": (_CONNECT_S, self.timeout_s),
             "allow_redirects": False,
@@ -88,7 +88,7 @@ class FencedSession(requests.Session):
             try:
                 response = super().request(method, url, headers=headers, **options)
                 _read(response, call)
-            # An OSError: the time ran out, or the answer is too large.
+            # An OSError: the deadline passed, or the answer is too large.
             except (requests.exceptions.RequestException, OSError) as error:
                 cause, reached = call.cause_of(error), call.may_have_acted
                 _hide_words(error)
@@ -120,7 +120,7 @@ class FencedSession(requests.Session):
 
 
 def _type_of(body: dict[str, Any]) -> str | None:
-    """Return Frappe's class of an error, of either version of its API."""
+    """Return Frappe's exception class, from either version of its API."""
     told = body.get("exc_type")
     errors = body.get("errors")
     if told is None and isinstance(errors, list) and errors:
@@ -131,7 +131,7 @@ def _type_of(body: dict[str, Any]) -> str | None:
 
 
 def _target(response: requests.Response) -> str:
-    """Return where a redirect leads, without what may be secret or personal in it."""
+    """Return a redirect's target, without anything secret or personal."""
     try:
         parts = urlsplit(response.headers.get("Location", ""))
         where = f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
@@ -143,10 +143,10 @@ def _target(response: requests.Response) -> str:
 
 def _hide_words(error: BaseException) -> None:
     """
-    Take the words out of an error and of what it came from; their classes stay.
+    Remove the text of an error and of its causes; keep their classes.
 
-    They hold the URL that was called, and with it a learner's address; whoever logs
-    our error with its causes would log that too.
+    The texts contain the called URL, and with it a learner's address, which would be
+    logged along with our error and its causes.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -159,10 +159,10 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _read(response: requests.Response, call: Call) -> None:
-    """Read the body, which is kept for whoever asks the response for it."""
+    """Read the body, and keep it in the response."""
     with response:
         body = call.join(response.iter_content(_CHUNK))
-    # What `content` and `json()` of the response answer from now on.
+    # The response's `content` and `json()` use this from now on.
     response._content = body  # noqa: SLF001  requests has no other way
 
 

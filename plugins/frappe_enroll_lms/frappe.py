@@ -35,7 +35,7 @@ try:
     from .fence import FencedSession, RefusedStatusError
     from .holds import holds_of
     from .selling import Books, call_method
-except ImportError as error:  # the text is the command that mends it
+except ImportError as error:  # the text is the command that fixes it
     raise MissingExtraError("lms", "frappe-client") from error
 
 
@@ -50,7 +50,7 @@ __all__ = ("FrappeLMS",)
 _ENROLLMENT, _COURSE, _USER = "LMS Enrollment", "LMS Course", "User"
 _WHOAMI = "frappe.auth.get_logged_user"
 _NOT_FOUND, _CONFLICT = 404, 409
-#: Rows of one learner and course that are looked at; a site has one, or a few too many.
+#: Most rows read for one learner and course; a site has one, or a few by mistake.
 _MOST_ROWS = 500
 _FURTHEST_ZONE = timedelta(hours=12)
 _COURSE_FIELDS = [
@@ -67,8 +67,8 @@ class FrappeLMS:
     """
     `LMS` on Frappe LMS over REST.
 
-    One client per thread and process. The API user should have the role Moderator: the
-    least that can look up, enroll and create users.
+    One client per thread and process. The API user should have the role Moderator, the
+    least privileged one that can look up, enroll and create users.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class FrappeLMS:
 
     @contextmanager
     def _client(self, verb: str, timeout_s: float | None) -> Iterator[Any]:
-        """Yield this thread's client; all its calls in the block share one time."""
+        """Yield this thread's client; all its calls in the block share one deadline."""
         client = getattr(self._local, "client", None)
         if client is None or self._local.pid != os.getpid():
             client = FrappeClient(self._url)
@@ -155,14 +155,14 @@ class FrappeLMS:
             _rows(client.get_list(_ENROLLMENT, fields=["name"], limit_page_length=1))
 
     def whoami(self, *, timeout_s: float | None = None) -> str:
-        """See `LMS.whoami`; a key's user does not change, so it is asked once."""
+        """See `LMS.whoami`; a key's user does not change, so it is cached."""
         if not self._user:
             with self._client("whoami", timeout_s) as client:
-                # frappe-client's own way adds a slash that not every server takes.
+                # frappe-client's own method adds a slash that not every server accepts.
                 url = f"{self._url}/api/method/{_WHOAMI}"
                 user = client.session.get(url).json().get("message")
             if not isinstance(user, str) or not user:
-                raise LMSUnavailableError("the LMS answered 200 with something else")
+                raise LMSUnavailableError("the LMS answered 200 with unexpected data")
             self._user = user
         return self._user
 
@@ -186,7 +186,7 @@ class FrappeLMS:
         with self._client(verb, timeout_s) as client:
             found = client.get_doc(quote(doctype), quoted)
         if not isinstance(found, dict) or "name" not in found:
-            raise LMSUnavailableError("the LMS answered 200 with something else")
+            raise LMSUnavailableError("the LMS answered 200 with unexpected data")
         return found
 
     def _course(self, row: Mapping[str, Any]) -> Course:
@@ -238,14 +238,14 @@ class FrappeLMS:
     ) -> Learner:
         """See `LMS.create_user`."""
         address = email.strip().lower()
-        # LMS 2.61 loops for ever on a user without first name.
+        # LMS 2.61 loops for ever on a user without a first name.
         first, _, last = (full_name or address.split("@", 1)[0]).strip().partition(" ")
         user = {
             "doctype": _USER,
             "email": address,
             "first_name": first or address,
             "last_name": last.strip(),
-            # LMS derives a username from the name, which two people may share.
+            # The LMS derives the username from the name, which two people may share.
             "username": f"learner{SYSTEM.token_hex(6)}",
             "send_welcome_email": int(self._welcome_mail),
         }
@@ -274,7 +274,7 @@ class FrappeLMS:
                 )
             )
         if len(rows) > _MOST_ROWS:
-            # What is cut off could be a row of ours.
+            # The rows cut off could include one of ours.
             raise LMSUnavailableError(
                 f"the LMS lists more than {_MOST_ROWS} rows of one learner and course"
             )
@@ -292,7 +292,7 @@ class FrappeLMS:
         after = parts_of(cursor, (str,))
         filters = [["name", ">", after[0]]] if after else []
         if since is not None:
-            # The site's stamps are naive, and 12 hours behind UTC at the most.
+            # The site's timestamps are naive, and at most 12 hours behind UTC.
             stamp = f"{since.astimezone(UTC) - _FURTHEST_ZONE:%Y-%m-%d %H:%M:%S}"
             filters.append(["creation", ">=", stamp])
         with self._client("list_enrollments", None) as client:
@@ -363,7 +363,7 @@ class FrappeLMS:
         now: datetime,  # noqa: ARG002  part of the protocol
         public_url: str,  # noqa: ARG002  the same
     ) -> tuple[Check, ...]:
-        """See `Diagnosable.diagnose`: the rights of the key, one by one."""
+        """See `Diagnosable.diagnose`: the key's permissions, one by one."""
         with self._client("diagnose", None) as client:
             found = diagnose(
                 client.session,
@@ -408,24 +408,24 @@ class FrappeLMS:
 
 
 def _quoted(name: str) -> str:
-    """Return a name as the last part of a path; the client does not quote it."""
+    """Quote a name as the last part of a path, which the client does not do."""
     if name in {"", ".", ".."}:
         # These would lead to another resource (RFC 3986, 5.2.4).
-        raise RefusedStatusError("no document has this name", _NOT_FOUND, None)
+        raise RefusedStatusError("no document can have this name", _NOT_FOUND, None)
     return quote(name, safe="")
 
 
 def _rows(answer: Any) -> list[Mapping[str, Any]]:
     rows = _named(answer)
     if len(rows) < len(answer):
-        raise LMSUnavailableError("the LMS answered 200 with something else")
+        raise LMSUnavailableError("the LMS answered 200 with unexpected data")
     return rows
 
 
 def _named(answer: Any) -> list[Mapping[str, Any]]:
-    """Return the rows of a list that have a name."""
+    """Return a list's rows that have a name."""
     if not isinstance(answer, list):
-        raise LMSUnavailableError("the LMS answered 200 with something else")
+        raise LMSUnavailableError("the LMS answered 200 with unexpected data")
     return [row for row in answer if isinstance(row, dict) and row.get("name")]
 
 
@@ -435,19 +435,19 @@ def _page(
     """
     Return a page's rows, and those that can't be read ("name: why").
 
-    A page that begins where it should end is no next page.
+    A page that begins with the last row of the one before is not the next page.
     """
     rows = _named(answer)
     unreadable = ("?: a row without a name",) * (len(answer) - len(rows))
     if after is not None and any(row.get("name") == after[0] for row in rows):
-        raise LMSUnavailableError("the LMS repeats a page: its list has no end")
+        raise LMSUnavailableError("the LMS repeats a page: its list never ends")
     return rows, unreadable
 
 
 def _document(answer: Any) -> Mapping[str, Any]:
     if not isinstance(answer, dict) or "name" not in answer:
         raise LMSUnavailableError(
-            "the LMS answered 200 with something else", unclear=True
+            "the LMS answered 200 with unexpected data", unclear=True
         )
     return answer
 
@@ -475,7 +475,7 @@ def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
         modified=str(row.get("modified", "")),
         modified_by=str(row.get("modified_by", "")),
         progress=progress or 0.0,
-        # What can't be read is not removed either.
+        # What can't be read must not be removed either.
         member_type="?"
         if progress is None
         else str(row.get("member_type") or "Student"),
@@ -485,13 +485,13 @@ def _enrollment(row: Mapping[str, Any]) -> LMSEnrollment:
 
 
 def _price(row: Mapping[str, Any]) -> tuple[Money | None, str]:
-    """Return what a course costs, and why that can't be read ("" = it can)."""
+    """Return a course's price, and why that can't be read ("" = it can)."""
     if not row.get("paid_course"):
         return None, ""
     amount, currency = row.get("course_price") or 0, str(row.get("currency") or "")
     try:
         price = from_major(amount, currency.strip().lower())
     except ValidationError as error:
-        # An amount without a currency, or in one that is no money of today's.
+        # An amount without a currency, or in one that is not current.
         return None, f"its price ({amount} {currency or '?'}) can't be read: {error}"
     return (price if price.amount_minor > 0 else None), ""

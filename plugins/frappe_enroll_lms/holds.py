@@ -20,12 +20,12 @@ from .fence import RefusedStatusError
 
 
 _NOT_FOUND = 404
-#: Documents of one kind that are looked at.
+#: Most documents of one kind that are read.
 _MOST = 500
 
 
 def holds_of(session: Any, url: str, learner: str, course_id: str) -> Iterator[str]:
-    """Yield in words what hangs on the enrolment, e.g. ``certificate abc123``."""
+    """Yield what uses the enrolment, in words, such as ``certificate abc123``."""
     mine, course = ["member", "=", learner], ["course", "=", course_id]
     for row in list_rows(session, url, "LMS Certificate", [mine, course]):
         yield f"certificate {row.get('name')}"
@@ -66,9 +66,9 @@ def list_rows(
     parent: str | None = None,
 ) -> list[Mapping[str, Any]]:
     """
-    Return documents; none where the LMS is too old to know the doctype.
+    Return documents; none if the LMS is too old to have the doctype.
 
-    `parent` names the doctype that rows of a child table hang on.
+    `parent` names the parent doctype of a child table's rows.
     """
     params = {
         "filters": json.dumps(filters),
@@ -85,5 +85,5 @@ def list_rows(
         raise
     rows = json.loads(response.content).get("data")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise LMSUnavailableError("the LMS answered 200 with something else")
+        raise LMSUnavailableError("the LMS answered 200 with unexpected data")
     return rows

@@ -8,5 +8,5 @@ from frappe_enroll_sdk.hookspecs import hookimpl
 
 @hookimpl
 def register_backends(register: Callable[[str, str, str], None]) -> None:
-    """Bring the LMS backend ``frappe``."""
+    """Register the LMS backend ``frappe``."""
     register("lms", "frappe", "frappe_enroll_lms.frappe:FrappeLMS")

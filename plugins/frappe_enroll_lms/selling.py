@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from frappe_enroll_sdk.settings import Settings
 
 _PAYMENT, _ADDRESS = "LMS Payment", "Address"
-#: Title of the one address that all our payments share; Frappe wants one with each.
+#: Title of the address shared by all our payments; Frappe requires one for each.
 _ADDRESS_TITLE = "frappe-enroll"
 _MOST_WORDS = 200
 
 
 def major_of(amount: Money) -> float:
-    """Return an amount as Frappe counts it: in major units."""
+    """Return an amount in major units, as Frappe stores it."""
     return float(amount.decimal)
 
 
 class Books:
-    """Writes each sale into the LMS's books, once."""
+    """Records each sale in the LMS, once."""
 
     def __init__(self, source: str, address: str) -> None:
         self._source = source
@@ -44,7 +44,7 @@ class Books:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
-        """Build them, or None where payments are not to be recorded."""
+        """Build it, or return None if payments are not to be recorded."""
         if not settings.record_payment:
             return None
         return cls(settings.payment_source, settings.payment_address)
@@ -58,7 +58,7 @@ class Books:
         )
 
     def record(self, client: Any, learner: str, course_id: str, sale: Sale) -> str:
-        """Return the name of the sale's LMS Payment, written now or before."""
+        """Return the name of the sale's LMS Payment, written now or earlier."""
         known = _find(client, _PAYMENT, "payment_id", str(sale.payment_id))
         if known is not None:
             return known
@@ -79,7 +79,8 @@ class Books:
         try:
             return str(client.insert(payment)["name"])
         except RefusedStatusError as error:
-            # UniqueValidationError: somebody was faster; for the rest, it is not there.
+            # UniqueValidationError: another writer was faster; otherwise it does not
+            # exist.
             known = _find(client, _PAYMENT, "payment_id", str(sale.payment_id))
             if known is None or error.exc_type != "UniqueValidationError":
                 raise
@@ -87,9 +88,9 @@ class Books:
 
     def mark(self, client: Any, payment_id: str, *, received: bool) -> None:
         """
-        Let a recorded payment say whether its sale stands; none is made.
+        Record in an existing LMS Payment whether its sale is still valid.
 
-        While it says so, the LMS lets the learner enroll again for nothing.
+        While it is, the LMS lets the learner enroll again for free.
         """
         rows = _rows(client, _PAYMENT, ["name", "payment_received"], payment_id)
         if not rows or bool(rows[0].get("payment_received")) is received:
@@ -136,7 +137,7 @@ def _rows(
         order_by="creation asc",
     )
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise LMSUnavailableError("the LMS answered 200 with something else")
+        raise LMSUnavailableError("the LMS answered 200 with unexpected data")
     return rows
 
 
@@ -146,11 +147,11 @@ def call_method(
     """
     Call the site's own enrolment method; return the enrolment's name.
 
-    It is sent ``{user_email, course_id, paid_status, payment_id, amount, currency,
-    referral_code}`` as JSON and answers ``{success, enrollment_id | error}``.
+    It receives ``{user_email, course_id, paid_status, payment_id, amount, currency,
+    referral_code}`` as JSON and returns ``{success, enrollment_id | error}``.
 
     Raises:
-        RefusedStatusError: It refuses.
+        RefusedStatusError: It refused.
         LMSUnavailableError: Its answer is something else: unclear.
     """
     body = {
@@ -169,7 +170,7 @@ def call_method(
             f"{method} does not answer {{success, enrollment_id | error}}", unclear=True
         )
     if not answer["success"]:
-        # The site's words, but never the learner's address in them.
+        # The site's own text, without the learner's address.
         words = str(answer.get("error") or "no cause given").replace(learner, "…")
         raise RefusedStatusError(
             f"the site's enrolment method refuses: {words[:_MOST_WORDS]}", 200, None

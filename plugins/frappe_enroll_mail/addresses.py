@@ -15,7 +15,7 @@ _ADDRESS_IN_TEXT = re.compile(r"<?[^\s<>\"']+@[^\s<>\"',;:]+>?")
 
 
 def has_control(text: str) -> bool:
-    """Tell whether a text would be more than one line of a header."""
+    """Tell whether a text would break a header into several lines."""
     return _CONTROL.search(text) is not None
 
 
@@ -42,10 +42,10 @@ def read_address(value: Any) -> Address:
 
 def to_address(email: str, name: str | None) -> Address:
     """
-    Return the address of a person.
+    Return a person's address for a header.
 
     Raises:
-        ValueError: It would break the header that it stands in.
+        ValueError: It would break the header.
     """
     shown = name or ""
     if has_control(email) or has_control(shown):
@@ -55,5 +55,5 @@ def to_address(email: str, name: str | None) -> Address:
 
 
 def without_addresses(text: str) -> str:
-    """Return words of a server without the addresses that it quotes."""
+    """Return a server's text without the addresses that it quotes."""
     return _ADDRESS_IN_TEXT.sub("…", _CONTROL.sub(" ", text))

@@ -28,14 +28,14 @@ from .addresses import to_address
 from .messages import Letter
 
 
-#: Why a payment is held that does not fit its order.
+#: Reasons for holding a payment that does not match its order.
 _MISFITS = frozenset(
     {
         *("late_payment", "amount_mismatch", "currency_mismatch", "mode_mismatch"),
         "paid_twice",
     }
 )
-#: Alerts that are about somebody's money.
+#: Alerts about somebody's money.
 PAYMENT_CODES = frozenset(
     {
         *_MISFITS,
@@ -49,10 +49,10 @@ PAYMENT_CODES = frozenset(
 @attrs.frozen(kw_only=True)
 class Desk:
     """
-    What letters need beside their fact.
+    What letters need besides their fact.
 
     Attributes:
-        operators: Who looks after things.
+        operators: The operators' addresses.
         course_url: Link to a course, with ``{course_id}`` in it; "" = the course's own.
     """
 
@@ -60,12 +60,12 @@ class Desk:
     course_url: str = ""
 
     def link(self, course_id: str, own: str) -> str:
-        """Return the link to a course: the setting's, or its own; or ""."""
+        """Return the link to a course: from the setting, or the course's own; or ""."""
         return self.course_url.replace("{course_id}", quote(course_id, safe="")) or own
 
 
 def enrolled(context: JobContext, desk: Desk) -> Letter | None:
-    """The learner: the LMS has you, and nobody has taken that back meanwhile."""
+    """Tell the learner about the enrolment, unless it has been revoked meanwhile."""
     row = context.enrollment
     if row.status is not Status.ENROLLED:
         return None
@@ -75,7 +75,7 @@ def enrolled(context: JobContext, desk: Desk) -> Letter | None:
 
 
 def payment_failed(context: JobContext, desk: Desk) -> Letter | None:
-    """The learner: a payment that was on its way has failed."""
+    """Tell the learner that a delayed payment has failed."""
     row = context.enrollment
     if row.reason != "payment_failed":
         return None
@@ -83,7 +83,7 @@ def payment_failed(context: JobContext, desk: Desk) -> Letter | None:
 
 
 def payment_held(context: JobContext, desk: Desk) -> Letter | None:
-    """The learner: a payment of yours is looked at, don't pay again."""
+    """Tell the learner that the payment is being checked, and not to pay again."""
     row = context.enrollment
     if row.status is not Status.ON_HOLD or row.held_for not in _MISFITS:
         return None
@@ -111,7 +111,7 @@ def _to_learner(
 
 
 def grant_approved(context: FactContext, desk: Desk) -> Letter:
-    """The learner: here is your code."""
+    """Send the learner the code."""
     grant = _grant(context)
     return _of_grant(
         context,
@@ -124,7 +124,7 @@ def grant_approved(context: FactContext, desk: Desk) -> Letter:
 
 
 def grant_rejected(context: FactContext, desk: Desk) -> Letter:
-    """The learner: not this time, and why."""
+    """Tell the learner that the application was rejected, and why."""
     return _of_grant(context, "grant_rejected", desk, reason=_grant(context).reason)
 
 
@@ -151,8 +151,8 @@ def _of_grant(context: FactContext, template: str, desk: Desk, **values: Any) ->
     )
 
 
-def payout(context: FactContext, desk: Desk) -> Letter:  # noqa: ARG001  as the others
-    """The affiliate: this much was paid out."""
+def payout(context: FactContext, desk: Desk) -> Letter:  # noqa: ARG001  same signature as the others
+    """Tell the affiliate how much was paid out."""
     row, affiliate = context.subject, context.affiliate
     if not isinstance(row, LedgerRow) or affiliate is None:
         raise TypeError("not a payout")
@@ -175,7 +175,7 @@ def payout(context: FactContext, desk: Desk) -> Letter:  # noqa: ARG001  as the 
 
 
 def alert(context: AlertContext, desk: Desk) -> Letter:
-    """The operators: something needs you, a payment or another thing."""
+    """Tell the operators that something needs their attention."""
     payment = context.code in PAYMENT_CODES
     return Letter(
         template="payment_problem" if payment else "alert",
@@ -191,7 +191,7 @@ def alert(context: AlertContext, desk: Desk) -> Letter:
 
 
 def dead_letter(context: DeathContext, desk: Desk) -> Letter:
-    """The operators: a job is dead, and of what."""
+    """Tell the operators that a job is dead, and why."""
     return Letter(
         template="dead_letter",
         to=desk.operators,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Write = Callable[[Any, letters.Desk], Letter | None]
 Send = Callable[["EmailMessage", "MailSettings"], Outcome]
 
-#: Template → the facts that owe it, and what writes the letter.
+#: Template → the facts that enqueue it, and the function that writes the letter.
 MAILS: dict[str, tuple[tuple[str, ...], Write]] = {
     "enrolled": (("enrolled",), letters.enrolled),
     "grant_approved": (("grant_approved",), letters.grant_approved),
@@ -43,13 +43,13 @@ MAILS: dict[str, tuple[tuple[str, ...], Write]] = {
     "alert": (("alert",), letters.alert),
     "dead_letter": (("job_dead",), letters.dead_letter),
 }
-#: What goes to the operators.
+#: Templates for the operators.
 _THEIRS = frozenset({"alert", "dead_letter"})
 
 
 @attrs.frozen(kw_only=True)
 class Mailer:
-    """Writes and sends; thread-safe: it keeps nothing between two mails."""
+    """Writes and sends mails. Thread-safe: it keeps no state between mails."""
 
     settings: MailSettings
     templates: Templates
@@ -57,7 +57,7 @@ class Mailer:
     send: Send = send
 
     def jobs(self) -> Iterator[tuple[str, Callable[[Any], Outcome], tuple[str, ...]]]:
-        """Yield kind, handler and facts of each mail that is not skipped."""
+        """Yield the kind, handler and facts of each mail that is not skipped."""
         for template, (facts, write) in MAILS.items():
             if template in _THEIRS and not self.settings.operators:
                 continue
@@ -69,7 +69,7 @@ class Mailer:
             try:
                 letter = write(context, self.desk)
             except ValueError as error:
-                return Dead(f"nobody can be written to: {error}")
+                return Dead(f"no valid recipient: {error}")
             if letter is None or letter.template in self.settings.skip:
                 return Done("no_mail")
             return self.send(
@@ -81,10 +81,10 @@ class Mailer:
 
 def make_mailer(chosen: MailSettings) -> Mailer:
     """
-    Return the mailer that settings describe.
+    Return the mailer for these settings.
 
     Raises:
-        SettingsError: A template of the host's can't be compiled.
+        SettingsError: One of the host's templates can't be compiled.
         MissingExtraError: Jinja2 is not installed.
     """
     try:

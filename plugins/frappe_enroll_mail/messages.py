@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 @attrs.frozen(kw_only=True)
 class Letter:
     """
-    What is to be told to whom.
+    The contents and recipient of one mail.
 
     Attributes:
-        template: Which template.
-        to: Who gets it.
-        values: What the template is given.
-        key: Unique for the fact and the template; the same in every try.
-        at: When the fact was told.
+        template: Name of the template.
+        to: The recipient's address.
+        values: Values for the template.
+        key: Unique per fact and template; the same in every try.
+        at: When the fact happened.
     """
 
     template: str
@@ -55,17 +55,17 @@ def compose(
     Return the mail.
 
     Raises:
-        RejectedError: It would be more than one line of a header, or a template of the
-            host's asks for what is not there.
+        RejectedError: A header would have more than one line, or a template of the host
+            uses an undefined name.
     """
     sender = settings.sender
     if sender is None:
-        raise RejectedError("nobody is named who sends", code="mail_header")
+        raise RejectedError("no sender is configured", code="mail_header")
     shown = sender.display_name or sender.addr_spec
     parts = templates.render(letter.template, {"sender_name": shown, **letter.values})
     if has_control(parts.subject):
         raise RejectedError(
-            f"{letter.template}: the subject would be more than one line of a header",
+            f"{letter.template}: the subject would have more than one line",
             code="mail_header",
         )
     name = hashlib.sha256(f"{letter.template}\n{letter.key}".encode()).hexdigest()[:40]

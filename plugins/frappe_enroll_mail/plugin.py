@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 @hookimpl
 def register_jobs(register: Callable[..., Any], settings: Settings | None) -> None:
     """
-    Bring one job kind per mail, where a mail server is named.
+    Register one job kind per mail, if a mail server is configured.
 
     Raises:
-        SettingsError: Names every wrong variable.
+        SettingsError: Names all invalid variables.
         MissingExtraError: Jinja2 is not installed.
     """
     from frappe_enroll_sdk.settings.plugins import load_part  # noqa: PLC0415  when needed

@@ -40,22 +40,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: RFC 4954 and its kin: the server wants another login, or another encryption.
+#: RFC 4954 and related: the server wants another login, or another encryption.
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
 _PERMANENT = 500
-#: All that a server says in one dialogue; it greets and answers in lines.
+#: Most bytes of a server's greeting and answers in one dialogue.
 _MAX_BYTES = 1_000_000
 
 
 class _SMTP(smtplib.SMTP):
-    """A dialogue on a connection that keeps to the time of the call under way."""
+    """An SMTP dialogue that respects the current call's deadline."""
 
     def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
         return connect((host, port), timeout)
 
 
 class _SMTPOverTLS(smtplib.SMTP_SSL):
-    """The same, over TLS from the first byte on."""
+    """The same, over TLS from the first byte."""
 
     def _get_socket(self, host: str, port: int, timeout: Any) -> socket.socket:
         link = connect((host, port), timeout)
@@ -64,14 +64,14 @@ class _SMTPOverTLS(smtplib.SMTP_SSL):
 
 def send(message: EmailMessage, settings: MailSettings) -> Outcome:
     """
-    Send a mail: the whole dialogue within `timeout_s`.
+    Send a mail; `timeout_s` limits the whole dialogue.
 
     Returns:
-        Done once the server has taken it for at least one recipient, Retry, or Dead
-        with a cause in words that quotes no address.
+        Done once the server has accepted it for at least one recipient, Retry, or Dead
+            with a cause that quotes no address.
 
     Raises:
-        ConfigurationError: The server and the settings don't fit: all mails wait.
+        ConfigurationError: The settings do not suit the server: all mails wait.
     """
     with within(settings.timeout_s, _MAX_BYTES) as call:
         return _send(message, settings, call)
@@ -87,7 +87,7 @@ def _send(message: EmailMessage, settings: MailSettings, call: Call) -> Outcome:
         return _of_code(error.smtp_code, error.smtp_error)
     except smtplib.SMTPNotSupportedError as error:
         raise ConfigurationError(
-            f"the mail server lacks what is needed: {error}", field=f"{PREFIX}SECURITY"
+            f"the mail server lacks a feature: {error}", field=f"{PREFIX}SECURITY"
         ) from error
     except ssl.SSLCertVerificationError as error:
         raise ConfigurationError(
@@ -98,7 +98,7 @@ def _send(message: EmailMessage, settings: MailSettings, call: Call) -> Outcome:
         why = call.cause_of(error) if call.has_ended else _named(error)
         return Retry(cause=f"the mail server can't be reached: {why}")
     if refused:
-        # Who took it has it: sent again they would have it twice.
+        # The accepted recipients have it: if sent again, they would get it twice.
         logger.warning("mail refused for some", extra={"refused": len(refused)})
         return Done("sent_to_some")
     return Done("sent")
@@ -114,7 +114,7 @@ def _connected(settings: MailSettings) -> Iterator[smtplib.SMTP]:
             server.login(settings.user, settings.password.value)
         yield server
         with contextlib.suppress(smtplib.SMTPException, OSError):
-            # It has the mail: what it says to our good-bye changes nothing.
+            # It has the mail: its answer to QUIT changes nothing.
             server.quit()
     finally:
         server.close()
@@ -122,7 +122,7 @@ def _connected(settings: MailSettings) -> Iterator[smtplib.SMTP]:
 
 def _connect(settings: MailSettings) -> smtplib.SMTP:
     place, timeout_s = (settings.host, settings.real_port), settings.timeout_s
-    # smtplib would look it up itself, for as long as that takes.
+    # smtplib would look up the local host name itself, however long that takes.
     name = in_time(socket.getfqdn)
     if settings.security == "tls":
         return _SMTPOverTLS(*place, name, timeout=timeout_s, context=_tls(settings))
@@ -134,7 +134,7 @@ def _tls(settings: MailSettings) -> ssl.SSLContext:
 
 
 def _of_codes(answers: list[tuple[int, bytes]]) -> Outcome:
-    """Nobody was accepted: where one may be later, it is tried again."""
+    """No recipient was accepted: retry if one may be accepted later."""
     code, words = min(answers)
     return _of_code(code, words)
 
@@ -148,5 +148,5 @@ def _of_code(code: int, words: bytes | str) -> Outcome:
 
 
 def _named(error: Exception) -> str:
-    # The text of an OSError may hold names of hosts, never one of a learner.
+    # The text of an OSError may contain host names, but never a learner's name.
     return f"{type(error).__name__}: {without_addresses(str(error))}"[:200]

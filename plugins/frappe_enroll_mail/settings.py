@@ -23,7 +23,7 @@ from .addresses import read_address
 
 
 PREFIX = "FRAPPE_ENROLL_MAIL_"
-#: Every template; the last three go to the operators.
+#: All templates; the last three go to the operators.
 TEMPLATES = (
     "enrolled",
     "grant_approved",
@@ -51,7 +51,7 @@ def _plain_address(value: Any) -> Address:
 
 @attrs.frozen(kw_only=True)
 class MailSettings:
-    """Everything about mails that can be set; without a host no mail is sent."""
+    """Settings of the mails; without a host, no mail is sent."""
 
     host: str = option(f"{PREFIX}HOST", "SMTP server; unset: no mails are sent", "")
     port: int = option(
@@ -62,7 +62,7 @@ class MailSettings:
     )
     security: str = option(
         f"{PREFIX}SECURITY",
-        "starttls, tls (from the first byte on), or none (loopback only)",
+        "starttls, tls (from the first byte), or none (loopback only)",
         "starttls",
         convert=one_of("starttls", "tls", "none"),
     )
@@ -112,11 +112,11 @@ class MailSettings:
 
     @property
     def real_port(self) -> int:
-        """The port, whether it is set or not."""
+        """The port, also if it is not set."""
         return self.port or (465 if self.security == "tls" else 587)
 
     def contradictions(self) -> list[str]:
-        """Return what does not fit together."""
+        """Return the problems of settings that conflict."""
         if not self.host:
             return []
         found = []
@@ -130,7 +130,7 @@ class MailSettings:
             if path and not Path(path).exists():
                 found.append(f"{PREFIX}{name}: there is no {path}")
         if self.course_url and "{course_id}" not in self.course_url:
-            found.append(f"{PREFIX}COURSE_URL: must hold {{course_id}}")
+            found.append(f"{PREFIX}COURSE_URL: must contain {{course_id}}")
         found += [
             f"{PREFIX}SKIP: there is no template {name}"
             for name in self.skip

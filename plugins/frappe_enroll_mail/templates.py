@@ -22,13 +22,13 @@ from frappe_enroll_sdk.errors import RejectedError
 from .settings import PREFIX, TEMPLATES
 
 
-#: What each template is made of: `enrolled` is these three files.
+#: The files of each template: `enrolled` has these three.
 PARTS = (".subject.txt", ".txt", ".html")
 
 
 @attrs.frozen(kw_only=True)
 class Rendered:
-    """What a template makes of a fact."""
+    """A rendered template."""
 
     subject: str
     text: str
@@ -37,10 +37,10 @@ class Rendered:
 
 class Templates:
     """
-    All templates, compiled when it is made. Thread-safe.
+    All templates, compiled on creation. Thread-safe.
 
-    HTML is escaped by itself, text is not. A name that is not given is an error, not
-    an empty place.
+    HTML is escaped automatically, text is not. An undefined name is an error, not an
+    empty string.
     """
 
     def __init__(self, folder: str = "") -> None:
@@ -48,7 +48,7 @@ class Templates:
         Load them.
 
         Args:
-            folder: Templates of the host's: a file there stands for ours of its name.
+            folder: The host's templates: each file replaces ours of the same name.
 
         Raises:
             TemplateError: One can't be compiled; the text names file and line.
@@ -71,7 +71,7 @@ class Templates:
         Return subject, text and HTML of a template.
 
         Raises:
-            RejectedError: It asks for what is not there (a host's own may).
+            RejectedError: It uses an undefined name (a host's template may).
         """
         try:
             subject = self._part(name, ".subject.txt", values).strip()

@@ -17,7 +17,7 @@ from .tables import MongoTables
 
 
 class MongoCoupons(Coupons):
-    """`CouponStore` on MongoDB: who wants a seat that others want looks once."""
+    """`CouponStore` on MongoDB: takes a contested seat in one operation."""
 
     def take_lapsed(
         self, code: str, cells: Mapping[str, Cell], now: datetime
@@ -28,7 +28,8 @@ class MongoCoupons(Coupons):
         try:
             taken, has_slot = tables.take_first(self.seats.table, takeable, cells, op)
         except UnclearWriteError:
-            # If it was done after all, this one is refused: the holder has a seat.
+            # If the first one succeeded after all, this one is refused: the holder has
+            # a seat.
             taken, has_slot = tables.take_first(self.seats.table, takeable, cells, op)
         if not has_slot:
             raise SlotTakenError(code)

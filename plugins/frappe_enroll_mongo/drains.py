@@ -21,22 +21,22 @@ from frappe_enroll_sdk.clock import SYSTEM
 if TYPE_CHECKING:
     from frappe_enroll_sdk.interfaces.tables import Cell, Query, Row, Table
 
-#: Seconds after which a take looks at the index's front again.
+#: Seconds after which a take starts at the index's front again.
 _FRONT_EVERY_S = 2.0
-#: How many queries have a mark; a worker asks for a handful.
+#: Most queries with a mark; a worker uses only a few.
 _MAX_MARKS = 64
 
 
 @attrs.define
 class _Mark:
     """
-    Where one query begins.
+    Where takes by one query begin.
 
     Attributes:
         of: The table's name, and the index's last field.
-        at: The last take ended there; None = begin at the front.
-        front_at: When a take has begun at the front.
-        set_back: How often it was set back.
+        at: Where the last take ended; None = begin at the front.
+        front_at: When a take last began at the front.
+        set_back: How often it has been set back.
     """
 
     of: tuple[str, str]
@@ -47,9 +47,9 @@ class _Mark:
 
 class Marks:
     """
-    One mark for each query that this process takes by. Thread-safe.
+    The marks of this process's taking queries. Thread-safe.
 
-    A mark that is wrong, or was forgotten, costs time and is never an error.
+    A wrong or forgotten mark costs time but is never an error.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Marks:
         query: Query,
         limit: int,
     ) -> Sequence[Row]:
-        """Return the first rows of a query, from where the last ones were taken."""
+        """Return a query's first rows, from where the last ones were taken."""
         mark = self._of(table, query)
         if mark is None:
             return read(table, query, limit)
@@ -92,7 +92,7 @@ class Marks:
         return found
 
     def expect(self, table: Table, written: Collection[Mapping[str, Cell]]) -> None:
-        """Go back for rows that were written before a mark."""
+        """Set marks back for rows that were written before them."""
         for index in table.indexes:
             field = index.fields[-1]
             if not index.drains or not self._marks:

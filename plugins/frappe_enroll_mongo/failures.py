@@ -57,10 +57,10 @@ _DUPLICATE = 11000
 
 def is_unclear(error: Exception) -> bool:
     """
-    Tell whether the write may have landed, or may land where it is sent again.
+    Tell whether the write may have landed, or may land if it is sent again.
 
-    A connection that broke, an election, a time limit, a write that a majority has not
-    acknowledged yet; no server to be found is plain unavailability.
+    True for a broken connection, an election, a time limit, or a write that a majority
+    has not acknowledged yet; finding no server at all is plain unavailability.
     """
     if isinstance(error, ServerSelectionTimeoutError):
         return False
@@ -75,7 +75,7 @@ def is_unclear(error: Exception) -> bool:
 
 
 def only_duplicates(error: BulkWriteError) -> bool:
-    """Tell whether nothing but known keys kept an unordered bulk from being whole."""
+    """Tell whether only duplicate keys kept an unordered bulk from completing."""
     details: Any = error.details or {}
     codes = {problem.get("code") for problem in details.get("writeErrors", ())}
     return codes == {_DUPLICATE} and not details.get("writeConcernErrors")
@@ -83,7 +83,7 @@ def only_duplicates(error: BulkWriteError) -> bool:
 
 @contextmanager
 def our_errors(*, writes: bool = False) -> Iterator[None]:
-    """Turn whatever the driver raises into an error of ours."""
+    """Turn any error of the driver into one of ours."""
     try:
         yield
     except EnrollError:
@@ -93,7 +93,7 @@ def our_errors(*, writes: bool = False) -> Iterator[None]:
             f"a value can't be stored ({type(error).__name__})", field="document"
         ) from error
     except InvalidName as error:
-        raise SettingsError("MONGODB_DATABASE: is no name of a database") from error
+        raise SettingsError("MONGODB_DATABASE: is not a valid database name") from error
     except (ConfigurationError, InvalidURI) as error:
         if _is_silence(error):
             raise StorageUnavailableError("MONGODB_URI: DNS does not answer") from error
@@ -108,10 +108,10 @@ def our_errors(*, writes: bool = False) -> Iterator[None]:
 
 def _is_silence(error: Exception) -> bool:
     """
-    Tell whether DNS has not answered for a ``mongodb+srv`` name.
+    Tell whether DNS gave no answer for a ``mongodb+srv`` name.
 
-    The driver calls this a wrong configuration, too. An answer that there is no such
-    name is one.
+    The driver reports this as a wrong configuration, which only an answer that there is
+    no such name would be.
     """
     cause = error.__cause__ or error.__context__
     kind = type(cause)
@@ -122,7 +122,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, OperationFailure) and error.code in _WORDS:
         return _WORDS[error.code]
     if isinstance(error, ServerSelectionTimeoutError):
-        return "no server that takes writes can be reached"
+        return "no server that accepts writes can be reached"
     if isinstance(error, ConnectionFailure):
         return f"the connection failed ({type(error).__name__})"
     if isinstance(error, OperationFailure):

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from .link import Document
 
 _NAMESPACE_EXISTS, _INDEX_NOT_FOUND = 48, 27
-#: Each write is checked, and refused.
+#: Every write is validated, and refused if invalid.
 _RULES: Mapping[str, Any] = {"validationLevel": "strict", "validationAction": "error"}
-#: What ``listIndexes`` adds to the options that we gave.
+#: What ``listIndexes`` adds to the options that we set.
 _ADDED = frozenset({"v", "key", "name", "ns", "background"})
 _TYPES: Mapping[CellKind, Mapping[str, Any]] = {
     CellKind.NAME: {"bsonType": "string"},
@@ -36,7 +36,7 @@ _TYPES: Mapping[CellKind, Mapping[str, Any]] = {
     CellKind.FLOAT: {"bsonType": ["double", "int", "long"]},
     CellKind.LINES: {"bsonType": "array", "items": {"bsonType": "string"}},
 }
-#: What no cell of a kind sorts before: where a column has this or more, it is not null.
+#: Least value of each kind: a column with this value or a greater one is not null.
 LEAST: Mapping[CellKind, str | float] = {
     CellKind.NAME: "",
     CellKind.INT: float("-inf"),
@@ -45,12 +45,12 @@ LEAST: Mapping[CellKind, str | float] = {
 
 
 def field_of(name: str) -> str:
-    """Return the field of a column, or of the key."""
+    """Return the field for a column, or for the key."""
     return "_id" if name == KEY else name
 
 
 def is_nullable(table: Table, name: str) -> bool:
-    """Tell whether a document may lack the field of a column."""
+    """Tell whether a document may lack a column's field."""
     return name != KEY and not table.column(name).required
 
 
@@ -69,7 +69,7 @@ def validator_of(table: Table) -> Document:
 
 
 def _keys_of(index: Index) -> list[tuple[str, int]]:
-    """Return an index's fields; the key after them gives rows their order."""
+    """Return an index's fields, followed by the key, which completes the order."""
     fields = [field_of(name) for name in index.fields]
     if not index.unique and fields[-1] != "_id":
         fields.append("_id")
@@ -86,7 +86,7 @@ def _options_of(table: Table, index: Index) -> dict[str, Any]:
 
 
 def create(database: Database[Document], tables: Collection[Table]) -> None:
-    """Create what is missing, and give what is there its rules; idempotent."""
+    """Create what is missing, and update the rules of what exists; idempotent."""
     for table in tables:
         _create_collection(database, table)
         if table.indexes:
@@ -98,7 +98,7 @@ def _create_collection(database: Database[Document], table: Table) -> None:
     try:
         database.create_collection(table.name, **rules)
     except (CollectionInvalid, OperationFailure) as error:
-        # It is there; or another host has created it since the driver's look.
+        # It exists, or another host has created it since the driver looked.
         if getattr(error, "code", _NAMESPACE_EXISTS) != _NAMESPACE_EXISTS:
             raise
         database.command("collMod", table.name, **rules)
@@ -119,7 +119,7 @@ def _create_indexes(collection: Documents[Document], table: Table) -> None:
 
 
 def _drop(collection: Documents[Document], index: Index) -> None:
-    """Make way for an index of the same name that this version defines otherwise."""
+    """Drop an index that this version defines differently under the same name."""
     if index.unique:
         raise SchemaError(
             f"index {index.name} of {collection.name} is unique and differs: stop all "
@@ -134,7 +134,7 @@ def _drop(collection: Documents[Document], index: Index) -> None:
 
 
 def drift(database: Database[Document], tables: Collection[Table]) -> tuple[str, ...]:
-    """Return what differs from what `create` makes, in words; empty = nothing."""
+    """Return how the schema differs from `create`'s, in words; empty = not at all."""
     rules = {one["name"]: one.get("options", {}) for one in database.list_collections()}
     found: list[str] = []
     for table in tables:

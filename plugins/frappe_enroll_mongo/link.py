@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-#: Also where the types are only for a reader: a row as the driver takes and gives it.
+#: A document as the driver takes and returns it; also used where types are informal.
 Document = dict[str, Any]
 
-#: Milliseconds that one operation may take in all, unless the URI says otherwise.
+#: Total milliseconds for one operation, unless the URI says otherwise.
 TIMEOUT_MS = 10_000
-#: Seconds that the end of a client may take.
+#: Seconds that closing a client may take.
 _CLOSE_S = 2.0
 _DURABLE = WriteConcern("majority", j=True)
 _COMMITTED = ReadConcern("majority")
 
 
 class _Process:
-    """What one process has: its client and collections, its threads' news and marks."""
+    """State of one process: its client and collections, its threads' news and marks."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -83,19 +83,19 @@ class Link:
 
     def _here(self) -> _Process:
         if self._process.pid != os.getpid():
-            # Forked: a lock that was held stays locked here, and the sockets are the
-            # parent's own.
+            # Forked: a lock held at the fork stays locked here, and the sockets belong
+            # to the parent.
             self._process = _Process()
         return self._process
 
     @property
     def news(self) -> News:
-        """What this process's threads tell each other."""
+        """Announcements of due work among this process's threads."""
         return self._here().news
 
     @property
     def marks(self) -> Marks:
-        """Where this process's takes have ended."""
+        """Where this process's takes ended."""
         return self._here().marks
 
     def client(self) -> MongoClient[Document]:
@@ -115,12 +115,12 @@ class Link:
         try:
             return self._make_client()
         except ValueError as error:
-            # What the driver says of a port or a password that is not escaped.
+            # The driver's error for an invalid port or an unescaped password.
             raise SettingsError("MONGODB_URI: is not usable (ValueError)") from error
 
     def _make_client(self) -> Any:
-        # (Other options end in these words, wtimeoutMS and socketTimeoutMS for two;
-        # a limit of 0 is none.)
+        # (Other options, such as wtimeoutMS and socketTimeoutMS, end in the same
+        # letters; 0 means no limit.)
         given = self._uri.lower()
         timed = re.search(r"[?&;]timeoutms=[1-9]", given)
         limits = {} if timed else {"timeoutMS": TIMEOUT_MS}
@@ -146,20 +146,20 @@ class Link:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def close(self) -> None:
-        """Close this process's client; the next use makes another."""
+        """Close this process's client; the next use creates another."""
         here = self._here()
         with here.lock:
             client, here.client = here.client, None
             here.collections = {}
         if client is not None:
-            # It tells the server which sessions have ended, and looks for one that
-            # takes it; a server that is gone must not keep the process.
+            # Closing reports ended sessions to a server, and waits for one that accepts
+            # them; a server that is gone must not delay the process.
             with pymongo.timeout(_CLOSE_S):
                 client.close()
 
     def collection(self, name: str) -> Collection[Document]:
-        """Return a collection with its durability pinned."""
-        # Taken once: `close` leaves it to those whose client it closes.
+        """Return a collection with pinned durability."""
+        # Read once: `close` leaves the object to those still using it.
         known = self._here().collections
         found = known.get(name)
         if found is None:
@@ -176,14 +176,14 @@ class Link:
         self, *, writes: bool = False, is_hint: bool = False
     ) -> Iterator[ClientSession | None]:
         """
-        Enter what reads no less than this process has seen; None for a stand-in.
+        Enter a session that sees everything this process has seen; None for a stand-in.
 
-        The driver's errors become ours in it.
+        Translates the driver's errors into ours.
 
         Args:
-            writes: Whether an acknowledgement may be lost in it.
-            is_hint: Nothing depends on what it writes: later reads do not wait until
-                that is durable.
+            writes: Whether it writes, so that an acknowledgement may be lost.
+            is_hint: Nothing depends on its writes: later reads do not wait for them to
+                be durable.
         """
         client = self.client()
         with our_errors(writes=writes):

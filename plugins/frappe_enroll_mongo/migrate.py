@@ -56,19 +56,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 META, SCHEMA_ID = "meta", "schema"
-#: The last version of documents, and what stands while they move: neither that code nor
-#: this one works on it.
+#: The last version with documents, and the version during the move, which neither that
+#: code nor this one accepts.
 _DOCUMENTS, _MOVING = 3, 4
-#: Seconds after which no process of the code before works any more: it looks at the
-#: version every 15, and an operation that it has begun takes 10 at most.
+#: Seconds after which no process with the old code still works: it checks the version
+#: every 15, and an operation that it has begun takes at most 10.
 _GRACE_S = 25.0
-#: For how long the lock is taken, by the server's clock: for longer than a batch lasts.
+#: How long the lock is held, by the server's clock: longer than a batch takes.
 _LOCK_MS = 60_000
 _BATCH = 500
 
 
 def version_of(link: Link) -> int | None:
-    """Return the schema's version, or None where there is none."""
+    """Return the schema's version, or None if there is none."""
     with link.session() as session:
         found = link.collection(META).find_one({"_id": SCHEMA_ID}, session=session)
     return found["version"] if found else None
@@ -104,7 +104,7 @@ def setup(link: Link, tables: Collection[Table], version: int) -> None:
 
 @contextmanager
 def _upgrade_lock(link: Link) -> Iterator[Callable[[], None]]:
-    """Wait until no other host upgrades; give what keeps the lock."""
+    """Wait until no other host upgrades; yield a function that keeps the lock."""
     meta, me = link.collection(META), SYSTEM.token_hex(8)
     mine = {"$eq": ["$holder", me]}
     free = {"$lt": [{"$ifNull": ["$until", datetime(1970, 1, 1, tzinfo=UTC)]}, "$$NOW"]}
@@ -116,7 +116,7 @@ def _upgrade_lock(link: Link) -> Iterator[Callable[[], None]]:
 
     def renew() -> None:
         if not is_taken():
-            raise SchemaError("another host goes on with the upgrade: run setup again")
+            raise SchemaError("another host is continuing the upgrade: run setup again")
 
     while not is_taken():
         SYSTEM.sleep(0.5)
@@ -128,7 +128,7 @@ def _upgrade_lock(link: Link) -> Iterator[Callable[[], None]]:
 
 
 def _move(link: Link, tables: Collection[Table], renew: Callable[[], None]) -> None:
-    """Move all documents of version 3, or what an upgrade that died has left."""
+    """Move all documents of version 3, or those left by an interrupted upgrade."""
     database, meta = link.database(), link.collection(META)
     meta.update_one({"_id": SCHEMA_ID}, {"$set": {"version": _MOVING}})
     SYSTEM.sleep(_GRACE_S)
@@ -158,7 +158,7 @@ def _move_rows(link: Link, table: Table, renew: Callable[[], None]) -> None:
         renew()
         rows = _rows_of(link, table, old, batch)
         try:
-            # (A damaged row is kept as it is for whoever repairs it.)
+            # (A damaged row is kept unchanged, to be repaired.)
             new.insert_many(
                 [*rows.values()], ordered=False, bypass_document_validation=True
             )
@@ -176,18 +176,18 @@ def _move_rows(link: Link, table: Table, renew: Callable[[], None]) -> None:
             )
 
 
-#: Tables whose rows have cells that only the core's codec derives of the whole record.
+#: Tables with cells that only the core's codec can derive from the whole record.
 _CODECS: Mapping[str, Codec[Any]] = {
     codec.table.name: codec for codec in (enrollments.CODEC, grants.CODEC)
 }
-#: Statuses of rows that may need the slot.
+#: Statuses whose rows may need the slot.
 _CONTEND = [status.value for status in (*ENTITLED, Status.PENDING)]
 
 
 def _rows_of(
     link: Link, table: Table, old: Documents[Document], batch: list[Document]
 ) -> dict[str, Document]:
-    """Return a batch of documents of version 3 as rows, by their old id."""
+    """Return a batch of version 3's documents as rows, by their old id."""
     rows = {one["_id"]: row_of(table, one) for one in batch}
     codec = _CODECS.get(table.name)
     if codec is None:
@@ -205,12 +205,12 @@ def _rows_of(
             rows[key] = {name: rows[key][name] for name in ("_id", REV, OP)} | there
         else:
             where = {"table": table.name, "key": key}
-            logger.error("a damaged row is kept as it is", extra=where)
+            logger.error("a damaged row is kept unchanged", extra=where)
     return rows
 
 
 def _record_of(codec: Codec[Any], row: Document) -> Any:
-    """Return the record of a row, or None: it is damaged."""
+    """Return a row's record; None = it is damaged."""
     cells = {name: cell for name, cell in row.items() if name not in {"_id", REV, OP}}
     try:
         return codec.record_of(Row(row["_id"], row[REV], row[OP], cells))
@@ -224,7 +224,7 @@ def _taken_over(
     old: Documents[Document],
     records: Mapping[str, Enrollment | None],
 ) -> dict[str, Enrollment]:
-    """Return the records that contend for a slot as they may stand beside others."""
+    """Return the records that contend for a slot, changed so that they can coexist."""
     those = {key: one for key, one in records.items() if one and slot.contends(one)}
     if not those:
         return {}
@@ -246,7 +246,7 @@ def _taken_over(
     return {key: moved(one) for key, one in those.items()}
 
 
-#: Whose defaults a field had before documents were stored with it.
+#: Records whose defaults apply to fields that older documents lack.
 _KINDS: Mapping[str, type] = {
     "coupons": Coupon,
     "enrollments": Enrollment,
@@ -261,7 +261,7 @@ _KINDS: Mapping[str, type] = {
 
 
 def row_of(table: Table, document: Document) -> Document:
-    """Return a document of version 3 as a row's."""
+    """Convert a document of version 3 to a row's."""
     values = _defaults(table) | document | _derived(table, document)
     for name, value in document.items():
         if isinstance(value, Mapping) and "amount_minor" in value:
@@ -286,7 +286,7 @@ def _defaults(table: Table) -> Document:
 
 
 def _derived(table: Table, document: Document) -> Document:
-    """Return what has another name, or another shape, than it had."""
+    """Return the fields whose name or form has changed."""
     key, state = document["_id"], document.get("state")
     made: Document = {KEY: key}
     if table.name == "coupons":
@@ -295,7 +295,7 @@ def _derived(table: Table, document: Document) -> Document:
         made["redeemed"] = True if state == "redeemed" else None
         made["open_at"] = 0 if state == "free" else document.get("open_at")
     if table.name == "enrollments":
-        # Enough for a damaged one to be written; of all others the core derives it.
+        # Enough to write a damaged one; for all others, the core derives it.
         made["mailbox"] = mailbox_of(str(document.get("email")))
         if document.get("for_sync"):
             made["sync_at"] = document["created_at"]
@@ -308,7 +308,7 @@ def _derived(table: Table, document: Document) -> Document:
 
 
 def _line(entry: Any) -> Any:
-    """Return an entry of a history, whose detail was text within it."""
+    """Return a history entry, whose detail was stored as text in it."""
     detail = entry.get("detail") if isinstance(entry, Mapping) else None
     return entry if detail is None else {**entry, "detail": json.loads(detail)}
 
@@ -324,5 +324,5 @@ def _cell(kind: CellKind, value: Any) -> Any:
         if isinstance(value, Mapping | list | tuple):
             return text_of(value)
     except (ValidationError, ValueError, TypeError):
-        logger.exception("a damaged value is kept as it is")
+        logger.exception("a damaged value is kept unchanged")
     return value

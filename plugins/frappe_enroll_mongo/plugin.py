@@ -8,5 +8,5 @@ from frappe_enroll_sdk.hookspecs import hookimpl
 
 @hookimpl
 def register_backends(register: Callable[[str, str, str], None]) -> None:
-    """Bring the storage backend ``mongo``."""
+    """Register the storage backend ``mongo``."""
     register("storage", "mongo", "frappe_enroll_mongo.storage:MongoStorage")

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def may_match(query: Query) -> bool:
-    """Tell whether a query could have rows at all."""
+    """Tell whether a query can match any rows."""
     return all(query.among.values())
 
 
 def order_of(table: Table, query: Query) -> dict[str, Any]:
-    """Return the order (last field, and key among equals), and the index as a hint."""
+    """Return the order (last field, then key), and the index as a hint."""
     index, way = table.index(query.index), -1 if query.newest else 1
     last, hint = index.fields[-1], "_id_" if query.index == KEY else query.index
     fields = [field_of(last)] if index.unique else [field_of(last), "_id"]
     if index.unique and last in query.equal:
-        return {"hint": hint}  # there is one at the most
+        return {"hint": hint}  # at most one row matches
     return {"sort": [(field, way) for field in dict.fromkeys(fields)], "hint": hint}
 
 
 def filter_of(table: Table, query: Query) -> Document:
-    """Return the filter: what the planner needs to know that the index has them all."""
+    """Return the filter, with what the planner needs to see that the index suffices."""
     where: dict[str, Document] = {}
     for operator, cells in (
         ("$eq", query.equal),
@@ -61,6 +61,6 @@ def _after(last: str, query: Query) -> Document:
     beyond, field = "$lt" if query.newest else "$gt", field_of(last)
     if last == KEY:
         return {field: {beyond: key}}
-    # The first bound is what the index walks; the second one breaks ties.
+    # The index uses the first bound; the second one breaks ties.
     ties = [{field: {beyond: cell}}, {"_id": {beyond: key}}]
     return {field: {f"{beyond}e": cell}, "$or": ties}

@@ -37,28 +37,28 @@ if TYPE_CHECKING:
     from .link import Document
 
 
-#: What stands of rows by key: rev and op, or None for what surely is not ours.
+#: Stored rows by key: rev and op, or None for one that is certainly not ours.
 _Stands = Mapping[str, "tuple[int, str] | None"]
 #: Of a document that is not ours: rows of ours begin with 1.
 _NO_REV = 0
-#: Counts of one command: the server refuses a pipeline of more than 1,000 stages.
+#: Most counts in one command: the server refuses pipelines of over 1,000 stages.
 _MAX_COUNTS = 200
-#: A take that has lost its race chooses among so many times what it wants.
+#: After losing a race, a take chooses among this multiple of what it wants.
 _SPREAD = 4
-#: How often a take may find that others were faster; each loss is their success.
+#: How often a take may lose a race; each loss is another caller's success.
 _MAX_RACES = 100
 
 
 class MongoTables:
     """
-    Tables of one database of MongoDB 6.0 or later: standalone, or a replica set.
+    Tables of one database on MongoDB 6.0 or later, standalone or a replica set.
 
     Thread-safe and fork-safe. A write is acknowledged by a majority and journaled.
 
     Args:
         uri: MongoDB connection string; pool, TLS and app name come from it.
         database: Name of the database.
-        client_factory: Makes the client (one with listeners, or a stand-in without
+        client_factory: Creates the client (with listeners, or a stand-in without
             sessions in unit tests).
     """
 
@@ -114,7 +114,7 @@ class MongoTables:
     def _count(
         self, table: Table, queries: Mapping[int, Query], cap: int
     ) -> dict[int, int]:
-        """Count by one command: each query is a pipeline of its own."""
+        """Count with one command: each query is a pipeline in it."""
         steps: list[list[Mapping[str, Any]]] = [
             [
                 {"$match": filter_of(table, query)},
@@ -131,7 +131,7 @@ class MongoTables:
         ]
         collection = self.link.collection(table.name)
         with self.link.session() as session:
-            # One more than there may be: with its last answer the cursor is at its end.
+            # One more than there can be, so that the first batch also ends the cursor.
             answers = collection.aggregate(
                 [*steps[0], *others], session=session, batchSize=len(steps) + 1
             )
@@ -172,7 +172,7 @@ class MongoTables:
         return [_is_done(swap, stands) for swap in swaps]
 
     def _swap(self, table: Table, swaps: Sequence[Swap]) -> _Stands:
-        """Send swaps; return what stands of those that may not have been done."""
+        """Send swaps; return the stored state of those that may not have been made."""
         try:
             if len(swaps) == 1:
                 return self._swap_one(table, swaps[0])
@@ -180,7 +180,7 @@ class MongoTables:
                 return {}
         finally:
             self.link.marks.expect(table, [swap.cells for swap in swaps])
-        # The server counts, and names none: the stamps tell which ones were ours.
+        # The server only gives a count: the stamps show which writes were ours.
         keys = [swap.key for swap in swaps]
         try:
             found = self._find(table, {"_id": {"$in": keys}}, projection=(REV, OP))
@@ -199,7 +199,7 @@ class MongoTables:
             return {} if done.matched_count else {swap.key: None}
 
     def _swap_many(self, table: Table, swaps: Sequence[Swap]) -> bool:
-        """Tell whether all of them were done."""
+        """Make swaps with one command; tell whether all of them were made."""
         operations = _grouped(table, swaps)
         collection = self.link.collection(table.name)
         with self.link.session(writes=True) as session:
@@ -214,14 +214,14 @@ class MongoTables:
     def take(
         self, table: Table, query: Query, limit: int, make: Callable[[Row], Swap]
     ) -> Sequence[Row]:
-        """See `TakingTables.take`: no locks, but no walk over what has left either."""
+        """See `TakingTables.take`: uses no locks, but skips entries of removed rows."""
         for race in range(_MAX_RACES):
             found = self._first(table, query, limit, spread=race > 0)
             swaps = [make(row) for row in found]
             stands = self._swap(table, swaps)
             revs = {key: one[0] for key, one in stands.items() if one is not None}
             if any(revs.get(swap.key, 0) > swap.rev + 1 for swap in swaps):
-                # It may have been ours before somebody else wrote it.
+                # It may have been ours before someone else wrote it.
                 raise UnclearWriteError
             taken = [
                 swap.applied(row)
@@ -235,12 +235,12 @@ class MongoTables:
     def _first(
         self, table: Table, query: Query, limit: int, *, spread: bool
     ) -> Sequence[Row]:
-        """Return the first rows; or some of them, where others begin with those."""
+        """Return the first rows, or a random choice if others compete for those."""
         most = limit * _SPREAD if spread else limit
         found = self.link.marks.page(self.page, table, query, most)
         if len(found) <= limit:
             return found
-        # What lies before those that are chosen is still to be taken.
+        # The rows before the chosen ones are still to be taken.
         self.link.marks.expect(table, [found[0].cells])
         first = int(SYSTEM.token_hex(2), 16) % (len(found) // limit) * limit
         return found[first : first + limit]
@@ -249,11 +249,11 @@ class MongoTables:
         self, table: Table, query: Query, cells: Mapping[str, Cell], op: str
     ) -> tuple[Row | None, bool]:
         """
-        Write cells into the first row of a query, whichever that is by then.
+        Write cells into whichever row is a query's first at that moment.
 
         Returns:
-            The row as written, or None where there is none; and whether its slots
-            allow it.
+            The row as written, or None if there is none; and whether its slots allow
+                it.
         """
         change = _update_of(Swap("", 0, op, cells))
         del change["$set"][REV]
@@ -288,7 +288,7 @@ class MongoTables:
         return self.link.server_time()
 
     def watch(self, tables: Collection[Table]) -> Watch:
-        """See `Tables.watch`: a change stream's news, where there is one."""
+        """See `Tables.watch`: follows a change stream, if there is one."""
         return MongoWatch(self.link.news, self._stream, tables)
 
     def announce(self) -> None:
@@ -345,7 +345,7 @@ def _row_of(document: Document) -> Row:
 
 
 def _cell(value: Any) -> Any:
-    """Return a value without the driver's own kinds."""
+    """Return a value without the driver's own types."""
     if type(value) is Int64:
         return int(value)
     return tuple(value) if type(value) is list else value
@@ -361,7 +361,7 @@ def _where(rev: int, swaps: Sequence[Swap]) -> Document:
 
 
 def _update_of(swap: Swap) -> Document:
-    """Return the update that makes a swap; a null takes its field away."""
+    """Return the update for a swap; a null removes its field."""
     new = {name: cell for name, cell in swap.cells.items() if cell is not None}
     update: Document = {"$set": {REV: swap.rev + 1, OP: swap.op, **new}}
     if len(new) < len(swap.cells):
@@ -374,11 +374,11 @@ def _update_of(swap: Swap) -> Document:
 
 def _grouped(table: Table, swaps: Sequence[Swap]) -> list[UpdateOne | UpdateMany]:
     """
-    Return the operations for swaps; equal ones go as one.
+    Return the operations for swaps, combining equal ones.
 
-    A batch of fresh jobs is claimed, and ended, by equal updates: the server is spared
+    Batches of fresh jobs are claimed and completed by equal updates: this saves
     nineteen of twenty statements, and each document is still written on its own `rev`.
-    (Where a slot may refuse one of them, the others of its statement would be left.)
+    (Not if a slot may refuse one: the others in its statement would be skipped.)
     """
     slots = {name for one in table.indexes if one.unique for name in one.fields}
     groups: dict[Any, list[Swap]] = {}

@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Milliseconds that the server holds a request for news.
+#: Milliseconds for which the server holds a request for changes.
 _AWAIT_MS = 500
-#: Seconds that a new watch waits until the stream is open.
+#: Seconds that a new watch waits for the stream to open.
 _OPEN_S = 5.0
-#: Seconds until a broken stream is opened again.
+#: Seconds until a broken stream is reopened.
 _AGAIN_S = 1.0
-#: By how many milliseconds the clock of who writes may be ahead of the server's.
+#: Milliseconds by which a writer's clock may be ahead of the server's.
 _AHEAD_MS = 1_000
 
 
 def _pipeline_of(tables: Collection[Table]) -> Sequence[Any]:
-    """Return what lets through writes after which a row may be worked on at once."""
+    """Return the pipeline that passes writes after which a row is due at once."""
     columns = sorted({table.wakes for table in tables if table.wakes})
     changed = ("$fullDocument", "$updateDescription.updatedFields")
     soon = {"$add": [{"$toLong": "$wallTime"}, _AHEAD_MS]}
     due = [
-        # (No field sorts before every number: nothing is not soon.)
+        # (A missing field sorts before every number, so it has to be excluded.)
         {"$and": [{"$gt": [f"{part}.{name}", None]}, {"$lt": [f"{part}.{name}", soon]}]}
         for part in changed
         for name in columns
@@ -58,9 +58,9 @@ def _pipeline_of(tables: Collection[Table]) -> Sequence[Any]:
 
 class Stream:
     """
-    The thread that turns the database's changes into this process's news.
+    The thread that announces the database's changes to this process.
 
-    Runs while there is a watch; all watches are over the same tables.
+    Runs while there are watches; all watches cover the same tables.
     """
 
     def __init__(self, link: Link) -> None:
@@ -71,7 +71,7 @@ class Stream:
         self._open, self._stop = threading.Event(), threading.Event()
 
     def join(self, tables: Collection[Table]) -> None:
-        """Take part: returns once news is heard (or never will be)."""
+        """Add a watch; return once changes are followed (or never will be)."""
         with self._lock:
             self._watches += 1
             if self._thread is None or not self._thread.is_alive():
@@ -87,7 +87,7 @@ class Stream:
         opened.wait(_OPEN_S)
 
     def leave(self) -> None:
-        """Take part no longer; with the last one the thread ends."""
+        """Remove a watch; the thread ends with the last one."""
         with self._lock:
             self._watches -= 1
             if self._watches <= 0:
@@ -103,7 +103,7 @@ class Stream:
                 self._listen(pipeline, opened, stop)
             except OperationFailure as error:
                 if not _may_come_back(error):
-                    logger.info("no change streams here: polling finds the news")
+                    logger.info("no change streams here: due work is found by polling")
                     opened.set()
                     return
                 stop.wait(_AGAIN_S)
@@ -120,7 +120,7 @@ class Stream:
         database = self._link.database()
         with database.watch(pipeline, max_await_time_ms=_AWAIT_MS) as stream:
             if opened.is_set():
-                # It was interrupted: what came meanwhile is not in this stream.
+                # It was interrupted: this stream lacks the changes made meanwhile.
                 self._link.news.announce()
             opened.set()
             while stream.alive and not stop.is_set():
@@ -129,7 +129,7 @@ class Stream:
 
 
 def _may_come_back(error: OperationFailure) -> bool:
-    """Tell a stream that broke from a server that has none (40573: not a replica)."""
+    """Tell a broken stream from a server without any (40573: not a replica set)."""
     return error.code not in {40573, 13, 18, 8000}
 
 
@@ -146,7 +146,7 @@ class MongoWatch:
         return self._news.wait(timeout_s, now=now)
 
     def close(self) -> None:
-        """Take part no longer."""
+        """Stop watching."""
         if self._stream is not None:
             self._stream.leave()
             self._stream = None

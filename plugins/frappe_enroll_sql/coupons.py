@@ -25,7 +25,7 @@ _USABLE = (
     "key = :code AND disabled = 0 AND coalesce(starts_at, :now) <= :now "
     "AND coalesce(expires_at, :now + 1) > :now"
 )
-#: The next number, for who has no seat.
+#: Takes the next number, for a holder without a seat.
 _FRESH = (
     f"INSERT INTO coupon_seats (key, rev, op, {_CELLS}) "  # noqa: S608  ours
     f"SELECT key || printf('#%08d', issued), 1, :op, {_VALUES} "
@@ -36,7 +36,7 @@ _COUNT = (
     "UPDATE coupons SET issued = issued + 1, rev = rev + 1, op = :op "
     "WHERE key = :code AND max_redemptions > 1"
 )
-#: The one that is free, or has lapsed, for longest; for who has no seat.
+#: Takes the seat that has been free or lapsed for longest, for a holder without one.
 _LAPSED = (
     f"UPDATE OR IGNORE coupon_seats SET (rev, op, {_CELLS}) = "  # noqa: S608  ours
     f"(rev + 1, :op, {_VALUES}) "
@@ -46,8 +46,8 @@ _LAPSED = (
 )
 
 
-#: The holder's own seat, or else the first one of those that others hold; with whether
-#: all seats of the code have a row, so that none is left to be found.
+#: The holder's own seat, or else the first one held by others; and whether all seats of
+#: the code have a row, so that there is no other to look for.
 _FULL = f"""
 SELECT complete OR max_redemptions = 1 AS has_all, seat.* FROM coupons
 LEFT JOIN coupon_seats AS seat ON seat.key = coalesce(
@@ -68,7 +68,7 @@ class SQLiteCoupons(Coupons):
         cells, op = seats.held(code, holder, now, until), self.port.stamp()
         values = {**cells, "op": op, "now": ms_of(now)}
         tables = self.port.use()
-        assert isinstance(tables, SQLiteTables)  # noqa: S101  whose store this is
+        assert isinstance(tables, SQLiteTables)  # noqa: S101  the only tables of this store
         layout = tables.layout_of(SEATS)
 
         def take(connection: Connection) -> Row | Any:

@@ -35,7 +35,7 @@ from .writer import Writer, raw
 
 def checked_url(url: str) -> URL:
     """
-    Return the URL if it is a SQLite file's.
+    Return the URL if it names a SQLite file.
 
     Raises:
         SettingsError: Any other database (until its conformance run exists), one in
@@ -52,7 +52,7 @@ def checked_url(url: str) -> URL:
         )
     name = parsed.database or ":memory:"
     if ":memory:" in name or name.startswith("file:"):
-        # In memory each process has its own: what one has sold, no other knows of.
+        # In memory, each process has its own: none knows what the others have sold.
         raise SettingsError("DATABASE_URL: must name a file (sqlite:////absolute/path)")
     if parsed.query or "\\" in name or not name.isprintable():
         # We open the file ourselves: nobody reads options, and there is no password.
@@ -62,7 +62,7 @@ def checked_url(url: str) -> URL:
         )
     if "~" in Path(name).parts or name.startswith("~"):
         raise SettingsError(
-            "DATABASE_URL: nobody expands ~ here; write the folder in full"
+            "DATABASE_URL: ~ is not expanded here; write the folder in full"
         )
     return parsed
 
@@ -71,15 +71,15 @@ T = TypeVar("T")
 
 
 class _Compiler(SQLiteCompiler):
-    """SQLAlchemy's, which writes no hints for SQLite."""
+    """SQLAlchemy's compiler, which writes no index hints for SQLite."""
 
     def get_from_hint_text(self, table: object, text: str | None) -> str | None:  # noqa: ARG002  its signature
-        """Write ``INDEXED BY``: the planner may not choose another index."""
+        """Write ``INDEXED BY``, so that the planner can't choose another index."""
         return text
 
 
 class _Opened:
-    """One file, its engine and its writer: they are replaced together."""
+    """One file, its engine and its writer, which are replaced together."""
 
     def __init__(self, url: URL, file: OpenFile) -> None:
         self.file = file
@@ -89,7 +89,8 @@ class _Opened:
             pool_size=8,
             max_overflow=64,
             pool_timeout=BUSY_TIMEOUT_S,
-            # Its errors are the causes of ours, and parameters are learners' addresses.
+            # Its errors become causes of ours, and the parameters include learners'
+            # addresses.
             hide_parameters=True,
         )
         self.engine.dialect.statement_compiler = _Compiler
@@ -97,7 +98,7 @@ class _Opened:
 
     @contextmanager
     def asked(self) -> Iterator[None]:
-        """Tell errors in our words; of a file that was moved or cut, those first."""
+        """Translate errors; report a moved or truncated file first."""
         try:
             with our_errors():
                 yield
@@ -114,11 +115,11 @@ class Database:
     """
     The engine and its transactions. Thread-safe and fork-safe.
 
-    A forked child never uses its parent's connections: it makes its own engine.
+    A forked child never uses its parent's connections: it creates its own engine.
 
     Attributes:
-        news: Where this process's writers announce what fell due.
-        needed: The schema's version that each transaction requires; None = any.
+        news: Where this process's writers announce due work.
+        needed: The schema version that each transaction requires; None = any.
     """
 
     def __init__(self, url: str) -> None:
@@ -130,17 +131,18 @@ class Database:
         self._pid = os.getpid()
         self._opened: _Opened | None = None
         self._parents: _Opened | None = None
-        #: Whether the file was open before: then it is gone, and not new.
+        #: Whether the file was open before: if missing, it is then gone, not new.
         self._known = False
 
     def _here(self) -> _Opened:
-        """Return what this process has opened, or opens now."""
+        """Return this process's open file, opening it if need be."""
         opened = self._opened
         if self._pid == os.getpid() and opened and not opened.file.is_stale:
             return opened
         if self._pid != os.getpid():
-            # A lock that the parent held at the fork stays locked in the child. What
-            # it has opened is kept, so that nothing ends what is going on there.
+            # A lock that the parent held at the fork stays locked in the child. The
+            # parent's file is kept referenced, so that nothing closes what it is still
+            # using.
             self._lock = threading.Lock()
             self._parents, self._opened = self._opened, None
             self._known |= bool(self._parents and self._parents.file.was_open)
@@ -151,8 +153,8 @@ class Database:
             if stale is not None and not stale.file.is_stale:
                 return stale
             if stale is not None:
-                # All of them, before another is opened: the last one that is closed
-                # writes a log back that somebody has deleted beside its file.
+                # Close all of them before opening another: the last one to close would
+                # write back a log that somebody has deleted beside its file.
                 stale.file.require_own_log()
                 stale.close(wait=False)
                 self._known |= stale.file.was_open
@@ -180,7 +182,7 @@ class Database:
 
     @contextmanager
     def set_up(self) -> Iterator[Connection]:
-        """Run one write transaction whatever the schema, in a file made if need be."""
+        """Run one write transaction whatever the schema; create the file if need be."""
         make(self._path)
         opened = _Opened(self._url, OpenFile(self._path, lambda: None))
         try:
@@ -191,17 +193,17 @@ class Database:
 
     def write(self, write: Callable[[Connection], T]) -> T:
         """
-        Run a write and return its answer, once it is synced: all of it, or nothing.
+        Run a write, all or nothing, and return its result once it is synced.
 
-        Others' may be in the same commit: it may be run again, from its beginning,
-        after all of them were rolled back.
+        Writes of others may share the commit: it may be run again from the start after
+        all of them were rolled back.
         """
         opened = self._here()
         with opened.asked():
             return opened.writer.run(write)
 
     def read(self, ask: Callable[[Connection], T], *, snapshot: bool = False) -> T:
-        """Answer a question; with `snapshot`, all of its queries at one moment."""
+        """Run queries and return their answer; with `snapshot`, all at one moment."""
         opened = self._here()
         with opened.asked(), opened.engine.connect() as connection:
             if snapshot:
@@ -214,7 +216,7 @@ class Database:
 
 @contextmanager
 def our_errors() -> Iterator[None]:
-    """Turn the driver's errors into ours, without paths or parameters."""
+    """Translate the driver's errors into ours, without paths or parameters."""
     try:
         yield
     except EnrollError:

@@ -27,26 +27,26 @@ from frappe_enroll_sdk.errors import (
 from frappe_enroll_sdk.stores.schema import require_schema
 
 
-#: Seconds that a writer waits for other processes' writers.
+#: Seconds that a writer waits for writers in other processes.
 BUSY_TIMEOUT_S = 30
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-#: How often a file may be put in another's place while it is being opened.
+#: How often the file may be replaced while it is being opened.
 _MOST_TRIES = 3
 
 _MOVED = (
     "DATABASE_URL: the database file (or its -wal or -shm file) was deleted, replaced, "
-    "moved or cut under this process; what was not answered as done has to be asked "
-    "for again, and goes to the file that is there now"
+    "moved or truncated while in use; repeat whatever was not confirmed: it now goes "
+    "to the present file"
 )
 _GONE = (
     "DATABASE_URL: there is no database file any more: put it back, or restore a "
-    "backup (docs/operations.md); `frappe-enroll setup` would make an empty one"
+    "backup (docs/operations.md); `frappe-enroll setup` would create an empty one"
 )
 _LEFT = (
-    "DATABASE_URL: another database file was put there, and the -wal file beside it is "
-    "still the former one's: SQLite would mix the two. Stop all processes, delete the "
-    "-wal and -shm files, start again"
+    "DATABASE_URL: the database file was replaced, and the -wal file beside it still "
+    "belongs to the old one: SQLite would mix the two. Stop all processes, delete the "
+    "-wal and -shm files, and start again"
 )
 _NEVER = (
     "DATABASE_URL: there is no database file: run `frappe-enroll setup` for a new one, "
@@ -56,7 +56,7 @@ _NEVER = (
 
 @attrs.frozen
 class _Seen:
-    """Device and inode of the file, its log and its index; 0 where there is none."""
+    """Device and inode of the file, its log and its index; 0 = there is none."""
 
     file: tuple[int, int]
     log: tuple[int, int]
@@ -65,15 +65,15 @@ class _Seen:
 
 class OpenFile:
     """
-    One file, as the first connection has found it. Thread-safe.
+    One file, as the first connection found it. Thread-safe.
 
     Args:
         path: Where it is.
-        needed: Tells the schema's version that is required, or None (any).
+        needed: Returns the required schema version, or None (any).
         known: Whether this process has had the file open before.
 
     Attributes:
-        is_stale: Whether the path names another file by now: open it anew.
+        is_stale: Whether the path now names another file: open it again.
         was_open: Whether it could be opened.
     """
 
@@ -82,7 +82,7 @@ class OpenFile:
     ) -> None:
         self.is_stale, self.was_open = False, known
         self._path, self._needed = path, needed
-        # SQLite follows links when it opens: the other two stand beside the target.
+        # SQLite follows symbolic links: the other two files are beside the target.
         self._log, self._index = _beside(path, "-wal"), _beside(path, "-shm")
         self._seen: _Seen | None = None
         self._has_log = True
@@ -90,11 +90,11 @@ class OpenFile:
 
     def connect(self) -> sqlite3.Connection:
         """
-        Open one connection; a file that is not there is never made.
+        Open one connection; never create a missing file.
 
         Raises:
-            StorageUnavailableError: The file is gone, or another one by now.
-            SchemaError: There never was one, or its schema is not this code's.
+            StorageUnavailableError: The file is gone or was replaced.
+            SchemaError: There never was one, or its schema does not match this code.
         """
         try:
             connection = self._connect()
@@ -111,7 +111,7 @@ class OpenFile:
         except (EnrollError, sqlite3.Error):
             connection.close()
             if not self.was_open:
-                # With its last connection SQLite has deleted the log that was seen.
+                # Closing the last connection made SQLite delete the log that was seen.
                 self._seen = None
             raise
         self.was_open = True
@@ -119,8 +119,8 @@ class OpenFile:
 
     def _connect(self) -> sqlite3.Connection:
         if self._seen is not None:
-            # Looked at before it is opened: whoever opens another file beside this
-            # one's log has mixed the two as soon as it closes it.
+            # Check before opening: opening another file beside this one's log mixes the
+            # two as soon as it is closed.
             self.require_same()
         for _ in range(_MOST_TRIES):
             before = _inode(self._path.stat())
@@ -130,7 +130,7 @@ class OpenFile:
             except (OSError, sqlite3.Error):
                 connection.close()
                 raise
-            # Opened between two looks that agree: so it is what both have seen.
+            # Opened between two identical looks, so it is the file that both saw.
             if seen and seen.file == before and self._seen in {None, seen}:
                 self._seen = seen
                 return connection
@@ -142,21 +142,21 @@ class OpenFile:
 
     def _look(self, connection: sqlite3.Connection) -> _Seen | None:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        # Where the file's system knows no log, SQLite itself looks whether it moved.
+        # On a file system without WAL support, SQLite itself detects a moved file.
         self._has_log = mode == "wal"
         if self._has_log:
-            # The log is opened by the first read.
+            # The first read opens the log.
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return self._look_again()
 
     def _look_again(self) -> _Seen | None:
-        # Known before the look: another thread may see it grow meanwhile.
+        # Read before the look: another thread may see it grow meanwhile.
         least = self._size
         file = self._path.stat()
         if not self._has_log:
             return _Seen(_inode(file), (0, 0), (0, 0))
         if file.st_size < least:
-            # A log is written back by adding to the file: somebody has cut it.
+            # Checkpoints only extend the file: somebody has truncated it.
             return None
         self._size = file.st_size
         log, index = self._log.stat(), self._index.stat()
@@ -164,10 +164,10 @@ class OpenFile:
 
     def require_same(self) -> None:
         """
-        Prove that the path still names what was opened: right before each answer.
+        Verify, right before each answer, that the path still names the opened file.
 
         Raises:
-            StorageUnavailableError: It doesn't, and this file is stale from now on.
+            StorageUnavailableError: It doesn't; the file is stale from now on.
         """
         try:
             if self._look_again() == self._seen:
@@ -183,12 +183,13 @@ class OpenFile:
 
     def require_own_log(self) -> None:
         """
-        Prove that no other file stands beside this one's log; before it is closed.
+        Verify, before closing, that no other file is beside this one's log.
 
-        While it is open its log can be told from any other.
+        While it is open, its log can be told from any other.
 
         Raises:
-            StorageUnavailableError: SQLite would write the one's log into the other.
+            StorageUnavailableError: SQLite would write this file's log into the other
+                one.
         """
         seen = self._seen
         try:
@@ -202,7 +203,7 @@ class OpenFile:
 
     def require_schema(self, connection: sqlite3.Connection) -> None:
         """
-        Prove that the schema is this code's: another process may have upgraded it.
+        Verify that the schema matches this code: another process may have upgraded it.
 
         Raises:
             SchemaError: It is missing, older or newer; says what to do.
@@ -213,13 +214,13 @@ class OpenFile:
 
 
 def version_of(connection: sqlite3.Connection) -> int | None:
-    """Return the schema's version (of one under way, the old), or None for none."""
+    """Return the schema's version (the old one during an upgrade), or None."""
     for version in ("coalesce(coming_from, version)", "version"):
         try:
             query = f"SELECT {version} FROM schema_version"  # noqa: S608  ours
             found = connection.execute(query).fetchone()
         except sqlite3.OperationalError as error:
-            # Schema 5 and those before it knew no way from another.
+            # Schemas up to 5 do not record an upgrade in progress.
             if "no such" not in str(error):
                 raise
         else:
@@ -227,7 +228,7 @@ def version_of(connection: sqlite3.Connection) -> int | None:
     return None
 
 
-#: Somebody has to give the folder, or name another one.
+#: An operator has to provide the folder, or configure another one.
 _REFUSED = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 )
@@ -235,16 +236,16 @@ _REFUSED = frozenset(
 
 def make(path: Path) -> None:
     """
-    Make the file and its folder where they are missing, for the owner's eyes only.
+    Create the file and its folder if missing, readable by the owner only.
 
     Raises:
-        SettingsError: They can't be made, and no second try mends it.
-        StorageUnavailableError: They can't be made now.
+        SettingsError: They can't be created, and retrying will not help.
+        StorageUnavailableError: They can't be created now.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # SQLite gives its -wal and -shm files the same rights. One that is there is
-        # never opened here: closing it would drop the locks of this process (POSIX).
+        # SQLite gives its -wal and -shm files the same permissions. Never open an
+        # existing file here: closing it would drop this process's locks (POSIX).
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         if isinstance(error, FileExistsError) and path.exists():

@@ -38,25 +38,25 @@ T = TypeVar("T")
 
 #: A query and its parameters.
 Asked = tuple[Select[Any], dict[str, Any]]
-#: Ends each line of a column of lines. No JSON has it as it is.
+#: Ends each line in a LINES column. JSON never contains it unescaped.
 _END = "\x1e"
 
 
 class Layout:
     """
-    One table: how its cells are kept, and what is asked of them. Thread-safe.
+    One table: the storage of its cells, and its statements. Thread-safe.
 
-    SQLAlchemy takes longer to build a statement than a database to run it, so each is
-    kept by its shape. (Each table has a `MetaData` of its own: filling one is not
+    Building a statement takes SQLAlchemy longer than running it takes a database, so
+    each is cached by its shape. (Each table has its own `MetaData`: filling one is not
     thread-safe, and no table refers to another.)
 
     Args:
         declared: The table.
-        types: What each kind of column is in this database.
+        types: This database's type for each kind of column.
 
     Attributes:
-        declared: The table as it was declared.
-        table: The same for SQLAlchemy.
+        declared: The table as declared.
+        table: The SQLAlchemy table.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Layout:
         for c in declared.columns:
             nullable = not c.required and c.name not in self._lines
             columns.append(Column(c.name, types[c.kind], nullable=nullable))
-        # Small rows are their own index.
+        # Small rows are stored in the index of their key.
         small = not {CellKind.TEXT, CellKind.LINES} & {c.kind for c in declared.columns}
         self.table = Table(
             declared.name,
@@ -98,22 +98,22 @@ class Layout:
             self._slots.update(index.fields)
         elif index.fields[-1] != KEY:
             fields.append(self.table.c[KEY])
-        # A row that has a null there is not in it, and costs it nothing.
+        # A row with a null there is not in the index and costs it nothing.
         dialects = ("sqlite_where", "postgresql_where") if known else ()
         where: dict[str, Any] = {dialect: and_(*known) for dialect in dialects}
         Index(self.name_of(index.name), *fields, unique=index.unique, **where)
 
     def name_of(self, index: str) -> str:
-        """Return what an index is called: in a database their names are unique."""
+        """Return an index's name in the database, where it must be unique."""
         return f"{self.declared.name}_{index}"
 
     def row(self, found: Any) -> Row:
-        """Return what a row of the whole table, as it was read, is to the core."""
+        """Convert a complete row, as read, for the core."""
         key, rev, op, *values = found
         cells = dict(zip(self._names, values, strict=True))
         for name in self._lines:
             *lines, rest = cells[name].split(_END)
-            # What somebody else has left without an end is shown, too.
+            # Keep an unterminated rest, which only someone else can have written.
             cells[name] = (*lines, rest) if rest else tuple(lines)
         return Row(key, rev, op, cells)
 
@@ -131,7 +131,7 @@ class Layout:
         return {**swap.cells, **lines, **here}
 
     def takes_slot(self, swap: Swap) -> bool:
-        """Tell whether a swap may be refused because a slot is taken."""
+        """Tell whether a swap may be refused because of a taken slot."""
         return not self._slots.isdisjoint(swap.cells)
 
     def _once(self, shape: Any, build: Callable[[], T]) -> T:
@@ -141,7 +141,7 @@ class Layout:
         return built
 
     def find(self, *, many: bool) -> Select[Any]:
-        """Return the query for the row of ``keys`` (one, or many)."""
+        """Return the query for the rows with ``keys`` (one, or many)."""
 
         def build() -> Select[Any]:
             key = self.table.c[KEY]
@@ -151,21 +151,21 @@ class Layout:
         return self._once(("find", many), build)
 
     def delete(self) -> Delete:
-        """Return the write that deletes a row: ``of_key``, ``of_rev`` and ``of_op``."""
+        """Return the statement deleting a row by ``of_key``, ``of_rev``, ``of_op``."""
         last = self.table.c[OP] == bindparam("of_op")
         return self._once(
             "delete", lambda: delete(self.table).where(*self._here(), last)
         )
 
     def insert(self, build: Callable[[Table], Insert]) -> Insert:
-        """Return the write of a new row, as the dialect builds it."""
+        """Return the statement that inserts a row, as the dialect builds it."""
         counted = {"preserve_rowcount": True}
         return self._once(
             "insert", lambda: build(self.table).execution_options(**counted)
         )
 
     def swap(self, swap: Swap, into_slot: Callable[[Update], Update]) -> Update:
-        """Return the write of what a swap changes (each column named costs)."""
+        """Return the statement for a swap's changes (each named column costs time)."""
 
         def build() -> Update:
             c = self.table.c
@@ -182,7 +182,7 @@ class Layout:
         return key == bindparam("of_key"), rev == bindparam("of_rev")
 
     def page(self, query: Query, limit: int, *, locked: bool = False) -> Asked:
-        """Return the query for rows in their order (or those that nobody locks)."""
+        """Return the query for rows in order (or for those that nobody has locked)."""
 
         def build(most: BindParameter[int]) -> Select[Any]:
             found = self._where(query, select(self.table))
@@ -214,7 +214,7 @@ class Layout:
         return built, {**_parameters_of(query), "limit": most}
 
     def due(self, now_ms: int) -> Asked:
-        """Return the query that counts whether a row may be worked on: 1, or 0."""
+        """Return the query for whether any row may be worked on: 1, or 0."""
         wakes = next(
             index.name
             for index in self.declared.indexes
@@ -223,7 +223,7 @@ class Layout:
         return self.count(Query(wakes, high=now_ms + 1), 1)
 
     def _order(self, query: Query) -> list[Column[Any]]:
-        """Return what sorts rows that are equal in all that the query names."""
+        """Return the columns that sort rows equal in all that the query names."""
         index, key = self.declared.index(query.index), self.table.c[KEY]
         last = self.table.c[index.fields[-1]]
         return [last] if index.unique or last is key else [last, key]
@@ -256,13 +256,13 @@ class Layout:
             found = found.where(place < seen if query.newest else place > seen)
         if query.index == KEY:
             return found.select_from(self.table)
-        # Planners without statistics take a filter's index for a better one.
+        # Without statistics, a planner prefers the index of a filter.
         hint = f"INDEXED BY {self.name_of(query.index)}"
         return found.select_from(self.table).with_hint(self.table, hint, "sqlite")
 
 
 def _shape_of(query: Query) -> tuple[Any, ...]:
-    """Return what of a query is structure; the rest is parameters."""
+    """Return the structure of a query, without its parameters."""
     named = (tuple(query.equal), tuple(query.among), tuple(query.not_among))
     parts = (query.low is None, query.high is None, query.after is None, query.newest)
     return (query.index, *named, *parts)

@@ -50,16 +50,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-#: Opens a write transaction, whatever the schema is.
+#: Opens a write transaction, whatever the schema.
 Begin = Callable[[], AbstractContextManager[Connection]]
 #: A row of an old table, by column.
 Old = dict[str, Any]
-#: Moves a row; False (or an error of what it holds): it can't be read.
+#: Moves a row; False (or an error about its content) = it can't be read.
 Move = Callable[["_Into", Old], bool]
 
-#: Rows of one transaction.
+#: Most rows in one transaction.
 _PAGE = 500
-#: The version since which what a job knows only grows.
+#: The version since which a job's knowledge only grows.
 _KNOWING = 5
 _MAKE_VERSION = """
 CREATE TABLE schema_version (id INTEGER NOT NULL CHECK (id = 1),
@@ -68,7 +68,7 @@ version INTEGER NOT NULL, coming_from INTEGER, PRIMARY KEY (id)) STRICT"""
 
 def upgrade(begin: Begin, layouts: Collection[Layout], version: int) -> None:
     """
-    Bring the file to this version; any number of hosts may do so together.
+    Upgrade the file to this version; any number of hosts may do so together.
 
     Raises:
         SchemaError: It is newer than this code.
@@ -98,7 +98,7 @@ def upgrade(begin: Begin, layouts: Collection[Layout], version: int) -> None:
 
 
 def asides(connection: Connection) -> list[str]:
-    """Return the tables of former schemas that still hold rows."""
+    """Return the set-aside tables of former schemas that still hold rows."""
     query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
     return [n for n in _run(connection, query).scalars() if ASIDE.fullmatch(n)]
 
@@ -114,7 +114,8 @@ def _put_aside(connection: Connection, found: int, version: int) -> None:
             _run(connection, f"DROP INDEX {name}")
         elif name in _MOVES:
             _run(connection, f"ALTER TABLE {name} RENAME TO {name}_of_{found}")
-    # Gone with its table: each row that contends for a slot asks for its pair.
+    # For rows that contend for a slot, which look up their pair; dropped with its
+    # table.
     pairs = f"CREATE INDEX moving_pairs ON enrollments_of_{found} (email, course_id)"
     _run(connection, pairs)
     _run(connection, "ALTER TABLE schema_version ADD COLUMN coming_from INTEGER")
@@ -165,10 +166,10 @@ class _Into(SQLiteTables):
         return write(self._connection)
 
     def check_schema(self, version: int) -> None:
-        """Look at nothing: it is under way."""
+        """Check nothing: an upgrade is in progress."""
 
     def put(self, table: Table, key: str, cells: dict[str, Cell]) -> bool:
-        """Write a row as it is."""
+        """Write a row unchanged."""
         return self.insert(table, [Row(key, 1, "", cells)])[0]
 
     def run(self, statement: str, **values: Any) -> Any:
@@ -177,7 +178,7 @@ class _Into(SQLiteTables):
 
 
 def _of_doc(kind: type[T], put: Callable[[TableStorage, T], bool]) -> Move:
-    """Return what moves rows that kept their record in `doc`."""
+    """Return the function that moves rows with their record in `doc`."""
     return lambda into, row: put(into.stores, load(kind, json.loads(row["doc"])))
 
 
@@ -195,7 +196,7 @@ def _move_enrollment(into: _Into, row: Old) -> bool:
 
 def _readable(docs: Iterable[str]) -> Iterator[Enrollment]:
     for doc in docs:
-        # (One that can't be read stays aside, and is logged when its turn comes.)
+        # (An unreadable one stays aside, and is logged when its turn comes.)
         with suppress(ValueError, ValidationError):
             yield load(Enrollment, json.loads(doc))
 
@@ -220,7 +221,7 @@ def _move_coupon(into: _Into, row: Old) -> bool:
     code, coupon = row["code"], load(Coupon, json.loads(row["doc"]))
     if row["disabled"] and not coupon.disabled:
         coupon = load(Coupon, {**dump(coupon), "disabled": True})
-    # Its seats were moved before, and numbered from 0.
+    # Its seats have been moved already, numbered from 0.
     issued = "(SELECT count(*) FROM coupon_seats WHERE code = :code)"
     known = f"UPDATE coupons SET issued = {issued} WHERE key = :code"  # noqa: S608  ours
     return into.stores.coupons.create(coupon) and bool(into.run(known, code=code))
@@ -236,7 +237,7 @@ def _move_gate(into: _Into, row: Old) -> bool:
     return into.put(layout.GATES, row["name"], cells)
 
 
-#: What version 1 kept of a job in `doc`, and what is meant where it is missing.
+#: What version 1 stored of a job in `doc`, with the values of missing fields.
 _IN_DOC: Old = {
     "seq": 1,
     "tries": 0,
@@ -251,7 +252,7 @@ _IN_DOC: Old = {
 
 
 def _move_job(table: Table, into: _Into, row: Old) -> bool:
-    """Move it cell by cell: a damaged one stays so, for whoever repairs it."""
+    """Move a job cell by cell: a damaged one stays damaged, to be repaired."""
     doc, pruned = row.pop("doc", None), row.pop("pruned")
     if doc is not None:
         try:
@@ -272,7 +273,7 @@ def _move_job(table: Table, into: _Into, row: Old) -> bool:
 
 
 def _known(row: Old) -> Old:
-    """Before version 5 a sync job's data was a record of one try, not sets."""
+    """Convert a sync job's data, which before version 5 described one try."""
     at = records.moment_of(row["due_at"])
     try:
         documents = {name: json.loads(row[name]) for name in ("payload", "data")}
@@ -286,8 +287,8 @@ def _known(row: Old) -> Old:
 
 
 _ENDS = {"jobs": {"done", "cancelled"}, "events": {"done", "ignored"}}
-#: The columns of each old table's key, and how a row of it is moved; tables that refer
-#: to others come before these.
+#: Key columns of each old table, and the function that moves a row; tables that refer
+#: to others come before those.
 _MOVES: dict[str, tuple[tuple[str, ...], Move]] = {
     "coupon_seats": (("code", "holder"), _move_seat),
     "coupons": (("code",), _move_coupon),

@@ -8,5 +8,5 @@ from frappe_enroll_sdk.hookspecs import hookimpl
 
 @hookimpl
 def register_backends(register: Callable[[str, str, str], None]) -> None:
-    """Bring the storage backend ``sql``."""
+    """Register the storage backend ``sql``."""
     register("storage", "sql", "frappe_enroll_sql.storage:SQLStorage")

@@ -11,7 +11,7 @@ from frappe_enroll_sdk.stores.storage import TableStorage
 
 try:
     from .tables import SQLiteTables
-except ImportError as error:  # the text is the command that mends it
+except ImportError as error:  # the text is the command that fixes it
     raise MissingExtraError("sql", "SQLAlchemy") from error
 
 from .coupons import SQLiteCoupons
@@ -29,7 +29,7 @@ class SQLStorage(TableStorage):
     """
     `Storage` on SQL (SQLite files; other databases are refused).
 
-    Thread-safe and fork-safe. A yes is in the file, synced, when it is given.
+    Thread-safe and fork-safe. A write is synced to the file before it is confirmed.
     """
 
     def __init__(self, url: str) -> None:

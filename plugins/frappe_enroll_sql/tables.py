@@ -41,24 +41,24 @@ __all__ = ("SQLTables",)
 
 T = TypeVar("T")
 
-#: Where `setup` puts the tables of an older schema: name and version.
+#: Name pattern of the tables that `setup` sets aside: old name and version.
 ASIDE = re.compile(r"(\w+)_of_\d+")
-#: Values of one IN list.
+#: Most values of one IN list.
 _CHUNK = 500
 
 
 class SQLTables(ABC):
-    """What a dialect inherits; see `Tables` for the verbs. Thread-safe."""
+    """Base class for dialects; see `Tables` for the verbs. Thread-safe."""
 
     durable_reads = True
-    #: What each kind of column is.
+    #: SQL type of each kind of column.
     types: ClassVar[Mapping[CellKind, TypeEngine[Any]]]
 
     def __init__(self) -> None:
         self._layouts: dict[port.Table, Layout] = {}
 
     def layout_of(self, table: port.Table) -> Layout:
-        """Return how a table is kept."""
+        """Return a table's layout."""
         layout = self._layouts.get(table)
         if layout is None:
             layout = self._layouts.setdefault(table, Layout(table, self.types))
@@ -66,18 +66,18 @@ class SQLTables(ABC):
 
     @abstractmethod
     def _read(self, ask: Callable[[Connection], T], *, snapshot: bool = False) -> T:
-        """Answer a question; with `snapshot`, all of its queries at one moment."""
+        """Run queries and return their answer; with `snapshot`, all at one moment."""
 
     @abstractmethod
     def _write(self, write: Callable[[Connection], T]) -> T:
-        """Run a write in a transaction; return its answer once it is durable."""
+        """Run a write in a transaction; return its result once it is durable."""
 
     @abstractmethod
     def _insert_into(self, table: Table) -> Insert:
-        """Build the insert that writes nothing where a key or a slot is taken."""
+        """Build an insert that writes nothing if a key or a slot is taken."""
 
     def _into_slot(self, write: Update) -> Update:
-        """Build the update that may find a slot taken; `_each` sees to what comes."""
+        """Build an update that may find a slot taken; `_each` handles the outcome."""
         return write
 
     def _each(
@@ -88,7 +88,7 @@ class SQLTables(ABC):
         *,
         slots: bool = False,  # noqa: ARG002  for a dialect that has to undo
     ) -> list[bool]:
-        """Run a write for each of these parameters; tell which have written a row."""
+        """Run a write for each set of parameters; return which ones wrote a row."""
         if len(rows) > 1:
             with connection.begin_nested() as together:
                 if connection.execute(write, rows).rowcount == len(rows):
@@ -127,7 +127,7 @@ class SQLTables(ABC):
     def _swapping(
         self, table: port.Table, swaps: Sequence[Swap]
     ) -> Callable[[Connection], list[bool]]:
-        """Return the write of some swaps; those of one shape are sent together."""
+        """Return a write that makes these swaps, sending equal shapes together."""
         layout = self.layout_of(table)
         groups: dict[Update, list[int]] = {}
         for n, swap in enumerate(swaps):
@@ -153,7 +153,7 @@ class SQLTables(ABC):
         limit: int,
         make: Callable[[Row], Swap],
     ) -> Sequence[Row]:
-        """See `TakingTables.take`; what was undone is made again, from its rows on."""
+        """See `TakingTables.take`; after a rollback it reads the rows again."""
         layout = self.layout_of(table)
         statement, values = layout.page(query, limit, locked=True)
 
@@ -198,7 +198,7 @@ class SQLTables(ABC):
 
 
 class SQLiteTables(SQLTables):
-    """`Tables` in a SQLite file. Thread-safe and fork-safe; a yes is synced."""
+    """`Tables` in a SQLite file. Thread-safe and fork-safe; writes are synced."""
 
     types: ClassVar[Mapping[CellKind, TypeEngine[Any]]] = {
         CellKind.NAME: Text(),
@@ -240,19 +240,19 @@ class SQLiteTables(SQLTables):
 
     def setup(self, tables: Collection[port.Table], version: int) -> None:
         """See `Tables.setup`."""
-        from .migrate import upgrade  # noqa: PLC0415  it writes through these tables
+        from .migrate import upgrade  # noqa: PLC0415  it imports this module
 
         layouts = [self.layout_of(table) for table in tables]
         upgrade(self.database.set_up, layouts, version)
         self.database.needed = version
 
     def check_schema(self, version: int) -> None:
-        """See `Tables.check_schema`. From now on each transaction looks, too."""
+        """See `Tables.check_schema`. From now on, each transaction checks it, too."""
         self.database.needed = version
         self._read(lambda _connection: None)
 
     def list_drift(self, tables: Collection[port.Table]) -> tuple[str, ...]:
-        """Return the tables and indexes that are missing, and rows left by `setup`."""
+        """Return missing tables and indexes, and tables with rows that `setup` left."""
         known = text("SELECT name FROM sqlite_master WHERE type IN ('table', 'index')")
         there = self._read(lambda c: set(c.execute(known).scalars()))
         wanted = [self.layout_of(table).table for table in tables]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .engine import Database
     from .layout import Layout
 
-#: Seconds between two looks at the data version: about ten microseconds each.
+#: Seconds between checks of the data version, which take about ten microseconds.
 _LOOK_S = 0.01
 
 
@@ -56,7 +56,7 @@ class SQLWatch:
                 return False
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -69,7 +69,7 @@ class SQLWatch:
         return bool(self._ask(lambda: self._due(now_ms)))
 
     def _ask(self, question: Callable[[], int]) -> int | None:
-        """Answer a question, or None while the file can't be read: polling goes on."""
+        """Run a query; return None while the file can't be read, as polling goes on."""
         try:
             with our_errors():
                 return question()
@@ -80,12 +80,12 @@ class SQLWatch:
     def _data_version(self) -> int:
         engine = self._database.engine()
         if engine is not self._engine:
-            # The first one, or the path has come to name another file.
+            # There is none yet, or the path now names another file.
             self.close()
             self._engine = engine
         if self._connection is None:
             self._connection = engine.raw_connection()
-        # Outside of any transaction: in one, the version stands still.
+        # Outside any transaction, in which the version would not change.
         cursor = self._connection.cursor()
         try:
             (version,) = cursor.execute("PRAGMA data_version").fetchone()

@@ -27,10 +27,10 @@ from .file import BUSY_TIMEOUT_S, OpenFile
 
 T = TypeVar("T")
 
-#: Milliseconds that SQLite waits by itself: two looks, a millisecond apart.
+#: Milliseconds that SQLite waits by itself: two attempts, a millisecond apart.
 _FIRST_LOOKS_MS = 2
 
-#: Writes of one commit: more would only make the first ones wait.
+#: Most writes in one commit: more would only make the first ones wait.
 _MOST_TOGETHER = 64
 
 
@@ -46,10 +46,10 @@ class _Asked(Generic[T]):
 
 class Writer:
     """
-    What writes in one process. Thread-safe; a forked child makes its own.
+    The writer of one process. Thread-safe; a forked child creates its own.
 
     Attributes:
-        lock: Whose turn it is.
+        lock: Held by the thread whose turn it is.
     """
 
     def __init__(self, connect: Callable[[], Connection], file: OpenFile) -> None:
@@ -60,19 +60,19 @@ class Writer:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Run one transaction, alone: wholly done, or not at all."""
+        """Run one transaction by itself, all or nothing."""
         with self.lock, self._begun() as connection:
             self._begin_immediate(connection)
             yield connection
 
     def run(self, write: Callable[[Connection], T]) -> T:
         """
-        Run a short write, and return its answer.
+        Run a short write and return its result.
 
-        What other threads ask for meanwhile is committed together with it (group
-        commit): whoever gets its turn does it for all, and nobody is answered before
-        the file is synced. Each sees what those before it have written, as if it came
-        after them. Where one is refused, none is made, and each runs again, alone.
+        Writes that other threads request meanwhile are committed with it (group
+        commit): the thread whose turn it is does them all, and none returns before the
+        file is synced. Each sees what the ones before it wrote, as if it came after
+        them. If one is refused, all are rolled back, and each runs again alone.
         """
         asked = _Asked(write)
         self._waiting.append(asked)
@@ -84,7 +84,7 @@ class Writer:
         return cast("T", asked.answer)
 
     def close(self, *, wait: bool = True) -> None:
-        """Close the connection (with `wait`, whoever writes ends before)."""
+        """Close the connection (with `wait`, after a running write has ended)."""
         if self.lock.acquire(blocking=wait):
             try:
                 self._close()
@@ -99,7 +99,7 @@ class Writer:
                 for asked in batch:
                     self._run_alone(asked)
                     asked.done = True
-        except Exception as error:  # noqa: BLE001  raised where it was asked for
+        except Exception as error:  # noqa: BLE001  raised again in the requesting thread
             _end(batch, error)
         except BaseException:
             _end(batch, StorageUnavailableError("the writing thread was stopped"))
@@ -108,7 +108,7 @@ class Writer:
             _end(batch, None)
 
     def _run_together(self, batch: list[_Asked[Any]]) -> bool:
-        """Make all in one transaction; False when one is refused, and none is made."""
+        """Run all in one transaction; False = one was refused, all rolled back."""
         try:
             with self._begun() as connection:
                 self._begin_immediate(connection)
@@ -123,7 +123,7 @@ class Writer:
             with self._begun() as connection:
                 self._begin_immediate(connection)
                 asked.answer = asked.run(connection)
-        except Exception as error:  # noqa: BLE001  raised where it was asked for
+        except Exception as error:  # noqa: BLE001  raised again in the requesting thread
             _end([asked], error)
 
     @contextmanager
@@ -136,13 +136,13 @@ class Writer:
                 yield self._connection
             self._file.require_same()
         except BaseException:
-            # Whatever state it is in: the next write has a new one.
+            # Discard it, whatever its state: the next write gets a new one.
             self._close()
             raise
 
     def _begin_immediate(self, connection: Connection) -> None:
         _patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-        # Now that nobody else can write: what held the lock may have been `setup`.
+        # Check now that nobody else can write: the lock may have been held by `setup`.
         self._file.require_schema(raw(connection))
 
     def _close(self) -> None:
@@ -158,7 +158,7 @@ def _end(batch: list[_Asked[Any]], error: Exception | None) -> None:
 
 
 class _RefusedError(Exception):
-    """One write of several is not possible (a constraint, or a full disk)."""
+    """One write of several failed (a constraint, or a full disk)."""
 
 
 def _run_or_refuse(asked: _Asked[Any], connection: Connection) -> None:
@@ -169,16 +169,16 @@ def _run_or_refuse(asked: _Asked[Any], connection: Connection) -> None:
 
 
 def raw(connection: Connection) -> sqlite3.Connection:
-    """Return the driver's connection: for what is asked with each statement."""
+    """Return the driver's connection, for calls made with each statement."""
     return cast("sqlite3.Connection", connection.connection.driver_connection)
 
 
 def _let_us_wait(connection: Connection) -> None:
     """
-    Let `_patiently` wait for the file's write lock, instead of SQLite.
+    Make `_patiently` wait for the file's write lock, instead of SQLite.
 
-    Without a write-ahead log (where the file's system knows none) a commit has to wait
-    for readers as well, and only SQLite can.
+    Without a write-ahead log (on a file system that can't have one), a commit also has
+    to wait for readers, and only SQLite can do that.
     """
     mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
     if mode == "wal":
@@ -188,10 +188,10 @@ def _let_us_wait(connection: Connection) -> None:
 
 def _patiently(run: Callable[[], T]) -> T:
     """
-    Run what needs the file's write lock, looking again while another process has it.
+    Run a call that needs the file's write lock, retrying while another process has it.
 
-    SQLite's own busy handler comes to sleep a tenth of a second between two looks, so
-    that one of two busy processes waits for seconds.
+    SQLite's own busy handler sleeps up to a tenth of a second between attempts, so that
+    one of two busy processes waits for seconds.
     """
     ends = SYSTEM.monotonic() + BUSY_TIMEOUT_S
     while True:
@@ -199,6 +199,6 @@ def _patiently(run: Callable[[], T]) -> T:
             return run()
         except OperationalError as error:
             code = getattr(error.orig, "sqlite_errorcode", 0)
-            # The extended codes of "busy" end in the plain one.
+            # The low byte of an extended "busy" code is the plain code.
             if code & 0xFF != sqlite3.SQLITE_BUSY or SYSTEM.monotonic() > ends:
                 raise

@@ -7,16 +7,17 @@ import hashlib
 import re
 
 
-#: Keys since 2017 carry the account's id (less its ``acct_``) in front of their secret
-#: part. Only its digest is kept: what looks like an id may be a secret of another form.
+#: Keys since 2017 contain the account's id (without ``acct_``) before their secret
+#: part. Only its digest is kept: what looks like an id may be a secret in another
+#: format.
 _KEY = re.compile(r"(?:sk|rk)_(?:test|live)_51([A-Za-z0-9]{14})")
 
 
 def account_of(secret_key: str) -> str:
     """
-    Return a mark of the account: the same for each of its keys; "" = can't be told.
+    Return an identifier of the key's account, the same for all its keys; "" = unknown.
 
-    Test and live keys of one account give the same mark.
+    Test and live keys of one account give the same identifier.
     """
     found = _KEY.match(secret_key)
     if found is None:

@@ -33,7 +33,7 @@ def diagnose(
     public_url: str,
     timeout_s: float,
 ) -> Iterator[Check]:
-    """Yield what was found; a restricted key may not read the endpoints."""
+    """Yield the findings; a restricted key may not read the endpoints."""
     yield from _rights(client, timeout_s)
     try:
         with a_call(timeout_s):
@@ -58,20 +58,21 @@ def diagnose(
         near = host in {None, "localhost", "127.0.0.1", "::1"}
         yield Check(
             name="stripe endpoint",
-            # On loopback Stripe reaches us by `stripe listen`, which needs none.
+            # On loopback, Stripe reaches us through `stripe listen`, which needs no
+            # endpoint.
             state="unknown" if near else "missing",
             cause=f"no endpoint of this mode ends in {_PATH}"
             + (f" at {host}" if host else ""),
-            mend="add it in Stripe's dashboard; see the README for its events",
+            mend="add one in Stripe's dashboard; see the README for its events",
         )
     for endpoint in ours:
         yield from _endpoint(endpoint, livemode=livemode, api_version=api_version)
 
 
 def _rights(client: stripe.StripeClient, timeout_s: float) -> Iterator[Check]:
-    """Try each right that a flow needs: reads of one row, and one probe."""
+    """Check each permission that a flow needs: reads of one row, and one probe."""
     v1 = client.v1
-    # Nobody has made this session: a key that may write is told that it is not there.
+    # This session does not exist: a key that may write gets "not found".
     tries: dict[str, Callable[[], object]] = {
         "Checkout Sessions: Write": lambda: v1.checkout.sessions.expire(_NO_SESSION),
         "Payment Intents: Read": lambda: v1.payment_intents.list({"limit": 1}),
@@ -93,7 +94,7 @@ def _rights(client: stripe.StripeClient, timeout_s: float) -> Iterator[Check]:
             yield Check(
                 name=name,
                 state="forbidden",
-                cause="the key lacks it: what needs it fails when it is first used",
+                cause="the key lacks this permission: whatever needs it will fail",
                 mend="give it to the restricted key (Stripe's dashboard, API keys)",
             )
         else:
@@ -104,15 +105,15 @@ def _clock(found: stripe.ListObject[stripe.WebhookEndpoint], now: datetime) -> C
     answer = found.last_response
     told = answer.headers.get("Date") if answer is not None else None
     if told is None:
-        return Check(name="clock", state="unknown", cause="Stripe told no time")
+        return Check(name="clock", state="unknown", cause="Stripe's answer has no date")
     skew_s = abs((now - parsedate_to_datetime(told)).total_seconds())
     if skew_s <= _MOST_SKEW_S:
         return Check(name="clock")
     return Check(
         name="clock",
         state="skewed",
-        cause=f"{skew_s:.0f} s away from Stripe's: from 300 s on webhooks are refused",
-        mend="run NTP on the database's host, whose time decides",
+        cause=f"{skew_s:.0f} s away from Stripe's: from 300 s, webhooks are refused",
+        mend="run NTP on the database's host, whose clock the SDK uses",
     )
 
 
@@ -143,7 +144,7 @@ def _endpoint(
             name="stripe version",
             state="differs",
             cause=f"events come in {told}, read as {api_version}",
-            mend=f"make the endpoint anew with API version {api_version}",
+            mend=f"recreate the endpoint with API version {api_version}",
         )
     else:
         yield Check(name="stripe version")
@@ -151,6 +152,6 @@ def _endpoint(
         yield Check(
             name="stripe mode",
             state="mode_mismatch",
-            cause="the endpoint sends events of the other mode than the key's",
-            mend="set key and signing secret of the same mode",
+            cause="the endpoint's mode (test or live) is not the key's",
+            mend="configure a key and a signing secret of the same mode",
         )

@@ -25,9 +25,9 @@ from frappe_enroll_sdk.errors import (
 @contextmanager
 def a_call(timeout_s: float) -> Iterator[None]:
     """
-    Give all requests of a block one time, and turn stripe-python's errors into ours.
+    Give a block's requests one deadline, and turn stripe-python's errors into ours.
 
-    The texts name Stripe's cause, no request.
+    The texts give Stripe's cause, but nothing of the request.
     """
     with within(timeout_s) as call, _our_errors(call):
         yield
@@ -39,13 +39,13 @@ def _our_errors(call: Call) -> Iterator[None]:
         yield
     except PayloadError as error:
         raise UnreadableAnswerError(
-            f"Stripe tells something that can't be read: {error}", unclear=True
+            f"Stripe's data can't be read: {error}", unclear=True
         ) from error
     except EnrollError:
         raise
     except stripe.StripeError as error:
         raise _error_of(error, call) from error
-    except Exception as error:  # e.g. a body that is not JSON
+    except Exception as error:  # for instance a body that is not JSON
         raise PaymentsUnavailableError(
             f"Stripe's answer can't be read ({type(error).__name__})", unclear=True
         ) from error
@@ -54,19 +54,19 @@ def _our_errors(call: Call) -> Iterator[None]:
 def _error_of(error: stripe.StripeError, call: Call) -> EnrollError:
     status, words = error.http_status, error.user_message or type(error).__name__
     if isinstance(error, stripe.APIConnectionError):
-        # Only what was never sent is sure to have had no effect.
+        # Only a request that was never sent is certain to have had no effect.
         reached = call.may_have_acted
         how = (
-            "was reached and did not answer in time" if reached else "can't be reached"
+            "was reached but did not answer in time" if reached else "can't be reached"
         )
         return PaymentsUnavailableError(f"Stripe {how}: {words}", unclear=reached)
     if status is not None and 300 <= status < 400:  # noqa: PLR2004
         return BackendRefusedError(
-            f"STRIPE_API_BASE: it redirects ({status}): set it to where that leads",
+            f"STRIPE_API_BASE: it redirects ({status}): set it to the target",
             field="STRIPE_API_BASE",
         )
     if status is not None and status >= 400 and not _is_stripes(error):  # noqa: PLR2004
-        # A proxy's page, say: whatever its status, Stripe has refused nothing.
+        # For instance a proxy's page: whatever its status, Stripe has refused nothing.
         return PaymentsUnavailableError(f"not Stripe's answer ({status})", unclear=True)
     if status in {401, 403}:
         return BackendRefusedError(
@@ -77,9 +77,9 @@ def _error_of(error: stripe.StripeError, call: Call) -> EnrollError:
         return ConflictError("Stripe is still working on the same request")
     if status == 429:  # noqa: PLR2004
         retry_after = _retry_after(error)
-        return ThrottledError("Stripe asks to slow down", retry_after_s=retry_after)
+        return ThrottledError("Stripe asks us to slow down", retry_after_s=retry_after)
     if error.code == "resource_missing":
-        # 404 for an object's id, 400 where it is a parameter.
+        # 404 for an object's id, 400 if it is a parameter.
         return BackendGoneError(f"Stripe refused: {words}", field=_param(error))
     if status is not None and 400 <= status < 500:  # noqa: PLR2004
         return BackendRejectedError(f"Stripe refused: {words}", field=_param(error))

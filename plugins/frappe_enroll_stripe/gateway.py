@@ -46,7 +46,7 @@ from .traits import TRAITS
 
 try:
     import stripe
-except ImportError as error:  # the text is the command that mends it
+except ImportError as error:  # the text is the command that fixes it
     raise MissingExtraError("stripe", "stripe") from error
 
 from .accounts import account_of
@@ -72,11 +72,11 @@ if TYPE_CHECKING:
 __all__ = ("StripePayments",)
 
 
-#: The API version that requests and this code's reading are pinned to.
+#: The API version to which requests and this code are pinned.
 API_VERSION = "2026-10-28.endive"
 STRIPE = "https://api.stripe.com"
 _A_PAGE = 100
-#: Pages of one payment's refunds or disputes; there are a few at the most.
+#: Most pages of one payment's refunds or disputes; normally there are few.
 _MOST_PAGES = 100
 
 
@@ -84,9 +84,9 @@ class StripePayments:
     """
     `PaymentGateway` on Stripe.
 
-    One client per instance, never module globals. Thread-safe; a forked child opens
-    its own connections (the client's sessions are per thread). Retries are left to the
-    core, which replays the stored request under the same idempotency key.
+    One client per instance, never module globals. Thread-safe; a forked child opens its
+    own connections (the client's sessions are per thread). The core does the retries:
+    it replays the stored request with the same idempotency key.
     """
 
     def __init__(
@@ -121,7 +121,8 @@ class StripePayments:
         Build it from the ``STRIPE_…`` settings.
 
         Raises:
-            SettingsError: The key is none, or it is live and would go elsewhere.
+            SettingsError: The key is not valid, or it is live and would be sent
+                elsewhere.
         """
         made = cls(
             settings.stripe_secret_key.value,
@@ -150,7 +151,7 @@ class StripePayments:
         return TRAITS
 
     def ping(self) -> None:
-        """See `PaymentGateway.ping`: one session is listed, the right that we need."""
+        """See `PaymentGateway.ping`: lists one session, a permission that we need."""
         with self._call():
             self._client.v1.checkout.sessions.list({"limit": 1})
 
@@ -193,7 +194,7 @@ class StripePayments:
                 if unreadable:
                     raise PayloadError(unreadable[0])
         except BackendGoneError:
-            # Stripe answers a filter by an unknown id with an error, not with nothing.
+            # Stripe answers a filter by an unknown id with an error, not an empty list.
             return None
         return sessions[0] if sessions else None
 
@@ -206,8 +207,8 @@ class StripePayments:
             except BackendGoneError:
                 raise
             except BackendRejectedError:
-                # Stripe refuses with one error whether it is paid, complete or expired:
-                # only a look tells these apart.
+                # Stripe gives the same error whether it is paid, complete or expired:
+                # only retrieving it tells which.
                 status = self.retrieve_session(session_id).status
                 return ExpireOutcome.EXPIRED if status == "expired" else _NOT_OPEN
         return ExpireOutcome.EXPIRED
@@ -321,10 +322,10 @@ class StripePayments:
 
 def _all(fetch: Callable[[str | None], Any]) -> list[dict[str, Any]]:
     """
-    Return all pages of a list: a part of it would be a wrong sum.
+    Return all pages of a list, as part of one would give a wrong sum.
 
     Raises:
-        PaymentsUnavailableError: A row comes twice, or the list does not end.
+        PaymentsUnavailableError: A row appears twice, or the list does not end.
     """
     rows: list[dict[str, Any]] = []
     after = None
@@ -333,26 +334,26 @@ def _all(fetch: Callable[[str | None], Any]) -> list[dict[str, Any]]:
         new = [plain(row) for row in page.data]
         names = [str(row.get("id")) for row in (*rows, *new)]
         if len(set(names)) < len(names):
-            raise PaymentsUnavailableError("Stripe lists a row twice: no list to trust")
+            raise PaymentsUnavailableError("Stripe lists a row twice")
         rows += new
         after = _last(page, new, after)
         if after is None:
             return rows
     raise PaymentsUnavailableError(
-        f"Stripe's list has no end: more than {_MOST_PAGES} pages for one payment"
+        f"Stripe's list never ends: more than {_MOST_PAGES} pages for one payment"
     )
 
 
 def _last(page: Any, rows: list[dict[str, Any]], after: str | None) -> str | None:
     """
-    Return the row that the next page begins after, or None at the end.
+    Return the row after which the next page begins, or None at the end.
 
     Raises:
-        PaymentsUnavailableError: There is said to be more, and no way to it.
+        PaymentsUnavailableError: Stripe says there is more, but gives no way to get it.
     """
     ids = [str(row.get("id") or "") for row in rows]
     if (after or "") in ids or (page.has_more and not any(ids[-1:])):
-        raise PaymentsUnavailableError("Stripe repeats a page: its list has no end")
+        raise PaymentsUnavailableError("Stripe repeats a page: its list never ends")
     return ids[-1] if page.has_more else None
 
 

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def plain(row: Any) -> dict[str, Any]:
-    """Return a row of a list as a plain dict; one that is no object is empty."""
+    """Return a list's row as a plain dict; empty if it is not an object."""
     return row.to_dict() if hasattr(row, "to_dict") else {}
 
 
 def payment_of(client: stripe.StripeClient, name: str) -> str | None:
     """
-    Return the payment that a payment's own id, or an object's of it, leads to.
+    Return the payment of an id: its own, or that of an object belonging to it.
 
-    A charge that no payment intent has made is another product's: None. The caller
-    gives the requests their time, and turns the errors into ours.
+    A charge without a payment intent belongs to another product: None. The caller sets
+    the deadline and translates errors.
     """
     prefix = name.partition("_")[0]
     if prefix == "pi":

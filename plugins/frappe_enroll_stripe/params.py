@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def create_params(order: SessionOrder, deployment: str) -> SessionCreateParams:
-    """Return the parameters of a session for an order."""
+    """Return the create parameters of an order's session."""
     mark = {ID_KEY: order.enrollment_id, APP_KEY: APP_VALUE}
     if deployment:
         mark[DEPLOYMENT_KEY] = deployment
@@ -59,12 +59,12 @@ def create_params(order: SessionOrder, deployment: str) -> SessionCreateParams:
 
 
 def _add(params: SessionCreateParams, extra: Mapping[str, Any]) -> None:
-    """Add the allow-listed parameters of plugins (``ALLOWED_PARAMETERS``)."""
+    """Add the allow-listed parameters from plugins (``ALLOWED_PARAMETERS``)."""
     for name, value in extra.items():
         if name == "locale":
             params["locale"] = _text(value, name)
         elif name == "payment_method_types":
-            # The name at the API version that requests are pinned to.
+            # Its name in the API version to which requests are pinned.
             params["allowed_payment_method_types"] = [
                 _text(one, name) for one in _list(value)
             ]
@@ -91,7 +91,7 @@ def _list(value: object) -> list[object]:
 
 
 def _switch(value: object, name: str) -> bool:
-    """Read ``{"enabled": true}``; nothing else is passed on."""
+    """Parse ``{"enabled": true}``; pass on nothing else."""
     if not isinstance(value, Mapping) or set(value) != {"enabled"}:
         raise _wrong(name, 'must be {"enabled": …}')
     enabled = value["enabled"]

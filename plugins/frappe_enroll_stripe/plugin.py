@@ -8,5 +8,5 @@ from frappe_enroll_sdk.hookspecs import hookimpl
 
 @hookimpl
 def register_backends(register: Callable[[str, str, str], None]) -> None:
-    """Bring the payments backend ``stripe``."""
+    """Register the payments backend ``stripe``."""
     register("payments", "stripe", "frappe_enroll_stripe.gateway:StripePayments")

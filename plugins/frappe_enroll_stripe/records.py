@@ -28,20 +28,20 @@ from frappe_enroll_sdk.models import (
 from frappe_enroll_sdk.money import Money
 
 
-#: Our mark in a session's metadata, and the key of our id.
+#: Our mark in a session's metadata, and the metadata key of our id.
 APP_KEY, APP_VALUE = "frappe_enroll_app", "frappe-enroll-sdk"
 ID_KEY = "frappe_enroll_enrollment"
-#: Which of the enrollment's create requests made the session.
+#: Which of the enrollment's create requests created the session.
 TRY_KEY = "frappe_enroll_try"
-#: Which of the deployments that share the account made the session.
+#: Which of the deployments sharing the account created the session.
 DEPLOYMENT_KEY = "frappe_enroll_deployment"
-#: What is kept of the enrollment: each field of its terms by its own key.
+#: Metadata keys for the enrollment's terms, by field.
 _COURSE_KEY, _DISCOUNT_KEY = "frappe_enroll_course", "frappe_enroll_discount"
 _COUPON_KEY, _AFFILIATE_KEY = "frappe_enroll_coupon", "frappe_enroll_affiliate"
 _TAX_KEY = "frappe_enroll_tax"
-#: Stripe takes no longer value, and no more digits are a price.
+#: Stripe accepts no longer values, and no price has more digits.
 _MOST_VALUE, _MOST_DIGITS = 500, 15
-#: No word of Stripe's is longer.
+#: No enum value of Stripe's is longer.
 _MOST_WORD = 64
 
 _SESSION_FACTS = {
@@ -50,7 +50,8 @@ _SESSION_FACTS = {
     "checkout.session.async_payment_failed": Fact.FAILED,
     "checkout.session.expired": Fact.EXPIRED,
 }
-#: Events about a payment. News of the money only hint: settle lists both again.
+#: Events about a payment. Those about refunds and disputes are only hints: settle lists
+#: both again.
 _PAYMENT_FACTS = {
     "charge.refunded": Fact.REFUNDED,
     "charge.refund.updated": Fact.REFUNDED,
@@ -66,12 +67,12 @@ _PAYMENT_FACTS = {
     "radar.early_fraud_warning.updated": Fact.FLAGGED,
     "review.opened": Fact.FLAGGED,
     "review.closed": Fact.NOTED,
-    # One session has many failed tries: written down, never followed.
+    # One session may have many failed tries: recorded, never acted on.
     "payment_intent.succeeded": Fact.NOTED,
     "payment_intent.payment_failed": Fact.NOTED,
     "payment_intent.canceled": Fact.NOTED,
 }
-#: What `frappe-enroll check` asks of the webhook endpoint; reviews only who has them.
+#: Events that `frappe-enroll check` requires of the endpoint; reviews are optional.
 NEEDED_EVENTS = frozenset(_SESSION_FACTS) | {
     kind for kind, fact in _PAYMENT_FACTS.items() if fact is not Fact.NOTED
 } - {"charge.refund.updated", "radar.early_fraud_warning.updated", "review.opened"}
@@ -81,10 +82,10 @@ def session_of(data: Mapping[str, Any], deployment: str = "") -> CheckoutSession
     """
     Return a session.
 
-    `deployment` is the mark without which a session is another deployment's.
+    A session without the mark `deployment` belongs to another deployment.
 
     Raises:
-        PayloadError: A field that must be there is missing or of another type.
+        PayloadError: A required field is missing or has the wrong type.
     """
     metadata = _mapping(data.get("metadata"))
     payment = data.get("payment_intent")
@@ -119,10 +120,10 @@ def sessions_of(
     rows: Iterable[Mapping[str, Any]], deployment: str
 ) -> tuple[tuple[CheckoutSession, ...], tuple[str, ...]]:
     """
-    Return the sessions of a list, and which of ours can't be read ("id: why").
+    Return a list's sessions, and those of ours that can't be read ("id: why").
 
-    Whose a session is comes before what it says: other products sell subscriptions,
-    and whatever else, that have no amount of ours to read.
+    Ownership is checked first: sessions of other products (subscriptions, for instance)
+    need not have an amount that we can read.
     """
     sessions, unreadable = [], []
     for row in rows:
@@ -139,7 +140,7 @@ def sessions_of(
 def events_of(
     rows: Iterable[Any], deployment: str
 ) -> tuple[tuple[PaymentEvent, ...], tuple[str, ...]]:
-    """Return the events of a list, and which of them can't be read ("id: why")."""
+    """Return a list's events, and those that can't be read ("id: why")."""
     events, unreadable = [], []
     for row in rows:
         try:
@@ -150,7 +151,7 @@ def events_of(
 
 
 def metadata_of(terms: SessionTerms) -> dict[str, str]:
-    """Return what a session's metadata keeps of its enrollment."""
+    """Return the metadata that keeps an enrollment's terms in its session."""
     kept = {
         _COURSE_KEY: terms.course_id,
         _DISCOUNT_KEY: str(terms.discount_minor),
@@ -162,7 +163,7 @@ def metadata_of(terms: SessionTerms) -> dict[str, str]:
 
 
 def _terms_of(metadata: Mapping[str, Any]) -> SessionTerms | None:
-    """Return what the metadata keeps, or None where a part is missing or no such."""
+    """Return the terms in the metadata, or None if a part is missing or invalid."""
     course = _clean(metadata.get(_COURSE_KEY), _MOST_VALUE)
     discount = _clean(metadata.get(_DISCOUNT_KEY), _MOST_DIGITS)
     tax = metadata.get(_TAX_KEY)
@@ -186,11 +187,11 @@ def _try_of(metadata: Mapping[str, Any]) -> int:
 
 def _charged(data: Mapping[str, Any]) -> tuple[Money | None, int]:
     """
-    Return what is charged, in the integration's currency, and the taxes in it.
+    Return the amount charged, in the integration's currency, and its taxes.
 
-    With Adaptive Pricing newer API versions tell the learner's currency beside ours
-    (`presentment_details`); older ones tell it in the place of ours, and ours in
-    `currency_conversion`, without its taxes: these are reckoned back.
+    With Adaptive Pricing, newer API versions give the learner's currency in addition to
+    ours (`presentment_details`); older ones give it in place of ours, and ours in
+    `currency_conversion`, without taxes: these are converted back.
     """
     shown = _money(data.get("amount_total"), data.get("currency"))
     tax = _mapping(data.get("total_details")).get("amount_tax") or 0
@@ -210,7 +211,7 @@ def _charged(data: Mapping[str, Any]) -> tuple[Money | None, int]:
 
 
 def _session_status(data: Mapping[str, Any]) -> SessionStatus:
-    # Very old API versions leave the status out of the payload.
+    # Very old API versions omit the status.
     if data.get("status") is None:
         paid = _optional(data, "payment_status") in {"paid", "no_payment_required"}
         return SessionStatus.COMPLETE if paid else SessionStatus.OPEN
@@ -233,9 +234,10 @@ def _has_failed(data: Mapping[str, Any]) -> bool:
 
 def refund_of(data: Mapping[str, Any]) -> Refund:
     """
-    Return a refund; what can't be read of it is told as that, nothing is raised.
+    Return a refund; mark unreadable parts as such, raise nothing.
 
-    One without a status is given back (Stripe, Refund object: "status" may be null).
+    One without a status counts as refunded (Stripe, Refund object: "status" may be
+    null).
     """
     told = data.get("status")
     return Refund(
@@ -248,7 +250,7 @@ def refund_of(data: Mapping[str, Any]) -> Refund:
 
 
 def dispute_of(data: Mapping[str, Any]) -> Dispute:
-    """Return a dispute; what can't be read of it is told as that, as of a refund."""
+    """Return a dispute; mark unreadable parts as such, as for a refund."""
     return Dispute(
         id=_clean(data.get("id")) or "?",
         payment_id=id_of(data.get("payment_intent")) or "",
@@ -280,7 +282,7 @@ def _readable_moment(data: Mapping[str, Any]) -> datetime:
 
 def event_of(data: Any, deployment: str = "") -> PaymentEvent:
     """
-    Return a payment event of a webhook's JSON.
+    Return the payment event in a webhook's JSON.
 
     Raises:
         PayloadError: It is not an event.
@@ -299,7 +301,7 @@ def event_of(data: Any, deployment: str = "") -> PaymentEvent:
     payment_id = _payment_of(inner)
     if fact is None or (payment_id is None and fact is Fact.NOTED):
         return _event(data, kind, None, inner)
-    # Without a payment, it is found by the object that the event is about.
+    # Without a payment id, the payment is found by the event's object.
     return _event(
         data,
         kind,
@@ -318,7 +320,7 @@ def _payment_of(inner: Mapping[str, Any]) -> str | None:
 
 
 def _detail_of(inner: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the audit trail keeps of an event: words of Stripe's, no data."""
+    """Return an event's details for the audit trail: Stripe's enum values, no data."""
     found = {name: _clean(inner.get(name), 64) for name in ("status", "reason")}
     error = _mapping(inner.get("last_payment_error"))
     found["code"] = _clean(error.get("code"), 64)
@@ -337,7 +339,7 @@ def _session_event(
     try:
         session = session_of(inner, deployment)
     except PayloadError as error:
-        # Whose it is comes first; what it says is asked of the provider.
+        # Ownership first; its contents are fetched from the provider.
         return _event(
             data,
             kind,
@@ -349,7 +351,7 @@ def _session_event(
             unreadable=str(error),
         )
     if fact is Fact.PAID and not session.paid:
-        # Complete with a delayed method: nothing is paid yet.
+        # Complete with a delayed payment method: nothing is paid yet.
         fact = Fact.PROCESSING
     return _event(
         data,
@@ -388,10 +390,10 @@ def _event(
 
 def _thin_event(data: Mapping[str, Any]) -> PaymentEvent:
     """
-    Read a thin event, which tells an object's id and nothing of the object.
+    Read a thin event, which has only the id of its object.
 
-    The id of its snapshot, where it has one, dedupes it: the two are one fact. What it
-    means beyond the type is fetched when it is given its effect.
+    It is deduplicated by the id of its snapshot, if it has one: the two are one fact.
+    What it means beyond its type is fetched when it is applied.
     """
     stamp = data.get("created")
     try:
@@ -435,12 +437,12 @@ def _optional(data: Mapping[str, Any], field: str) -> str | None:
 
 
 def _clean(value: Any, most: int = 255) -> str | None:
-    """Return text that may be stored and searched, or None."""
+    """Return text that can be stored and searched, or None."""
     if not isinstance(value, str) or not 0 < len(value) <= most:
         return None
     try:
         value.encode()
-    except UnicodeEncodeError:  # a lone surrogate out of an escape sequence
+    except UnicodeEncodeError:  # a lone surrogate from an escape sequence
         return None
     return None if "\x00" in value else value
 
@@ -451,7 +453,7 @@ def id_of(value: Any) -> str | None:
 
 
 def _word(kind: Any, data: Mapping[str, Any], field: str) -> Any:
-    """Return a word, known or not; `kind` keeps the text of one that is not."""
+    """Return an enum value; `kind` keeps the text of an unknown one."""
     word = _clean(data.get(field), _MOST_WORD)
     if word is None:
         raise PayloadError(f"{field}: must be a word", field=field)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from frappe_enroll_sdk.models import PaymentTraits
 
 
-# Stripe, "Supported currencies": least charge, in the units that Stripe is sent.
+# Stripe, "Supported currencies": minimum charge, in the units sent to Stripe.
 MINIMUMS = {
     "usd": 50, "aed": 200, "aud": 50, "brl": 50, "cad": 50, "chf": 50, "czk": 1500,
     "dkk": 250, "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50,

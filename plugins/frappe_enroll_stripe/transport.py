@@ -27,7 +27,7 @@ _CHUNK = 16_384
 
 
 class _Adapter(Fencing, HTTPAdapter):
-    """Connections that keep to the time of the call under way."""
+    """Connections that respect the current call's deadline."""
 
     new_context = staticmethod(create_urllib3_context)
 
@@ -36,7 +36,7 @@ class Transport(stripe.HTTPClient):
     """
     An HTTP client for `stripe.StripeClient`. Thread-safe.
 
-    Each thread of each process has connections of its own, which are kept open.
+    Each thread of each process has its own connections, which are kept open.
     """
 
     name = "requests"
@@ -56,10 +56,10 @@ class Transport(stripe.HTTPClient):
         _usage: list[str] | None = None,
     ) -> tuple[Any, int, Mapping[str, str]]:
         """
-        Send a request; a redirect is an answer like any other.
+        Send a request; return redirects instead of following them.
 
         Raises:
-            APIConnectionError: No whole answer came in time, or it is too large.
+            APIConnectionError: No complete answer arrived in time, or it is too large.
         """
         with within(self._timeout_s) as call:
             try:
@@ -74,10 +74,10 @@ class Transport(stripe.HTTPClient):
                     verify=stripe.ca_bundle_path,
                 ) as answer:
                     body = call.join(answer.iter_content(_CHUNK))
-            # An OSError: the time ran out, or the answer is too large.
+            # An OSError: the deadline passed, or the answer is too large.
             except (requests.exceptions.RequestException, OSError) as error:
                 words = call.cause_of(error)
-                raise stripe.APIConnectionError(words) from error  # type: ignore[no-untyped-call]  # as it ships
+                raise stripe.APIConnectionError(words) from error  # type: ignore[no-untyped-call]  # untyped in stripe-python
         return body, answer.status_code, answer.headers
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ from .records import event_of
 
 
 HEADER = "stripe-signature"
-#: Seconds that a delivery's time stamp may be away from now, in either direction.
+#: Seconds by which a delivery's timestamp may differ from now, in either direction.
 TOLERANCE_S = 300
 _MOST_HEADER = 4096
 
@@ -63,7 +63,7 @@ def _verify(raw: bytes, header: str, secrets: list[str], now: datetime) -> None:
     stamp, signatures = _parts(header)
     if abs(now.timestamp() - stamp) > TOLERANCE_S:
         raise SignatureError(
-            f"Stripe-Signature: the time stamp is more than {TOLERANCE_S} s away",
+            f"Stripe-Signature: the timestamp is more than {TOLERANCE_S} s away",
             field="Stripe-Signature",
         )
     signed = str(stamp).encode() + b"." + raw
@@ -71,14 +71,16 @@ def _verify(raw: bytes, header: str, secrets: list[str], now: datetime) -> None:
     for secret in secrets:
         wanted = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
         for signature in signatures:
-            # Every pair is compared: which one fits is nobody's business.
+            # Compare every pair: which one matches must not show in the timing.
             matches |= hmac.compare_digest(wanted.encode(), signature.encode())
     if not matches:
-        raise SignatureError("Stripe-Signature: does not fit", field="Stripe-Signature")
+        raise SignatureError(
+            "Stripe-Signature: does not match", field="Stripe-Signature"
+        )
 
 
 def _parts(header: str) -> tuple[int, list[str]]:
-    """Return the time stamp and the v1 signatures of a header."""
+    """Return the timestamp and the v1 signatures in a header."""
     malformed = SignatureError("Stripe-Signature: malformed", field="Stripe-Signature")
     if not header.isascii() or len(header) > _MOST_HEADER:
         raise malformed
@@ -101,7 +103,7 @@ def _json(raw: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a repeated key: two readers could read two different events."""
+    """Refuse a repeated key, which two parsers could read as different events."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key is repeated")

@@ -84,7 +84,7 @@ def test_user_without_a_home_is_told_to_name_a_database(environ):
     bare = {k: v for k, v in environ.items() if k not in ("HOME", "DATABASE_URL")}
     done = run(bare, "setup", before=before)
     assert done.returncode == 78
-    assert b"DATABASE_URL: no database is named" in done.stderr
+    assert b"DATABASE_URL: no database is configured" in done.stderr
 
 
 @with_the_first_python

@@ -275,7 +275,7 @@ def test_file_is_imported_whole_or_not_at_all(world):
     twice = "code,percent_off,any_course\nA-1,50,yes\na-1,50,yes\n"
     report = read(world, twice, all_or_nothing=True)
     assert [(p.line, p.text) for p in report.problems] == [
-        (3, "stands in the file twice")
+        (3, "appears twice in the file")
     ]
     assert codes_of(world) == []
 

@@ -104,7 +104,7 @@ def test_trouble_is_counted(scene):
     assert (found["gate_open", "lms"], found["gate_open", "payments"]) == (0, 1)
     assert found["oldest_owed_seconds",] == pytest.approx(700)
     assert found["queue_oldest_due_seconds", "jobs"] == pytest.approx(670)
-    assert found["health",] == 2, "work is due, and nobody was seen for ten minutes"
+    assert found["health",] == 2, "work is due, and no worker was seen for ten minutes"
     assert found["worker_seen_seconds",] == pytest.approx(700)
 
 

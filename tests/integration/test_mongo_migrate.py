@@ -310,7 +310,7 @@ def test_host_that_has_lost_the_lock_stops(earlier, monkeypatch):
         return row_of(table, document)
 
     monkeypatch.setattr(migrate, "row_of", lose)
-    with pytest.raises(SchemaError, match="another host goes on"):
+    with pytest.raises(SchemaError, match="another host is continuing"):
         open_store().setup()
     assert len(moved) <= 4, "the batch that it had begun"
     assert database.meta.find_one({"_id": "schema"})["holder"] == "b"

@@ -579,7 +579,7 @@ class TestRequeue:
                     "error",
                     {"status": 417, "headers": {"exc_type": "ValidationError"}},
                 ),
-                "bounds new users",
+                "limits new users",
             ),
             ((INSERT, "throttled", {"headers": {"Retry-After": "40"}}), "slow down"),
             (("GET .*Enrollment", "throttled", {}), "slow down"),

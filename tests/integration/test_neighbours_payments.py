@@ -267,7 +267,7 @@ class TestPrices:
     ):
         """In full; what a coupon leaves is rounded to a step."""
         shop.lms.site.add_course("odd-1", price, currency)
-        with pytest.raises(AmountNotChargeableError, match="the step that is charged"):
+        with pytest.raises(AmountNotChargeableError, match="the charge step"):
             shop.sdk.checkout(course_id="odd-1", email="a@example.com")
         shop.sdk.coupons.create(50, "odd-1", code="HALF-1")
         made = shop.sdk.checkout(

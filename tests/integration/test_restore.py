@@ -192,7 +192,7 @@ def check(drill, was, totals, codes):
     rebuilt = [one for one in found if one.repair is Repair.REBUILD]
     assert len(rebuilt) == PAYMENTS - 1
     assert all(one.after for one in found)
-    over = [one for one in rebuilt if "over the limit" in one.after]
+    over = [one for one in rebuilt if "beyond the limit" in one.after]
     assert len(over) == 1
     assert ("coupon_gone", over[0].enrollment_id) in drill.alerts
     drill.rest()
@@ -316,7 +316,7 @@ def test_unknown_affiliate_is_said(fakes, named_store):
     backup.restore(fakes.storage)
     found = next(one for one in reconcile(fakes) if one.repair is Repair.REBUILD)
     assert found.after == (
-        "confirmed; its affiliate is not registered here: no commission is written"
+        "confirmed; its affiliate is not registered here: no commission is recorded"
     )
 
 

@@ -29,7 +29,7 @@ class Fault:
         seconds: Duration of hangs and latency.
         status: HTTP status of plain failures.
         headers: Additional headers of the answer.
-        chance: Share of the matching requests that it hits, at random.
+        chance: Fraction of the matching requests that it hits, at random.
         seen: How often it has happened.
     """
 

@@ -25,7 +25,7 @@ from .refusals import FrappeRefusal, forbidden
 from .server import DropConnection
 
 
-#: As Werkzeug makes pages, whom Frappe leaves these to.
+#: A page as Werkzeug, to which Frappe leaves these, writes it.
 _PAGE = "<!doctype html>\n<html lang=en>\n<title>{title}</title>\n<h1>{title}</h1>\n"
 _DEFAULT_PAGE_LENGTH = 20
 _KINDS = (
@@ -84,7 +84,7 @@ class LMSSandbox(FaultyServer):
 
     def _commit_later(self, request: Request, fault: Fault) -> Response:
         """Hang without an answer, but still write `seconds` later."""
-        # Read the request's body before the connection is gone.
+        # Read the request's body before the connection is closed.
         request.get_data()
         self.faults.hang(fault.seconds)
         self._serve(request)
@@ -237,7 +237,7 @@ def _page(status: int, title: str) -> Response:
 
 
 def _planned(fault: Fault) -> Response:
-    """Return what a proxy or a gateway answers in the LMS's place, or a bare page."""
+    """Return a proxy's or gateway's answer in place of the LMS's, or a bare page."""
     if fault.kind == "foreign":
         return _json({"message": "no route"}, fault.status)
     if fault.kind == "page":
@@ -256,7 +256,7 @@ def _drip(seconds: float) -> Iterator[bytes]:
 
 
 def _of_basic(token: str) -> str:
-    """Return what a Basic header says; what is no base64 is refused in two ways."""
+    """Decode a Basic header; Frappe refuses broken base64 in two ways."""
     try:
         return base64.b64decode(token, validate=True).decode()
     except ValueError as error:
@@ -267,7 +267,7 @@ def _of_basic(token: str) -> str:
 
 
 def _fields(request: Request, *, newer: bool) -> Json:
-    """Return what a request's body says, in any of Frappe's three forms."""
+    """Return the fields of a request's body, in any of Frappe's three formats."""
     if request.method not in {"POST", "PUT"}:
         return {}
     form = request.form.to_dict()

@@ -15,7 +15,7 @@ PROGRAM = "LMS Program"
 SOURCE, COUNTRY = "LMS Source", "Country"
 PROGRAM_COURSE, PROGRAM_MEMBER = "LMS Program Course", "LMS Program Member"
 
-#: Fields that each document has.
+#: Fields that every document has.
 COMMON: Json = {
     "name": None,
     "owner": None,
@@ -25,7 +25,7 @@ COMMON: Json = {
     "docstatus": 0,
     "idx": 0,
 }
-#: Rows of child tables know what they hang on; whoever lists them has to say it.
+#: Rows of child tables name their parent; listing them requires its doctype.
 _CHILD: Json = {"parent": None, "parentfield": None, "parenttype": None}
 CHILDREN = frozenset({PROGRAM_COURSE, PROGRAM_MEMBER})
 FIELDS: dict[str, Json] = {
@@ -143,8 +143,8 @@ FIELDS: dict[str, Json] = {
     PROGRAM_COURSE: {"course": None, "course_title": None, **_CHILD},
     PROGRAM_MEMBER: {"member": None, "full_name": None, "progress": 0, **_CHILD},
 }
-#: Doctypes whose names are compared without case, as MariaDB does with them all;
-#: random names are lower-case anyway.
+#: Doctypes whose names are compared without case. MariaDB does so for all; random names
+#: are lower-case anyway.
 NAMED = frozenset({COURSE, USER, BATCH, SOURCE, COUNTRY})
 
 
@@ -154,12 +154,12 @@ def columns_of(doctype: str) -> frozenset[str]:
 
 
 def key_of(doctype: str, name: str) -> str:
-    """Return where a document stands in its table."""
+    """Return a document's key in its table."""
     return name.lower() if doctype in NAMED else name
 
 
 def shown(doctype: str, row: Json, *, nulls: bool = False) -> Json:
-    """Return a document as Frappe shows it; null fields are left out."""
+    """Return a document as Frappe shows it, without null fields."""
     told = {
         name: value
         for name, value in {**COMMON, **FIELDS[doctype], **row}.items()

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def filters_of(told: Any) -> list[list[Any]]:
-    """Return filters as lists: a dict's values are equal, or ``[operator, value]``."""
+    """Return filters as lists; a dict's values are equal, or ``[operator, value]``."""
     if not isinstance(told, dict):
         return list(told)
     return [
@@ -28,7 +28,7 @@ def filters_of(told: Any) -> list[list[Any]]:
 def select(
     doctype: str, rows: Iterable[Json], filters: Any, order_by: str | None
 ) -> list[Json]:
-    """Return the rows that fit all filters, in order."""
+    """Return the rows that match all filters, in order."""
     wanted = filters_of(filters)
     found = [row for row in rows if all(_fits(doctype, row, one) for one in wanted)]
     for part in reversed((order_by or "modified desc").split(",")):
@@ -43,7 +43,7 @@ def _value(row: Json, field: str) -> str:
 
 
 def cut(doctype: str, rows: list[Json], fields: Any) -> list[Json]:
-    """Return the fields that were asked for; null ones are told in lists."""
+    """Return the requested fields; lists include null ones."""
     if fields in (["*"], "*", '"*"'):
         names = [*COMMON, *FIELDS[doctype]]
     else:
@@ -97,7 +97,7 @@ def _fits(doctype: str, row: Json, condition: list[Any]) -> bool:
             417, "ValidationError", f"Operator must be another: {operator}"
         )
     if len(condition) > 3 and condition[0] != doctype:
-        # A field of a child table: any of its rows that fits.
+        # A field of a child table: matches if any of its rows does.
         return any(
             fits(one.get(field), value) for one in row.get(f"_{condition[0]}", ())
         )

@@ -13,7 +13,7 @@ from .lms_model import LMSSite
 from .refusals import FrappeRefusal, forbidden
 
 
-#: Methods of the LMS that are there and that nobody may call from outside.
+#: Existing methods of the LMS that may not be called from outside.
 _CLOSED = frozenset({"lms.lms.utils.enroll_in_course"})
 WHOAMI, PING = "frappe.auth.get_logged_user", "ping"
 
@@ -103,7 +103,7 @@ def _insert(site: LMSSite, told: Json) -> Json:
 def _insert_many(site: LMSSite, told: Json) -> Json:
     docs = _parsed(told.get("docs") or [])
     with site.lock:
-        # One transaction: one that is refused takes all of them back.
+        # One transaction: if one is refused, all are rolled back.
         before = {name: dict(table) for name, table in site.tables.items()}
         try:
             made = [site.insert(str(doc["doctype"]), doc)["name"] for doc in docs]
@@ -119,14 +119,14 @@ def _delete(site: LMSSite, told: Json) -> Json:
 
 
 def _parsed(value: Any) -> Any:
-    """Return a parameter that may be JSON in a text."""
+    """Return a parameter that may be given as JSON text."""
     if not isinstance(value, str) or not value.startswith(("[", "{")):
         return value
     return parse(value)
 
 
 def parse(text: str) -> Any:
-    """Return JSON, or refuse as Frappe does where it expects some."""
+    """Parse JSON, or refuse as Frappe does."""
     try:
         return json.loads(text)
     except ValueError as error:

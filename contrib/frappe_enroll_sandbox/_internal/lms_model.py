@@ -38,12 +38,12 @@ from .refusals import FrappeRefusal, forbidden
 
 _MEMBER_TYPES = frozenset({"Student", "Mentor", "Staff"})
 _LONGEST = 140
-#: Frappe's pattern of addresses (frappe.utils, EMAIL_MATCH_PATTERN).
+#: Frappe's pattern for addresses (frappe.utils, EMAIL_MATCH_PATTERN).
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}", re.IGNORECASE)
 _NEWER = 16
-#: What keeps a document from being deleted: doctype, field, what it names.
+#: Links that prevent deletion: doctype, field, and the doctype it refers to.
 _LINKS = (
     (ENROLLMENT, "member", USER),
     (ENROLLMENT, "course", COURSE),
@@ -55,7 +55,7 @@ _LINKS = (
 
 class LMSSite:
     """
-    Courses, users, enrolments and what hangs on them, of one site. Thread-safe.
+    One site's courses, users, enrolments and related documents. Thread-safe.
 
     Attributes:
         frappe: Major version of Frappe: 15, or a newer one (see `become_newer`).
@@ -135,7 +135,7 @@ class LMSSite:
             self.tables[doctype][key_of(doctype, name)] = row
             return row
 
-    # What somebody has put there before.
+    # Keep values that are already there.
 
     def add_course(
         self,
@@ -205,7 +205,7 @@ class LMSSite:
                 if member in (None, row["member"]) and course in (None, row["course"])
             ]
 
-    # What a caller with the API user's rights does.
+    # Actions of a caller with the API user's permissions.
 
     def find(self, doctype: str, name: str) -> Json:
         """Return a document by its case-insensitive name, or refuse with 404."""
@@ -301,7 +301,7 @@ class LMSSite:
         order_by: str | None,
         parent: str | None = None,
     ) -> list[Json]:
-        """Return matching documents; without the right to see them, none."""
+        """Return matching documents; none without permission to see them."""
         if doctype in CHILDREN and parent is None:
             raise FrappeRefusal(403, "PermissionError", "")
         if not rights.may_list(self.role, doctype):
@@ -321,7 +321,7 @@ class LMSSite:
             raise FrappeRefusal(500, "AttributeError", "")
         email = str(fields["email"]).strip().lower()
         if not fields.get("first_name"):
-            # Real sites never answer; this one says why.
+            # Real sites never answer here; this one says why.
             raise FrappeRefusal(500, "TypeError", "")
         if not self._creating.acquire(blocking=not self.deadlocks):
             raise FrappeRefusal(500, "QueryDeadlockError", "")
@@ -375,7 +375,7 @@ class LMSSite:
             return self._new_row(self._member(str(member)), found["name"], fields)
 
     def _member(self, told: str) -> str:
-        """Return a User's own name; an unknown one stays as it is given."""
+        """Return a User's own name; return an unknown one unchanged."""
         user = self.tables[USER].get(told.lower())
         return str(user["name"]) if user else told
 
@@ -461,7 +461,7 @@ class LMSSite:
             raise FrappeRefusal(417, "ValidationError", message, of_lms=True)
 
     def _make_course_rows(self, row: Json) -> None:
-        """Make the enrolments of a batch's courses that are not there."""
+        """Create missing enrolments for a batch's courses."""
         batch = self.tables[BATCH][row["batch"].lower()]
         for one in batch.get("_Batch Course", ()):
             if not self.enrollments(row["member"], one["course"]):

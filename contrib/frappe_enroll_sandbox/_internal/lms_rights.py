@@ -31,7 +31,7 @@ PRIVILEGED: Roles = frozenset({_MODERATOR, _CREATOR, _EVALUATOR})
 ENROLLING_IN_BATCHES: Roles = frozenset({_MODERATOR, _EVALUATOR})
 #: Roles that may create users and record payments.
 MANAGING: Roles = frozenset({_MODERATOR, _SYSTEM})
-#: Roles that see every enrolment; others see their own, or none.
+#: Roles that see every enrolment; others only see their own, or none.
 SEEING: Roles = frozenset({_MODERATOR, _SYSTEM, _CREATOR})
 _ALL: Roles = SEEING | {_EVALUATOR, _STUDENT}
 _ONE: Roles = frozenset({_MODERATOR})
@@ -53,7 +53,7 @@ _DELETE: dict[str, Roles] = {
     COURSE: SEEING,
     BATCH_ENROLLMENT: MANAGING | {_EVALUATOR},
 }
-#: Who gets a list at all, and who sees all rows in it.
+#: By doctype: who may list it at all, and who sees all rows.
 _LIST: dict[str, Roles] = {
     COURSE: SEEING,
     PAYMENT: MANAGING,
@@ -99,17 +99,17 @@ def may_delete(role: str, doctype: str) -> bool:
 
 
 def may_list(role: str, doctype: str) -> bool:
-    """Tell whether a list is answered; it may be empty all the same."""
+    """Tell whether a list may be read; it may still be empty."""
     return has(role, _LIST.get(doctype, _ALL))
 
 
 def may_see(role: str, doctype: str, row: dict[str, Any], user: str) -> bool:
-    """Tell whether a row is in the lists of a user."""
+    """Tell whether a row appears in a user's lists."""
     mine = user in (row.get("member"), row.get("name"))
     return mine or has(role, _SEE.get(doctype, _ALL))
 
 
 def may_read(role: str, doctype: str, row: dict[str, Any], user: str) -> bool:
-    """Tell whether one document is shown to a user."""
+    """Tell whether a user may read a document."""
     mine = user in (row.get("member"), row.get("name"))
     return mine or has(role, _READ.get(doctype, _SEE.get(doctype, MANAGING)))

@@ -49,7 +49,7 @@ def check_sale(tables: dict[str, dict[str, Json]], doctype: str, fields: Json) -
     member = str(fields["member"]).lower() in tables[USER]
     if not (found and addressed and member and fields["source"] in SOURCES):
         raise FrappeRefusal(417, "LinkValidationError", "Could not find the link")
-    # MariaDB compares without case, and without spaces at the end.
+    # MariaDB ignores case and trailing spaces.
     taken = {_compared(row.get("payment_id")) for row in tables[PAYMENT].values()}
     if fields.get("payment_id") and _compared(fields["payment_id"]) in taken:
         raise FrappeRefusal(417, "UniqueValidationError", "payment_id")
@@ -68,5 +68,5 @@ def has_paid(tables: dict[str, dict[str, Json]], member: str, course: str) -> bo
     )
 
 
-#: A method of the site's own: from its JSON arguments to its answer.
+#: A method of the site's own: JSON arguments to answer.
 Method = Callable[[Json], Json]

@@ -14,9 +14,9 @@ class FrappeRefusal(Exception):
     Attributes:
         status: HTTP status.
         exc_type: Frappe's class.
-        message: What ``_server_messages`` holds; "" = nothing.
-        of_lms: Whether the LMS's code raises it and not Frappe's own.
-        told: What ``_error_message`` holds; "" = the answer is without it.
+        message: Content of ``_server_messages``; "" = none.
+        of_lms: Whether the LMS's code raises it, rather than Frappe's own.
+        told: Content of ``_error_message``; "" = left out of the answer.
     """
 
     status: int
@@ -27,6 +27,6 @@ class FrappeRefusal(Exception):
 
 
 def forbidden(*, told: bool = False) -> FrappeRefusal:
-    """Return the refusal of a right; Frappe tells more of some."""
+    """Return the refusal for a missing permission; Frappe gives details for some."""
     words = "No permission"
     return FrappeRefusal(403, "PermissionError", words, told=words if told else "")

@@ -158,7 +158,7 @@ class StripeSandbox(FaultyServer):
     def _is_authorised(self, request: Request) -> bool:
         scheme, _, word = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "basic":
-            # The key as a user's name, without a password (Stripe, "Authentication").
+            # The key as the user name, without a password (Stripe, "Authentication").
             basic = base64.b64encode(f"{self.secret_key}:".encode()).decode()
             return word == basic
         return scheme == "Bearer" and word == self.secret_key

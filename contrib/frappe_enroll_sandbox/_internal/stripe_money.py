@@ -34,7 +34,7 @@ def invalid(
 
 
 class Money(abc.ABC):
-    """Changes to payments after they were made. Thread-safe."""
+    """Changes to completed payments. Thread-safe."""
 
     lock: threading.RLock
     payments: dict[str, Json]

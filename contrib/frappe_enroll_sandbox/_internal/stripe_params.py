@@ -123,7 +123,7 @@ RETRIEVE = frozenset(("expand",))
 
 
 def check(params: Json, known: Collection[str], where: str = "") -> None:
-    """Refuse the first parameter that the endpoint does not know."""
+    """Refuse the first parameter unknown to the endpoint."""
     for name in params:
         if name not in known:
             full = f"{where}[{name}]" if where else name
@@ -131,7 +131,7 @@ def check(params: Json, known: Collection[str], where: str = "") -> None:
 
 
 def check_session(params: Json) -> None:
-    """Refuse what Stripe does not take for a checkout session."""
+    """Refuse parameters that Stripe does not accept for a checkout session."""
     check(params, _SESSION)
     check(_object(params.get("payment_intent_data")), _INTENT, "payment_intent_data")
     items = params.get("line_items")

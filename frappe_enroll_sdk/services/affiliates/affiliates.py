@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..context import Context
     from .commissions import Commissions
 
-#: How long a payout may be on its way before nobody waits for it any more.
+#: How long to wait for a payout that is being written.
 _UNWRITTEN = timedelta(hours=1)
 _CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _BATCH = 500
@@ -50,7 +50,7 @@ def _ignore(_: object) -> None:
 
 
 class Affiliates:
-    """Affiliates of one SDK. Thread-safe."""
+    """The affiliates of one SDK. Thread-safe."""
 
     def __init__(self, context: Context, commissions: Commissions) -> None:
         self._context, self._commissions = context, commissions
@@ -67,19 +67,20 @@ class Affiliates:
         reason: str = "",
     ) -> Affiliate:
         """
-        Register an affiliate; one that is registered already is returned as it is.
+        Register an affiliate, or return the existing one unchanged.
 
         Args:
             email: Address.
             full_name: Name.
-            code: What stands in the link (small letters, digits, dashes), or made up.
+            code: The code in the link (lower-case letters, digits, dashes), or
+                generated.
             percent: Commission; ``FRAPPE_ENROLL_COMMISSION_PERCENT`` if not given.
             actor: Who registers it, for the audit trail.
             reason: Why, for the audit trail.
 
         Raises:
             ValidationError: Names the field.
-            CodeTakenError: The code is another one's.
+            CodeTakenError: Another affiliate has the code.
         """
         by = audit.actor_of(actor, reason)
         address = validate.email(email)
@@ -87,7 +88,9 @@ class Affiliates:
         if name is None:
             name = new_coupon_code("", 2, ambient=self._context.ambient).lower()
         if not _CODE.fullmatch(validate.text(name, "code")):
-            raise ValidationError("code: small letters, digits, dashes", field="code")
+            raise ValidationError(
+                "code: lower-case letters, digits, dashes", field="code"
+            )
         share = self._context.settings.commission_percent
         mine = Affiliate(
             code=name,
@@ -106,16 +109,16 @@ class Affiliates:
 
     def referrer(self, name: str, learner: str) -> str | None:
         """
-        Return the code of who referred a learner.
+        Return the code of the affiliate who referred a learner.
 
-        An unknown name is returned as it is; an unknown address is not: it is personal.
+        Return an unknown name unchanged, but not an unknown address, which is personal.
 
         Args:
-            name: Code or e-mail, as a link says it.
+            name: Code or e-mail, as given in the link.
             learner: The learner's address, normalised.
 
         Raises:
-            SelfReferralError: It is the learner: by any spelling of the mailbox.
+            SelfReferralError: It is the learner, under any spelling of the mailbox.
         """
         given = name.lower()
         if "@" in given and mailbox_of(given) == mailbox_of(learner):
@@ -146,12 +149,12 @@ class Affiliates:
         return found
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Affiliate]:
-        """Return affiliates, by code."""
+        """Return affiliates in order of code."""
         paging = validate.paging(limit, cursor)
         return self._context.storage.affiliates.list(**paging)
 
     def link(self, name: str, course_id: str) -> str:
-        """Return the link that refers a learner to a course."""
+        """Return the affiliate's link to a course."""
         affiliate = self.get(name)
         query = urlencode({"course": course_id, "affiliate": affiliate.code})
         return f"{self._context.settings.public_url or ''}/?{query}"
@@ -159,7 +162,7 @@ class Affiliates:
     def suspend(
         self, name: str, actor: str, reason: str, *, suspended: bool = True
     ) -> Affiliate:
-        """Let an affiliate earn nothing any more (or again); idempotent."""
+        """Stop an affiliate's commissions, or resume them; idempotent."""
         by = audit.require_actor(actor, reason)
         for _ in range(MAX_RACES):
             before = self.get(name)
@@ -175,26 +178,26 @@ class Affiliates:
                 action = "affiliate_suspended" if suspended else "affiliate_resumed"
                 audit.write(self._context, by, action, after.code)
                 return after
-        raise ConflictError("the affiliate keeps changing")
+        raise ConflictError("the affiliate keeps changing; try again")
 
     def stats(self, name: str) -> tuple[Totals, ...]:
-        """Return held, available and paid per currency: the ledger's last row."""
+        """Return the held, available and paid totals per currency (the last row's)."""
         last = self._context.storage.affiliates.last(self.get(name).code)
         return last.totals if last else ()
 
     def rows(
         self, name: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[LedgerRow]:
-        """Return the ledger, the first row first."""
+        """Return the ledger's rows, oldest first."""
         paging = validate.paging(limit, cursor)
         return self._context.storage.affiliates.list_rows(self.get(name).code, **paging)
 
     def by_course(self, name: str) -> Breakdown:
         """
-        Return what each course earned, as it stood within the last five minutes.
+        Return each course's commissions, at most five minutes old.
 
-        `stats` is exact at once; this adds up the whole ledger, so that what this
-        process has added up is kept for `KEPT_S` seconds.
+        `stats` is always exact; this adds up the whole ledger, so each process caches
+        the result for `KEPT_S` seconds.
         """
         code, now = self.get(name).code, self._context.now()
         return self._breakdowns.get(code, now, lambda: self._all_rows(code))
@@ -217,7 +220,7 @@ class Affiliates:
         return count
 
     def statement_rows(self, name: str) -> Iterator[Cells]:
-        """Return the ledger's rows as they stand in a statement, the header first."""
+        """Return the rows of the ledger's statement, header first."""
         return statement_of(self._all_rows(self.get(name).code))
 
     def _all_rows(
@@ -237,19 +240,19 @@ class Affiliates:
         payout_id: str | None = None,
     ) -> LedgerRow:
         """
-        Write a payout (the money itself is the host's to send); return its row.
+        Record a payout (the host itself sends the money); return its row.
 
         Args:
             name: Code or e-mail.
-            currency: Which balance.
+            currency: The currency to pay out.
             actor: Who pays.
-            reason: Why; e.g. the transfer's reference.
-            amount_minor: How much; all that is available if not given.
-            payout_id: The caller's id: the same one pays once.
+            reason: Why; for instance the transfer's reference.
+            amount_minor: The amount; everything available if not given.
+            payout_id: The caller's id; the same id pays only once.
 
         Raises:
-            TransitionError: That much is not available. Of callers who race for one
-                balance each gets what is left at its turn.
+            TransitionError: That much is not available. Callers racing for one balance
+                each get what is left at their turn.
         """
         code = self.get(name).code
         by = audit.require_actor(actor, reason)
@@ -290,7 +293,7 @@ class Affiliates:
         return self._tell(row)
 
     def _owe_payout(self, code: str, payout_id: str) -> None:
-        """Before it is written: a process that dies right after is followed."""
+        """Enqueue a payout's job before its row, in case the process dies then."""
         if not self._context.plugins.job_kinds("commission_paid"):
             return
         now = self._context.now()
@@ -307,7 +310,7 @@ class Affiliates:
         )
 
     def follow_payout(self, job: Job) -> Outcome:
-        """Make sure of what a payout owes to the plugins, if it was written."""
+        """Ensure that a payout's plugin jobs are enqueued, if it was written."""
         payload = job.payload or {}
         names = str(payload["affiliate"]), str(payload["payout_id"])
         for row in self._context.storage.affiliates.rows_of(*names):
@@ -315,11 +318,11 @@ class Affiliates:
             return Done("told")
         if self._context.now() < moment_of(str(payload["until"])):
             return Snooze(self._context.settle_policy.grace_s)
-        # Whoever was about to write it has died, or was refused.
+        # The process about to write it has died, or was refused.
         return Done("nothing")
 
     def _tell(self, row: LedgerRow) -> LedgerRow:
-        """Owe the plugins their jobs on a payout: keyed, so harmless when repeated."""
+        """Enqueue the plugins' jobs for a payout: keyed, so safe to repeat."""
         now, fact = self._context.now(), "commission_paid"
         for kind in self._context.plugins.job_kinds(fact):
             key = f"{kind}:{row.affiliate}:{fact}:{row.enrollment_id}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...models import Job
     from ..context import Context
 
-#: How often an append may lose its place; each loss is another's row.
+#: How often an append may lose its place; each loss means another row was written.
 MAX_RACES = 500
 
 
@@ -30,7 +30,7 @@ class Commissions:
         self._context = context
 
     def follow(self, row: Enrollment) -> None:
-        """Bring the ledger to where the enrollment stands: a keyed effect of settle."""
+        """Bring the ledger in line with the enrollment: a keyed effect of settle."""
         if row.affiliate is None:
             return
         store = self._context.storage.affiliates
@@ -64,7 +64,7 @@ class Commissions:
                 )
 
     def mature(self, job: Job) -> Outcome:
-        """Make what a job names available, once its time has come."""
+        """Make the commission that a job names available once it has matured."""
         payload = job.payload or {}
         code, enrollment_id = str(payload["affiliate"]), str(payload["enrollment_id"])
         store = self._context.storage.affiliates
@@ -98,10 +98,10 @@ class Commissions:
         self, code: str, make: Callable[[LedgerRow | None], LedgerRow | None]
     ) -> LedgerRow | None:
         """
-        Append what `make` says of the last row; a lost place begins anew.
+        Append the row that `make` returns for the last one; retry if the place is lost.
 
-        `make` reads after the last row was read: whatever it saw, a row that came
-        since then has taken the place.
+        `make` runs after the last row was read: any row written since has taken the
+        place, so that the append fails.
         """
         store = self._context.storage.affiliates
         for _ in range(MAX_RACES):
@@ -112,4 +112,4 @@ class Commissions:
             stands = store.append(chained(last, row))
             if stands is not None:
                 return stands
-        raise ConflictError("the ledger keeps growing")
+        raise ConflictError("the ledger keeps growing; try again")

@@ -14,11 +14,11 @@ from ...models import LedgerRow
 from ...spreadsheets import cell
 
 
-#: Seconds for which a breakdown is kept.
+#: Seconds for which a breakdown is cached.
 KEPT_S = 300
-#: Affiliates whose breakdown is kept at the most.
+#: Most breakdowns that are cached.
 _MAX_KEPT = 1000
-#: A line of a statement.
+#: Columns of a statement.
 Cells = list[Any]
 STATEMENT = (
     *("n", "at", "kind", "enrollment_id", "version", "course_id"),
@@ -29,13 +29,13 @@ STATEMENT = (
 @attrs.frozen(kw_only=True)
 class CourseTotals:
     """
-    What one course has earned in one currency.
+    One course's commissions in one currency.
 
     Attributes:
         course_id: The course.
         currency: Lower-case ISO 4217 code.
-        sales: Enrollments that earn something, as it stands.
-        earned_minor: Commission in minor units, less what was taken back.
+        sales: Enrollments that currently earn a commission.
+        earned_minor: Commission in minor units, less what was clawed back.
     """
 
     course_id: str
@@ -47,11 +47,11 @@ class CourseTotals:
 @attrs.frozen(kw_only=True)
 class Breakdown:
     """
-    What each course has earned.
+    Commissions per course.
 
     Attributes:
-        at: When it was added up.
-        courses: By course and currency.
+        at: When it was calculated.
+        courses: Totals by course and currency.
     """
 
     at: datetime
@@ -59,7 +59,7 @@ class Breakdown:
 
 
 def add_up(rows: Iterable[LedgerRow]) -> tuple[CourseTotals, ...]:
-    """Return what each course has earned, by course and currency."""
+    """Return the commissions by course and currency."""
     nets: dict[tuple[str, str], dict[str, int]] = {}
     for row in rows:
         if not row.course_id:
@@ -79,7 +79,7 @@ def add_up(rows: Iterable[LedgerRow]) -> tuple[CourseTotals, ...]:
 
 
 class Breakdowns:
-    """The breakdowns that this process has added up lately. Thread-safe."""
+    """This process's cache of breakdowns. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -88,7 +88,7 @@ class Breakdowns:
     def get(
         self, code: str, now: datetime, rows: Callable[[], Iterable[LedgerRow]]
     ) -> Breakdown:
-        """Return an affiliate's breakdown; add it up where it is too old."""
+        """Return an affiliate's breakdown; calculate it again if it is too old."""
         with self._lock:
             kept = self._kept.get(code)
         if kept is not None and 0 <= (now - kept.at).total_seconds() < KEPT_S:
@@ -103,7 +103,7 @@ class Breakdowns:
 
 
 def statement_of(rows: Iterable[LedgerRow]) -> Iterator[Cells]:
-    """Yield the rows of a statement, the header first."""
+    """Yield the rows of a statement, header first."""
     yield [*STATEMENT]
     for row in rows:
         yield [cell(getattr(row, field)) for field in STATEMENT]

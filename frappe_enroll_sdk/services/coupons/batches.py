@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from ...clock import Ambient
     from ...interfaces import CouponStore
 
-#: Coupons that one call makes at the most.
+#: Most coupons created by one call.
 MAX_COUPONS = 1_000_000
-#: Coupons that go to the store at once.
+#: Coupons in one call to the store.
 BATCH = 1000
-#: What stands for a random letter in a pattern.
+#: Placeholder for a random character in a pattern.
 BLANK = "#"
 PATTERN = "####-####-####"
-#: Codes that a pattern must have for each one that is made: so rare is a lucky guess.
+#: Codes that a pattern must have for each one created: the odds against a lucky guess.
 _SPARSE = 1_000_000
-#: Batches in a row that may be all taken before the pattern is called used up.
+#: Consecutive batches of only taken codes before the pattern counts as used up.
 _MAX_TRIES = 20
 
 Progress = Callable[[int], None]
@@ -38,17 +38,17 @@ Progress = Callable[[int], None]
 @attrs.frozen(kw_only=True)
 class Usage:
     """
-    What became of coupons, counted while they were looked at.
+    How coupons were used, counted while reading them.
 
     Attributes:
-        coupons: How many.
-        disabled: Of these, how many an operator has disabled.
-        expired: How many are past their time.
-        used_up: How many have no seat left.
-        unused: How many have no seat taken.
-        seats: Seats in all.
-        reserved: Seats that are held or bound.
-        redeemed: Seats that are redeemed.
+        coupons: Number of coupons.
+        disabled: Of these, disabled by an operator.
+        expired: Of these, expired.
+        used_up: Of these, without a seat left.
+        unused: Of these, without a taken seat.
+        seats: Total number of seats.
+        reserved: Seats held or bound.
+        redeemed: Seats redeemed.
     """
 
     coupons: int = 0
@@ -61,7 +61,7 @@ class Usage:
     redeemed: int = 0
 
     def plus(self, coupon: Coupon, now: datetime) -> Usage:
-        """Return the counts with one more coupon."""
+        """Return the counts including one more coupon."""
         return Usage(
             coupons=self.coupons + 1,
             disabled=self.disabled + coupon.disabled,
@@ -76,17 +76,17 @@ class Usage:
 
 class Codes:
     """
-    Random codes of one form.
+    Random codes in one format.
 
     Args:
-        count: How many will be made.
-        prefix: What they begin with; may be empty.
-        pattern: Each ``#`` is a random letter or digit that nobody confuses.
-        ambient: Where randomness comes from.
+        count: How many will be needed.
+        prefix: Their start; may be empty.
+        pattern: Each ``#`` becomes a random unambiguous letter or digit.
+        ambient: Source of randomness.
 
     Raises:
-        ValidationError: The form is not a code's, or has so few codes that somebody who
-            guesses would find one.
+        ValidationError: The format is not valid for codes, or has so few codes that
+            guessing would find one.
     """
 
     def __init__(self, count: int, prefix: str, pattern: str, ambient: Ambient) -> None:
@@ -113,7 +113,7 @@ class Codes:
         return "".join(letters)
 
     def several(self, count: int) -> list[str]:
-        """Return as many codes, each once."""
+        """Return this many different codes."""
         found: dict[str, None] = {}
         while len(found) < count:
             found[self.new()] = None
@@ -124,12 +124,12 @@ def write(
     store: CouponStore, terms: Coupon, codes: Codes, count: int, progress: Progress
 ) -> Iterator[Coupon]:
     """
-    Write `count` coupons of the same terms; yield each once it is written.
+    Write `count` coupons with the same terms; yield each once it is written.
 
-    A code that is taken is replaced by another.
+    Taken codes are replaced with others.
 
     Raises:
-        ConflictError: Batch after batch is taken.
+        ConflictError: Batch after batch has only taken codes.
     """
     done = tries = 0
     while done < count:
@@ -152,7 +152,7 @@ def each(
     course_id: str | None,
     unreadable: Callable[[str], object],
 ) -> Iterator[Coupon]:
-    """Yield coupons by code, a page at a time; with a prefix, those that have it."""
+    """Yield coupons in order of code, a page at a time; `prefix` filters them."""
     begin = prefix.upper() if prefix else None
     return walk(
         lambda cursor: store.list(

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _TRIES_FOR_A_CODE = 20
 _MAX_REDEMPTIONS = 10_000_000
 _PAGE = 200
-#: The LMS's name of each course of a file, or why there is none.
+#: The LMS's name for each course in a file, or why there is none.
 Names = dict[Any, str | CourseNotFoundError]
 
 
@@ -56,7 +56,7 @@ def _ignore(_: object) -> None:
 
 
 class Coupons:
-    """Coupons of one SDK. Thread-safe."""
+    """The coupons of one SDK. Thread-safe."""
 
     def __init__(self, context: Context, catalogue: Catalogue) -> None:
         self._context = context
@@ -81,21 +81,22 @@ class Coupons:
         Create a coupon and return it.
 
         Args:
-            percent_off: Above 0, at most 100.
-            course_id: The course it is good for.
-            code: What is typed; made up if not given.
-            email: The one learner it is good for.
-            max_redemptions: Seats.
-            per_learner: Seats that one learner may have; all if not given.
-            starts_at: Aware moment from which it is good.
+            percent_off: Greater than 0, at most 100.
+            course_id: The course it is valid for.
+            code: The code to type; generated if not given.
+            email: The only learner it is valid for.
+            max_redemptions: Number of seats.
+            per_learner: Number of seats that one learner may have; no limit if not
+                given.
+            starts_at: Aware moment from which it is valid.
             expires_at: Aware moment from which it no longer is.
-            any_course: Good for every course (then no `course_id`).
+            any_course: Valid for every course (then without `course_id`).
             actor: Who creates it, for the audit trail.
             reason: Why, for the audit trail.
 
         Raises:
             ValidationError: Names the field.
-            CodeTakenError: The code is another one's.
+            CodeTakenError: Another coupon has the code.
         """
         by = audit.actor_of(actor, reason)
         terms = self.terms(
@@ -143,7 +144,7 @@ class Coupons:
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[Coupon]:
-        """Return coupons, by code; with `prefix`, those whose code begins so."""
+        """Return coupons in order of code; with `prefix`, those that start with it."""
         begin = validate.optional_text(prefix, "prefix", most=64)
         return self._context.storage.coupons.list(
             course_id=course_id,
@@ -154,13 +155,13 @@ class Coupons:
 
     def disable(self, code: str, *, actor: str = "", reason: str = "") -> Coupon:
         """
-        Disable a coupon: nobody gets a seat any more, taken ones stay; return it.
+        Disable and return a coupon: it gives no more seats, taken ones stay.
 
         Raises:
             NotFoundError: There is none.
         """
         by = audit.actor_of(actor, reason)
-        # Written first: what is there will be disabled, whoever dies in between.
+        # Audit first: nothing is disabled without an entry, even if the process dies.
         found = self.get(code)
         audit.write(self._context, by, "disable_coupon", found.code)
         self._context.storage.coupons.disable(found.code)
@@ -171,15 +172,16 @@ class Coupons:
         Return what the learner would pay; nothing is reserved.
 
         Raises:
-            CouponUnavailableError: It does not fit this learner or course, or is none.
-            CouponExpiredError: It fits, but its time is over.
+            CouponUnavailableError: It does not fit this learner or course, or does not
+                exist.
+            CouponExpiredError: It fits, but has expired.
             CouponExhaustedError: It fits, but is used up.
         """
         address = validate.email(email)
         typed = validate.code(code)
         course = self._catalogue.get(validate.text(course_id, "course_id"))
         coupon = self.usable(typed, course.id, address)
-        # Counted only for whom it fits: a guess learns nothing of what is spent.
+        # Counted only for a learner whom it fits: guessing reveals nothing about usage.
         used_up = self.get(typed).is_used_up
         limited = coupon.per_learner is not None
         if used_up or (limited and has_enough(self._context.storage, address, typed)):
@@ -198,7 +200,7 @@ class Coupons:
         )
 
     def usable(self, code: str, course_id: str, email: str) -> Coupon:
-        """Return the coupon if its terms and the plugins allow it here."""
+        """Return the coupon, if its terms and the plugins allow its use here."""
         coupon = require_fit(
             self._context.storage.coupons.find(code, counted=False),
             course_id,
@@ -211,7 +213,7 @@ class Coupons:
         return coupon
 
     def new_code(self) -> str:
-        """Return a new code; nothing is written."""
+        """Return a new code; write nothing."""
         return new_coupon_code(ambient=self._context.ambient)
 
     def terms(
@@ -227,7 +229,7 @@ class Coupons:
         expires_at: datetime | None = None,
         any_course: bool = False,
     ) -> Coupon:
-        """Return the coupon of these terms, validated and not written; see `create`."""
+        """Return a validated coupon with these terms; write nothing; see `create`."""
         if any_course == (course_id is not None):
             raise ValidationError(
                 "course_id: give a course, or any_course", field="course_id"
@@ -269,7 +271,7 @@ class Coupons:
         course_id: str | None = None,
         **more: Any,
     ) -> tuple[Coupon, ...]:
-        """Create many coupons of the same terms and return them; see `create_each`."""
+        """Create many coupons with the same terms; return them; see `create_each`."""
         return tuple(self.create_each(count, percent_off, course_id, **more))
 
     def create_each(
@@ -286,26 +288,27 @@ class Coupons:
         **terms: Any,
     ) -> Generator[Coupon, None, None]:
         """
-        Create many coupons of the same terms; yield each as soon as it is written.
+        Create many coupons with the same terms; yield each as soon as it is written.
 
-        Each has a random code. Written in batches: what was written when a call fails
-        or dies stays, and is found by its prefix (`each`).
+        Each has a random code. They are written in batches: if a call fails or the
+        process dies, those already written stay, and can be found by their prefix
+        (`each`).
 
         Args:
             count: How many, up to a million.
             percent_off: As in `create`.
             course_id: As in `create`.
-            prefix: What each code begins with; may be empty.
-            pattern: The rest; each ``#`` is a letter or digit that nobody confuses.
-            on_progress: Called now and then with how many there are.
+            prefix: The start of each code; may be empty.
+            pattern: The rest; each ``#`` becomes an unambiguous letter or digit.
+            on_progress: Called from time to time with the number so far.
             actor: Who creates them, for the audit trail.
             reason: Why, for the audit trail.
             **terms: `email`, `max_redemptions`, `per_learner`, `starts_at`,
                 `expires_at`, `any_course`, as in `create`.
 
         Raises:
-            ValidationError: Names the field; a pattern with too few codes counts as
-                one. Nothing was begun.
+            ValidationError: Names the field; also for a pattern with too few codes.
+                Nothing was written.
             ConflictError: All codes of the pattern seem to be taken.
         """
         by = audit.actor_of(actor, reason)
@@ -316,13 +319,13 @@ class Coupons:
         )
         store = self._context.storage.coupons
         written = batches.write(store, made, codes, count, on_progress or _ignore)
-        # What is refused so far is not begun, and not audited.
+        # Whatever is refused up to here has not begun, and is not audited.
         return self._audited(written, by, prefix, count)
 
     def _audited(
         self, written: Iterator[Coupon], by: Actor | None, prefix: str, wanted: int
     ) -> Generator[Coupon, None, None]:
-        """Yield coupons as they are written, as one action of the audit trail."""
+        """Yield coupons as they are written; audit them as one action."""
         with audit.acting(
             self._context, by, "create_coupons", prefix, wanted=wanted
         ) as result:
@@ -354,7 +357,7 @@ class Coupons:
     def usage(
         self, *, prefix: str | None = None, course_id: str | None = None
     ) -> batches.Usage:
-        """Count what became of coupons; reads all of those that are meant."""
+        """Count how coupons were used; reads all that match."""
         found, now = batches.Usage(), self._context.now()
         for coupon in self.each(prefix=prefix, course_id=course_id):
             found = found.plus(coupon, now)
@@ -368,7 +371,7 @@ class Coupons:
         course_id: str | None = None,
         unreadable: Callable[[str], object] = _ignore,
     ) -> int:
-        """Write coupons with their counts as CSV, a page at a time; count them."""
+        """Write coupons with their counts as CSV, a page at a time; return how many."""
         found = self.each(prefix=prefix, course_id=course_id, unreadable=unreadable)
         writer, count = csv.writer(out), -1
         for count, row in enumerate(files.export(found)):  # noqa: B007  the count is the answer
@@ -387,25 +390,25 @@ class Coupons:
         reason: str = "",
     ) -> files.Imported:
         """
-        Create the coupons of a CSV file, read row by row; return what became of it.
+        Create the coupons of a CSV file, row by row; return the result.
 
-        A file that was imported in part is imported again: rows whose coupon is there
-        with the same terms count as `known`.
+        A partly imported file can be imported again: rows whose coupon exists with the
+        same terms count as `known`.
 
         Args:
-            source: The file, its columns named in the first line (``coupon_files``
-                lists them); rows without a code get one.
+            source: The file, with column names in the first line (listed in
+                ``files.py``); rows without a code get one.
             all_or_nothing: Read the file twice (it must be seekable) and write nothing
-                if any row is bad or any code is taken by then.
-            on_problem: Called with each bad row, as it is found.
-            on_progress: Called now and then with how many rows are behind.
-            report: Filled in as the work goes on, so that it tells what was done
-                whatever ends it.
+                if any row is bad or any code is already taken.
+            on_problem: Called with each bad row as it is found.
+            on_progress: Called from time to time with the number of rows processed.
+            report: Filled in during the import, so that it is accurate however the
+                import ends.
             actor: Who imports it, for the audit trail.
             reason: Why, for the audit trail.
 
         Raises:
-            ValidationError: The header is not one.
+            ValidationError: The header is not valid.
         """
         known: Names = {}
         work = files.Import(
@@ -429,7 +432,7 @@ class Coupons:
         return work.report
 
     def _terms_of_row(self, known: Names, **fields: Any) -> Coupon:
-        """Return a row's coupon; a course is asked for once in a file."""
+        """Return a row's coupon; each course is looked up once per file."""
         course = fields.get("course_id")
         if course is None:
             return self.terms(**fields)
@@ -441,12 +444,12 @@ class Coupons:
         whole = self.terms(**{**fields, "course_id": None, "any_course": True})
         if fields.get("any_course"):
             raise ValidationError(
-                "any_course: there is a course too", field="any_course"
+                "any_course: the row also names a course", field="any_course"
             )
         return attrs.evolve(whole, course_id=name)
 
     def _name_of(self, course: Any) -> str | CourseNotFoundError:
-        """Return the LMS's name of a course, or why there is none."""
+        """Return the LMS's name for a course, or why there is none."""
         try:
             return self._catalogue.get(validate.text(course, "course_id")).id
         except CourseNotFoundError as error:
@@ -476,21 +479,22 @@ def has_enough(
     but: str = "",
 ) -> bool:
     """
-    Tell whether a learner has all the seats that the code gives to one person.
+    Tell whether a learner has all the seats that the code allows one person.
 
-    What is redeemed counts, by any spelling of the mailbox; what is about to be (a code
-    that leaves nothing to pay); and what the host vouches for, if so for the asker.
-    Not a stranger's attempt under the learner's address: he would lock her out.
+    Counts redeemed seats, under any spelling of the mailbox; seats about to be redeemed
+    (a code that leaves nothing to pay); and attempts that the host vouches for, if it
+    also vouches for the caller. Does not count a stranger's attempt under the learner's
+    address, who could lock the learner out.
 
-    Exact where the asker took its own seat before: whoever asks second sees the first
-    one's seat. (Two that ask at once may both be told yes; never both no.)
+    Exact if the caller has already taken its own seat: the second of two callers then
+    sees the first one's seat. (Two at once may both be told yes, never both no.)
 
     Args:
         storage: The store.
         email: The learner's address, normalised.
         code: The coupon's code.
-        opened_by: What is known of the asker.
-        but: An enrollment whose seat does not count: the asker's own.
+        opened_by: How far the caller's identity is known.
+        but: An enrollment whose seat does not count: the caller's own.
     """
     coupon = storage.coupons.find(code, counted=False)
     if coupon is None or coupon.per_learner is None:
@@ -506,7 +510,7 @@ def has_enough(
 
 
 def is_over(storage: Storage, email: str, code: str) -> bool:
-    """Tell whether a learner has redeemed more seats than the code gives to one."""
+    """Tell whether a learner has redeemed more seats than the code allows."""
     coupon = storage.coupons.find(code, counted=False)
     if coupon is None or coupon.per_learner is None:
         return False
@@ -518,7 +522,7 @@ def is_over(storage: Storage, email: str, code: str) -> bool:
 def _seats(
     storage: Storage, email: str, coupon: Coupon, but: str = ""
 ) -> Iterator[tuple[Enrollment, Seat]]:
-    """Yield the learner's attempts that have a seat; an exit has none that counts."""
+    """Yield the learner's attempts that have a seat (exits have none that counts)."""
     find, whose = storage.enrollments.list, mailbox_of(email)
     for row in walk(
         lambda cursor: find(

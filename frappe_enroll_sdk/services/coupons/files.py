@@ -23,7 +23,7 @@ from .batches import BATCH
 if TYPE_CHECKING:
     from ...interfaces import CouponStore
 
-#: What a row of the file may say; a file has those that it needs, in any order.
+#: Columns that a file may have, in any order.
 FIELDS = (
     "code",
     "percent_off",
@@ -35,24 +35,24 @@ FIELDS = (
     "starts_at",
     "expires_at",
 )
-#: What the export says besides; an import passes over it.
+#: Further columns of an export; an import ignores them.
 COUNTED = ("disabled", "created_at", "reserved", "redeemed")
-#: Problems that a report keeps; all of them are counted and told as they are found.
+#: Most problems that a report keeps; all are counted and reported as they are found.
 MAX_PROBLEMS = 1000
 _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0", ""})
-#: What separates cells where a comma is a decimal point, or in a text of tabs.
+#: Other separators: for locales with a decimal comma, and tabs.
 _OTHER_SEPARATOR = re.compile(r"[;\t|]")
 
 
 @attrs.frozen(kw_only=True)
 class Problem:
     """
-    Why a row of the file is no coupon.
+    Why a row of the file is not a coupon.
 
     Attributes:
-        line: The line that it ends on, the header's being 1.
+        line: The line on which it ends; the header's is 1.
         field: The column.
-        text: Why, in words.
+        text: The reason.
     """
 
     line: int
@@ -63,13 +63,13 @@ class Problem:
 @attrs.define(kw_only=True)
 class Imported:
     """
-    What became of a file.
+    The result of an import.
 
     Attributes:
-        created: Coupons that were written.
-        known: Rows whose coupon was there already, with the same terms.
-        bad: Rows that are no coupon, or whose code is taken by other terms.
-        problems: Why, of the first thousand.
+        created: Coupons written.
+        known: Rows whose coupon already existed with the same terms.
+        bad: Rows that are not coupons, or whose code is taken by other terms.
+        problems: The reasons for the first thousand.
     """
 
     created: int = 0
@@ -79,13 +79,13 @@ class Imported:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The numbers alone."""
+        """Only the numbers."""
         return {"created": self.created, "known": self.known, "bad": self.bad}
 
 
 @attrs.frozen(kw_only=True)
 class Row:
-    """A row that is a coupon: its line, and whether the file chose the code."""
+    """A valid row: its coupon, its line, and whether the file chose the code."""
 
     line: int
     coupon: Coupon
@@ -97,14 +97,14 @@ Terms = Callable[..., Coupon]
 
 class Import:
     """
-    One file on its way into the store; owned by one thread.
+    The import of one file; owned by one thread.
 
     Args:
-        store: Where to.
-        terms: Makes a coupon of a row's fields, or raises `ValidationError`.
-        new_code: Makes a code for a row that brings none.
-        tell: Called with each problem, as it is found.
-        report: Filled in as the work goes on.
+        store: The target.
+        terms: Makes a coupon from a row's fields, or raises `ValidationError`.
+        new_code: Makes a code for a row without one.
+        tell: Called with each problem as it is found.
+        report: Filled in during the import.
     """
 
     def __init__(
@@ -136,13 +136,13 @@ class Import:
             on_progress(behind)
 
     def check(self, lines: Iterable[str]) -> bool:
-        """Look at the whole file without writing; tell whether every row is good."""
+        """Check the whole file without writing; tell whether every row is good."""
         seen: set[str] = set()
         for row in self._rows(lines):
             if not row.chosen:
                 continue
             if row.coupon.code in seen:
-                self._complain(row.line, "code", "stands in the file twice")
+                self._complain(row.line, "code", "appears twice in the file")
             seen.add(row.coupon.code)
             there = self._store.find(row.coupon.code, counted=False)
             if there is not None and not is_same(there, row.coupon):
@@ -150,7 +150,7 @@ class Import:
         return self.report.bad == 0
 
     def write(self, lines: Iterable[str]) -> Iterator[int]:
-        """Write the good rows in batches; yield how many rows are behind."""
+        """Write the good rows in batches; yield the number of rows processed."""
         rows, behind = self._rows(lines), 0
         while batch := list(itertools.islice(rows, BATCH)):
             written = self._store.create_many([row.coupon for row in batch])
@@ -163,7 +163,7 @@ class Import:
             yield behind
 
     def _meet(self, row: Row) -> None:
-        """Say what a row whose code is taken is: there already, or a problem."""
+        """Classify a row whose code is taken: already imported, or a problem."""
         if not row.chosen:
             again = attrs.evolve(row.coupon, code=self._new_code())
             if self._store.create(again):
@@ -184,7 +184,7 @@ class Import:
             except StopIteration:
                 return
             except UnicodeDecodeError:
-                words = "is not UTF-8 from here on, and was not read any further"
+                words = "is not UTF-8 from here on: the rest was not read"
                 self._complain(reader.line_num + 1, "file", words)
                 return
             except csv.Error:
@@ -195,11 +195,11 @@ class Import:
                 yield row
 
     def _row(self, columns: list[str], cells: list[str], line: int) -> Row | None:
-        # What a spreadsheet adds at the end and at the right holds nothing.
+        # Spreadsheets may add empty rows at the end and empty cells at the right.
         if not any(map(str.strip, cells)):
             return None
         if len(cells) < len(columns) or any(map(str.strip, cells[len(columns) :])):
-            self._complain(line, "row", "has another number of cells than the header")
+            self._complain(line, "row", "does not have as many cells as the header")
             return None
         pairs = list(zip(columns, cells, strict=False))
         if any(cell.strip() for name, cell in pairs if not name):
@@ -227,10 +227,10 @@ class Import:
 
 
 def _texts(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of a file as spreadsheets begin it: with a mark, with a hint."""
+    """Yield a file's lines, without byte order mark or separator hint."""
     for number, line in enumerate(lines):
         text = line.removeprefix("\ufeff") if number == 0 else line
-        # A line stays one, so that those after it keep their numbers.
+        # Keep it as a line, so that later lines keep their numbers.
         is_hint = number == 0 and text.strip().lower() == "sep=,"
         yield "\n" if is_hint else text
 
@@ -240,7 +240,7 @@ def _columns(reader: Any) -> list[str]:
     Return the names of the columns; "" for those that have none.
 
     Raises:
-        ValidationError: It is no header of ours.
+        ValidationError: It is not a valid header.
     """
     try:
         names = [name.strip() for name in next((r for r in reader if any(r)), ())]
@@ -274,7 +274,7 @@ def is_same(there: Coupon, wanted: Coupon) -> bool:
 
 def fields_of(cells: dict[str, str]) -> dict[str, Any]:
     """
-    Return the terms that a row states; empty cells state nothing.
+    Return the terms given in a row; ignore empty cells.
 
     Raises:
         ValidationError: Names the column.
@@ -304,12 +304,12 @@ def fields_of(cells: dict[str, str]) -> dict[str, Any]:
 
 def _whole(text: str, field: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:  # noqa: PLR2004
-        raise ValidationError(f"{field}: must be a whole number", field=field)
+        raise ValidationError(f"{field}: must be an integer", field=field)
     return int(text)
 
 
 def export(coupons: Iterable[Coupon]) -> Iterator[list[str]]:
-    """Yield the rows of a file, the header first: what `Import` reads, and counts."""
+    """Yield a file's rows, header first: the columns of `Import`, and counts."""
     yield [*FIELDS, *COUNTED]
     for coupon in coupons:
         cells = dump(coupon) | {"any_course": coupon.course_id is None}

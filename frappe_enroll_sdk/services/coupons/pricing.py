@@ -19,7 +19,7 @@ from ...models import Coupon, Course, Kind
 from ...money import Money, charge_step, discount_of, is_chargeable
 
 
-#: Currency of the nothing that a course without a price costs.
+#: Currency of the zero price of a course without a price.
 _NO_CURRENCY = "usd"
 
 
@@ -43,12 +43,12 @@ def require_fit(
     coupon: Coupon | None, course_id: str, email: str, now: datetime
 ) -> Coupon:
     """
-    Return the coupon if it is good for this learner, course and moment.
+    Return the coupon, if it is valid for this learner, course and moment.
 
     Raises:
-        CouponUnavailableError: It is not; one answer for an unknown code and for one
-            that is not this learner's or course's, so that nobody can probe codes.
-        CouponExpiredError: It fits this learner and course, but its time is over.
+        CouponUnavailableError: It is not; the same answer for an unknown code and for
+            one for another learner or course, so that nobody can probe codes.
+        CouponExpiredError: It fits this learner and course, but has expired.
     """
     if coupon is None or not _fits(coupon, course_id, email, now):
         raise CouponUnavailableError(field="coupon_code")
@@ -73,21 +73,21 @@ def quote(
     minimum: Callable[[str], int],
 ) -> Quote:
     """
-    Return what the learner pays.
+    Return the price, discount and amount for a learner.
 
     Args:
         course: The course.
         coupon: A coupon that fits, or None.
-        free_courses: Whether a course without a price may be taken without a coupon.
-        below_minimum: "free" or "refused": what becomes of a remainder that is below
-            the provider's minimum charge.
-        minimum: Returns that minimum in a currency, in minor units.
+        free_courses: Whether a course without a price needs no coupon.
+        below_minimum: "free" or "refused": what to do with a remainder below the
+            provider's minimum charge.
+        minimum: Returns that minimum for a currency, in minor units.
 
     Raises:
-        CourseNotForSaleError: No price, no coupon, and free courses are not allowed; or
-            it has a price that can't be read.
-        AmountNotChargeableError: The price is between two steps of the currency. (What
-            a coupon leaves is rounded to them.)
+        CourseNotForSaleError: It has no price, there is no coupon, and free courses are
+            not allowed; or its price can't be read.
+        AmountNotChargeableError: The price is not a multiple of the currency's charge
+            step. (With a coupon, the remainder is rounded to it.)
         AmountTooSmallError: The remainder is below the provider's minimum charge and
             the setting refuses it.
     """
@@ -113,13 +113,13 @@ def quote(
 
 
 def flaw_of(price: Money, minimum: Callable[[str], int]) -> str:
-    """Return why the provider does not charge a price as it stands; "" = it does."""
+    """Return why the provider can't charge a price unchanged; "" = it can."""
     least, step = minimum(price.currency), charge_step(price.currency)
     if price.amount_minor < least:
-        return f"{price} is less than the least charge, {Money(least, price.currency)}"
+        return f"{price} is below the minimum charge, {Money(least, price.currency)}"
     if not is_chargeable(price):
         unit = Money(step, price.currency)
-        return f"{price} is no multiple of {unit}, the step that is charged"
+        return f"{price} is not a multiple of {unit}, the charge step"
     return ""
 
 

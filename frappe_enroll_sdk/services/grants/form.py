@@ -13,16 +13,16 @@ from .. import validate
 
 
 _MAX_FIELDS, MAX_ANSWER, _MAX_NAME = 40, 4000, 100
-#: An answer may have lines; nothing else in it steers anything.
+#: Answers may contain line breaks, but no other control characters.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def plain(answers: Any) -> dict[str, Any]:
     """
-    Return answers as plain data: texts (trimmed), whole numbers, flags, nothing.
+    Return answers as plain data: texts (trimmed), integers, flags or None.
 
     Raises:
-        ValidationError: They are something else, or too many, or too long.
+        ValidationError: They have other types, are too many, or too long.
     """
     if not isinstance(answers, Mapping) or len(answers) > _MAX_FIELDS:
         raise ValidationError("answers: must be a few named fields", field="answers")
@@ -57,15 +57,14 @@ def require_answers(
     Return the answers to the fields of a form; without fields, all answers.
 
     Raises:
-        ValidationError: Names the field: one that is not there, is missing, or is not
-            of its kind.
+        ValidationError: Names the field that is unknown, missing, or of the wrong kind.
     """
     if not fields:
         return dict(answers)
     known = {field.name: field for field in fields}
     for name in answers:
         if name not in known:
-            raise _refusal(name, "is not asked for")
+            raise _refusal(name, "is not a field of the form")
     for field in fields:
         _require(field, answers.get(field.name))
     return {name: answers[name] for name in known if name in answers}
@@ -82,7 +81,7 @@ def _require(field: GrantField, value: Any) -> None:
         if value not in field.choices:
             raise _refusal(field.name, f"must be one of {', '.join(field.choices)}")
         return
-    # A flag is a number to Python.
+    # bool is a subclass of int.
     kind: type = {"text": str, "number": int, "flag": bool}[field.kind]
     if type(value) is not kind:
         raise _refusal(field.name, f"must be a {field.kind}")

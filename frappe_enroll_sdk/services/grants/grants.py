@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from ..catalogue import Catalogue
     from ..context import Context
 
-#: Days that the coupon of a grant is good for.
+#: Days for which a grant's coupon is valid.
 DAYS = 30
-#: How long a decision may be on its way before nobody waits for it any more.
+#: How long to wait for a decision that is being written.
 _UNDECIDED = timedelta(hours=1)
 _MAX_RACES = 20
-#: Applications that wait, and that a new one is compared with.
+#: Most pending applications that a new one is compared with.
 _MAX_COMPARED = 20
 
 
 class Grants:
-    """Grants of one SDK. Thread-safe."""
+    """The grants of one SDK. Thread-safe."""
 
     def __init__(self, context: Context, catalogue: Catalogue) -> None:
         self._context, self._catalogue = context, catalogue
@@ -53,15 +53,15 @@ class Grants:
         """
         Apply for a grant.
 
-        Anybody may apply under anybody's address, so no application stands in another
-        one's way: all are kept, and which one counts is an operator's word. The same
-        one once more, while it waits, is the one that waits.
+        Anybody may apply under anybody's address, so no application blocks another: all
+        are kept, and an operator decides which one counts. Repeating a pending
+        application returns that one.
 
         Args:
             course_id: The course.
             email: The learner's address.
             full_name: The learner's name.
-            answers: The form's fields: texts, numbers, flags.
+            answers: Answers by field: texts, numbers, flags.
 
         Raises:
             ValidationError: Names the field.
@@ -97,11 +97,11 @@ class Grants:
         )
 
     def form(self) -> tuple[GrantField, ...]:
-        """Return the fields that plugins declare; () = any answers are taken."""
+        """Return the fields that plugins declare; () = any answers are accepted."""
         return self._context.plugins.grant_fields()
 
     def require_answers(self, answers: Any) -> dict[str, Any]:
-        """Return a form's answers, checked; ValidationError names the field."""
+        """Validate and return a form's answers; ValidationError names the field."""
         return grant_form.require_answers(self.form(), grant_form.plain(answers))
 
     def get(self, grant_id: str) -> Grant:
@@ -144,28 +144,30 @@ class Grants:
         expires_at: datetime | None = None,
     ) -> Grant:
         """
-        Approve: the code is written with the decision, the coupon follows from it.
+        Approve: write the code with the decision, then create the coupon from it.
 
-        Of any number of decisions at once one is written, and it alone has a coupon;
-        of several applications of one learner for one course one is approved.
+        Of several simultaneous decisions only one is written, and only it creates a
+        coupon; of one learner's applications for one course, only one can be approved.
 
         Args:
-            grant_id: Which.
-            percent_off: Above 0, at most 100.
+            grant_id: The grant.
+            percent_off: Greater than 0, at most 100.
             actor: Who decides.
             reason: Why.
             expires_at: When the coupon lapses; in 30 days if not given.
 
         Raises:
             NotFoundError: There is no such grant.
-            TransitionError: It is decided already, or another one of the learner's is
-                approved: the text names it.
+            TransitionError: It has already been decided, or another application of the
+                learner is approved; the text names it.
         """
         until = self._context.now() + timedelta(days=DAYS)
         if expires_at is not None:
             until = validate.moment(expires_at, "expires_at")
         if until <= self._context.now():
-            raise _ValidationError("expires_at: must lie ahead", field="expires_at")
+            raise _ValidationError(
+                "expires_at: must be in the future", field="expires_at"
+            )
         return self._decide(
             grant_id,
             audit.require_actor(actor, reason),
@@ -181,7 +183,7 @@ class Grants:
 
         Raises:
             NotFoundError: There is no such grant.
-            TransitionError: It is decided already.
+            TransitionError: It has already been decided.
         """
         return self._decide(
             grant_id,
@@ -197,7 +199,7 @@ class Grants:
         actor: str,
         reason: str,
     ) -> dict[str, str]:
-        """Approve each by itself; return per id the code, or the error's code."""
+        """Approve each separately; return its coupon code, or an error code, per id."""
         percent_off_of(percent_off)
         answers: dict[str, str] = {}
         for grant_id in grant_ids:
@@ -227,8 +229,9 @@ class Grants:
                 updated_at=self._context.now(),
                 **changes,
             )
-            # Owed before it is decided: a process that dies in between owes nothing,
-            # one that dies right after is followed by the job.
+            # Enqueue the job before deciding: if the process dies in between, the job
+            # finds nothing to do; if it dies right after, the job completes the
+            # decision.
             self._owe(after)
             if store.replace(after):
                 self._follow(after)
@@ -241,7 +244,7 @@ class Grants:
                     at=after.updated_at,
                 )
                 return after
-        raise ConflictError("the grant keeps changing")
+        raise ConflictError("the grant keeps changing; try again")
 
     def _require_only(self, grant: Grant) -> None:
         approved = self._context.storage.grants.list(
@@ -251,7 +254,7 @@ class Grants:
             limit=1,
         )
         for other in approved.items:
-            raise TransitionError(f"{other.id} is approved for this learner already")
+            raise TransitionError(f"{other.id} is already approved for this learner")
 
     def _owe(self, grant: Grant) -> None:
         now = self._context.now()
@@ -264,7 +267,7 @@ class Grants:
         )
 
     def follow(self, job: Job) -> Outcome:
-        """Make sure of what the decision owes: the coupon, the plugins' jobs."""
+        """Ensure the decision's effects: the coupon and the plugins' jobs."""
         payload = job.payload or {}
         grant = self._context.storage.grants.find(str(payload.get("grant_id")))
         if grant is None:
@@ -279,7 +282,7 @@ class Grants:
         if grant.status is GrantStatus.PENDING:
             return
         if grant.code is not None and grant.percent_off is not None:
-            # False = the code is there already: it is random, so it is this grant's.
+            # False = the code exists; being random, it can only be this grant's.
             self._context.storage.coupons.create(
                 Coupon(
                     code=grant.code,

@@ -28,36 +28,36 @@ BACKENDS = (LMS, PAYMENTS)
 
 
 class Breakers:
-    """The breakers of one SDK's backends. Thread-safe: they are in the store."""
+    """The breakers of one SDK's backends, kept in the store. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def admit(self, backend: str, n: int) -> Admission:
-        """Ask to start `n` jobs; 0 only tells whether the breaker is open."""
+        """Ask to start `n` jobs; with 0, only tell whether the breaker is open."""
         now, policy = self._context.now(), self._context.gate_policy
         return self._context.storage.gates.admit(backend, n, now, policy)
 
     def probe(self, backend: str) -> bool:
-        """Ping a backend and tell its breaker; True = it works."""
+        """Ping a backend and report the result to its breaker; True = it works."""
         context = self._context
         ping = context.lms.ping if backend == LMS else context.payments.ping
         try:
             wall.contained(f"{backend}'s ping", ping)
-        except Exception as error:  # noqa: BLE001  whatever it is: not well
+        except Exception as error:  # noqa: BLE001  any error means that it is down
             self._report(backend, ok=False, code=code_of(error))
             return False
         self._report(backend, ok=True, code="")
         return True
 
     def is_down(self, backend: str, error: Exception) -> bool:
-        """Tell whether a call has failed because its backend is down."""
+        """Tell whether a call failed because its backend is down."""
         if isinstance(error, BlindKeyError):
             self._report(backend, ok=False, code=error.code)
             return True
         if not needs_ping(error):
             return False
-        # Where somebody else has found it down, one ping less is better.
+        # If another process has found it down, save a ping.
         answer = self.admit(backend, 0)
         if answer.retry_at is not None and not answer.probe:
             return True
@@ -74,5 +74,5 @@ class Breakers:
 
 
 def code_of(error: Exception) -> str:
-    """Return the stable code of an error; a foreign one's is its class."""
+    """Return an error's stable code; for a foreign one, its class."""
     return error.code if isinstance(error, EnrollError) else type(error).__name__

@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A call that writes is begun only if the budget leaves it this many seconds: one that
-#: is cut off leaves an unclear outcome, which costs minutes to settle.
+#: Begin a write only if the budget leaves it this many seconds: one that is cut off has
+#: an unclear outcome, which takes minutes to settle.
 _MIN_WRITE_S = 1.0
-#: Seconds that a handler has past its deadline: the wall around a plugin speaks first.
+#: Seconds of grace after a handler's deadline, so that the wall around a plugin acts
+#: first.
 _GRACE_S = 1.0
 
 
 class BudgetSpentError(Exception):
-    """Inline work has no time left for a write; the next worker goes on."""
+    """Inline work has no time left for a write; a worker will continue."""
 
 
 class Claim:
@@ -43,9 +44,9 @@ class Claim:
 
     Attributes:
         job: The job as claimed.
-        store: Where it lives (jobs or events).
-        data: What is known: what the job said, and what this try has learned.
-        wrote: Whether a call that writes has begun in this try.
+        store: Its store (jobs or events).
+        data: What is known: the job's data, and what this try has learned.
+        wrote: Whether this try has begun a write.
     """
 
     def __init__(
@@ -70,26 +71,26 @@ class Claim:
 
     @property
     def is_inline(self) -> bool:
-        """Whether somebody waits for it."""
+        """Whether a caller waits for it."""
         return self._ends is not None
 
     def timeout_s(self, most: float) -> float:
-        """Return how long one call may take: `most`, or what the budget leaves."""
+        """Return how long one call may take: `most`, or what is left of the budget."""
         if self._ends is None:
             return most
         return max(min(most, self._ends - self._context.monotonic()), 0.05)
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Sleep."""
         self._context.ambient.sleep(seconds)
 
     def learn(self, data: Mapping[str, Any]) -> None:
-        """Know more; it is written with the claim's next write, or its end."""
+        """Add to what is known, to be stored with the claim's next write or its end."""
         self.data = united(self.data, data)
 
     @property
     def has_news(self) -> bool:
-        """Whether something was learned that is not written yet."""
+        """Whether something learned has not been stored yet."""
         return self.data != self._written
 
     def begin_write(
@@ -100,14 +101,14 @@ class Claim:
         min_s: float = _MIN_WRITE_S,
     ) -> None:
         """
-        Make the lease outlast a call that writes, and write what is known before it.
+        Before a write, extend the lease beyond it and store what is known.
 
-        `data` is what is known once the call has begun: where it must not begin, that
-        is not so. `min_s` is the time that the call takes.
+        `data` is what will be known once the call has begun; it is dropped if the call
+        must not begin. `min_s` is the time that the call takes.
 
         Raises:
-            LeaseLostError: The claim is somebody else's now: do not call.
-            BudgetSpentError: Inline work has too little time left for it.
+            LeaseLostError: Another worker has the claim now: do not make the call.
+            BudgetSpentError: Inline work has too little time left for the call.
         """
         left_s = None if self._ends is None else self._ends - self._context.monotonic()
         if left_s is not None and left_s < self._min_s(min_s):
@@ -118,7 +119,7 @@ class Claim:
         self.wrote = True
 
     def keep(self) -> bool:
-        """Write what was learned; False = the claim is somebody else's now."""
+        """Store what was learned; False = another worker has the claim now."""
         lease_s = self._context.settings.lease_s
         return not self.has_news or self._beat(lease_s, self.data)
 
@@ -136,10 +137,10 @@ class Claim:
 @attrs.frozen(eq=False, kw_only=True)
 class Lease:
     """
-    One claim that runs.
+    A running claim.
 
     Attributes:
-        store: Where the job lives.
+        store: The job's store.
         job: The job as claimed.
         began: When its handler began, on the monotonic clock.
     """
@@ -150,7 +151,7 @@ class Lease:
 
 
 class Leases:
-    """The claims that run in this worker. Thread-safe."""
+    """This worker's running claims. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -165,15 +166,15 @@ class Leases:
             self._held[job.token or ""] = lease
 
     def drop(self, job: Job) -> None:
-        """Its handler has ended."""
+        """Stop extending a claim's lease: its handler has ended."""
         with self._lock:
             self._held.pop(job.token or "", None)
 
     def beat(self) -> list[Lease]:
         """
-        Extend all leases once; return those that hang past their deadline.
+        Extend all leases once; return claims that hang past their deadline.
 
-        Those are dropped: nothing extends them any more.
+        Those are dropped, and no longer extended.
         """
         deadline_s = self._context.settings.job_timeout_s + _GRACE_S
         now_s = self._context.monotonic()
@@ -194,7 +195,7 @@ class Leases:
         try:
             kept = leases[0].store.heartbeat_many(tokens, now, lease_s)
         except StorageUnavailableError as error:
-            # The next beat may come through before the leases lapse.
+            # The next heartbeat may succeed before the leases lapse.
             logger.warning("heartbeat failed", extra={"error_code": error.code})
             return
         for lease in leases:
@@ -202,7 +203,7 @@ class Leases:
                 self._miss(lease)
 
     def _miss(self, lease: Lease) -> None:
-        """One that is missed once may just have ended; one missed twice is lost."""
+        """Drop a lease missed twice; after one miss, its claim may just have ended."""
         token = lease.job.token or ""
         with self._lock:
             lost = token in self._missed and token in self._held
@@ -210,5 +211,5 @@ class Leases:
                 del self._held[token]
             self._missed = (self._missed | {token}) & self._held.keys()
         if lost:
-            # Its handler finds out by itself at its next write, which is fenced.
+            # Its handler finds out at its next write, which is fenced.
             logger.warning("lease lost", extra={"job": lease.job.key})

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds between the tries to write an end down: an end that can't be written costs
-#: the whole try again once the lease has lapsed.
+#: Seconds between tries to write an end: if it can't be written, the whole try is
+#: repeated once the lease has lapsed.
 _WAITS_S = (0.05, 0.2, 0.5, 1.0)
 
 
 @attrs.define(eq=False)
 class _Ticket:
-    """One end on its way."""
+    """One end waiting to be written."""
 
     end: JobEnd
     written: bool = False
@@ -51,7 +51,7 @@ class _Lane:
         self._changed = threading.Condition()
 
     def complete(self, store: JobStore, end: JobEnd, now: datetime) -> JobState | None:
-        """Write the end, and those that wait with it; return what now stands."""
+        """Write the end, together with others that wait; return the job's new state."""
         ticket = _Ticket(end=end)
         if batch := self._join(ticket):
             try:
@@ -63,7 +63,7 @@ class _Lane:
         return ticket.state
 
     def _join(self, ticket: _Ticket) -> list[_Ticket]:
-        """Wait until the ticket is written, or return the batch that is ours to do."""
+        """Wait until the ticket is written, or return the batch to write here."""
         with self._changed:
             self._waiting.append(ticket)
             while self._writing and not ticket.written:
@@ -83,7 +83,7 @@ class _Lane:
 
 
 def _write(store: JobStore, batch: list[_Ticket], now: datetime) -> None:
-    # What stands for all of them if this thread is ended in the middle of the call.
+    # The result for all of them if this thread is ended during the call.
     for ticket in batch:
         ticket.error = StorageUnavailableError("the writing thread ended", unclear=True)
     try:
@@ -112,10 +112,10 @@ class Completer:
 
 def through_flicker(write: Callable[[], T], sleep: Callable[[float], None]) -> T:
     """
-    Write an end, again where the store fails for a moment.
+    Write an end, retrying if the store fails for a moment.
 
-    Repeating is safe: the write is fenced by the claim's token, so that a first one
-    whose answer was lost lets the second one say "the claim is lost".
+    Repeating is safe: the claim's token fences the write, so if only the first one's
+    answer was lost, the second one reports "the claim is lost".
     """
     for wait_s in _WAITS_S:
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Rows claimed at once: few, so that a lease outlasts the batch.
+#: Rows claimed at once: few, so that the leases outlast the batch.
 _BATCH = 5
 
 
@@ -49,7 +49,7 @@ class Cron:
         *,
         stopping: Callable[[], bool] = lambda: False,
     ) -> JobReport:
-        """See `EnrollSDK.run_jobs`; with `stopping`, nothing more is started."""
+        """See `EnrollSDK.run_jobs`; once `stopping`, start nothing more."""
         self._heartbeats.look()
         began = self._context.now()
         intake = Intake(self._context, self._runner, self._breakers)
@@ -82,11 +82,11 @@ class _Pass:
         self._is_drained = False
 
     def has_time(self) -> bool:
-        """Tell whether something may still be started."""
+        """Tell whether more work may be started."""
         return self._context.monotonic() < self._until_s and not self._stopping()
 
     def take_batch(self) -> bool:
-        """Claim and run one batch; False = nothing due, or no time."""
+        """Claim and run one batch; False = nothing is due, or no time is left."""
         if self._left <= 0 or not self.has_time():
             return False
         works = self._intake.take(min(_BATCH, self._left))
@@ -108,12 +108,13 @@ class _Pass:
         except StorageUnavailableError:
             raise
         except Exception:
-            # One that can't even be ended keeps nobody else waiting: its lease lapses.
+            # One whose end can't be written does not delay the others: its lease
+            # lapses.
             logger.exception("claim lost")
             return End.LOST
 
     def _still_ours(self, work: Work) -> bool:
-        """Renew a lease that earlier jobs of the batch have used up by half."""
+        """Renew a lease of which earlier jobs in the batch have used up half."""
         if work.job is None or work.store is None:
             return True
         now, lease_s = self._context.now(), self._context.settings.lease_s
@@ -122,9 +123,9 @@ class _Pass:
         return work.store.heartbeat(work.job.token or "", now, lease_s)
 
     def report(self) -> JobReport:
-        """Return the counters and what is left."""
+        """Return the counters, and what is still due."""
         store, now = self._context.storage, self._context.now()
-        # Who has just found nothing to claim need not count it.
+        # If the last claim found nothing, there is nothing to count.
         left = sum(
             queue.stats(now, counted=False).due_now
             for queue in (() if self._is_drained else (store.jobs, store.events))

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two signs of life of a worker.
+#: Seconds between a worker's signs of life.
 SEEN_EVERY_S = 30.0
-#: Seconds between two looks of one process.
+#: Seconds between one process's checks.
 _LOOK_EVERY_S = 60.0
 
 
 @functools.cache
 def package_version() -> str:
     """Return the version of the installed distribution."""
-    # Costs a quarter of the package's import, and only a sign of life needs it.
+    # A quarter of the package's import time, needed only for signs of life.
     from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
     try:
@@ -50,7 +50,7 @@ def package_version() -> str:
 
 
 class Heartbeats:
-    """Signs of life of one SDK's workers and passes. Thread-safe."""
+    """The signs of life of one SDK's workers and cron passes. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -85,11 +85,11 @@ class Heartbeats:
         try:
             self._context.storage.workers.seen(sign)
         except EnrollError as error:
-            # A sign is no work: the next one comes soon.
+            # A sign of life is not essential: the next one follows soon.
             logger.warning("sign of life failed", extra={"error_code": error.code})
 
     def lost(self, signs: Iterable[WorkerSeen]) -> dict[str, int]:
-        """Return what observers have lost: here, and in those who left these signs."""
+        """Return observers' lost calls, of this process and those with these signs."""
         lost = Counter(self._context.plugins.observer_errors)
         for sign in signs:
             if sign.name not in self._names:
@@ -97,7 +97,7 @@ class Heartbeats:
         return dict(lost)
 
     def ended(self, name: str) -> None:
-        """Forget a worker that stopped as it should."""
+        """Forget a worker that has shut down cleanly."""
         try:
             self._context.storage.workers.drop(name)
         except EnrollError as error:
@@ -105,9 +105,9 @@ class Heartbeats:
 
     def absent_s(self) -> float | None:
         """
-        Return for how long work has been due and nobody was seen, or None.
+        Return for how long work has been due with no worker seen, or None.
 
-        None also where that is shorter than `workers_absent_s`.
+        Also None if that is less than `workers_absent_s`.
         """
         store, now = self._context.storage, self._context.now()
         stats = [
@@ -117,14 +117,14 @@ class Heartbeats:
         due = [one.oldest_due_at for one in stats if one.oldest_due_at is not None]
         if not due:
             return None
-        # One from a clock that ran ahead would hide an absence until time is there.
+        # A sign from a clock that ran ahead would hide an absence until that time.
         signs = [s for s in store.workers.list() if not is_ahead(s.seen_at, now)]
         since = max([min(due), *(sign.seen_at for sign in signs[:1])])
         absent_s = (now - since).total_seconds()
         return absent_s if absent_s >= self._context.settings.workers_absent_s else None
 
     def look(self) -> None:
-        """Alert if work is due and nobody was seen; at most once a minute."""
+        """Alert if work is due and no worker was seen; at most once a minute."""
         with self._lock:
             mark = self._context.monotonic()
             if self._looked is not None and mark - self._looked < _LOOK_EVERY_S:
@@ -133,13 +133,13 @@ class Heartbeats:
         try:
             absent_s = self.absent_s()
         except EnrollError:
-            # The store is down: whoever called us will say so.
+            # The store is down: the caller will report that.
             return
         if absent_s is not None:
             self._alert(absent_s)
 
     def _alert(self, absent_s: float) -> None:
-        """One alarm per absence, whoever sees it first."""
+        """Alert once per absence, whichever process sees it first."""
         now = self._context.now()
         until = now + timedelta(seconds=self._context.settings.workers_absent_s)
         gate, holder = "alert.workers_absent", self._context.ambient.token_hex(8)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..context import Context
     from .runner import Runner
 
-#: A worker or cron pass does it.
+#: Left to a worker or cron pass.
 _LATER = Ended(end=End.SNOOZE, code="queued")
 
 
@@ -33,7 +33,7 @@ class Inline:
         self._context, self._runner = context, runner
 
     def sync(self, row: Enrollment, *, spent_s: float = 0.0) -> Enrollment:
-        """Run the sync of the row's learner and course, and return the row after."""
+        """Run the sync of the row's learner and course; return the row afterwards."""
         budget_s = self._context.settings.inline_s - spent_s
         if budget_s <= 0 or row.status is not Status.CONFIRMED:
             return row
@@ -52,16 +52,16 @@ class Inline:
                         return settled
             return store.enrollments.find(row.id) or row
         except StorageUnavailableError:
-            # The row is confirmed and its sync owed: nothing is lost.
+            # The row is confirmed and its sync enqueued: nothing is lost.
             return row
 
     def event(self, event: Job) -> Ended:
         """
-        Run a stored event, and the sync that it owes.
+        Run a stored event, and the sync that it enqueues.
 
         Returns:
-            How it has ended, with the enrollments as they stand after the sync; the
-            code is "queued" where a worker has to go on.
+            How it ended, with the enrollments after the sync; the code is "queued" if a
+                worker has to continue.
         """
         began = self._context.monotonic()
         settings = self._context.settings
@@ -86,5 +86,5 @@ class Inline:
         try:
             return self.sync(row, spent_s=spent_s)
         except EnrollError:
-            # The event is done; what it owes is in the store.
+            # The event is done; the rest of its work is in the store.
             return row

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .breaker import Breakers
     from .runner import Runner
 
-#: Sync jobs that are claimed at once when the gate has admitted all so far.
+#: Sync jobs claimed at once, once the gate has admitted all so far.
 _MAX_SYNCS = 64
 
 
@@ -40,9 +40,9 @@ class Work:
     One claim, ready to run.
 
     Attributes:
-        run: Does it; returns what became of it.
-        release: Gives it back unbegun.
-        store: Where its job lives, or None (an enrollment, a probe).
+        run: Runs it; returns its end.
+        release: Gives it back before it begins.
+        store: The store of its job, or None (an enrollment, a probe).
         job: The job, or None.
     """
 
@@ -53,18 +53,18 @@ class Work:
 
 
 class Intake:
-    """Claims for one worker or one pass; used by one thread, `open_gate` by any."""
+    """Claims for one worker or pass; for one thread, but `open_gate` for any."""
 
     def __init__(self, context: Context, runner: Runner, breakers: Breakers) -> None:
         self._context, self._runner, self._breakers = context, runner, breakers
         self._owner = worker_name()
         self._turn = 0
-        # A slow start: a pass that finds the gate closed has claimed one in vain.
+        # Start slowly: a pass that finds the gate closed has claimed only one in vain.
         self._most = 1
         self._syncs_at: datetime | None = None
 
     def take(self, n: int) -> list[Work]:
-        """Claim up to `n`; each source comes first in its turn."""
+        """Claim up to `n`; the sources take turns in coming first."""
         sources: Sequence[Callable[[int], list[Work]]] = (
             self._enrollments,
             self._events,
@@ -81,18 +81,18 @@ class Intake:
 
     @property
     def has_deferred(self) -> bool:
-        """Whether sync jobs are left alone until the gate admits them again."""
+        """Whether sync jobs are skipped until the gate admits them again."""
         return self._syncs_at is not None
 
     def wait_s(self, most: float) -> float:
-        """Return how long to wait when nothing is due: less where the rate says so."""
+        """Return how long to wait when nothing is due: less if the rate allows it."""
         if self._syncs_at is None:
             return most
         left_s = (self._syncs_at - self._context.now()).total_seconds()
         return min(max(left_s, 0.01), most)
 
     def open_gate(self) -> None:
-        """After a ping that worked: do not wait for the gate any longer."""
+        """Stop waiting for the gate, after a successful ping."""
         self._syncs_at = None
 
     def _enrollments(self, n: int) -> list[Work]:
@@ -145,7 +145,7 @@ class Intake:
         return [*self._works(store, jobs[: answer.admitted]), *later, *probe]
 
     def _adapt(self, asked: int, answer: Admission, now: datetime) -> None:
-        """Claim as many as the gate admits: the rest was claimed for nothing."""
+        """Adapt the batch to what the gate admits: the rest was claimed in vain."""
         if answer.admitted == asked:
             self._most = min(self._most * 2, _MAX_SYNCS)
             self._syncs_at = None
@@ -155,7 +155,7 @@ class Intake:
         self._syncs_at = answer.retry_at or now + closed
 
     def _put_back(self, store: JobStore, job: Job) -> End:
-        """Put a job back where it stood: who has waited longest comes first."""
+        """Put a job back in its place: the one that has waited longest comes first."""
         now = self._context.now()
         due_at = job.was_due_at or now
         kept = store.reschedule(job.token or "", due_at, now, counts=False)

@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: A task: (most rows, whether there is time) to how many it has dealt with.
+#: A task: (most rows, whether there is time) -> number of rows handled.
 Task = Callable[[int, Callable[[], bool]], int]
 
-#: Rows of one slice: deleting them keeps the store's writer for a few milliseconds.
+#: Rows in one slice: deleting them occupies the store's writer for a few milliseconds.
 _SLICE = 500
-#: Slices of one turn.
+#: Most slices in one turn.
 _MAX_SLICES = 20
-#: Seconds between two turns of what work waits for, and of what only tidies up (which
-#: goes on at once where there is more than one turn of it).
+#: Seconds between turns: of tasks that work depends on, and of cleanup tasks (which
+#: continue at once if one turn was not enough).
 EVERY_S, TIDY_EVERY_S = 60.0, 600.0
-#: The gate that the turns are taken at.
+#: Name of the gate for the turns.
 _GATE = "maintenance"
 _DAY = timedelta(days=1)
 
@@ -46,7 +46,7 @@ class Maintenance:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        #: Where the last look at a queue's claimable jobs ended, by queue.
+        #: By queue: the cursor where the last look at its claimable jobs ended.
         self._seen: dict[str, str | None] = {}
         self.tasks: dict[str, Task] = {
             "jobs": self._jobs,
@@ -55,19 +55,20 @@ class Maintenance:
             "workers": self._workers,
             "moments": self._moments,
         }
-        #: Seconds between two turns, by task; tasks whose turns are taken at once.
+        #: Groups of tasks whose turns are taken together: seconds between turns by
+        #: task.
         self._every_s = [dict.fromkeys(self.tasks, TIDY_EVERY_S) | {"moments": EVERY_S}]
 
     def add(self, name: str, task: Task, every_s: float) -> None:
-        """Add a task that is done every so many seconds."""
+        """Add a task to be done every so many seconds."""
         self.tasks[name] = task
         self._every_s.append({name: every_s})
 
     def run_owed(self, has_time: Callable[[], bool] = lambda: True) -> dict[str, int]:
-        """Do what is owed, as long as there is time; return what each task counted."""
+        """Do the tasks that are due, while there is time; return each one's count."""
         done, gates = dict[str, int](), self._context.storage.gates
-        # Whoever dies costs the rest of its turns one interval: those of the rare
-        # tasks are not taken before their time.
+        # A process that dies delays its other turns by one interval, so turns of the
+        # rare tasks are not taken early.
         for group in self._every_s:
             if not has_time():
                 break
@@ -83,11 +84,11 @@ class Maintenance:
         return done
 
     def run(self, name: str) -> int:
-        """Do one task now, in slices; return what it counted."""
+        """Do one task now, in slices; return its count."""
         return self._run(name, lambda: True)[0]
 
     def _run(self, name: str, has_time: Callable[[], bool]) -> tuple[int, bool]:
-        """Do one task; return what it counted, and whether there is more to do."""
+        """Do one task; return its count, and whether there is more to do."""
         total, is_left = 0, True
         for _ in range(_MAX_SLICES):
             if not has_time():
@@ -95,7 +96,7 @@ class Maintenance:
             try:
                 count = wall.contained(name, self.tasks[name], _SLICE, has_time)
             except EnrollError as error:
-                # Housekeeping never keeps the work from going on.
+                # Housekeeping errors never stop the work.
                 extra = {"task": name, "error_code": error.code}
                 logger.warning("maintenance failed", extra=extra)
                 is_left = False
@@ -117,7 +118,7 @@ class Maintenance:
         return self._context.storage.events.prune(self._context.now() - keep, limit)
 
     def _requests(self, limit: int, _: Callable[[], bool]) -> int:
-        """Forget what Idempotency-Keys of requests were answered with."""
+        """Delete old records of HTTP requests with an Idempotency-Key."""
         before = self._context.now() - REQUEST_LIFE
         return self._context.storage.events.forget(REQUEST_KIND, before, limit)
 
@@ -125,12 +126,12 @@ class Maintenance:
         store, now = self._context.storage.workers, self._context.now()
         ahead = [sign for sign in store.list() if is_ahead(sign.seen_at, now)]
         for sign in ahead:
-            # Whoever lives leaves the next one soon.
+            # A living worker soon leaves the next one.
             store.drop(sign.name)
         return store.prune(now - _DAY, limit) + len(ahead)
 
     def _moments(self, limit: int, _: Callable[[], bool]) -> int:
-        """Let what a clock that ran ahead has written wait no longer than it may."""
+        """Bound the waits written by a clock that ran ahead."""
         context = self._context
         now, store = context.now(), context.storage
         latest = now + longest_look(context)
@@ -142,7 +143,7 @@ class Maintenance:
 
 
 def longest_look(context: Context) -> timedelta:
-    """Return how far ahead the next look at an enrollment may be owed."""
+    """Return the longest time until an enrollment may next be due."""
     settings, policy = context.settings, context.settle_policy
     return timedelta(
         seconds=max(

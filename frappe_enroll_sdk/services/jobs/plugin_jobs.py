@@ -36,7 +36,7 @@ class PluginJobs:
         Run the handler of a claimed job.
 
         Raises:
-            ValidationError: The handler answered with something else than an outcome.
+            ValidationError: The handler did not return an outcome.
         """
         job = claim.job
         handler = self._context.plugins.handler(job.kind)
@@ -44,7 +44,7 @@ class PluginJobs:
             return Dead(f"no plugin handles jobs of kind {job.kind!r}")
         context = self._context_of(job)
         if context is None:
-            return Dead("what the job is about is gone")
+            return Dead("the subject of the job is gone")
         if isinstance(context, Outcome):
             return context
         answer = self._call(job, handler, context)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Outcomes of a payment event that are states of their own.
+#: Outcomes of a payment event that have their own state.
 _EVENT_STATES = {
     "quarantined": JobState.QUARANTINED,
     "ignored": JobState.IGNORED,
@@ -67,8 +67,8 @@ class Handler:
         run: Does the work.
         backend: Whose breaker decides whether a failure is the job's fault, or None.
         is_gated: Whether that breaker admits each job.
-        owe_again: Called with a lost claim that may have changed something.
-        report: Called with a job that is tried again, or that is dead.
+        owe_again: Called with a lost claim that may have had effects.
+        report: Called with a job that will be retried, or is dead.
     """
 
     run: Callable[[Claim], Outcome]
@@ -95,7 +95,7 @@ class Runner:
         self._completer = Completer()
 
     def run_due(self, row: Enrollment) -> End:
-        """Settle a claimed enrollment; return what became of it."""
+        """Settle a claimed enrollment; return its end."""
         try:
             with wall.bounded(self._context.settings.job_timeout_s):
                 wall.contained("settling", self._settle.run, row.id, wish=Wish.DUE)
@@ -106,7 +106,7 @@ class Runner:
         return End.DONE
 
     def _put_off(self, row: Enrollment, error: Exception) -> End:
-        """An enrollment that can't be settled now is never given up."""
+        """Put off an enrollment that can't be settled now; it is never given up."""
         down = self._breakers.is_down(PAYMENTS, error)
         policy = self._context.retry_policy
         wait_s = (
@@ -138,14 +138,15 @@ class Runner:
         Run a claimed job or event and write its end.
 
         Args:
-            store: Where it lives.
+            store: Its store.
             job: The job as claimed.
-            budget_s: Seconds of inline work, or None for no bound.
-            admitted: Whether the LMS's breaker was asked already.
+            budget_s: Seconds for inline work, or None for no limit.
+            admitted: Whether the LMS's breaker has already admitted it.
         """
         began = self._context.monotonic()
         claim = Claim(self._context, store, job, budget_s=budget_s)
-        # Inline, a hook may need the request's own thread: the server has the time-out.
+        # Inline, a hook may need the request's own thread; the server's time-out
+        # applies.
         limit_s = self._context.settings.job_timeout_s if budget_s is None else None
         with wall.bounded(limit_s):
             verdict = self._refuse(job, admitted=admitted) or self._try(claim)
@@ -181,7 +182,7 @@ class Runner:
         )
 
     def _refuse(self, job: Job, *, admitted: bool) -> Verdict | None:
-        """Return what keeps the job from running; None = go on."""
+        """Return why the job must not run; None = it may."""
         if self._is_exhausted(job):
             cause = "its last try never ended: the worker died or stalled"
             return Verdict(end=End.DEAD, code="tries_exhausted", cause=cause)
@@ -204,7 +205,7 @@ class Runner:
         last = job.errors[-1] if job.errors else None
         if last is not None and last.try_number == job.tries - 1:
             if not job.recovered:
-                # Its end said retry, and maybe by a host's policy, not by ours.
+                # Its end was a retry, perhaps by the host's policy rather than ours.
                 return False
             wait_s = self._context.plugins.decide_retry(job, last.code, last.try_number)
             if wait_s is not None:
@@ -219,7 +220,7 @@ class Runner:
             return Verdict(end=End.SNOOZE, code="budget")
         except (LeaseLostError, StorageUnavailableError) as error:
             return Verdict(end=End.LOST, code=error.code)
-        except Exception as error:  # noqa: BLE001  it gets its verdict below
+        except Exception as error:  # noqa: BLE001  judged below
             return self._verdict_of(claim.job, error)
         verdict = verdict_of_outcome(
             outcome,
@@ -227,7 +228,7 @@ class Runner:
             policy=self._context.retry_policy,
             chance=self._chance(),
         )
-        # A handler that names its time has decided.
+        # A handler that gives a time has decided.
         if isinstance(outcome, Retry) and outcome.after_s is None:
             return self._ask_host(claim.job, verdict)
         return verdict
@@ -258,7 +259,7 @@ class Runner:
         return by_host(verdict, wait_s)
 
     def _write(self, claim: Claim, verdict: Verdict) -> End:
-        """Write the end, if the claim still stands; return what became of it."""
+        """Write the end, if the claim still holds; return the actual end."""
         if verdict.end is End.LOST:
             return End.LOST
         if verdict.end in {End.RETRY, End.DEAD}:
@@ -269,7 +270,7 @@ class Runner:
         def write() -> bool:
             return self._end(claim, verdict, now)
 
-        # Inline work has somebody waiting; the lease lapses, and a worker goes on.
+        # Somebody waits for inline work; the lease lapses, and a worker continues.
         return verdict.end if _written(write, claim) else End.LOST
 
     def _end(self, claim: Claim, verdict: Verdict, now: datetime) -> bool:
@@ -292,7 +293,7 @@ class Runner:
             return store.reschedule(token, due_at, now, counts=False)
         error = TryError(
             at=now,
-            # One that only waits is given back: it is none.
+            # A try that only waits does not count.
             try_number=job.tries - snoozes,
             code=verdict.code,
             cause=verdict.cause,
@@ -306,7 +307,7 @@ class Runner:
         return store.reschedule(token, due_at, now, error=error)
 
     def _heal(self, claim: Claim) -> None:
-        """The claim is somebody else's: whatever it changed is looked at again."""
+        """Have the effects of a lost claim looked at again."""
         owe_again = self._handler_of(claim.job).owe_again
         if owe_again is None or not (claim.wrote or claim.has_news):
             return
@@ -318,19 +319,19 @@ class Runner:
         try:
             _written(owe, claim)
         except EnrollError as error:
-            # An insert was written down before it began: looks at it stay owed.
+            # An insert is recorded before it begins, so looks at it remain due.
             extra = {"job": claim.job.key, "error_code": error.code}
             logger.warning("healing not owed", extra=extra)
 
     def _tell_trouble(self, job: Job, verdict: Verdict) -> None:
-        """Show the trouble on the enrollments, and to the observers."""
+        """Report the trouble on the enrollments, and to the observers."""
         dead = verdict.end is End.DEAD
         report = self._handler_of(job).report
         if report is not None and job.payload is not None:
             try:
                 report(job, LMSStatus.DEAD if dead else LMSStatus.RETRYING)
             except (EnrollError, KeyError):
-                # The job's own end matters more than its reflection.
+                # The job's own end matters more than reporting it.
                 logger.exception("status not shown", extra={"job": job.key})
         hook = "on_job_dead" if dead else "on_job_retried"
         self._context.plugins.notify(hook, job=job, cause=verdict.cause)

@@ -36,11 +36,11 @@ logger = logging.getLogger(__name__)
 
 class Shift:
     """
-    One worker's steps. `take` and `wait_s` are for one thread, the others for any.
+    One worker's steps. `take` and `wait_s` are for one thread, the rest for any.
 
     Attributes:
-        name: The name under which it leaves its signs of life.
-        ends: What became of its claims, counted by whoever drives it.
+        name: The name of its signs of life.
+        ends: Counts of its claims' ends, kept by the caller.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Shift:
         self._started_at: datetime | None = None
 
     def take(self, free: int) -> list[Work]:
-        """Claim up to `free` and keep their leases from now on."""
+        """Claim up to `free`, and extend their leases from now on."""
         works = self._intake.take(free)
         for work in works:
             if work.job is not None and work.store is not None:
@@ -73,7 +73,7 @@ class Shift:
         return works
 
     def run(self, work: Work, *, begin: bool = True) -> End:
-        """Run a claim, or give it back unbegun; return what became of it."""
+        """Run a claim, or give it back before it begins; return its end."""
         try:
             if begin:
                 return wall.contained("a claim", work.run)
@@ -87,13 +87,13 @@ class Shift:
         return End.RELEASED
 
     def wait_s(self) -> float:
-        """Return how long to wait when nothing is due; jitter keeps workers apart."""
+        """Return how long to wait when nothing is due; jitter spreads workers."""
         jitter = self.context.ambient.uniform(0.8, 1.2)
         return self._intake.wait_s(self.poll_s) * jitter
 
     @property
     def beat_every_s(self) -> float:
-        """Seconds between two heartbeats."""
+        """Seconds between heartbeats."""
         return min(self.context.settings.lease_s / 3, 10.0)
 
     def beat(self, give_up: Callable[[Lease], None]) -> None:
@@ -102,7 +102,7 @@ class Shift:
 
         Args:
             give_up: Called with each claim that hangs past its deadline; its lease is
-                not extended any more.
+                no longer extended.
         """
         try:
             if self._started_at is None:
@@ -119,23 +119,23 @@ class Shift:
                     "ends": dict(self.ends),
                 }
                 self._heartbeats.worker(self.name, self._started_at, detail)
-        except Exception as error:  # noqa: BLE001  logged; the next beat comes
+        except Exception as error:  # noqa: BLE001  logged; the next heartbeat follows
             log_failure("heartbeat failed", error)
 
     def tidy(self, has_time: Callable[[], bool] = lambda: True) -> None:
-        """Do the housekeeping that is owed."""
+        """Do the housekeeping that is due."""
         try:
             self._maintenance.run_owed(has_time)
-        except Exception as error:  # noqa: BLE001  logged; the next turn comes
+        except Exception as error:  # noqa: BLE001  logged; the next turn follows
             log_failure("maintenance failed", error)
 
     def end(self) -> None:
-        """Take the sign of life back."""
+        """Remove the sign of life."""
         self._heartbeats.ended(self.name)
 
 
 def log_failure(message: str, error: Exception) -> None:
-    """Log what a worker survives: ours by its code, a foreign one in full."""
+    """Log an error that the worker survives: ours by code, a foreign one in full."""
     if isinstance(error, EnrollError):
         logger.warning(message, extra={"error_code": error.code})
     else:

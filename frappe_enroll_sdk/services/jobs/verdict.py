@@ -30,38 +30,38 @@ from ...wall import text
 from ..settle.decision import Settled
 
 
-#: Seconds until a conflict is looked at again.
+#: Seconds until a conflict is retried.
 _CONFLICT_S = 2.0
 
 
 class End(StrEnum):
-    """What becomes of a claim."""
+    """How a claim ends."""
 
     #: The work is done.
     DONE = "done"
     #: The try counts; the next one follows the schedule.
     RETRY = "retry"
-    #: No try counts; it is put back for later.
+    #: The try does not count; the job is put back for later.
     SNOOZE = "snooze"
-    #: It can never work: an operator has to look.
+    #: It can never succeed: an operator has to act.
     DEAD = "dead"
-    #: The claim is somebody else's now; nothing is written.
+    #: Another worker has the claim now; nothing is written.
     LOST = "lost"
-    #: Given back before its work began.
+    #: The claim was given back before its work began.
     RELEASED = "released"
-    #: No job: a backend was asked whether it works.
+    #: Not a job: a ping of a backend.
     PROBE = "probe"
 
 
 @attrs.frozen(kw_only=True)
 class Ended:
     """
-    How a claim has ended.
+    The end of a claim.
 
     Attributes:
         end: What became of it.
-        code: The outcome's word, or the error's stable code.
-        enrollments: The enrollments that were settled by it, as they stand now.
+        code: The name of the outcome, or the error's stable code.
+        enrollments: The current state of the enrollments that it settled.
     """
 
     end: End
@@ -72,26 +72,26 @@ class Ended:
 @attrs.frozen(kw_only=True)
 class Verdict:
     """
-    What to write.
+    What to write at the end of a try.
 
     Attributes:
-        end: What becomes of the claim.
+        end: How the claim ends.
         wait_s: Seconds until the job is due again.
         code: Stable code of the cause.
-        cause: Words for an operator.
-        enrollments: Those that were settled.
+        cause: Explanation for an operator.
+        enrollments: The enrollments that were settled.
     """
 
     end: End
     wait_s: float = 0.0
-    # Of foreign code, maybe: whatever it says, the end has to be written.
+    # May come from foreign code: whatever it contains, the end has to be written.
     code: str = attrs.field(default="", converter=text)
     cause: str = attrs.field(default="", converter=text)
     enrollments: tuple[Enrollment, ...] = ()
 
 
 def needs_ping(error: Exception) -> bool:
-    """Tell whether the backend's ping has to decide whose fault it is."""
+    """Tell whether the backend's ping has to decide whose fault an error is."""
     if isinstance(error, ThrottledError):
         return False
     return isinstance(error, (TransientError, BackendRefusedError))
@@ -106,7 +106,7 @@ def verdict_of_error(
     gate_closed_s: float,
     chance: float,
 ) -> Verdict:
-    """Return what becomes of a try that raised."""
+    """Return the verdict on a try that raised an error."""
     code = error.code if isinstance(error, EnrollError) else type(error).__name__
     cause = str(error) if isinstance(error, EnrollError) else _unknown(error)
     if isinstance(error, RejectedError):
@@ -129,7 +129,7 @@ def verdict_of_outcome(
     policy: RetryPolicy,
     chance: float,
 ) -> Verdict:
-    """Return what becomes of a try whose handler answered."""
+    """Return the verdict on a try whose handler returned."""
     if isinstance(outcome, Done):
         return Verdict(
             end=End.DONE,
@@ -148,7 +148,7 @@ def verdict_of_outcome(
 
 
 def by_host(verdict: Verdict, wait_s: float | None) -> Verdict:
-    """Return the verdict as the host's own policy changes it (None: not at all)."""
+    """Return the verdict after the host's own policy (None = no change)."""
     if wait_s is None:
         return verdict
     end = End.DEAD if wait_s < 0 else End.RETRY
@@ -165,5 +165,5 @@ def _on_schedule(
 
 
 def _unknown(error: Exception) -> str:
-    # The text of a foreign exception may hold anything: only its class is shown.
+    # The text of a foreign exception may contain anything: only show its class.
     return f"unexpected {type(error).__name__} (see the log)"

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that anything waits at the most before it looks whether to stop.
+#: Most seconds between checks for a stop.
 _SLICE_S = 0.1
-#: Seconds before news is listened to again after it was news of nothing for us: the
-#: first time, and at the most.
+#: Seconds before listening again after an announcement without work for us: the first
+#: time, and at most.
 _DEAF_S, _MAX_DEAF_S = 0.02, 0.16
-#: What a shell says of a process that a signal has ended.
+#: Added to a signal's number in the exit code, as shells do.
 _BY_SIGNAL = 128
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -54,8 +54,8 @@ class _Slot:
     One thread that runs claims.
 
     Attributes:
-        token: The claim that it runs, or "".
-        given_up: Whether another thread has taken its place.
+        token: Token of the claim it runs, or "".
+        given_up: Whether another thread has replaced it.
     """
 
     token: str = ""
@@ -66,11 +66,12 @@ class Worker:
     """
     Works until `stop` is called (from another thread or a signal handler).
 
-    What runs is finished (up to `shutdown_timeout_s`), what is claimed and not begun is
-    given back; a claim whose work has begun never is: it ends, or its lease lapses.
+    Running claims are finished (within `shutdown_timeout_s`), and those not yet begun
+    are given back. A claim whose work has begun is never given back: it ends, or its
+    lease lapses.
 
     Attributes:
-        shift: The steps that its threads drive.
+        shift: The steps that its threads run.
     """
 
     def __init__(self, shift: Shift, *, shutdown_timeout_s: float = 30.0) -> None:
@@ -88,16 +89,16 @@ class Worker:
 
     @property
     def name(self) -> str:
-        """The name under which it leaves its signs of life."""
+        """The name of its signs of life."""
         return self.shift.name
 
     @property
     def ends(self) -> Counter[str]:
-        """What became of its claims, counted."""
+        """Counts of its claims' ends."""
         return self.shift.ends
 
     def stop(self) -> None:
-        """Claim nothing more; takes no lock, so that a signal handler may call it."""
+        """Stop claiming. Takes no lock, so that a signal handler may call it."""
         self._asked = True
 
     def run(
@@ -111,11 +112,11 @@ class Worker:
 
         Args:
             handle_signals: Stop at SIGTERM and SIGINT (in the main thread only).
-            on_stop: Called when it begins to stop.
+            on_stop: Called when stopping begins.
 
         Raises:
-            SchemaError: The store's schema is not (or no longer) this code's; it has
-                stopped, since no try can succeed.
+            SchemaError: The store's schema does not (or no longer) match this code; the
+                worker has stopped, since nothing can succeed.
         """
         handling = stop_on_signals(self.stop) if handle_signals else nullcontext()
         with handling:
@@ -124,7 +125,7 @@ class Worker:
                 extra={"worker": self.name, "concurrency": self._concurrency},
             )
             self._start()
-            # In slices, and by sleeping: a handler runs in this thread, and must not
+            # Sleep in short slices: a signal handler runs in this thread, and must not
             # find it holding a lock.
             while not self._asked:
                 self._ambient.sleep(_SLICE_S)
@@ -153,7 +154,7 @@ class Worker:
     def _finish(self) -> None:
         logger.info("worker stops", extra={"worker": self.name})
         ends = self._ambient.monotonic() + self._shutdown_timeout_s
-        # What it was claiming when it was told to stop has to be given back, too.
+        # Also give back whatever it was claiming when it was stopped.
         self._threads[0].join(max(self._shutdown_timeout_s, _SLICE_S))
         with self._changed:
             while self._free < self._concurrency and self._ambient.monotonic() < ends:
@@ -207,7 +208,7 @@ class Worker:
         self._todo.put(work)
 
     def _idle(self, watch: _Ears) -> None:
-        """Wait for news, at most until the next poll."""
+        """Wait for due work, at most until the next poll."""
         ends = self._ambient.monotonic() + self.shift.wait_s()
         while not self._asked and (left_s := ends - self._ambient.monotonic()) > 0:
             if watch.wait(min(left_s, _SLICE_S)):
@@ -243,12 +244,12 @@ class Worker:
             self.shift.beat(self._replace)
 
     def _tidy(self) -> None:
-        """Housekeeping in a thread of its own: it may take long, heartbeats may not."""
+        """Run housekeeping in its own thread, so that it never delays heartbeats."""
         while not self._ended.wait(self._ambient.uniform(0.5, 1.0) * EVERY_S):
             self.shift.tidy(lambda: not self._asked)
 
     def _replace(self, lease: Lease) -> None:
-        """A handler hangs past its deadline: its place is taken by another thread."""
+        """Replace a thread whose handler hangs past its deadline."""
         with self._changed:
             for slot in self._slots:
                 if slot.token == lease.job.token:
@@ -263,10 +264,10 @@ class Worker:
 
 class _Ears:
     """
-    A watch that is opened when it is needed and is never in the way.
+    A watch that is opened on demand and tolerates errors.
 
-    After news of nothing for us (another worker was faster, or it waits for a gate) it
-    is not listened to for a moment, longer each time: polling goes on.
+    After an announcement without work for us (another worker was faster, or a gate is
+    closed), it is ignored for a while, longer each time; polling goes on.
     """
 
     def __init__(self, context: Context) -> None:
@@ -286,7 +287,7 @@ class _Ears:
         return self._watch
 
     def learn(self, *, found: bool) -> None:
-        """Learn whether the last news was any."""
+        """Record whether the last announcement led to work."""
         if found:
             self._deaf_s = 0.0
         elif self._heard:
@@ -310,7 +311,7 @@ class _Ears:
         return self._heard
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Close the watch."""
         if self._watch is not None:
             self._watch.close()
             self._watch = None
@@ -325,9 +326,9 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
     """
     Call `stop` at the first SIGTERM or SIGINT; let the second one end the process.
 
-    Handlers are set in the main thread only (Python allows no other); anywhere else
-    this does nothing, and the host's handlers stay. They are put back at the end.
-    `stop` must take no lock: the thread that it interrupts may hold it.
+    Works in the main thread only (as Python requires); elsewhere it does nothing, and
+    the host's handlers stay. The former handlers are restored at the end. `stop` must
+    not take a lock: the interrupted thread may hold it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -338,7 +339,7 @@ def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(name, second)
         stop()
 
-    # The first process of a container ignores what has no handler of its own.
+    # A container's first process ignores signals without an explicit handler.
     second = _end if os.getpid() == 1 else signal.SIG_DFL
     before = {name: signal.signal(name, first) for name in STOPPING}
     try:

@@ -20,19 +20,19 @@ from ...models import LMSStatus, Status
 if TYPE_CHECKING:
     from ..context import Context
 
-#: Known rows that are looked for: one may have been removed by hand.
+#: Number of known rows to look for, as one may have been removed by hand.
 _MAX_KNOWN = 3
 
 
 def check_key(context: Context) -> None:
     """
-    Prove that the key reads courses, may insert, and sees a row that we know, if any.
+    Verify that the key can read courses, insert, and see a row that we know, if any.
 
-    Nothing is written: what is inserted names a course that can't be there.
+    Writes nothing: the insert names a course that can't exist.
 
     Raises:
-        BlindKeyError: It sees none of the rows that are known.
-        BackendRefusedError: It may not read what it has to.
+        BlindKeyError: It sees none of the known rows.
+        BackendRefusedError: It may not read what we need.
         LMSUnavailableError: The LMS is down.
     """
     context.lms.list_courses(limit=1)
@@ -43,13 +43,13 @@ def check_key(context: Context) -> None:
     seen = [context.lms.find_enrollments(row.learner, row.course_id) for row in known]
     if known and not any(seen):
         raise BlindKeyError(
-            "the LMS key sees none of the enrolments that it has made: "
+            "the LMS key sees none of the enrolments that it has created: "
             "give the API user the role Moderator"
         )
 
 
 def _check_insert(context: Context) -> None:
-    """Insert what Frappe refuses after it has looked at our rights, and not before."""
+    """Try an insert that Frappe refuses, but only after checking our permissions."""
     lms, mark = context.lms, context.ambient.token_hex(8)
     nobody, nothing = "nobody@check.invalid", f"no-such-course-{mark}"
     with suppress(BackendRejectedError, CourseNotFoundError):

@@ -37,17 +37,18 @@ if TYPE_CHECKING:
     from ..jobs.claim import Claim
     from ..settle.settle import Settle
 
-#: Learners that may be created at once: Frappe deadlocks beyond that.
+#: Most learners created at the same time: more make Frappe deadlock.
 USER_PERMITS = 2
 _PERMIT_WAIT_S = 2.0
-#: Seconds that a create takes on a quiet site; one that is cut off goes on there.
+#: Seconds that a create takes on a quiet site; one that is cut off continues there.
 _CREATE_S = 1.5
-#: Seconds after which nobody works on a create any more: Frappe's own time-outs (a lock
-#: of the database 50 s, a request 120 s).
+#: Seconds after which a create has certainly ended, by Frappe's own time-outs (database
+#: lock 50 s, request 120 s).
 _CREATE_ENDS_S = 120.0
-#: Enrollments of one learner and course that are told what became of the LMS's rows.
+#: Most enrollments of one learner and course to update with the state of the LMS's
+#: rows.
 _MAX_ROWS = 100
-#: Seconds before a row that came and went is inserted again.
+#: Seconds before a row that appeared and vanished is inserted again.
 _GONE_AGAIN_S = 2.0
 _USERS = "lms.users"
 _BLIND = (
@@ -55,7 +56,7 @@ _BLIND = (
     "give the API user the role Moderator"
 )
 
-#: An enrollment that says one of these waits to be told.
+#: LMS statuses of an enrollment that has yet to be updated.
 _UNTOLD = frozenset({LMSStatus.PENDING, LMSStatus.RETRYING, LMSStatus.DEAD})
 
 _NO_ACCOUNT = "the learner has no account in the LMS: let them sign up, then requeue"
@@ -70,15 +71,15 @@ class Sync:
         self._settle = settle
 
     def run(self, claim: Claim) -> Outcome:
-        """Bring the LMS to what our enrollments of the pair say."""
+        """Bring the LMS in line with our enrollments of the pair."""
         run = _Run(self._context, self._settle, claim)
         return run.ensure_row() if run.entitled else run.ensure_none()
 
     def owe_again(self, claim: Claim) -> None:
         """
-        After a lost lease: what we did meanwhile is told, and looked at once more.
+        After a lost lease, record what we did meanwhile, and have it looked at again.
 
-        No fence keeps this write out, nor has to: what is known only grows.
+        This write needs no fence: what is known only grows.
         """
         job, now = claim.job, self._context.now()
         self._context.storage.jobs.enqueue(
@@ -86,7 +87,7 @@ class Sync:
         )
 
     def report(self, job: Job, status: LMSStatus) -> None:
-        """Tell the entitled enrollments that the job waits or is dead."""
+        """Record on the entitled enrollments that the job waits or is dead."""
         payload = job.payload or {}
         rows = self._context.storage.enrollments.list_for_sync(
             payload["email"], payload["course_id"]
@@ -154,7 +155,7 @@ class _Run:
             found = self._look()
         judged = self._judge(found, wanted=True)
         if judged.keep is None:
-            # The LMS has refused it because of a row that is gone again by now.
+            # The LMS refused it because of a row that has since vanished.
             return Snooze(_GONE_AGAIN_S)
         self._heal(judged)
         self._mark_sales()
@@ -166,7 +167,7 @@ class _Run:
         call_s, verify_s = self._lms.call_timeout_s, self._verify_s
         settles_at = self._pair.settles_at(verify_s, call_s)
         if settles_at is not None and settles_at > self._context.now():
-            # An earlier one may be on its way.
+            # An earlier one may still land.
             return Snooze(self._until(settles_at))
         learner = self._ensure_learner()
         if not isinstance(learner, str):
@@ -179,12 +180,12 @@ class _Run:
             row = self._enroll(learner, progress)
         except BackendRejectedError as error:
             self._learn(self._pair.refuse(insert))
-            # Frappe has no error of its own for "already there": look.
+            # Frappe has no specific error for an existing row: look.
             if self._find():
                 return None
             return Dead(f"course {self._course}: {error}", error.code)
         except Exception as error:
-            # How long it took counts: a process may have been suspended meanwhile.
+            # Count the time taken: the process may have been suspended meanwhile.
             ended = self._pair.end(insert, self._context.now())
             self._learn(self._pair.refuse(insert) if _made_nothing(error) else ended)
             raise
@@ -206,7 +207,7 @@ class _Run:
         )
 
     def _ensure_learner(self) -> str | Outcome:
-        """Return the LMS's name of the learner, or why there is none yet."""
+        """Return the LMS's name for the learner, or why there is none yet."""
         settings, most = self._context.settings, self._lms.call_timeout_s
         user = self._lms.find_user(self._email, timeout_s=self._claim.timeout_s(most))
         if user is None and settings.missing_learners == "refuse":
@@ -222,7 +223,7 @@ class _Run:
         return user.name
 
     def _create_user(self) -> Learner | None:
-        """Create the learner; None = no permit yet: Frappe deadlocks beyond two."""
+        """Create the learner; None = no permit yet, as Frappe deadlocks beyond two."""
         gates, now, most = (
             self._context.storage.gates,
             self._context.now(),
@@ -239,7 +240,7 @@ class _Run:
                 self._email, self.entitled[-1].full_name, timeout_s=timeout_s
             )
         except LMSUnavailableError as error:
-            # It may wait for the same lock as the next one would: the permit lapses.
+            # It may still hold the lock that the next one needs: let the permit lapse.
             still_works = error.unclear
             raise
         finally:
@@ -253,7 +254,7 @@ class _Run:
         self._pair = Pair(self._claim.data)
 
     def _heal(self, judged: Judgement, holds: Sequence[str] = ()) -> None:
-        """Remove the rows of ours beside the one that stays; tell of all others."""
+        """Remove our surplus rows; alert on all other surplus rows."""
         for row in judged.remove:
             self._delete(row)
         for row in judged.stay:
@@ -266,7 +267,7 @@ class _Run:
                 self._alert("lms_row_unclear", detail=_names(judged, row))
 
     def _delete(self, row: LMSEnrollment) -> None:
-        # It may land late, after the right has come back.
+        # It may land late, after the learner is entitled again.
         self._begin_write(self._pair.remove(row.name, self._context.now()))
         timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
         self._lms.delete_enrollment(row.name, timeout_s=timeout_s)
@@ -277,7 +278,7 @@ class _Run:
         assert keep is not None  # noqa: S101  asked before
         ours = keep.name in judged.ours
         if not ours and row.amount and row.status is Status.CONFIRMED:
-            # Once: what the LMS had without us is no news the next time.
+            # Alert once: a row that existed without us is not new the next time.
             raise_alert(self._context, "paid_but_already_enrolled", row.id, "")
         report = LMSReport(status=LMSStatus.SYNCED, name=keep.name, ours=ours)
         self._settled.append(self._settle.run(row.id, lms=report))
@@ -285,7 +286,8 @@ class _Run:
     # Not entitled: none of ours.
 
     def ensure_none(self) -> Outcome:
-        # First: while the books call it sold, the learner may enroll again for nothing.
+        # First: while the LMS records a valid sale, the learner may enroll again for
+        # free.
         self._mark_sales()
         named = any(row.lms_enrollment_id for row in self._rows)
         if not (self._pair.made or self._pair.left or named):
@@ -317,7 +319,7 @@ class _Run:
         *,
         ours: bool = False,
     ) -> None:
-        """Tell the enrollments that the LMS holds nothing of ours, or why it does."""
+        """Record on the enrollments that the LMS has none of ours, or why it does."""
         report = LMSReport(
             status=LMSStatus.SYNCED, name=name, ours=ours, progress=progress, left=why
         )
@@ -327,7 +329,7 @@ class _Run:
             self._settled.append(self._settle.run(enrollment_id, lms=report))
 
     def _find_holds(self) -> tuple[str, ...]:
-        """Return what else in the LMS hangs on the row, where it can be asked."""
+        """Return what else in the LMS uses the row, if it can be asked."""
         if not hasattr(self._lms, "find_holds"):
             return ()
         timeout_s = self._claim.timeout_s(self._lms.call_timeout_s)
@@ -336,13 +338,13 @@ class _Run:
         )
 
     def _all_rows(self) -> tuple[Enrollment, ...]:
-        """Return the newest enrollments of the pair, those without a row too."""
+        """Return the pair's newest enrollments, including those without a row."""
         return self._context.storage.enrollments.list(
             email=self._email, course_id=self._course, limit=_MAX_ROWS
         ).items
 
     def _mark_sales(self) -> None:
-        """Let the LMS's books say of each payment whether its sale stands."""
+        """Record in the LMS, for each payment, whether its sale is still valid."""
         if not getattr(self._lms, "keeps_books", False):
             return
         books = cast("SellingLMS", self._lms)
@@ -355,10 +357,10 @@ class _Run:
                     timeout_s=self._claim.timeout_s(self._lms.call_timeout_s),
                 )
 
-    # Inserts that nobody accounts for.
+    # Unaccounted inserts.
 
     def _rest(self, word: str) -> Outcome:
-        """Return the end, or the next look while an insert may still land."""
+        """Return the outcome, or the next look while an insert may still land."""
         look_at = self._pair.next_look(
             self._context.now(), self._verify_s, self._lms.call_timeout_s
         )
@@ -385,7 +387,7 @@ class _Run:
 
 
 def _why(row: LMSEnrollment, holds: Sequence[str]) -> str:
-    """Return in words why a row of ours is not removed."""
+    """Explain why a row of ours is not removed."""
     fields = {"batch": row.batch, "certificate": row.certificate}
     causes = [f"{name} {value}" for name, value in fields.items() if value]
     if row.member_type != "Student":
@@ -394,26 +396,26 @@ def _why(row: LMSEnrollment, holds: Sequence[str]) -> str:
 
 
 def _names(judged: Judgement, row: LMSEnrollment) -> dict[str, str]:
-    """Return what an alert about a row says: its name, and that of the one kept."""
+    """Return an alert's details about a row: its name, and that of the kept one."""
     kept = {} if judged.keep is None else {"kept": judged.keep.name}
     return kept | {"row": row.name}
 
 
 def _made_nothing(error: Exception) -> bool:
-    """Tell whether the LMS has surely not carried out the call that failed so."""
+    """Tell whether a call that failed like this has certainly had no effect."""
     if isinstance(error, LMSUnavailableError):
         return not error.unclear
     return isinstance(error, BackendRefusedError | ThrottledError)
 
 
 def owned_by(rows: Sequence[Enrollment]) -> frozenset[str]:
-    """Return the LMS rows that our enrollments call ours."""
+    """Return the LMS rows that our enrollments record as ours."""
     names = {row.lms_enrollment_id for row in rows if row.lms_row_ours}
     return frozenset(name for name in names if name)
 
 
 def user_of(lms: LMS, timeout_s: float | None = None) -> str:
-    """Return who our key's user is, or "" where the LMS does not tell it."""
+    """Return our key's user, or "" if the LMS does not reveal it."""
     try:
         return lms.whoami(timeout_s=timeout_s)
     except (BackendRejectedError, BackendRefusedError):
@@ -428,7 +430,7 @@ def judge_pair(
     wanted: bool,
     user: str,
 ) -> Judgement:
-    """Judge what a look found by what is known and what our enrollments say."""
+    """Judge the result of a look by what is known and what our enrollments record."""
     named = {row.lms_enrollment_id for row in rows} - {None}
     return judge_rows(
         pair,
@@ -441,7 +443,7 @@ def judge_pair(
 
 
 def sale_of(row: Enrollment) -> Sale:
-    """Return what an enrollment was sold for."""
+    """Return an enrollment's sale."""
     return Sale(
         enrollment_id=row.id,
         full_name=row.full_name,

@@ -31,7 +31,7 @@ _VERBS = frozenset(
 
 
 class TimedLMS:
-    """An `LMS` that measures each call of the one that it stands for."""
+    """Wraps an `LMS` and measures each call."""
 
     def __init__(self, lms: Any, metrics: Metrics, ambient: Ambient) -> None:
         self._lms, self._metrics, self._ambient = lms, metrics, ambient

@@ -33,7 +33,7 @@ _LONGEST_RETENTION = timedelta(days=3650)
 
 
 class Admin:
-    """Operators' verbs of one SDK. Thread-safe."""
+    """Operators' actions on one SDK. Thread-safe."""
 
     def __init__(
         self,
@@ -52,13 +52,13 @@ class Admin:
         self._jobs, self._search = Jobs(context), Search(context)
 
     def stats(self) -> Stats:
-        """Return capped numbers and what they mean; never a scan."""
+        """Return capped counts and the queue's health; never scan."""
         self._heartbeats.look()
         return take_stats(self._context, self._heartbeats, self._quarantine)
 
     def maintain(self, *tasks: str) -> dict[str, int]:
         """
-        Do the housekeeping now (all of it, or the named tasks); return the counts.
+        Run all or the named housekeeping tasks now; return the counts.
 
         Raises:
             ValidationError: There is no such task.
@@ -100,7 +100,7 @@ class Admin:
     def search(
         self, text: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[Enrollment]:
-        """Return the enrollments that an id, address, code or course names."""
+        """Return the enrollments that an id, address, code or course identifies."""
         return self._search.search(text, **validate.paging(limit, cursor))
 
     def timeline(self, enrollment_id: str) -> Timeline:
@@ -122,7 +122,7 @@ class Admin:
     def note(
         self, actor: str, action: str, subject: str, reason: str, **detail: Any
     ) -> None:
-        """Write into the audit trail what a host's own surface lets somebody do."""
+        """Record in the audit trail what somebody did through a host's own surface."""
         by = audit.require_actor(actor, reason)
         audit.write(self._context, by, action, subject, detail)
 
@@ -140,7 +140,7 @@ class Admin:
         return self._quarantine.accept(name, by=by, enrollment_id=enrollment_id)
 
     def dismiss(self, name: str, actor: str, reason: str) -> str:
-        """Put aside what is quarantined; return what it is now."""
+        """Dismiss what is quarantined; return its new state."""
         return self._quarantine.dismiss(name, by=audit.require_actor(actor, reason))
 
     def replay_event(
@@ -152,9 +152,9 @@ class Admin:
         notify: bool = True,
     ) -> Job:
         """
-        Give a stored event its effect again (nothing doubles) and return it.
+        Apply a stored event again (without doubling any effect), and return it.
 
-        Without `notify`, no plugin hears of what is written by it.
+        Without `notify`, plugins are not told about its effects.
         """
         by = audit.actor_of(actor, reason)
         return self._replay.replay(event_id, by=by, notify=notify)
@@ -168,7 +168,7 @@ class Admin:
         notify: bool = True,
         limit: int = 10_000,
     ) -> Pulled:
-        """Feed the events that the provider has since a moment and we missed."""
+        """Process events that the provider has had since then and that we missed."""
         by = audit.actor_of(actor, reason)
         return self._replay.pull(since, by=by, notify=notify, limit=limit)
 
@@ -183,9 +183,9 @@ class Admin:
         reason: str = "",
     ) -> Report:
         """
-        Compare provider, enrollments and LMS, one page; see `Reconcile.page`.
+        Compare one page of provider, enrollments and LMS; see `Reconcile.page`.
 
-        Only what repairs is written to the audit trail.
+        Only repairs are written to the audit trail.
         """
         by = audit.actor_of(actor, reason)
         writer, subject = by if repair else None, cursor or "begin"
@@ -205,7 +205,7 @@ class Admin:
         actor: str = "",
         reason: str = "",
     ) -> Generator[Report, None, None]:
-        """Compare all of it, yielding each page; one action in the audit trail."""
+        """Compare everything, yielding each page; audited as one action."""
         by = audit.actor_of(actor, reason) if repair else None
         with audit.acting(self._context, by, "reconcile", "begin") as result:
             result["findings"] = 0
@@ -217,7 +217,7 @@ class Admin:
 
     def probe(self, backend: str, *, actor: str = "", reason: str = "") -> bool:
         """
-        Ping a backend now and tell its breaker; return whether it works.
+        Ping a backend now and report to its breaker; return whether it works.
 
         Raises:
             NotFoundError: No backend of this name has a breaker.
@@ -234,7 +234,7 @@ class Admin:
         Return a job by its key, an event's id, or an enrollment's id (its sync).
 
         Raises:
-            NotFoundError: There is none by this name.
+            NotFoundError: There is none with this name.
         """
         return self._jobs.get(name)
 
@@ -242,21 +242,22 @@ class Admin:
         """
         Make one job due now: by its key, an event's id, or an enrollment's id.
 
-        By the id of an enrollment whose row the LMS has kept (`lms_left`), the LMS is
-        looked at again: an operator has decided there meanwhile.
+        For the id of an enrollment whose row the LMS has kept (`lms_left`), look at the
+        LMS again: an operator has decided there meanwhile.
 
         Raises:
-            NotFoundError: There is nothing to retry by this name.
+            NotFoundError: There is nothing to retry with this name.
         """
         self._jobs.retry(name, by=audit.actor_of(actor, reason))
 
     def bury(self, name: str, *, actor: str, reason: str) -> None:
         """
-        End a job that waits as dead, with the operator's reason as its cause.
+        End a waiting job as dead, with the operator's reason as its cause.
 
         Raises:
-            NotFoundError: No job by this name waits (a running one ends by itself).
-            ValidationError: There is no reason.
+            NotFoundError: No job with this name is waiting (a running one ends by
+                itself).
+            ValidationError: The reason is missing.
         """
         self._jobs.bury(name, by=audit.require_actor(actor, reason))
 
@@ -272,20 +273,20 @@ class Admin:
         tell: Callable[[int], None] = lambda _: None,
     ) -> int:
         """
-        Make dead jobs and events due again with all their tries; return how many.
+        Make dead jobs and events due again with all tries; return how many.
 
         Args:
-            limit: How many at the most.
+            limit: Most jobs and events.
             kind: Only jobs of this kind (``payment_event`` for events).
-            code: Only those that died of this code.
-            per_s: How many fall due per second, so that the backends are not flooded;
-                None = all at once (the LMS's gate bounds the rate of syncs anyway).
+            code: Only those that died with this error code.
+            per_s: How many become due per second, so that the backends are not flooded;
+                None = all at once (the LMS's gate limits the rate of syncs anyway).
             actor: Who does it, for the audit trail.
             reason: Why, for the audit trail.
-            tell: Called with the number after each.
+            tell: Called after each with the number so far.
 
         Raises:
-            ValidationError: The limit or the rate is out of bounds.
+            ValidationError: The limit or the rate is out of range.
         """
         by = audit.actor_of(actor, reason)
         return self._jobs.requeue(
@@ -306,10 +307,10 @@ class Admin:
         reason: str = "",
     ) -> tuple[int, int]:
         """
-        Null old events' payloads and drop old done jobs; return both counts.
+        Clear old events' payloads and delete old done jobs; return both counts.
 
         Raises:
-            ValidationError: A span is not between one day and ten years.
+            ValidationError: An age is not between one day and ten years.
         """
         _check_spans(
             events_older_than=events_older_than, jobs_older_than=jobs_older_than
@@ -329,7 +330,7 @@ class Admin:
         actor: str = "",
         reason: str = "",
     ) -> int:
-        """Null old events' payloads; return how many. Raises as `prune` does."""
+        """Clear old events' payloads; return how many. Raises as `prune` does."""
         _check_spans(events_older_than=older_than)
         store = self._context.storage.events
         return self._prune(
@@ -344,7 +345,7 @@ class Admin:
         actor: str = "",
         reason: str = "",
     ) -> int:
-        """Drop old done jobs; return how many. Raises as `prune` does."""
+        """Delete old done jobs; return how many. Raises as `prune` does."""
         _check_spans(jobs_older_than=older_than)
         store = self._context.storage.jobs
         return self._prune(

@@ -29,7 +29,7 @@ from .rebuilt import is_enough
 
 
 class Difference(StrEnum):
-    """What two of the three disagree about."""
+    """What two of the three sides disagree about."""
 
     PAID_NOT_CONFIRMED = "paid_not_confirmed"
     CONFIRMED_NOT_ENROLLED = "confirmed_not_enrolled"
@@ -48,10 +48,10 @@ class Difference(StrEnum):
 
 class Repair(StrEnum):
     """
-    What brings them together again.
+    How a difference is repaired.
 
-    Every one is settle's or the sync's, but "discard": a session that no row can store
-    is expired at the provider.
+    All are done by settle or the sync, except "discard": a session that no row can
+    store is expired at the provider.
     """
 
     NONE = "none"
@@ -69,12 +69,12 @@ class Finding:
     One difference.
 
     Attributes:
-        difference: Which.
-        subject: What it is about: an enrollment's, session's or LMS row's id.
-        cause: In words for an operator; nothing personal.
+        difference: The kind of difference.
+        subject: Id of the enrollment, session or LMS row.
+        cause: Explanation for an operator; nothing personal.
         enrollment_id: The enrollment, or None.
-        repair: What a repair does.
-        after: What the enrollment is after a repair, or None (not repaired).
+        repair: How to repair it.
+        after: The enrollment's status after a repair, or None (not repaired).
     """
 
     difference: Difference
@@ -92,7 +92,7 @@ class Report:
 
     Attributes:
         findings: The differences.
-        checked: How many of each were looked at, by name.
+        checked: Numbers of records compared, by name.
         next_cursor: Continues with the next page, or None at the end.
     """
 
@@ -104,7 +104,7 @@ class Report:
 @attrs.frozen(kw_only=True)
 class Seen:
     """
-    What provider and LMS say of one enrollment; None = not asked.
+    What provider and LMS know of one enrollment; None = not asked.
 
     Attributes:
         now: The store's time.
@@ -112,9 +112,9 @@ class Seen:
         gone: Whether the provider does not know the stored session.
         refunds: Refunds of the payment.
         disputes: Disputes of the payment.
-        lms_rows: The LMS's rows of learner and course.
-        other_entitled: Other enrollments that entitle to the same row.
-        ours: Those of the LMS's rows that evidence makes ours.
+        lms_rows: The LMS's rows of the learner and course.
+        other_entitled: Other enrollments that entitle the learner to the same row.
+        ours: Those of the LMS's rows that are ours by the evidence.
         unreadable: What could not be read, and why; the rest is compared.
     """
 
@@ -130,7 +130,7 @@ class Seen:
 
 
 def compare(row: Enrollment, seen: Seen, policy: SettlePolicy) -> list[Finding]:
-    """Return where the three differ about an enrollment."""
+    """Return the differences between the three sides about an enrollment."""
     found = [
         _payment(row, seen, policy),
         _twice(row, seen),
@@ -142,7 +142,7 @@ def compare(row: Enrollment, seen: Seen, policy: SettlePolicy) -> list[Finding]:
 
 
 def unreadable(subject: str, cause: str, enrollment_id: str | None = None) -> Finding:
-    """Return the finding that something can't be read; a human has to look."""
+    """Return the finding that something can't be read; an operator has to look."""
     return Finding(
         difference=Difference.UNREADABLE,
         subject=subject,
@@ -183,7 +183,7 @@ def _payment(row: Enrollment, seen: Seen, policy: SettlePolicy) -> Finding | Non
 
 
 def _twice(row: Enrollment, seen: Seen) -> Finding | None:
-    """Return a second payment of one learner and course."""
+    """Return the finding of a second payment by one learner for one course."""
     paid = seen.session.payment_id if seen.session and seen.session.paid else None
     if paid and row.payment_id not in (None, paid):
         cause = f"its session was paid by {paid}, and it has {row.payment_id}"
@@ -198,7 +198,7 @@ def _twice(row: Enrollment, seen: Seen) -> Finding | None:
 
 
 def _gone(row: Enrollment, policy: SettlePolicy) -> Finding | None:
-    """Tell of a session that is another account's; of what has ended, nothing."""
+    """Return the finding of an unknown session, unless the enrollment has ended."""
     if row.status in EXITS | {Status.REVOKED}:
         return None
     made = (row.session_account, row.session_livemode)
@@ -212,9 +212,9 @@ def _gone(row: Enrollment, policy: SettlePolicy) -> Finding | None:
 
 def _forgotten(session: CheckoutSession, row: Enrollment | None) -> Finding:
     """
-    Return what is to be done of a paid session that no row stores.
+    Return the finding of a paid session that no row stores.
 
-    Its URL was handed out only once it was stored: what does not know it has lost it.
+    Its URL was handed out only after it was stored, so the store has lost it.
     """
     lost = row is not None and row.session_id is None
     gone = row is None and is_enough(session)
@@ -231,11 +231,11 @@ def _forgotten(session: CheckoutSession, row: Enrollment | None) -> Finding:
 
 def orphan(session: CheckoutSession, row: Enrollment | None) -> Finding | None:
     """
-    Return what is wrong with a session that carries our mark and that no row stores.
+    Return what is wrong with a session that has our mark but that no row stores.
 
     Args:
-        session: As the provider lists it.
-        row: The enrollment that it names, read after that, or None.
+        session: The session as the provider lists it.
+        row: The enrollment that it names, read afterwards, or None.
     """
     if session.paid:
         return _forgotten(session, row)

@@ -25,7 +25,7 @@ _ENTITLING = frozenset({Override.ACCEPTED, Override.REINSTATED})
 
 
 class Enrollments:
-    """Enrollments of one SDK. Thread-safe."""
+    """The enrollments of one SDK. Thread-safe."""
 
     def __init__(self, context: Context, settle: Settle, inline: Inline) -> None:
         self._context, self._settle, self._inline = context, settle, inline
@@ -45,11 +45,11 @@ class Enrollments:
 
     def get_with_token(self, enrollment_id: str, token: str) -> Enrollment:
         """
-        Return an enrollment to the learner that holds its token.
+        Return an enrollment to the learner who has its token.
 
         Raises:
-            TokenError: The token does not fit, or there is no such enrollment (one
-                answer for both, so that nobody can probe ids).
+            TokenError: The token does not match, or there is no such enrollment (the
+                same error, so that nobody can probe ids).
         """
         try:
             row = self.get(enrollment_id)
@@ -81,14 +81,14 @@ class Enrollments:
         )
 
     def history(self, enrollment_id: str) -> tuple[HistoryEntry, ...]:
-        """Return the audit trail of an enrollment, oldest first."""
+        """Return an enrollment's history, oldest first."""
         return self.get(enrollment_id).history
 
     def cancel(self, enrollment_id: str, token: str) -> Enrollment:
         """
-        End an enrollment that is not paid: session first, coupon after.
+        End an unpaid enrollment: first its session, then its coupon's seat.
 
-        One that turns out to be paid is completed instead.
+        If it turns out to be paid, it is completed instead.
         """
         row = self.get_with_token(enrollment_id, token)
         return self._settle.run(row.id, wish=Wish.CANCEL)
@@ -104,10 +104,10 @@ class Enrollments:
 
     def revoke(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
         """
-        Take the right to the course away, or end an attempt that nobody has paid.
+        Revoke the learner's entitlement, or end an unpaid attempt.
 
-        The session of an attempt is expired first. Where the provider does not know it,
-        or fails past its end, that is enough; what is paid later is held.
+        An attempt's session is expired first. If the provider does not know it, or
+        fails past its end, the attempt ends all the same; a later payment is held.
 
         Raises:
             TransitionError: It is neither entitled nor unpaid.
@@ -115,7 +115,7 @@ class Enrollments:
         return self._act(enrollment_id, Override.REVOKED, actor, reason)
 
     def reinstate(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
-        """Give the right back; raises `TransitionError` unless it is revoked."""
+        """Restore the entitlement; raises `TransitionError` unless it is revoked."""
         return self._act(enrollment_id, Override.REINSTATED, actor, reason)
 
     def accept(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
@@ -130,13 +130,14 @@ class Enrollments:
         self, enrollment_id: str, new_email: str, actor: str, reason: str
     ) -> Enrollment:
         """
-        Give the right to the course to another learner; return the new enrollment.
+        Transfer the entitlement to another learner; return the new enrollment.
 
-        The payment goes over to it: a refund revokes the new one.
+        The payment moves with it: a refund revokes the new one.
 
         Raises:
             TransitionError: It is not entitled.
-            AlreadyEnrolledError: The new learner has an enrollment of this course.
+            AlreadyEnrolledError: The new learner already has an enrollment in this
+                course.
         """
         by = audit.require_actor(actor, reason)
         old = self.get(enrollment_id)

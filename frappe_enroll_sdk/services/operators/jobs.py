@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ..context import Context
 
 _MAX_JOBS = 100_000
-#: The slowest that anybody waits for.
+#: The slowest useful rate.
 _MIN_PER_S = 0.001
 _PAGE = 200
 
 
 class Jobs:
-    """The operators' verbs on jobs and events of one SDK. Thread-safe."""
+    """Operators' actions on the jobs and events of one SDK. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -62,7 +62,7 @@ class Jobs:
             at=now, try_number=0, code="operator", cause=by.reason, worker=by.name
         )
         if not any(store.bury_due(key, now, error) for store in self._stores()):
-            raise NotFoundError("no job by this name waits", field="id")
+            raise NotFoundError("no job with this name is waiting", field="id")
         audit.write(self._context, by, "bury_job", key)
 
     def requeue(
@@ -104,7 +104,7 @@ class Jobs:
     def _dead(
         self, kind: str | None, code: str | None
     ) -> Iterator[tuple[JobStore, Job]]:
-        """Yield what is dead as it is listed: what is requeued meanwhile leaves it."""
+        """Yield dead jobs as listed; those requeued meanwhile leave the list."""
         for store in self._stores():
             find = store.list
             for job in walk(

@@ -48,20 +48,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PAGE = 200
-#: Fields that are secrets of the learner or of the shop, and no data about anybody.
+#: Fields that are secrets of the learner or the shop, not personal data.
 _SECRETS = ("token_hash",)
 
 
 @attrs.frozen(kw_only=True)
 class Erasure:
     """
-    What an erasure took out.
+    What an erasure removed.
 
     Attributes:
         enrollments: Enrollments that lost their learner.
         jobs: Jobs that lost their payload.
         events: Payment events that lost theirs.
-        coupons: Codes that lost the learner they were made for, and are disabled.
+        coupons: Codes that lost the learner they were created for, and are disabled.
         grants: Applications that lost their applicant and their answers.
         affiliates: 1 if the learner was an affiliate, else 0.
         unreadable: Rows that can't be read and are as they were: "name: why", each.
@@ -90,7 +90,7 @@ class _Held:
 
 
 class Privacy:
-    """Export and erasure of one SDK. Thread-safe."""
+    """The export and erasure of personal data. Thread-safe."""
 
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
@@ -98,9 +98,9 @@ class Privacy:
 
     def export(self, email: str) -> dict[str, Any]:
         """
-        Return everything that is stored about a learner, as plain JSON data.
+        Return everything stored about a learner, as plain JSON data.
 
-        By sort: enrollments, jobs, events, coupons, grants, affiliate (with the whole
+        By type: enrollments, jobs, events, coupons, grants, affiliate (with the whole
         ledger), audit, and the names of rows that can't be read. Empty lists where
         nothing is known. Secrets are left out.
         """
@@ -130,18 +130,18 @@ class Privacy:
 
     def erase(self, email: str, *, actor: str, reason: str) -> Erasure:
         """
-        Take a learner's personal data out of the store; safe to repeat.
+        Remove a learner's personal data from the store; safe to repeat.
 
         Addresses and names become meaningless, payloads and answers empty; ids,
-        amounts, statuses and times stay. Who comes back later is a new learner.
+        amounts, statuses and times stay. A learner who returns later is a new one.
 
-        Attempts that nobody has paid are ended. Revoke first what still entitles, and
-        let the LMS follow: of a learner whom nobody knows any more no row could be
-        found there after a refund.
+        Unpaid attempts are ended. First revoke whatever still entitles the learner, and
+        let the LMS follow: an erased learner's row could no longer be found there after
+        a refund.
 
         Raises:
-            TransitionError: Something is not at rest: an enrollment is live, the LMS
-                is still owed, or an event waits for a decision. Nothing was erased.
+            TransitionError: Something is unfinished: an enrollment is live, the LMS is
+                not up to date, or an event waits for a decision. Nothing was erased.
             VersionConflictError: Something changed meanwhile: call again.
         """
         address = validate.stored_email(email)
@@ -166,7 +166,7 @@ class Privacy:
         return done
 
     def _end_attempts(self, email: str, by: Actor) -> None:
-        """End what nobody has paid: a stranger's attempt keeps nobody's data here."""
+        """End unpaid attempts, so that a stranger's attempt can't block an erasure."""
         end = OperatorAction(override=Override.REVOKED, actor=by.name, reason=by.reason)
         find = self._context.storage.enrollments.list
         rows = tuple(walk(lambda c: find(email=email, limit=_PAGE, cursor=c)))
@@ -203,7 +203,7 @@ class Privacy:
         )
 
     def _events(self, email: str, rows: Iterable[Enrollment]) -> Iterator[Job]:
-        """Yield the events that name a row or hold the address; none is older."""
+        """Yield the events that name a row or contain the address; none is older."""
         names = {
             name for row in rows for name in (row.id, row.session_id, row.payment_id)
         } - {None}
@@ -218,7 +218,7 @@ class Privacy:
             if any(str(name).lower() in text for name in (email, *names)):
                 yield event
 
-    # What becomes of it.
+    # What is erased.
 
     def _erase_coupon(self, coupon: Coupon) -> bool:
         store, nobody = self._context.storage.coupons, erased_email(coupon.code)
@@ -281,7 +281,7 @@ class Privacy:
             "cancel_url": None,
         }
         if row.status is Status.REVOKED:
-            # A dispute that is won later would enroll somebody whom nobody knows.
+            # A dispute won later would enroll an unknown learner.
             changes["override"] = Override.REVOKED
         written = store.transition(
             row.id, row.version, row.status, entry, None, changes
@@ -304,7 +304,7 @@ def _stands(written: bool) -> bool:  # noqa: FBT001  the answer of a store
 
 def _require_rest(held: _Held) -> None:
     """
-    Refuse while anything that needs the learner is still owed or undecided.
+    Refuse while anything that needs the learner is unfinished or undecided.
 
     Raises:
         TransitionError: Says what, and what to do about it.
@@ -319,7 +319,9 @@ def _require_rest(held: _Held) -> None:
                 f"{row.id} is {row.status}: revoke, cancel or decide it, then erase"
             )
         if row.due_at is not None or row.effects_owed:
-            raise TransitionError(f"{row.id} is still owed a look: run the jobs first")
+            raise TransitionError(
+                f"{row.id} is still due to be settled: run the jobs first"
+            )
     for what, jobs in (("job", held.jobs), ("event", held.events)):
         for job in jobs:
             if job.state not in SPENT:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .enrollments import Enrollments
 
 _ROWS, _EVENTS = "rows:", "events:"
-#: How many held rows, and how many quarantined events, a count looks at.
+#: Most held rows, and most quarantined events, that a count reads.
 _COUNTED = 200
 
 
@@ -43,11 +43,11 @@ class Quarantined:
     A payment that waits for an operator.
 
     Attributes:
-        id: What to accept or dismiss: an enrollment's id or an event's.
+        id: The id to accept or dismiss: an enrollment's or an event's.
         kind: "enrollment" or "event".
-        reason: Why, a short stable word.
+        reason: Why, as a short stable name.
         since: Since when.
-        enrollment_id: The enrollment that it is about, or that it names, or None.
+        enrollment_id: The enrollment that it is about or names, or None.
         session_id: The checkout session, or None.
         payment_id: The payment, or None.
         paid: What was charged, or None.
@@ -64,7 +64,7 @@ class Quarantined:
 
 
 class Quarantine:
-    """What operators do with unmatched payments. Thread-safe."""
+    """Operators' actions on unmatched payments. Thread-safe."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Quarantine:
         self._enrollments, self._inline = enrollments, inline
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> Page[Quarantined]:
-        """Return a page (it may be short, and still not be the last)."""
+        """Return a page (which may be short without being the last)."""
         if cursor is None or cursor.startswith(_ROWS):
             rows = self._context.storage.enrollments.list(
                 status=Status.ON_HOLD, limit=limit, cursor=_rest(cursor, _ROWS)
@@ -97,7 +97,7 @@ class Quarantine:
         return self._list_events(limit, _rest(cursor, _EVENTS))
 
     def count(self) -> int:
-        """Return how many wait, of the newest held rows and events: never a scan."""
+        """Return how many wait, among the newest held rows and events; never scan."""
         rows = self._context.storage.enrollments.list(
             status=Status.ON_HOLD, limit=_COUNTED
         )
@@ -105,7 +105,7 @@ class Quarantine:
         return held + len(self._list_events(_COUNTED, None).items)
 
     def _list_events(self, limit: int, cursor: str | None) -> Page[Quarantined]:
-        # A held enrollment is listed as such; its event tells nothing more.
+        # A held enrollment is listed itself; its event adds nothing.
         events = self._context.storage.events.list(
             state=JobState.QUARANTINED, limit=limit, cursor=cursor
         )
@@ -125,14 +125,14 @@ class Quarantine:
 
         Args:
             name: An enrollment's or an event's id.
-            by: Who says so, and why.
-            enrollment_id: Of an event: the enrollment that its payment is for, where
-                the event names none (or another one).
+            by: Who decides, and why.
+            enrollment_id: For an event: the enrollment that its payment is for, if the
+                event names none (or another one).
 
         Raises:
             NotFoundError: There is no such enrollment or event.
-            TransitionError: It does not wait for an operator (any more), or the
-                enrollment can't take its payment: then it waits on.
+            TransitionError: It does not (or no longer) wait for an operator, or the
+                enrollment can't take its payment; then it keeps waiting.
         """
         if self._context.storage.enrollments.find(name) is not None:
             return self._enrollments.accept(name, by.name, by.reason)
@@ -153,10 +153,10 @@ class Quarantine:
 
     def dismiss(self, name: str, *, by: Actor) -> str:
         """
-        Put it aside for good: nothing is given for it; return what it is now.
+        Set it aside for good, without enrolling anybody; return its new state.
 
-        Money is not given back by this; that is done at the provider.
-        Raises as `accept` does.
+        This refunds nothing; do that at the provider. Raises the same errors as
+        `accept`.
         """
         if self._context.storage.enrollments.find(name) is not None:
             return str(self._enrollments.dismiss(name, by.name, by.reason).status)
@@ -174,7 +174,7 @@ class Quarantine:
     def _decide(
         self, action: str, job: Job, by: Actor, word: Mapping[str, Any]
     ) -> Ended:
-        """Store the action with the event, and let it be carried out like any event."""
+        """Store the action with the event, and process it like any event."""
         now, store = self._context.now(), self._context.storage
         payload = {
             **(job.payload or {}),
@@ -186,7 +186,7 @@ class Quarantine:
         return self._inline.event(again)
 
 
-#: Reasons of events that have no enrollment to hold.
+#: Reasons for events without an enrollment to hold.
 ODD_REASONS = frozenset(
     {
         *("mode_mismatch", "account_mismatch", "unknown_enrollment"),

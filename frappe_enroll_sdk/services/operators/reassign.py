@@ -42,24 +42,24 @@ def reassign(
     by: Actor,
 ) -> Enrollment:
     """
-    Move the right to the course to another address; return the new enrollment.
+    Move the entitlement to another address; return the new enrollment.
 
-    Safe to repeat: the new row's id follows from the old one's and the address.
+    Safe to repeat: the new row's id is derived from the old one's and the address.
 
     Raises:
-        TransitionError: The row is not entitled, or it is the learner's own.
-        AlreadyEnrolledError: The new learner has an enrollment of this course.
+        TransitionError: The row is not entitled, or already belongs to this learner.
+        AlreadyEnrolledError: The new learner already has an enrollment in this course.
     """
     name = f"{ENROLLMENT_PREFIX}{fingerprint(row.id, email)[:32]}"
     if row.moved_to == name:
-        # Whoever did it may have died before the payment had gone over.
+        # An earlier call may have died before the payment was moved.
         settle.run(row.id)
         return settle.run(name)
     if row.status not in ENTITLED or email == row.email:
         raise TransitionError(f"an enrollment that is {row.status} can't be reassigned")
     store = context.storage.enrollments
     new = store.open(_successor(context, row, name, email)).enrollment
-    # An earlier try's new row may have lapsed, and gives nobody the slot back.
+    # An earlier try's new row may have lapsed, and can't get the slot back.
     holder = store.find_holder(email, row.course_id)
     if new.id != name or (holder is not None and holder.id != name):
         raise AlreadyEnrolledError(field="email")
@@ -90,7 +90,7 @@ def _successor(context: Context, row: Enrollment, name: str, email: str) -> Enro
         status=Status.PENDING,
         version=1,
         opened_by=Opener.OPERATOR,
-        # Before the first one loses its right: else somebody else may get in between.
+        # Before the old row loses its entitlement, or another row could take the slot.
         claims_slot=True,
         # The seat stays redeemed by the first holder.
         coupon_code=None,

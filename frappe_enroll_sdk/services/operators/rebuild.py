@@ -32,22 +32,22 @@ _PAGE, _MAX_EVENTS = 200, 2000
 
 
 class Rebuild:
-    """Opens forgotten enrollments of one SDK. Thread-safe, and safe to repeat."""
+    """Reopens lost enrollments of one SDK. Thread-safe, and safe to repeat."""
 
     def __init__(self, context: Context, settle: Settle) -> None:
         self._context, self._settle = context, settle
 
     def run(self, session: CheckoutSession) -> tuple[Enrollment, tuple[str, ...]]:
         """
-        Give a paid session its enrollment back; return it, and what to look at.
+        Restore a paid session's enrollment; return it, and what needs attention.
 
         It entitles only after refunds and disputes were listed. The payment is honoured
-        even where its coupon has no seat left: that is said. Where the learner has the
-        course by another enrollment it is held (`paid_twice`).
+        even if its coupon has no seat left, which is reported. If the learner has the
+        course through another enrollment, it is held (`paid_twice`).
 
         Args:
-            session: Paid, ours, of no enrollment's; `is_enough` of it, or the
-                enrollment that it names is there.
+            session: Paid, ours, and stored by no enrollment; either `is_enough` is true
+                of it, or the enrollment that it names exists.
 
         Raises:
             TransitionError: The enrollment has changed meanwhile.
@@ -68,7 +68,7 @@ class Rebuild:
         return row, (*notes, *self._look_at_lms(row))
 
     def _open(self, session: CheckoutSession) -> Enrollment:
-        """Return the enrollment; who has the slot meanwhile, settle finds out."""
+        """Return the enrollment; settle finds out who holds the slot by now."""
         store, now = self._context.storage.enrollments, self._context.now()
         row = store.find(session.enrollment_id or "")
         if row is None:
@@ -78,7 +78,7 @@ class Rebuild:
         return row
 
     def _take_seat(self, row: Enrollment) -> tuple[str, ...]:
-        """Redeem a seat for it, now or, of a code that has ended, as of its time."""
+        """Redeem a seat for it, now or (for an expired code) as of its validity."""
         if row.coupon_code is None:
             return ()
         coupons, now = self._context.storage.coupons, self._context.now()
@@ -86,17 +86,17 @@ class Rebuild:
         for moment in (now, row.created_at):
             seat = coupons.reserve(row.coupon_code, row.id, moment, until)
             if seat.outcome is ReserveOutcome.RESERVED:
-                # What it was reserved for is paid: whatever dies now, it stays.
+                # The course has been paid: the seat stays, whatever happens now.
                 coupons.redeem(row.coupon_code, row.id)
                 return ()
-        return ("its coupon has no seat left: it is honoured over the limit",)
+        return ("its coupon has no seat left: it is honoured beyond the limit",)
 
     def _look_for_affiliate(self, row: Enrollment) -> tuple[str, ...]:
         if row.affiliate is None:
             return ()
         if self._context.storage.affiliates.find(row.affiliate) is not None:
             return ()
-        return ("its affiliate is not registered here: no commission is written",)
+        return ("its affiliate is not registered here: no commission is recorded",)
 
     def _look_at_lms(self, row: Enrollment) -> tuple[str, ...]:
         """Say what the LMS holds of somebody whom no enrollment entitles any more."""
@@ -111,13 +111,13 @@ class Rebuild:
         if not rows:
             return ()
         names = ", ".join(one.name for one in rows)
-        return (f"the LMS has {names}, and nobody knows who made it: look there",)
+        return (f"the LMS has {names}, and it is unknown who created it: look there",)
 
     def wake_events(self, session_ids: Collection[str]) -> int:
         """
-        Let quarantined events of these sessions be looked at again; return how many.
+        Have quarantined events of these sessions looked at again; return how many.
 
-        They came while nobody knew what they were about.
+        They arrived while their enrollments were missing.
         """
         store, now = self._context.storage.events, self._context.now()
         listed = walk(

@@ -20,7 +20,7 @@ from .. import validate
 
 
 def is_enough(session: CheckoutSession) -> bool:
-    """Tell whether an enrollment can be opened from what the session keeps."""
+    """Tell whether an enrollment can be restored from its session's metadata."""
     try:
         validate.stored_email(session.email)
     except ValidationError:
@@ -31,11 +31,11 @@ def is_enough(session: CheckoutSession) -> bool:
 def row_of(
     session: CheckoutSession, op_id: str, now: datetime, grace: timedelta
 ) -> Enrollment:
-    """Return the enrollment as it was opened, of a session that keeps enough."""
+    """Return the enrollment as it was opened, from a session with enough metadata."""
     terms, charged = session.terms, session.amount
     if terms is None or charged is None or session.enrollment_id is None:
-        raise ValueError("the session keeps too little")
-    # Taxes that came on top are no part of what was asked for.
+        raise ValueError("the session's metadata is not enough")
+    # Taxes added on top are not part of the amount asked for.
     on_top = session.tax_minor if terms.tax_behavior == "exclusive" else 0
     amount = attrs.evolve(charged, amount_minor=charged.amount_minor - on_top)
     discount = attrs.evolve(charged, amount_minor=terms.discount_minor)

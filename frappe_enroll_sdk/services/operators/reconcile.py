@@ -60,14 +60,14 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _MAX_ROWS = 1000
-#: Rows of one page of a scheduled look: each costs up to four calls to the backends.
+#: Rows on one page of a scheduled run: each costs up to four backend calls.
 _PAGE = 50
-#: How many intervals back that looks, so that one that was missed is made up for.
+#: How many intervals it looks back, to make up for a missed run.
 _LOOK_BACK = 2
-#: How far back sessions are listed unless a moment is given.
+#: How far back sessions are listed by default.
 _SESSIONS_SINCE = timedelta(days=30)
 _ROWS, _SESSIONS, _LMS_ROWS = "enrollments", "sessions", "lms"
-#: Counted: rows of the LMS that nobody of ours has made.
+#: Name of the count of LMS rows that we did not create.
 _OTHERS = "lms_not_ours"
 
 
@@ -92,16 +92,16 @@ class Reconcile:
 
         Args:
             repair: Whether to settle what can be settled.
-            rebuild: Whether a repair opens enrollments anew: an operator's word, since
-                another store may have its sessions at the same provider.
-            since: Only what was made since; None = all enrollments and LMS rows, and
-                the sessions of 30 days.
-            limit: Rows of the page (each costs up to four calls to the backends).
+            rebuild: Whether a repair reopens lost enrollments. An operator must decide
+                this, since another store may have its sessions at the same provider.
+            since: Only what was created since then; None = all enrollments and LMS
+                rows, and the sessions of the last 30 days.
+            limit: Rows on the page (each costs up to four backend calls).
             cursor: Where the last page ended.
 
         Raises:
-            ValidationError: `limit` or `cursor` is not of its form.
-            TransientError: A backend is down; go on later from the same cursor.
+            ValidationError: `limit` or `cursor` is not valid.
+            TransientError: A backend is down; continue later from the same cursor.
         """
         validate.whole(limit, "limit", most=_MAX_ROWS)
         if since is not None:
@@ -140,9 +140,9 @@ class Reconcile:
 
     def run_scheduled(self, _limit: int, has_time: Callable[[], bool]) -> int:
         """
-        Compare what is new while there is time, and alert if anything differs.
+        Compare recent records while there is time, and alert on differences.
 
-        A task of `Maintenance`; it counts nothing.
+        A task of `Maintenance`; its count is always 0.
         """
         settings = self._context.settings
         span = timedelta(seconds=settings.reconcile_every_s * _LOOK_BACK)
@@ -164,7 +164,7 @@ class Reconcile:
         page = self._context.storage.enrollments.list(limit=limit, cursor=cursor)
         rows = [r for r in page.items if since is None or r.created_at >= since]
         damaged = [_named(text) for text in page.unreadable]
-        # Newest first: the first one that is too old is the end.
+        # Newest first: stop at the first one that is too old.
         more = page.next_cursor if len(rows) == len(page.items) else None
         return Report(
             findings=(*(one for row in rows for one in self._look_at(row)), *damaged),
@@ -234,7 +234,7 @@ class Reconcile:
         return judged.ours & {one.name for one in found}
 
     def _is_fresh(self, row: Enrollment) -> bool:
-        """Tell whether its sync may still be on its way: no difference yet."""
+        """Tell whether its sync may still be in progress: no difference yet."""
         return self._context.now() - row.updated_at < self._context.grace
 
     def _sessions(
@@ -271,7 +271,7 @@ class Reconcile:
         page = lms.list_enrollments(**bound, limit=limit, cursor=cursor)
         unknown = [row for row in page.items if self._is_unknown(row)]
         user = user_of(lms) if any(row.untouched for row in unknown) else ""
-        # The LMS enrolls people by itself, too: these are counted.
+        # The LMS also enrolls people by itself: only count these.
         made = [row for row in unknown if _is_by(row, user)]
         more = page.next_cursor
         checked = {_LMS_ROWS: len(page.items)}
@@ -320,7 +320,7 @@ class Reconcile:
         return attrs.evolve(report, findings=tuple(found))
 
     def _rebuild_one(self, finding: Finding) -> Finding:
-        # As it is now: the page may be long, and a refund takes a moment.
+        # Read it again: the page may have taken long, and a refund takes only a moment.
         session = self._context.payments.retrieve_session(finding.subject)
         try:
             row, notes = self._rebuild.run(session)
@@ -343,7 +343,7 @@ class Reconcile:
 
 
 def _list(causes: list[str], verb: Callable[[str], T], payment_id: str) -> T | None:
-    """Return a list of the money's; note why where a key has no right to it, say."""
+    """Return refunds or disputes; note why if they can't be read."""
     try:
         return verb(payment_id)
     except (UnreadableAnswerError, BackendRefusedError) as error:
@@ -352,12 +352,12 @@ def _list(causes: list[str], verb: Callable[[str], T], payment_id: str) -> T | N
 
 
 def _is_by(row: LMSEnrollment, user: str) -> bool:
-    """Tell whether a row is as our key's user has made it."""
+    """Tell whether a row is unchanged since our key's user created it."""
     return bool(user) and row.untouched and row.modified_by == user
 
 
 def _named(text: str) -> Finding:
-    """Return the finding of a record of a list ("name: why") that can't be read."""
+    """Return the finding for a listed record that can't be read ("name: why")."""
     name, _, why = text.partition(": ")
     return unreadable(name, why or text)
 
@@ -367,5 +367,5 @@ def _needs_money(finding: Finding) -> bool:
 
 
 def _after(finding: Finding, status: Status) -> str:
-    owed = ", the LMS is owed a sync" if finding.repair is Repair.SYNC else ""
+    owed = ", the LMS is due to be synced" if finding.repair is Repair.SYNC else ""
     return f"{status}{owed}"

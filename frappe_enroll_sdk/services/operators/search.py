@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from ..context import Context
 
 _PAGE = 200
-#: What an event names an enrollment by.
+#: The fields by which an event names an enrollment.
 _NAMES = ("session_id", "payment_id", "enrollment_id")
-#: Payment events that a timeline looks through at the most.
+#: Most payment events that a timeline searches.
 _MAX_EVENTS = 2000
 _MAX_AUDIT = 200
-#: Events whose replays a timeline asks for at the most.
+#: Most events whose replays a timeline reads.
 _MAX_SUBJECTS = 20
 
 
@@ -42,10 +42,10 @@ class Moment:
     Attributes:
         at: When.
         kind: "status", "event", "try" or "audit".
-        title: What happened, a short stable word.
+        title: What happened, as a short stable name.
         subject: Event id, job key or actor.
-        text: Words for an operator.
-        detail: More, by name.
+        text: Explanation for an operator.
+        detail: Further details by name.
     """
 
     at: datetime
@@ -59,14 +59,15 @@ class Moment:
 @attrs.frozen(kw_only=True)
 class Timeline:
     """
-    All that is known of one enrollment.
+    All that is known about one enrollment.
 
     Attributes:
         enrollment: The row.
-        heir: The row that holds its right after all reassignments, maybe itself.
+        heir: The row that holds its entitlement after all reassignments (perhaps
+            itself).
         moments: What happened, oldest first.
         coupon: The coupon, if it has one.
-        seat: Its seat there, while it has one.
+        seat: Its seat on the coupon, while it has one.
         jobs: The sync of its learner and course, and its plugins' jobs.
         events: The payment events that name it, oldest first.
     """
@@ -81,7 +82,7 @@ class Timeline:
 
 
 class Search:
-    """Searches of one SDK. Thread-safe."""
+    """Searches in one SDK. Thread-safe."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -90,11 +91,10 @@ class Search:
         self, text: str, *, limit: int = 50, cursor: str | None = None
     ) -> Page[Enrollment]:
         """
-        Return the enrollments that a text names.
+        Return the enrollments that a text identifies.
 
-        By what it looks like: an enrollment's id, a checkout session, a payment, a
-        payment event, an e-mail address; else a coupon's code, and if there is none, a
-        course.
+        By its form: an enrollment's id, a checkout session, a payment, a payment event
+        or an e-mail address; otherwise a coupon's code, or failing that, a course.
         """
         text = validate.text(text, "q", most=255)
         store = self._context.storage.enrollments
@@ -111,7 +111,7 @@ class Search:
         return store.list(course_id=text, limit=limit, cursor=cursor)
 
     def _finders(self) -> Iterator[tuple[str, Callable[[str], Enrollment | None]]]:
-        """Yield how ids begin, and what finds an enrollment by one."""
+        """Yield each id's prefix, and the function that finds enrollments by it."""
         store, traits = self._context.storage, self._context.payments.traits
         yield ENROLLMENT_PREFIX, store.enrollments.find
         yield traits.session_prefix, store.enrollments.find_by_session
@@ -119,7 +119,7 @@ class Search:
         yield traits.event_prefix, self._of_event
 
     def _of_payment(self, payment_id: str) -> Enrollment | None:
-        """Return who holds what a payment paid for: several rows may have had it."""
+        """Return the row that now holds what a payment paid for; others may have."""
         store = self._context.storage.enrollments
         row = store.find_by_payment(payment_id)
         return None if row is None else heir_of(row, store.find)
@@ -132,7 +132,7 @@ class Search:
 
     def timeline(self, enrollment_id: str) -> Timeline:
         """
-        Return what happened to an enrollment.
+        Return all that happened to an enrollment.
 
         Raises:
             EnrollmentNotFoundError: There is none.
@@ -174,7 +174,7 @@ class Search:
             return None
 
     def jobs_of(self, row: Enrollment) -> tuple[Job, ...]:
-        """Return the sync job of its learner and course, and its plugins' jobs."""
+        """Return an enrollment's jobs: its sync job and its plugins' jobs."""
         find = self._context.storage.jobs.find
         keys = [sync_key(row.email, row.course_id)]
         for entry in row.history:
@@ -185,7 +185,7 @@ class Search:
         return tuple(job for key in dict.fromkeys(keys) if (job := find(key)))
 
     def _events_of(self, row: Enrollment) -> Iterator[Job]:
-        """Yield the events that name the row: none is older than it."""
+        """Yield the events that name the row; none is older than it."""
         ours = {row.session_id, row.payment_id, row.id} - {None}
         find = self._context.storage.events.list
         events = walk(lambda c: find(kind=EVENT_KIND, limit=_PAGE, cursor=c))
@@ -215,7 +215,7 @@ def _of_history(row: Enrollment) -> Iterator[Moment]:
 
 
 def _of_job(job: Job) -> Iterator[Moment]:
-    """Yield the lines of a job: an event's delivery, and what became of each try."""
+    """Yield a job's lines: an event's delivery, and the outcome of each try."""
     if job.kind == EVENT_KIND:
         yield Moment(
             at=job.created_at,

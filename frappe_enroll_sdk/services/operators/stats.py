@@ -23,7 +23,7 @@ _MAX_WORKERS = 20
 
 
 class Health(StrEnum):
-    """What the numbers mean."""
+    """The state of the queue."""
 
     HEALTHY = "healthy"
     WARNING = "warning"
@@ -33,22 +33,22 @@ class Health(StrEnum):
 @attrs.frozen(kw_only=True)
 class Stats:
     """
-    The queue in numbers, each capped.
+    Capped numbers about the queue.
 
     Attributes:
-        health: By the due jobs and events (`FRAPPE_ENROLL_HEALTH_…`), and critical
-            where work is due and no worker was seen.
-        jobs: Numbers of the jobs.
-        events: Numbers of the payment events.
-        enrollments: Numbers of the enrollments.
-        quarantined: Payments that wait for an operator, of the newest that are held.
+        health: Depends on the number of due jobs and events (`FRAPPE_ENROLL_HEALTH_…`);
+            also critical if work is due and no worker was seen.
+        jobs: Counts of jobs.
+        events: Counts of payment events.
+        enrollments: Counts of enrollments.
+        quarantined: Payments that wait for an operator, among the newest held.
         gates: Whether each backend's gate is open.
-        oldest_owed_s: Age in seconds of the oldest enrollment that the LMS is owed.
-        done_last_hour: Jobs and events that were done within the last hour.
+        oldest_owed_s: Age in seconds of the oldest enrollment not yet in the LMS.
+        done_last_hour: Jobs and events done within the last hour.
         workers: The last signs of life, newest first.
-        absent_s: For how long work is due and nobody was seen, where that is too long.
-        lost: By plugin, calls of its observers and metrics that failed, in this process
-            and in the workers that were seen: nobody is told a second time.
+        absent_s: Seconds for which work has been due and no worker seen, if too long.
+        lost: By plugin, failed calls of its observers and metrics, in this process and
+            in the workers seen; they are not repeated.
         at: When this was counted.
     """
 
@@ -67,7 +67,7 @@ class Stats:
 
 
 def health_of(due: int, settings: Settings, *, absent: bool = False) -> Health:
-    """Return what a number of due jobs and events means."""
+    """Return the health for a number of due jobs and events."""
     if absent or due >= settings.health_critical:
         return Health.CRITICAL
     return Health.WARNING if due >= settings.health_warning else Health.HEALTHY
@@ -76,7 +76,7 @@ def health_of(due: int, settings: Settings, *, absent: bool = False) -> Health:
 def take_stats(
     context: Context, heartbeats: Heartbeats, quarantine: Quarantine
 ) -> Stats:
-    """Count; never a scan."""
+    """Count; never scan."""
     store, now = context.storage, context.now()
     jobs, events = store.jobs.stats(now), store.events.stats(now)
     enrollments = store.enrollments.stats(now)

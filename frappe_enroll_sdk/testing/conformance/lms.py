@@ -39,7 +39,7 @@ from ...money import Money
 
 
 class LMSDriver(Protocol):
-    """A backend and the other side of it."""
+    """A backend and control over its server."""
 
     @property
     def lms(self) -> LMS:
@@ -48,17 +48,17 @@ class LMSDriver(Protocol):
 
     @property
     def capabilities(self) -> Collection[str]:
-        """What the driver can do beyond the rest: ``"stall"``."""
+        """Optional capabilities of the driver: ``"stall"``."""
         ...
 
     def add_course(
         self, name: str, *, price: Money | None = None, published: bool = True
     ) -> None:
-        """Put a course into the catalogue."""
+        """Add a course to the catalogue."""
         ...
 
     def rows(self, learner: str, course_id: str) -> Sequence[str]:
-        """Return the names of the rows that the LMS truly holds for the pair."""
+        """Return the names of the rows that the LMS actually has for the pair."""
         ...
 
     def go_down(self) -> None:
@@ -66,11 +66,11 @@ class LMSDriver(Protocol):
         ...
 
     def come_back(self) -> None:
-        """Make it reachable again, as it was."""
+        """Make it reachable again, unchanged."""
         ...
 
     def stall(self) -> None:
-        """Let every call from now on wait for ever; needs the capability."""
+        """Make every call from now on wait for ever; needs the capability."""
         ...
 
 
@@ -83,14 +83,14 @@ _TIMEOUT_S = 0.3
 class _Base:
     @pytest.fixture
     def driver(self, lms_driver: LMSDriver) -> LMSDriver:
-        """Give the driver a short name; it gets two courses."""
+        """Provide the driver, with two courses."""
         lms_driver.add_course(COURSE, price=PRICE)
         lms_driver.add_course(OTHER)
         return lms_driver
 
     @pytest.fixture
     def lms(self, driver: LMSDriver) -> LMS:
-        """Give the backend under test, with two learners."""
+        """Provide the backend under test, with two learners."""
         for email in (ADA, BOB):
             driver.lms.create_user(email, "Some Body")
         return driver.lms
@@ -105,12 +105,12 @@ class CatalogueChecks(_Base):
     """Courses and users, under the LMS's own spelling."""
 
     def test_ping_answers(self, lms):
-        """Right credentials and an LMS that works: nothing is raised."""
+        """With valid credentials and a working LMS, nothing is raised."""
         lms.ping()
         lms.ping(timeout_s=5)
 
     def test_course_comes_under_its_own_spelling(self, lms):
-        """Whatever the case that was asked for; the price is exact."""
+        """Whatever the case of the requested name; the price is exact."""
         for spelling in (COURSE, COURSE.upper(), COURSE.title()):
             course = lms.get_course(spelling)
             assert (course.id, course.price, course.published) == (COURSE, PRICE, True)
@@ -124,12 +124,12 @@ class CatalogueChecks(_Base):
         "name", ["no-such-course", "", ".", "..", "../User", "a/b?c=d#e", "100%", "ü"]
     )
     def test_unknown_course_is_not_found(self, lms, name):
-        """Also under names that mean something to a URL."""
+        """Also for names with a meaning in URLs."""
         with pytest.raises(CourseNotFoundError):
             lms.get_course(name)
 
     def test_unpublished_course_is_not_found(self, driver, lms):
-        """What learners may not see is not there."""
+        """A course that learners may not see counts as missing."""
         driver.add_course("draft-303", published=False)
         with pytest.raises(CourseNotFoundError):
             lms.get_course("draft-303")
@@ -163,7 +163,7 @@ class CatalogueChecks(_Base):
 
     @pytest.mark.parametrize("full_name", [None, "", "Cher", "Ada King Lovelace", "Ü"])
     def test_user_is_created_once(self, lms, full_name):
-        """A second time, in another case or under another name, it is returned."""
+        """Creating it again, in another case or under another name, returns it."""
         made = lms.create_user("New@Example.com", full_name)
         again = lms.create_user("new@example.com", "Other Name")
         assert made.name == again.name == "new@example.com"
@@ -179,7 +179,7 @@ class RowChecks(_Base):
             assert lms.find_enrollments(learner, course) == ()
 
     def test_inserted_row_is_visible(self, driver, lms):
-        """What insert answers is what find shows and the LMS holds."""
+        """What insert returns is what find shows and the LMS has."""
         row = lms.insert_enrollment(ADA, COURSE)
         assert (row.learner, row.course_id, row.removable) == (ADA, COURSE, True)
         assert (row,) == lms.find_enrollments(ADA, COURSE)
@@ -188,7 +188,7 @@ class RowChecks(_Base):
         assert [row.name] == list(driver.rows(ADA, COURSE))
 
     def test_row_takes_the_lms_spelling(self, driver, lms):
-        """Another case of learner or course means the same row."""
+        """Another case in the learner or course means the same row."""
         row = lms.insert_enrollment(ADA.upper(), COURSE.upper())
         assert (row.learner, row.course_id) == (ADA, COURSE)
         assert names(lms.find_enrollments(ADA.title(), COURSE.title())) == [row.name]
@@ -220,7 +220,7 @@ class RowChecks(_Base):
         }
 
     def test_rows_are_listed_since_a_moment(self, lms):
-        """A row made now is there since an hour ago, and not since tomorrow."""
+        """A new row is listed since an hour ago, but not since tomorrow."""
         row = lms.insert_enrollment(ADA, COURSE)
         created = datetime.fromisoformat(row.creation)
         now = created if created.tzinfo else created.replace(tzinfo=UTC)
@@ -229,7 +229,7 @@ class RowChecks(_Base):
             assert names(page.items) == wanted
 
     def test_second_insert_makes_a_row_or_is_refused(self, driver, lms):
-        """Both are seen in the field; the answer tells which, and rows come by age."""
+        """Both exist in the field; the answer says which. Rows come oldest first."""
         made = [lms.insert_enrollment(ADA, COURSE).name]
         for _ in range(3):
             try:
@@ -241,7 +241,7 @@ class RowChecks(_Base):
         assert len(set(made)) == len(made)
 
     def test_progress_is_kept(self, lms):
-        """A learner who comes back goes on where they were."""
+        """A learner who returns continues where they left off."""
         lms.insert_enrollment(ADA, COURSE, progress=40)
         (row,) = lms.find_enrollments(ADA, COURSE)
         assert row.progress == pytest.approx(40)
@@ -269,10 +269,10 @@ class RowChecks(_Base):
 
     def test_threads_do_not_mix_up_their_answers(self, lms):
         """
-        One backend serves many threads: each gets what it has asked for.
+        One backend serves many threads: each gets its own answers.
 
-        The users are there before. To create many at once is no promise of the
-        interface (a real Frappe deadlocks); the core asks for two at a time.
+        The users exist before. The interface does not promise that many can be created
+        at once (a real Frappe deadlocks); the core creates two at a time.
         """
         emails = [f"learner{number}@example.com" for number in range(8)]
         for email in emails:
@@ -312,19 +312,19 @@ class OutageChecks(_Base):
 
     @pytest.mark.parametrize("call", _CALLS.values(), ids=_CALLS)
     def test_down_is_unavailable(self, driver, lms, call):
-        """Every verb says so with one error; a driver's own never gets out."""
+        """Every verb raises the same error; a driver's own errors never escape."""
         driver.go_down()
         with pytest.raises(LMSUnavailableError):
             call(lms, 5)
 
     def test_listing_courses_while_down_is_unavailable(self, driver, lms):
-        """The same for the verb that takes no time-out."""
+        """The same for the verb without a time-out."""
         driver.go_down()
         with pytest.raises(LMSUnavailableError):
             lms.list_courses()
 
     def test_it_works_again_after_an_outage(self, driver, lms):
-        """Nothing was written meanwhile, and nothing is broken."""
+        """Nothing was written meanwhile, and everything works."""
         driver.go_down()
         with pytest.raises(LMSUnavailableError):
             lms.insert_enrollment(ADA, COURSE)
@@ -348,4 +348,4 @@ class OutageChecks(_Base):
 
 
 class LMSConformance(CatalogueChecks, RowChecks, OutageChecks):
-    """Subclass it and give it the fixture `lms_driver`."""
+    """Subclass this and provide the fixture `lms_driver`."""

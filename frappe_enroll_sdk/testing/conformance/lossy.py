@@ -27,12 +27,12 @@ def tables_of(storage: Storage) -> Tables:
 
 class Between:
     """
-    Tables that call `act` before each trip of some verbs: others' turn, or a fault.
+    Tables that call `act` before each round trip of some verbs, for rivals or faults.
 
     Args:
         tables: The backend.
-        act: Called with the verb and a callable that makes the trip; returns what the
-            caller is answered.
+        act: Called with the verb and a callable that makes the round trip; returns the
+            caller's answer.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Loses:
         self._n, self._done, self.writes = n, done, 0
 
     def __call__(self, _verb: str, trip: Callable[[], Any]) -> Any:
-        """Make a trip, and lose its answer if it is the one."""
+        """Make a round trip, and lose its answer if it is the n-th."""
         self.writes += 1
         if self.writes - 1 != self._n:
             return trip()
@@ -73,13 +73,13 @@ class Loses:
 
 
 class Rival:
-    """Lets somebody else act just before the first `times` swaps."""
+    """Lets a rival act just before the first `times` swaps."""
 
     def __init__(self, act: Callable[[], object], times: int = 1) -> None:
         self._act, self._left = act, times
 
     def __call__(self, verb: str, trip: Callable[[], Any]) -> Any:
-        """Let the rival act, and make the trip."""
+        """Let the rival act, then make the round trip."""
         if verb in {"swap", "take"} and self._left:
             self._left -= 1
             self._act()

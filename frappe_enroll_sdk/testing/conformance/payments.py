@@ -60,7 +60,7 @@ _SPOILS: dict[str, Callable[[str], str]] = {
 
 
 class EventChecks(PaymentsBase):
-    """Events: verified on raw bytes; what they mean; what is none."""
+    """Events: verified over raw bytes, parsed, or refused."""
 
     def test_paid_event(self, driver):
         """It carries the paid session, whole."""
@@ -95,21 +95,21 @@ class EventChecks(PaymentsBase):
         assert first.id != second.id
 
     def test_expired_event(self, driver):
-        """Expiring a session is told."""
+        """Expiring a session sends an event."""
         session = opened(driver)
         driver.gateway.expire_session(session.id)
         event = read(driver)
         assert (event.fact, event.session_id) == (Fact.EXPIRED, session.id)
 
     def test_refunded_event_names_the_payment(self, driver):
-        """A hint that leads back to the payment."""
+        """It is a hint that leads to the payment."""
         payment = payment_of(paid(driver))
         driver.refund(payment, Money(1000, "usd"))
         event = read(driver)
         assert (event.fact, event.payment_id) == (Fact.REFUNDED, payment)
 
     def test_redelivery_is_the_same_event(self, driver, gateway):
-        """Signed anew an hour later, under other header names: the same facts."""
+        """Signed again an hour later, under other header names: the same facts."""
         paid(driver)
         first = read(driver)
         driver.advance(3600)
@@ -119,7 +119,7 @@ class EventChecks(PaymentsBase):
             assert first == gateway.parse_event(body, named, now=driver.now())
 
     def test_every_active_key_is_accepted(self, driver, gateway):
-        """While a secret is rotated, two are good at once."""
+        """While a secret is rotated, two are valid at once."""
         if len(driver.keys) < 2:
             pytest.skip("this driver has one key only")
         paid(driver)
@@ -155,7 +155,7 @@ class EventChecks(PaymentsBase):
 
     @pytest.mark.parametrize("spoil", _SPOILS.values(), ids=_SPOILS)
     def test_malformed_signature_is_refused(self, driver, gateway, spoil):
-        """Whatever stands in the headers: SignatureError and nothing else."""
+        """Whatever the headers contain: SignatureError and nothing else."""
         paid(driver)
         body, headers = driver.delivery()
         spoilt = {name: spoil(value) for name, value in headers.items()}
@@ -223,7 +223,7 @@ class OutageChecks(PaymentsBase):
 
     @pytest.mark.parametrize("call", _CALLS.values(), ids=_CALLS)
     def test_down_is_unavailable(self, driver, gateway, call):
-        """Every verb says so with one error; a driver's own never gets out."""
+        """Every verb raises the same error; a driver's own errors never escape."""
         request = gateway.prepare_session(order_of(driver))
         driver.go_down()
         with pytest.raises(PaymentsUnavailableError):
@@ -238,7 +238,7 @@ class OutageChecks(PaymentsBase):
             gateway.list_sessions(since=driver.now())
 
     def test_event_is_read_while_the_provider_is_down(self, driver):
-        """Verifying calls nobody."""
+        """Verifying makes no calls."""
         paid(driver)
         driver.go_down()
         assert read(driver).fact is Fact.PAID
@@ -257,4 +257,4 @@ class OutageChecks(PaymentsBase):
 class PaymentsConformance(
     SessionChecks, RefundChecks, DisputeChecks, EventChecks, OutageChecks
 ):
-    """Subclass it and give it the fixture `payments_driver`."""
+    """Subclass this and provide the fixture `payments_driver`."""

@@ -22,7 +22,7 @@ from ...money import Money
 
 
 class PaymentsDriver(Protocol):
-    """A gateway and the provider's test side of it."""
+    """A gateway and control over its provider."""
 
     @property
     def gateway(self) -> PaymentGateway:
@@ -31,7 +31,7 @@ class PaymentsDriver(Protocol):
 
     @property
     def keys(self) -> Sequence[str]:
-        """Signing keys (or their names) that the gateway accepts; the newest last."""
+        """Signing keys (or their names) that the gateway accepts, newest last."""
         ...
 
     def now(self) -> datetime:
@@ -39,7 +39,7 @@ class PaymentsDriver(Protocol):
         ...
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at the provider."""
+        """Advance the provider's clock."""
         ...
 
     def pay(self, session_id: str) -> None:
@@ -51,11 +51,11 @@ class PaymentsDriver(Protocol):
         ...
 
     def settle_delayed(self, session_id: str, *, ok: bool) -> None:
-        """Let a delayed payment succeed or fail for good."""
+        """Make a delayed payment succeed or fail for good."""
         ...
 
     def refund(self, payment_id: str, amount: Money) -> None:
-        """Give money back as an operator at the provider."""
+        """Refund money as an operator at the provider."""
         ...
 
     def dispute(self, payment_id: str, status: DisputeStatus) -> str:
@@ -63,7 +63,7 @@ class PaymentsDriver(Protocol):
         ...
 
     def move_dispute(self, dispute_id: str, status: DisputeStatus) -> None:
-        """Let a dispute go on, or end."""
+        """Move a dispute to another status."""
         ...
 
     def delivery(self) -> tuple[bytes, Mapping[str, str]]:
@@ -71,7 +71,7 @@ class PaymentsDriver(Protocol):
         ...
 
     def sign(self, body: bytes, *, key: str, at: datetime) -> Mapping[str, str]:
-        """Return the headers of a delivery; `key` may be one that nobody accepts."""
+        """Return the headers of a delivery; `key` may be one that is not accepted."""
         ...
 
     def go_down(self) -> None:
@@ -79,7 +79,7 @@ class PaymentsDriver(Protocol):
         ...
 
     def come_back(self) -> None:
-        """Make it reachable again, as it was."""
+        """Make it reachable again, unchanged."""
         ...
 
 
@@ -91,17 +91,17 @@ class PaymentsBase:
 
     @pytest.fixture
     def driver(self, payments_driver: PaymentsDriver) -> PaymentsDriver:
-        """Give the driver a short name."""
+        """Provide the driver under a short name."""
         return payments_driver
 
     @pytest.fixture
     def gateway(self, driver: PaymentsDriver) -> PaymentGateway:
-        """Give the gateway under test."""
+        """Provide the gateway under test."""
         return driver.gateway
 
 
 def order_of(driver: PaymentsDriver, number: int = 1, **changes: Any) -> SessionOrder:
-    """Return an order; `number` makes its id."""
+    """Return an order; `number` determines its id."""
     order = SessionOrder(
         enrollment_id=f"enr_conformance{number:04d}",
         amount=Money(4900, "usd"),
@@ -140,5 +140,5 @@ def payment_of(session: CheckoutSession) -> str:
 
 
 def read(driver: PaymentsDriver) -> PaymentEvent:
-    """Return what the newest event says."""
+    """Return the newest event, parsed."""
     return driver.gateway.parse_event(*driver.delivery(), now=driver.now())

@@ -18,13 +18,13 @@ class SessionChecks(PaymentsBase):
     """Checkout sessions: one per prepared request, expired only when unpaid."""
 
     def test_ping_answers(self, gateway):
-        """Right credentials and a provider that works: nothing is raised."""
+        """With valid credentials and a working provider, nothing is raised."""
         gateway.ping()
         assert gateway.livemode in (True, False)
         assert isinstance(gateway.account, str)
 
     def test_prepared_request_is_plain_json(self, driver, gateway):
-        """It is stored before it is sent: JSON holds it whole."""
+        """It is stored before it is sent, so it must survive JSON."""
         request = gateway.prepare_session(order_of(driver))
         assert request == json.loads(json.dumps(request))
 
@@ -96,7 +96,7 @@ class SessionChecks(PaymentsBase):
         assert gateway.retrieve_session(second.id).try_number == 2
 
     def test_unknown_session_is_gone(self, gateway):
-        """What this account does not know is told apart from every other refusal."""
+        """An object unknown to this account is unlike every other refusal."""
         with pytest.raises(BackendGoneError):
             gateway.retrieve_session("cs_test_unknown")
         with pytest.raises(BackendGoneError):
@@ -138,7 +138,7 @@ class SessionChecks(PaymentsBase):
         assert gateway.retrieve_session(session.id).paid
 
     def test_delayed_payment_that_fails_is_told(self, driver, gateway):
-        """Failed for good is told apart from still on its way."""
+        """Failed for good is distinguished from still pending."""
         session = opened(driver)
         driver.pay_delayed(session.id)
         driver.settle_delayed(session.id, ok=False)
@@ -146,7 +146,7 @@ class SessionChecks(PaymentsBase):
         assert (failed.paid, failed.payment_failed) == (False, True)
 
     def test_session_lapses_by_itself(self, driver, gateway):
-        """After its time an unpaid session is expired, whoever asks."""
+        """After its end, an unpaid session is expired for every caller."""
         session = opened(driver)
         driver.advance(7201)
         assert gateway.retrieve_session(session.id).status is SessionStatus.EXPIRED
@@ -173,7 +173,7 @@ class RefundChecks(PaymentsBase):
     """Refunds: all of them, over all pages, exact."""
 
     def test_no_refunds_are_an_empty_list(self, driver, gateway):
-        """A payment that nobody gave back has none."""
+        """A payment that was never refunded has none."""
         assert gateway.list_refunds(payment_of(paid(driver))) == ()
 
     def test_partial_refunds_add_up(self, driver, gateway):
@@ -203,14 +203,14 @@ class RefundChecks(PaymentsBase):
         assert {part.id, rest.id} == {r.id for r in gateway.list_refunds(payment)}
 
     def test_money_of_an_unknown_payment_is_gone(self, gateway):
-        """It has no refunds and no disputes that anybody could add up."""
+        """Its refunds and disputes can't be listed."""
         with pytest.raises(BackendGoneError):
             gateway.list_refunds("pi_unknown")
         with pytest.raises(BackendGoneError):
             gateway.list_disputes("pi_unknown")
 
     def test_same_key_refunds_once(self, driver, gateway):
-        """A refund that is asked for again is the same one."""
+        """Requesting a refund again returns the same one."""
         payment, amount = payment_of(paid(driver)), Money(1000, "usd")
         asked = [
             gateway.refund(payment, amount=amount, idempotency_key="a")

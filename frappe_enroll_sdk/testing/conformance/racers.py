@@ -24,7 +24,7 @@ Run = Callable[[Any, range], list[Any]]
 
 class Racers:
     """
-    Some processes, all let go at once; used by one thread.
+    Processes that all start at once; used by one thread.
 
     Args:
         processes: How many.
@@ -35,7 +35,7 @@ class Racers:
         self._pipes: list[Connection] = []
         for _ in range(processes):
             ours, theirs = context.Pipe()
-            # A daemon: the interpreter's end does not wait for it.
+            # A daemon, so that the interpreter does not wait for it at exit.
             context.Process(target=_serve, args=(theirs,), daemon=True).start()
             theirs.close()
             self._pipes.append(ours)
@@ -61,13 +61,13 @@ class Racers:
         return pipe.recv()
 
     def close(self) -> None:
-        """Let them end."""
+        """Make them end."""
         for pipe in self._pipes:
             pipe.close()
 
 
 def _serve(pipe: Connection) -> None:
-    """Race until the other side is gone."""
+    """Race until the other side closes the pipe."""
     with contextlib.suppress(EOFError):
         while True:
             factory, run, share = pipe.recv()

@@ -13,7 +13,7 @@ from ...models import Coupon, Enrollment, HistoryEntry, Kind, Status, TryError
 from ...money import Money
 
 
-#: The suite's "now"; no store looks at a clock of its own.
+#: The suite's "now"; stores do not read a clock of their own.
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 
 
@@ -37,7 +37,7 @@ def entry(
 
 
 def enrollment(number: int = 1, **fields: Any) -> Enrollment:
-    """Return a pending enrollment; `number` makes id, address and creation."""
+    """Return a pending enrollment; `number` sets its id, address and creation."""
     price = Money(4900, "usd")
     row = Enrollment(
         id=f"enr_{number:04d}",
@@ -57,5 +57,5 @@ def enrollment(number: int = 1, **fields: Any) -> Enrollment:
 
 
 def try_error(number: int = 1, code: str = "lms_unavailable") -> TryError:
-    """Return what became of a try."""
+    """Return the outcome of a try."""
     return TryError(at=NOW, try_number=number, code=code, cause="down", worker="w")

@@ -34,12 +34,12 @@ class GateChecks:
     """Gates: one breaker, one rate and the same permits for all processes."""
 
     def test_unknown_gate_is_open(self, storage: Storage):
-        """A gate that nobody has seen admits what is asked."""
+        """An unknown gate admits what is requested."""
         assert storage.gates.is_open("lms")
         assert storage.gates.admit("lms", 5, NOW, _POLICY).admitted == 5
 
     def test_fault_closes_the_gate_for_all(self, storage: Storage):
-        """A closed gate admits nothing until its time has come."""
+        """A closed gate admits nothing until its time is over."""
         assert storage.gates.report("lms", ok=False, now=NOW, policy=_POLICY)
         assert not storage.gates.report("lms", ok=False, now=NOW, policy=_POLICY)
         assert not storage.gates.is_open("lms")
@@ -49,7 +49,7 @@ class GateChecks:
         assert storage.gates.is_open("payments")
 
     def test_one_caller_becomes_the_probe(self, storage: Storage):
-        """Half-open: one caller pings; the others go on waiting for its report."""
+        """Half-open: one caller pings; the others wait for its report."""
         storage.gates.report("lms", ok=False, now=NOW, policy=_POLICY)
         first = storage.gates.admit("lms", 5, after(30), _POLICY)
         second = storage.gates.admit("lms", 5, after(30), _POLICY)
@@ -60,7 +60,7 @@ class GateChecks:
         assert storage.gates.admit("lms", 5, after(31), _POLICY).admitted == 5
 
     def test_probe_that_never_reports_lapses(self, storage: Storage):
-        """A worker that dies while it probes does not keep the gate shut for good."""
+        """A worker that dies while probing does not keep the gate closed for ever."""
         storage.gates.report("lms", ok=False, now=NOW, policy=_POLICY)
         assert storage.gates.admit("lms", 1, after(30), _POLICY).probe
         assert not storage.gates.admit("lms", 1, after(59), _POLICY).probe
@@ -74,7 +74,7 @@ class GateChecks:
         assert storage.gates.admit("lms", 10, after(1), _RATED).admitted == 2
 
     def test_backlog_starts_gently_after_an_outage(self, storage: Storage):
-        """A gate that opens again has no burst to give."""
+        """A gate that reopens allows no burst."""
         storage.gates.report("lms", ok=False, now=NOW, policy=_RATED)
         storage.gates.report("lms", ok=True, now=after(60), policy=_RATED)
         assert storage.gates.admit("lms", 10, after(60), _RATED).admitted == 0
@@ -102,7 +102,7 @@ class GateChecks:
         assert gates.admit("lms", 1, after(30), policy).probe
 
     def test_permit_of_a_clock_ahead_lapses_in_its_time(self, storage: Storage):
-        """It lasts no longer than one that is asked for now."""
+        """It lasts no longer than one requested now."""
         gates = storage.gates
         assert gates.hold("users", "a", 1, after(86_400), after(86_420))
         assert not gates.hold("users", "b", 1, NOW, after(20))
@@ -110,7 +110,7 @@ class GateChecks:
         assert gates.hold("users", "b", 1, after(20), after(40))
 
     def test_turns_are_taken_once_each(self, storage: Storage):
-        """What nobody has of them, each until its own end; given back, or lapsed."""
+        """Free turns are taken, each until its own end, given back or lapsed."""
         gates, ends = storage.gates, {"a": after(10), "b": after(20)}
         assert gates.take_turns("turns", ends, NOW) == {"a", "b"}
         assert gates.take_turns("turns", ends, after(9)) == frozenset()
@@ -122,7 +122,7 @@ class GateChecks:
         assert gates.take_turns("turns", ends, after(20)) == {"b"}
 
     def test_turn_of_a_clock_ahead_lapses_in_its_time(self, storage: Storage):
-        """It lasts no longer than one that is asked for now."""
+        """It lasts no longer than one requested now."""
         gates = storage.gates
         assert gates.take_turns("turns", {"a": after(86_460)}, after(86_400)) == {"a"}
         assert not gates.take_turns("turns", {"a": after(60)}, NOW)
@@ -130,11 +130,11 @@ class GateChecks:
         assert gates.take_turns("turns", {"a": after(120)}, after(60)) == {"a"}
 
     def test_race_for_permits_gives_exactly_k(self, storage: Storage, spread):
-        """However many ask at once: two get a permit."""
+        """However many callers ask at once, two get a permit."""
         assert spread(races.hold_permit, 20).count(True) == 2
 
     def test_race_to_probe_has_one_probe(self, storage: Storage, spread):
-        """However many ask a half-open gate at once: one of them pings."""
+        """However many callers ask a half-open gate at once, one of them pings."""
         gates = storage.gates
         gates.report("lms", ok=False, now=NOW, policy=GatePolicy())
         assert spread(races.become_probe, 20).count(True) == 1
@@ -155,7 +155,7 @@ class StorageConformance(
     LostChecks,
 ):
     """
-    Subclass it with the fixture `storage_factory`: a callable that opens the store.
+    Subclass this with the fixture `storage_factory`: a callable that opens the store.
 
     Each call may return the same instance or another one on the same, empty database.
     If it can be pickled (a `functools.partial` over a class can), the races run over
@@ -164,7 +164,7 @@ class StorageConformance(
 
     @pytest.fixture
     def storage_factory(self) -> Callable[[], Storage]:
-        """Return what opens the store (to be overridden)."""
+        """Return the callable that opens the store (to be overridden)."""
         raise NotImplementedError("give the subclass a fixture `storage_factory`")
 
     @pytest.fixture(autouse=True)
@@ -182,7 +182,7 @@ class StorageConformance(
 
     @pytest.fixture
     def spread(self, storage_factory: Any) -> Callable[..., list[Any]]:
-        """Return what lets racers race: over processes where the store allows it."""
+        """Return the function that runs racers, over processes if the store can."""
 
         def run(act: races.Act, count: int) -> list[Any]:
             if races.crosses_processes(storage_factory):
@@ -193,7 +193,7 @@ class StorageConformance(
 
     @pytest.mark.parametrize("part", [10**30, -1, True, "\ud800", None])
     def test_forged_cursor_is_refused(self, storage: Storage, part):
-        """Whatever a caller makes of a cursor is told, and is no fault of the store."""
+        """Any forged cursor is reported as such, and not as a fault of the store."""
         lists: tuple[Any, ...] = (
             storage.enrollments.list,
             storage.jobs.list,
@@ -210,14 +210,14 @@ class StorageConformance(
                 assert caught.value.field == "cursor"
 
     def test_setup_is_idempotent(self, storage: Storage):
-        """Setting up again keeps what is there."""
+        """Setting up again keeps existing data."""
         storage.jobs.enqueue("job-1", "sync", {}, NOW, now=NOW)
         storage.setup()
         storage.check_schema()
         assert storage.jobs.find("job-1") is not None
 
     def test_fresh_schema_has_not_drifted(self, storage: Storage):
-        """What `setup` made is what this code wants."""
+        """What `setup` created is what this code expects."""
         assert storage.list_drift() == ()
 
     def test_ping_of_a_working_store_is_silent(self, storage: Storage):
@@ -237,7 +237,7 @@ class StorageConformance(
         assert storage.jobs.find("job-1") is not None
 
     def test_audit_is_kept_once_and_paged(self, storage: Storage):
-        """Entries come newest first; one with a known id is left as it is."""
+        """Entries come newest first; one with a known id is left unchanged."""
         for number in range(5):
             entry = AuditEntry(
                 id=f"a-{number}",

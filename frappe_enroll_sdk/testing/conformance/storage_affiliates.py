@@ -47,7 +47,7 @@ def ledger_row(n: int = 1, **fields: Any) -> LedgerRow:
 
 
 def append_next(storage: Storage, number: int) -> int:
-    """Append one's own fact after whatever is the last row; return its place."""
+    """Append the caller's own fact after the last row; return its place."""
     while True:
         last = storage.affiliates.last("ada")
         n = last.n + 1 if last else 1
@@ -57,7 +57,7 @@ def append_next(storage: Storage, number: int) -> int:
 
 
 def state_one_fact(storage: Storage, number: int) -> str:
-    """Append the fact that all racers state; return whose row stands."""
+    """Append the fact that all racers record; return whose row was stored."""
     while True:
         last = storage.affiliates.last("ada")
         n = last.n + 1 if last else 1
@@ -71,7 +71,7 @@ class AffiliateChecks:
     """An affiliate's rows are one chain."""
 
     def test_affiliate_is_unique_by_code_and_address(self, storage: Storage):
-        """Who stands in the way is answered."""
+        """The conflicting affiliate is returned."""
         ada = affiliate("ada")
         assert storage.affiliates.register(ada) == ada
         assert storage.affiliates.register(affiliate("ada", email="x@x.org")) == ada
@@ -89,7 +89,7 @@ class AffiliateChecks:
         assert rest.next_cursor is None
 
     def test_ledger_is_a_chain(self, storage: Storage):
-        """A place is taken once, a fact is stated once."""
+        """A place is taken once, a fact is recorded once."""
         storage.affiliates.register(affiliate("ada"))
         assert storage.affiliates.last("ada") is None
         first, second = ledger_row(1), ledger_row(2)
@@ -106,7 +106,7 @@ class AffiliateChecks:
         assert rest.next_cursor is None
 
     def test_affiliate_verbs_take_text_only(self, storage: Storage):
-        """An operator in the place of a name reaches no query."""
+        """A query operator in place of a name reaches no query."""
         odd: Any = {"$gt": ""}
         verbs: tuple[Callable[[Any], Any], ...] = (
             storage.affiliates.find,
@@ -131,7 +131,7 @@ class AffiliateChecks:
     def test_race_for_one_fact_states_it_once(
         self, storage: Storage, spread: Callable[..., list[Any]]
     ):
-        """All racers are answered the one row that stands."""
+        """All racers get the one stored row."""
         storage.affiliates.register(affiliate("ada"))
         assert len(set(spread(state_one_fact, 12))) == 1
         assert len(storage.affiliates.list_rows("ada").items) == 1

@@ -16,7 +16,7 @@ _NEVER_CLAIMED = "0" * 32
 
 
 def order(key: str, due: float = 0, *, kind: str = "sync", n: int = 1) -> NewJob:
-    """Return an order."""
+    """Return a new job."""
     return NewJob(key=key, kind=kind, payload={"n": n}, due_at=after(due))
 
 
@@ -34,10 +34,10 @@ def tokens(jobs: tuple[Job, ...]) -> list[str]:
 
 
 class BatchChecks:
-    """Batches: as many conditional writes, none of which depends on another."""
+    """Batches: one conditional write per item, none of which depends on another."""
 
     def test_orders_are_enqueued_as_one_by_one(self, storage: Storage):
-        """New keys are written, known ones grow; a key may come twice."""
+        """New keys are written, known ones increase `seq`; a key may appear twice."""
         jobs = storage.jobs
         add(jobs, "known", 50)
         orders = [order("a", 5), order("known", 9, n=2), order("a", 3, n=3)]
@@ -48,7 +48,7 @@ class BatchChecks:
         assert jobs.enqueue_many([], now=NOW) == 0
 
     def test_orders_revive_ended_jobs(self, storage: Storage):
-        """A done job that is ordered again is due, from its first try."""
+        """A done job that is enqueued again is due, starting from its first try."""
         (job,) = running(storage.jobs, 1)
         storage.jobs.complete_many([JobEnd(token=job.token or "", seq=1)], NOW)
         assert storage.jobs.enqueue_many([order("job-0", 7)], now=NOW) == 0
@@ -65,7 +65,7 @@ class BatchChecks:
         assert found(jobs, "new").payload == {"n": 1}
 
     def test_large_batch_is_whole(self, storage: Storage):
-        """A batch larger than any statement's list of values goes in and out."""
+        """A batch larger than any statement's list of values is handled."""
         orders = [order(f"job-{n:04d}") for n in range(1200)]
         assert storage.jobs.enqueue_many(orders, now=NOW) == 1200
         claimed = storage.jobs.claim("w", NOW, 60, 1200)
@@ -77,7 +77,7 @@ class BatchChecks:
         assert answers == (JobState.DONE,) * 1200
 
     def test_ends_are_fenced_each_by_itself(self, storage: Storage):
-        """One lost claim and one with news change nothing about the others."""
+        """A lost claim, and one enqueued again, do not affect the others."""
         jobs = storage.jobs
         lost, news, fine, other = running(jobs, 4)
         jobs.reschedule(lost.token or "", after(500), NOW)
@@ -109,7 +109,7 @@ class BatchChecks:
         assert found(jobs, other.key).state is JobState.CANCELLED
 
     def test_end_given_twice_is_one_end(self, storage: Storage):
-        """The second is told that its claim is lost."""
+        """The second one gets "the claim is lost"."""
         (job,) = running(storage.jobs, 1)
         end = JobEnd(token=job.token or "", seq=1)
         again = JobEnd(token=job.token or "", seq=1, outcome="again")
@@ -118,7 +118,7 @@ class BatchChecks:
         assert storage.jobs.complete_many([], NOW) == ()
 
     def test_stalled_worker_ends_nothing_of_its_batch(self, storage: Storage):
-        """It stalls past its leases, another runs the jobs, the first wakes."""
+        """It stalls past its leases, another runs the jobs, the first one wakes up."""
         stale = running(storage.jobs, 5)
         fresh = storage.jobs.claim("w2", after(60), 60, 3)
         ends = [JobEnd(token=job.token or "", seq=job.seq) for job in stale]
@@ -131,7 +131,7 @@ class BatchChecks:
             assert found(storage.jobs, job.key) == job
 
     def test_heartbeats_tell_which_claims_stand(self, storage: Storage):
-        """Leases that stand are extended; those that were taken are not answered."""
+        """Leases still held are extended; those taken over are not returned."""
         jobs = running(storage.jobs, 3)
         storage.jobs.release(jobs[0].token or "", after(1))
         asked = [*tokens(jobs), _NEVER_CLAIMED]
@@ -143,7 +143,7 @@ class BatchChecks:
         assert storage.jobs.heartbeat_many([], NOW, 60) == frozenset()
 
     def test_heartbeat_never_shortens_a_lease(self, storage: Storage):
-        """What a long call was given is not taken back by a short beat."""
+        """A short heartbeat does not shorten the lease of a long call."""
         (job,) = running(storage.jobs, 1)
         token = job.token or ""
         assert storage.jobs.heartbeat(token, NOW, 300)
@@ -152,7 +152,7 @@ class BatchChecks:
         assert found(storage.jobs, job.key).due_at == after(300)
 
     def test_claim_leaves_some_kinds_alone(self, storage: Storage):
-        """What waits for a closed gate does not keep the others waiting."""
+        """Jobs that wait for a closed gate do not delay the others."""
         for number in range(6):
             kind = "mail" if number % 3 == 0 else "sync"
             add(storage.jobs, f"job-{number}", number - 9, kind=kind)
@@ -208,14 +208,14 @@ class BatchChecks:
         assert not jobs.empty("job-1")
 
     def test_stats_tell_the_throughput(self, storage: Storage):
-        """What was done within the last hour is counted."""
+        """Jobs done within the last hour are counted."""
         jobs = running(storage.jobs, 3)
         for seconds, job in zip((0, 1800, 3700), jobs, strict=True):
             storage.jobs.complete(job.token or "", 1, after(seconds))
         assert storage.jobs.stats(after(3700)).done_last_hour == 2
 
     def test_race_of_batches_ends_each_job_once(self, storage: Storage, spread):
-        """Whoever ends a batch of claims at the same time: each end is one caller's."""
+        """Several callers end the same batch: each end succeeds for one of them."""
         running(storage.jobs, 12)
         answers = spread(races.complete_all, 6)
         assert sum(answer.count(True) for answer in answers) == 12

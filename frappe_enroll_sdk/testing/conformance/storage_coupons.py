@@ -40,7 +40,7 @@ class CouponChecks:
         assert found.max_redemptions == 1
 
     def test_batch_of_coupons_is_created_as_one_by_one(self, storage: Storage):
-        """Taken codes, in the store or in the batch, keep nobody else from it."""
+        """Taken codes, in the store or in the batch, do not stop the others."""
         storage.coupons.create(coupon("TAKEN", max_redemptions=7))
         batch = [coupon(code) for code in ("A-1", "TAKEN", "A-2", "A-1")]
         assert storage.coupons.create_many(batch) == (True, False, True, False)
@@ -61,7 +61,7 @@ class CouponChecks:
         assert len(storage.coupons.list(limit=2000).items) == 1200
 
     def test_coupons_are_listed_by_prefix(self, storage: Storage):
-        """Over pages, with their counts, and nothing beside."""
+        """Over pages, with their counts, and nothing else."""
         codes = ("A-1", "AB-1", "AB-2", "AB.3", "AB-Z9", "ABC", "AC-1")
         storage.coupons.create_many([coupon(c, max_redemptions=2) for c in codes])
         storage.coupons.reserve("AB-2", "enr_1", NOW, after(900))
@@ -125,7 +125,7 @@ class CouponChecks:
         assert answer.blocker.reserved_at == NOW
 
     def test_lapsed_seat_is_free_at_once(self, storage: Storage):
-        """A held seat is anybody's from the moment on that it was held until."""
+        """A held seat is free for anyone from the moment it lapses."""
         storage.coupons.create(coupon())
         storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(900))
         early = storage.coupons.reserve("GRANT-1", "enr_2", after(899.999), after(1800))
@@ -140,7 +140,7 @@ class CouponChecks:
         assert storage.coupons.find_seat("GRANT-1", "enr_2") == on_time.seat
 
     def test_lapsed_seat_that_nobody_took_is_still_the_holders(self, storage: Storage):
-        """Binding late is fine while nobody else came."""
+        """Binding late works as long as nobody else has taken the seat."""
         storage.coupons.create(coupon())
         storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(1))
         assert storage.coupons.bind("GRANT-1", "enr_1")
@@ -198,13 +198,13 @@ class CouponChecks:
         ids=["not yet", "over", "disabled"],
     )
     def test_coupon_out_of_its_window_gives_no_seat(self, storage: Storage, terms):
-        """A coupon that is not good now looks exhausted."""
+        """A coupon that is not valid now looks exhausted."""
         storage.coupons.create(coupon(**terms))
         answer = storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(900))
         assert answer.outcome is ReserveOutcome.EXHAUSTED
 
     def test_disabled_coupon_keeps_its_seats(self, storage: Storage):
-        """Whoever has a seat goes on; nobody new gets one."""
+        """Holders keep their seats; nobody new gets one."""
         storage.coupons.create(coupon(max_redemptions=2))
         storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(900))
         assert storage.coupons.disable("GRANT-1")
@@ -215,7 +215,7 @@ class CouponChecks:
         assert storage.coupons.redeem("GRANT-1", "enr_1")
 
     def test_code_is_readdressed(self, storage: Storage):
-        """It is another learner's from now on; seats that are taken stay."""
+        """It belongs to another learner from now on; taken seats stay."""
         storage.coupons.create(coupon(email="ada@example.com"))
         storage.coupons.reserve("GRANT-1", "enr_1", NOW, after(900))
         assert storage.coupons.readdress("GRANT-1", "eve@example.com")

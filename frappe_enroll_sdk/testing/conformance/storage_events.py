@@ -18,7 +18,7 @@ class EventChecks:
     """Events: recorded once, counted each time, their keys kept for good."""
 
     def test_first_delivery_is_new_and_due(self, storage: Storage):
-        """An event is stored before anything is done about it."""
+        """An event is stored before it is processed."""
         answer = storage.events.record("evt_1", {"type": "t", "event": {}}, now=NOW)
         assert answer.new
         assert answer.event == found(storage.events, "evt_1")
@@ -48,7 +48,7 @@ class EventChecks:
 
     @pytest.mark.parametrize("state", [JobState.IGNORED, JobState.QUARANTINED])
     def test_event_can_be_stored_as_ended(self, storage: Storage, state: JobState):
-        """What means nothing to us is stored, and nothing is done about it."""
+        """An irrelevant event is stored, but not processed."""
         storage.events.record("evt_1", {}, now=NOW, state=state, outcome="why")
         event = found(storage.events, "evt_1")
         assert (event.state, event.outcome) == (state, "why")

@@ -31,7 +31,7 @@ def grant(number: int = 1, **fields: Any) -> Grant:
 
 
 def approve_one(storage: Storage, number: int) -> bool:
-    """Apply for the same learner and course, and approve it; True = ours stands."""
+    """Apply for the same learner and course, and approve it; True = ours was stored."""
     mine = storage.grants.open(grant(number, email="ada@example.com"))
     op_id = f"racer-{number}"
     yes = attrs.evolve(mine, version=2, status=GrantStatus.APPROVED, op_id=op_id)
@@ -98,7 +98,7 @@ class GrantChecks:
         assert len(storage.grants.list(course_id="python-101").items) == 5
 
     def test_grant_verbs_take_text_only(self, storage: Storage):
-        """An operator in the place of a name reaches no query."""
+        """A query operator in place of a name reaches no query."""
         odd: Any = {"$gt": ""}
         with pytest.raises(ValidationError):
             storage.grants.find(odd)

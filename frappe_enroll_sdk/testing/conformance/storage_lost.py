@@ -28,7 +28,7 @@ _STORES = sorted({name.partition(".")[0] for name in VERBS})
 
 
 def _plain(answer: Any) -> Any:
-    """Return an answer without what is thrown with dice."""
+    """Return an answer without its random parts."""
     if isinstance(answer, Job):
         return attrs.evolve(answer, token=answer.token and _CLAIMED)
     if isinstance(answer, tuple):
@@ -85,7 +85,7 @@ class LostChecks:
                 assert (name, number, _rows(tables)) == (name, number, rows)
 
     def test_write_of_a_rival_is_never_taken_for_ours(self, storage: Storage):
-        """Somebody is faster, and our own write may have been lost: one winner."""
+        """A rival is faster, and our own write may have been lost: one winner."""
         for lost in (False, True):
             _empty(tables_of(storage))
             storage.enrollments.open(enrollment())
@@ -99,7 +99,7 @@ class LostChecks:
             assert [one.op_id for one in row.history] == ["op-1", "op-rival"]
 
     def test_lapsed_seat_is_found_however_many_are_faster(self, storage: Storage):
-        """Whoever loses the race for one lapsed seat looks for another one."""
+        """The loser of the race for one lapsed seat looks for another one."""
         storage.coupons.create(coupon(max_redemptions=5))
         for number in range(5):
             storage.coupons.reserve("GRANT-1", f"enr_{number}", NOW, after(1))
@@ -119,7 +119,7 @@ class LostChecks:
         assert late.outcome is ReserveOutcome.HELD
 
     def test_race_for_lapsed_seats_gives_all_of_them(self, storage: Storage, spread):
-        """As many racers as lapsed seats: each has one, and nobody is told to wait."""
+        """As many racers as lapsed seats: each gets one, and none has to wait."""
         storage.coupons.create(coupon(max_redemptions=24))
         for number in range(24):
             storage.coupons.reserve("GRANT-1", f"old_{number}", after(-900), after(-1))

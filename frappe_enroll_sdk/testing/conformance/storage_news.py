@@ -16,7 +16,7 @@ from .records import NOW, after
 from .storage_queue import add, claim
 
 
-#: Seconds that news may take; far less than the patience of a test that waits for it.
+#: Seconds that an announcement may take; far less than a test waits for it.
 _PATIENCE_S = 30.0
 
 
@@ -65,19 +65,19 @@ class WorkerChecks:
 
 
 class NewsChecks:
-    """Watches: a hint that something fell due."""
+    """Watches: a hint that something became due."""
 
-    #: Set to False for a store that can't tell: its watches let the time pass.
+    #: Set to False for a store that can't announce: its watches only wait.
     hears_news = True
 
     @pytest.fixture
     def heard(self) -> None:
-        """Skip where the store can't tell."""
+        """Skip if the store can't announce."""
         if not self.hears_news:
-            pytest.skip("this store can't tell: polling finds the news")
+            pytest.skip("this store can't announce: due work is found by polling")
 
     def test_silence_lets_the_time_pass(self, storage: Storage):
-        """No news: False, not before the time has passed."""
+        """Without an announcement: False, but not before the time is over."""
         watch = storage.watch()
         began = time.monotonic()
         assert watch.wait(0.15, now=NOW) is False
@@ -113,7 +113,7 @@ class NewsChecks:
 
     @pytest.mark.usefixtures("heard")
     def test_other_instance_wakes_the_waiting(self, storage: Storage, storage_factory):
-        """What another process writes is news, too."""
+        """Writes of another process are announced, too."""
         other = storage_factory()
         assert self._wakes(storage, lambda: add(other.jobs))
         other.close()

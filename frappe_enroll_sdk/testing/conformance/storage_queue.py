@@ -113,7 +113,7 @@ class QueueChecks:
         assert claim(storage.jobs, 61).recovered
 
     def test_news_of_a_job_of_a_clock_ahead_bounds_it(self, storage: Storage):
-        """Whatever stamps the row anew does not hide that its moments are wrong."""
+        """A new stamp on the row does not hide that its moments are wrong."""
         day = 86_400
         add(storage.jobs)
         job = claim(storage.jobs, day)
@@ -232,7 +232,7 @@ class QueueChecks:
         assert jobs.find("job-1") is None
 
     def test_lost_claim_tells_what_it_knows_by_an_enqueue(self, storage: Storage):
-        """No fence keeps that out: it is united with what others have written."""
+        """It needs no fence: it is merged with what others have written."""
         jobs = storage.jobs
         add(jobs)
         stale = claim(jobs)
@@ -262,7 +262,7 @@ class QueueChecks:
         assert storage.jobs.complete(job.token, job.seq, after(2)) is None
 
     def test_news_during_the_run_puts_the_job_back(self, storage: Storage):
-        """A stale seq is not an end: the job runs once more."""
+        """A stale seq does not end the job: it runs once more."""
         add(storage.jobs)
         job = claim(storage.jobs)
         assert job.token is not None
@@ -273,7 +273,7 @@ class QueueChecks:
         assert (again.seq, again.tries, again.payload) == (2, 1, {"n": 2})
 
     def test_news_during_the_run_keeps_a_job_from_the_dead(self, storage: Storage):
-        """A job that fails for good is tried again if there is news of it."""
+        """A job that fails for good is tried again if it was enqueued meanwhile."""
         add(storage.jobs)
         job = claim(storage.jobs)
         assert job.token is not None
@@ -346,7 +346,7 @@ class QueueChecks:
         assert len(numbers) <= 20
 
     def test_retry_takes_due_and_dead_jobs_only(self, storage: Storage):
-        """The button works on what waits or is dead, never on a running job."""
+        """The button works on waiting or dead jobs, never on a running one."""
         jobs = storage.jobs
         add(jobs, due=500)
         assert jobs.retry("job-1", NOW)

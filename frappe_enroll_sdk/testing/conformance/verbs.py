@@ -28,7 +28,7 @@ Verbs = dict[str, Verb]
 
 
 def fill(storage: Storage) -> None:
-    """Put a row of each sort into an empty store; the keys are the verbs' own."""
+    """Put a row of each kind into an empty store; the verbs use its keys."""
     storage.setup()
     for code in ("GRANT-1", "FULL"):
         storage.coupons.create(coupon(code))
@@ -70,7 +70,7 @@ def _ends(store: Any) -> list[JobEnd]:
 
 
 def _orders() -> list[NewJob]:
-    """Return an order for a known key and two for new ones."""
+    """Return a job for a known key and two for new ones."""
     keys = ("done", "new-1", "new-2")
     return [NewJob(key=key, kind="k", payload={"n": 2}, due_at=NOW) for key in keys]
 
