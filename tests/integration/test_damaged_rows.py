@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 
+import attrs
 import pytest
 from support.browser import Browser
 from support.cli import lender
@@ -234,10 +235,13 @@ def test_erasure_and_export_name_what_they_could_not_read(shop):
 
 
 @with_the_first_python
-def test_news_of_a_damaged_row_is_kept_and_the_job_says_which(shop):
+@pytest.mark.parametrize("marked", [True, False])
+def test_news_of_a_damaged_row_is_kept_and_the_job_says_which(shop, marked):
     """Stripe is answered 200; the event is dead, with the row's name as its cause."""
     made = shop.sdk.checkout(course_id=COURSE, email="late@x.example")
     event = shop.world.pay(made.enrollment_id)
+    session = attrs.evolve(event.session, ours=marked)
+    event = attrs.evolve(event, session=session, ours=marked)
     key = shop.damage("enrollments", made.enrollment_id)
     assert shop.site.deliver(event).status_code == 200
     job = shop.sdk.admin.job(event.id)
