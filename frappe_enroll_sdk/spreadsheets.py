@@ -24,8 +24,8 @@ def defused(text: str) -> str:
     """
     Return a text with a quote before what looks like a formula.
 
-    After a semicolon, too: where that separates cells (in most of Europe), a spreadsheet
-    begins a new one there, whatever quotes the file has.
+    After a semicolon, too: where that separates cells (in most of Europe), a new one
+    begins there, whatever quotes the file has.
     """
     parts = text.split(";")
     return ";".join(f"'{part}" if _is_formula(part) else part for part in parts)

@@ -57,8 +57,8 @@ def checked_url(url: str) -> URL:
     if parsed.query or "\\" in name or not name.isprintable():
         # We open the file ourselves: nobody reads options, and there is no password.
         raise SettingsError(
-            "DATABASE_URL: must name a file (sqlite:////absolute/path), without options, "
-            "backslashes and control characters"
+            "DATABASE_URL: must name a file (sqlite:////absolute/path), without "
+            "options, backslashes and control characters"
         )
     if "~" in Path(name).parts or name.startswith("~"):
         raise SettingsError(
