@@ -26,6 +26,13 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 #: The Pythons after the first one play smaller samples (tests/support/size.py).
 LEAST = {"ENROLL_TEST_SIZE": "least"}
+#: What they play where time is short: whatever a Python or a dependency may change in a
+#: module. How servers and programs work together is then the first Python's.
+ELSEWHERE = (
+    [f"tests/{part}" for part in ("unit", "contract", "property", "conformance")]
+    if os.environ.get("ENROLL_TEST_SIZE") == "brief"
+    else []
+)
 #: One more than there are cores: some tests wait for a server or a disk.
 WORKERS = str((os.cpu_count() or 1) + 1)
 PARALLEL = ["-n", WORKERS, "--dist", "worksteal", "--durations=15"]
@@ -76,15 +83,18 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, on every Python that is found; whole samples on the first one."""
     session.install("-e", ".[all]", *group("test"), *group("openapi"))
-    size = {} if session.python == PYTHONS[0] else LEAST
-    session.run("pytest", *PARALLEL, *session.posargs, env=size)
+    if session.python == PYTHONS[0]:
+        session.run("pytest", *PARALLEL, *session.posargs)
+    else:
+        parts = session.posargs or ELSEWHERE
+        session.run("pytest", *PARALLEL, *parts, env=LEAST)
 
 
 @nox.session(python="3.11")
 def tests_min(session: nox.Session) -> None:
     """All tests, with the oldest versions of the dependencies that we promise."""
     session.install("-e", ".[all]", *group("test"), *oldest())
-    session.run("pytest", *PARALLEL, *session.posargs, env=LEAST)
+    session.run("pytest", *PARALLEL, *(session.posargs or ELSEWHERE), env=LEAST)
 
 
 @nox.session

@@ -8,7 +8,7 @@ import importlib.util
 
 import pytest
 from support.postgres import PostgreSQL, find_binaries
-from support.size import LEAST, SERVER_DIFFERS
+from support.size import BRIEF, LEAST, SERVER_DIFFERS, play_one_of
 
 from frappe_enroll_sdk.stores.storage import TableStorage
 from frappe_enroll_sdk.testing.conformance.storage import StorageConformance
@@ -45,5 +45,6 @@ class TestPostgreSQL(StorageConformance):
     @pytest.fixture
     def storage_factory(self, server):
         """Return what opens the test's database."""
+        play_one_of(3 if BRIEF else 1)
         with server.database() as url:
             yield functools.partial(open_storage, url)

@@ -8,7 +8,7 @@ import uuid
 
 import pymongo
 import pytest
-from support.size import LEAST, SERVER_DIFFERS, play_one_of
+from support.size import BRIEF, LEAST, SERVER_DIFFERS, play_one_of
 
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_mongo.tables import MongoTables
@@ -88,6 +88,7 @@ class TestMongoStandalone(StorageConformance):
     @pytest.fixture
     def storage_factory(self, mongo_uri):
         """Return what opens the test's database."""
+        play_one_of(3 if BRIEF else 1)
         yield from fresh_database(mongo_uri)
 
 
@@ -97,7 +98,7 @@ class TestMongoOneNode(StorageConformance):
     @pytest.fixture
     def storage_factory(self, one_node):
         """Return what opens the test's database."""
-        play_one_of(2 if LEAST else 1)
+        play_one_of(2 if BRIEF else 1)
         yield from fresh_database(one_node.uri)
 
 
@@ -125,7 +126,7 @@ class TestMongoPlain(StorageConformance):
     @pytest.fixture
     def storage_factory(self, one_node):
         """Return what opens the test's database."""
-        play_one_of(3)
+        play_one_of(9 if BRIEF else 3)
         yield from fresh_database(one_node.uri, plain_mongo)
 
 
@@ -136,5 +137,5 @@ class TestMongoThreeNodes(StorageConformance):
     @pytest.fixture
     def storage_factory(self, three_nodes):
         """Return what opens the test's database."""
-        play_one_of(3)
+        play_one_of(9 if BRIEF else 3)
         yield from fresh_database(three_nodes.uri)

@@ -114,6 +114,7 @@ def test_marked_blocks_are_found():
 
 
 @with_the_first_python
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("block", blocks("pytest"))
 def test_pytest_block_passes(block, db_folder):
     """A block that is marked pytest is a test file that passes."""
@@ -127,7 +128,7 @@ def test_pytest_block_passes(block, db_folder):
         cwd=db_folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=360,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

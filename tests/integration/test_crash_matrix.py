@@ -7,7 +7,7 @@ import random
 
 import pytest
 from support.flows import FLOWS
-from support.size import FULL, LEAST, step_of, with_the_first_python
+from support.size import BRIEF, FULL, step_of, with_the_first_python
 from support.world import World
 
 from frappe_enroll_sdk.errors import EnrollError
@@ -18,7 +18,7 @@ from frappe_enroll_sql.storage import SQLStorage
 NAMES = [flow.name for flow in FLOWS]
 #: How many calls of a flow are its last: in memory all of them with the first Python,
 #: elsewhere a sample that is all of them with the full size.
-SAMPLES = {"memory": 18 if LEAST else 10_000, "sqlite": 5, "mongo": 1}
+SAMPLES = {"memory": 18 if BRIEF else 10_000, "sqlite": 5, "mongo": 1}
 STORES = [
     "memory",
     pytest.param("sqlite", marks=with_the_first_python),

@@ -94,7 +94,7 @@ def test_pattern_is_linear(pattern):
 def test_pattern_of_before_would_be_seen():
     """The measurement tells a quadratic pattern from a linear one."""
     quadratic = re.compile(r"^[^\x00]*[^\s\x00][^\x00]*$")
-    short, long = (duration_of(quadratic, "a" * n + "\x00") for n in (500, 4000))
+    short, long = (duration_of(quadratic, "a" * n + "\x00") for n in (500, 6000))
     assert long > 40 * short
 
 

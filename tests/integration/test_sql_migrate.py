@@ -213,6 +213,10 @@ def as_told_now(records):
         row | NEW | {name: row[name] | {"exponent": 2} for name in sums}
         for row in told["enrollments"]
     ]
+    told["ledger"] = [
+        row | {"totals": [total | {"exponent": None} for total in row["totals"]]}
+        for row in told["ledger"]
+    ]
     return told
 
 

@@ -247,6 +247,12 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
 
 #: Those that only several things in a row bring to light: minutes of one core.
 RARE = frozenset({"decide: a claim holds the slot"})
+#: Where a hunt begins that has no minutes. Look for it anew (``--mutants``) when the
+#: histories have changed.
+SEEDS = {
+    "decide: no write between reserve and redeem": 1771,
+    "decide: seats of payers unbound": 896,
+}
 
 
 @contextmanager
