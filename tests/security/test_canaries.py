@@ -333,8 +333,8 @@ def play_learners(site):
     site.lms.fail_next("POST .*Enrollment", "error", status=500)
     site.lms.fail_next("GET .*User.*", "html", status=502)
     site.stripe.fail_next("POST .*sessions", "status", status=500)
-    status, _ = site.checkout(coupon_code=CODE)
-    assert status == 201
+    status, answer = site.checkout(coupon_code=CODE)
+    assert status == 201, answer
     site.checkout(coupon_code="ZANGUESS-1")
     site.checkout(email="zanaddress@@example.com", nonsense=EMAIL)
     for _ in range(20):

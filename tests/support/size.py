@@ -3,9 +3,9 @@
 How much of a long run is done, by ``ENROLL_TEST_SIZE``.
 
 A sample by default, all of it with "full" (``nox -s soak``), and a smaller sample with
-"brief" (``.ci/run``). "least" also leaves out what servers and other programs do: on the
-Pythons after the first one, and with the oldest dependencies. A sample begins at random,
-so that over many runs nothing is left out.
+"brief" (``.ci/run``). "least" also leaves out what servers and other programs do: on
+the Pythons after the first one, and with the oldest dependencies. A sample begins at
+random, so that over many runs nothing is left out.
 """
 
 from __future__ import annotations
