@@ -252,6 +252,7 @@ RARE = frozenset({"decide: a claim holds the slot"})
 SEEDS = {
     "decide: no write between reserve and redeem": 1771,
     "decide: seats of payers unbound": 896,
+    "checkout: anybody resumes": 389,
 }
 
 
