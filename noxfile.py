@@ -26,10 +26,10 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 #: The Pythons after the first one play smaller samples (tests/support/size.py).
 LEAST = {"ENROLL_TEST_SIZE": "least"}
-#: What they play where time is short: whatever a Python or a dependency may change in a
-#: module. How servers and programs work together is then the first Python's.
+#: What they play where time is short: what a Python or a dependency may change in a
+#: module. Stores, servers and programs together are then the first Python's and `wheel`'s.
 ELSEWHERE = (
-    [f"tests/{part}" for part in ("unit", "contract", "property", "conformance")]
+    [f"tests/{part}" for part in ("unit", "contract", "property")]
     if os.environ.get("ENROLL_TEST_SIZE") == "brief"
     else []
 )
