@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import socket
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from support.mongod import WHEEL, Mongod, ReplicaSet, find_binary
-from support.size import LEAST, SERVER_DIFFERS
+from support.size import BRIEF, LEAST, SERVER_DIFFERS
 
 
 #: Read before any test's environment is cleaned: it wins over a server of our own.
@@ -27,6 +29,30 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("any machine")
+
+
+#: With the brief size, as many cases of a test in these folders are played, at random.
+SAMPLED, MAX_CASES = ("conformance", "integration", "security"), 3
+
+
+def pytest_collection_modifyitems(config, items):
+    """With the brief size, leave out all but a few cases of each test that has many."""
+    if not BRIEF:
+        return
+    # All processes of one run must choose the same.
+    dice = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
+    cases = defaultdict(list)
+    for item in items:
+        if item.path.relative_to(config.rootpath / "tests").parts[0] in SAMPLED:
+            cases[item.nodeid.partition("[")[0]].append(item)
+    left_out = {
+        item
+        for many in cases.values()
+        for item in dice.sample(many, max(0, len(many) - MAX_CASES))
+    }
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

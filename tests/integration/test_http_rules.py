@@ -15,6 +15,7 @@ from support.world import COURSE
 
 from frappe_enroll_sdk.settings.http import RATE_LIMITS
 from frappe_enroll_sdk.testing.faults import CrashPlan
+from frappe_enroll_wsgi._internal import idempotency
 from frappe_enroll_wsgi._internal.proxies import Proxies, bucket_of
 
 
@@ -263,6 +264,29 @@ def test_key_that_is_being_worked_on_is_409(monkeypatch):
     check_problem(seen[0], 409, "in_progress", retryable=True)
     assert seen[0].headers["Retry-After"] == "2"
     assert site.checkout(key="key-1").json == first.json
+
+
+def test_worker_that_claims_a_new_record_is_waited_for(monkeypatch):
+    """It is due for a moment: a worker may be faster, and then lets go of it."""
+    site = Site()
+    events, now = site.sdk.storage.events, site.world.clock.now()
+    real, claims = idempotency._Record.open, []
+
+    def open_record(record):
+        job = real(record)
+        if claims:
+            return job
+        claims.extend(events.claim("worker", now, 60, 1))
+        return events.find(job.key)
+
+    def let_go(_):
+        for claim in claims:
+            events.complete(claim.token, claim.seq, now)
+
+    monkeypatch.setattr(idempotency._Record, "open", open_record)
+    monkeypatch.setattr(site.sdk.ambient, "sleep", let_go)
+    assert site.checkout(key="key-1").status_code == 201
+    assert len(claims) == 1
 
 
 def test_key_goes_on_after_its_process_died(monkeypatch):

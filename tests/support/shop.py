@@ -98,7 +98,11 @@ class Shop:
     def new_sdk(self, *, by_the_store=False, **more) -> EnrollSDK:
         """Return an SDK over the same sandboxes and store, maybe by its time."""
         urls = {"stripe": self.stripe.url, "lms": self.lms.url}
-        fields = {"rate_limits": "off", "retry_jitter": 0} | self._settings | more
+        fields = (
+            {"rate_limits": "off", "retry_jitter": 0, "inline_s": 30}
+            | self._settings
+            | more
+        )
         return EnrollSDK(
             settings_of(urls, "/nowhere.sqlite3", **fields),
             storage=self.storage,

@@ -39,9 +39,13 @@ if TYPE_CHECKING:
     from .routing import Route
 
 _MAX_KEY = 255
-_ATTEMPTS = 5
+_ATTEMPTS = 8
 #: Seconds after which a caller may retry while the first request is running.
 _AGAIN_S = 2
+#: Name under which requests claim their records.
+_OWNER = "http"
+#: Longest wait, in seconds, for a worker that has claimed a record to let go of it.
+_WAIT_S = 0.4
 
 
 class Idempotency:
@@ -71,13 +75,18 @@ class Idempotency:
             InProgressError: The first request is still running.
         """
         record = _Record(self._sdk, route, _checked(key), fields)
-        for _ in range(_ATTEMPTS):
+        for n in range(_ATTEMPTS):
             job = record.open()
             answer = record.answer(job)
             if answer is not None:
                 return answer
             if job.state is JobState.RUNNING and job.due_at > self._sdk.clock.now():
-                break
+                if job.owner == _OWNER:
+                    break
+                # A worker has claimed it, as it does with lapsed ones, before us. It
+                # has nothing to do there: nobody is processing the request.
+                self._sdk.ambient.sleep(min(_WAIT_S, 0.02 * 2**n))
+                continue
             claim = record.claim()
             if claim is not None:
                 return record.keep(claim, _worked(work, record.inner_key(claim)))
@@ -130,7 +139,7 @@ class _Record:
     def claim(self) -> Job | None:
         """Claim the record, unless another request holds it."""
         now, lease_s = self._sdk.clock.now(), self._sdk.settings.lease_s
-        return self._events.claim_key(self._name, "http", now, lease_s)
+        return self._events.claim_key(self._name, _OWNER, now, lease_s)
 
     def inner_key(self, job: Job) -> str:
         """Return the SDK's idempotency key: the same for every attempt."""
