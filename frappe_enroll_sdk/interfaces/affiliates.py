@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps affiliates and their ledger."""
+"""The store of affiliates and their ledger."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps the audit trail."""
+"""The store of the audit trail."""
 
 from __future__ import annotations
 

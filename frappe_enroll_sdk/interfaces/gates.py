@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps the gates before the backends."""
+"""The store of the backends' gates."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps applications for grants."""
+"""The store of grant applications."""
 
 from __future__ import annotations
 

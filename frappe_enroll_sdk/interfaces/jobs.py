@@ -58,9 +58,9 @@ class JobStore(Protocol):
         ...
 
     def enqueue_many(
-        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
+        self, new_jobs: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
-        """Do `enqueue` for each order; return how many keys were new."""
+        """Do `enqueue` for each job; return how many keys were new."""
         ...
 
     def claim(

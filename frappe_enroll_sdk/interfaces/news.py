@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a store tells that something changed."""
+"""How a store announces that something has changed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What keeps the workers' signs of life."""
+"""The store of the workers' signs of life."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The trail of what people changed."""
+"""The entries of the audit trail."""
 
 from __future__ import annotations
 

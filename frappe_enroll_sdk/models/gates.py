@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The gate before a backend: when it opens, and whom it admits."""
+"""A backend's gate: its policy, and what it admits."""
 
 from __future__ import annotations
 

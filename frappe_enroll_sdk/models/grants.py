@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Applications for grants and their form."""
+"""Grant applications and the fields of their form."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A worker's sign of life."""
+"""Signs of life of workers and cron hosts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The settings: what can be set, where it is read from, and how it is told."""
+"""Settings: the options, their sources, and how they are shown."""
 
 from .core import Settings
 

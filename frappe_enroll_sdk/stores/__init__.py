@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What every store shares: the rules of queue, gate, seats and ledger."""
+"""Rules that every store shares: the queue, the gates and the ledger."""

@@ -53,25 +53,25 @@ class MongoJobs:
         data: Mapping[str, Collection[str]] | None = None,
     ) -> Job:
         """See `JobStore.enqueue`."""
-        order = NewJob(
+        one = NewJob(
             key=key, kind=kind, payload=payload, due_at=due_at, data=data or {}
         )
-        return self._enqueue([order], now=now, once=once)[0][key]
+        return self._enqueue([one], now=now, once=once)[0][key]
 
     def enqueue_many(
-        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
+        self, new_jobs: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
         """See `JobStore.enqueue_many`."""
-        return len(self._enqueue(orders, now=now, once=once)[1])
+        return len(self._enqueue(new_jobs, now=now, once=once)[1])
 
     def _enqueue(
-        self, orders: Sequence[NewJob], *, now: datetime, once: bool
+        self, new_jobs: Sequence[NewJob], *, now: datetime, once: bool
     ) -> tuple[dict[str, Job], frozenset[str]]:
         by_key: dict[str, list[NewJob]] = {}
-        for order in orders:
-            require_text(key=order.key, kind=order.kind)
-            self._claimer.expect(order.due_at)
-            by_key.setdefault(order.key, []).append(order)
+        for one in new_jobs:
+            require_text(key=one.key, kind=one.kind)
+            self._claimer.expect(one.due_at)
+            by_key.setdefault(one.key, []).append(one)
         if not by_key:
             return {}, frozenset()
         more = {key: _Again(got, now, once=once) for key, got in by_key.items()}
@@ -304,17 +304,17 @@ class MongoJobs:
 
 
 class _Again:
-    """What more orders make of a known job."""
+    """What more enqueues make of a known job."""
 
-    def __init__(self, orders: Sequence[NewJob], now: datetime, *, once: bool) -> None:
-        self._orders, self._now, self._once = orders, now, once
+    def __init__(
+        self, new_jobs: Sequence[NewJob], now: datetime, *, once: bool
+    ) -> None:
+        self._new_jobs, self._now, self._once = new_jobs, now, once
 
     def __call__(self, job: Job) -> Job:
         if not self._once:
-            for order in self._orders:
-                job = queue.enqueued(
-                    job, order.payload, order.due_at, self._now, order.data
-                )
+            for one in self._new_jobs:
+                job = queue.enqueued(job, one.payload, one.due_at, self._now, one.data)
         return job
 
 

@@ -54,31 +54,31 @@ class SQLJobs:
         require_text(key=key, kind=kind)
         new = queue.new_job(key, kind, payload, due_at, now, data)
         if not self._database.write_one(self._rows.insert_new, row_of(new)):
-            order = NewJob(
+            one = NewJob(
                 key=key, kind=kind, payload=payload, due_at=due_at, data=data or {}
             )
-            return self._enqueue([order], now=now, once=once)[0][key]
+            return self._enqueue([one], now=now, once=once)[0][key]
         self._announce([new], now)
         return new
 
     def enqueue_many(
-        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
+        self, new_jobs: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
         """See `JobStore.enqueue_many`."""
-        return self._enqueue(orders, now=now, once=once)[1]
+        return self._enqueue(new_jobs, now=now, once=once)[1]
 
     def _enqueue(
-        self, orders: Sequence[NewJob], *, now: datetime, once: bool
+        self, new_jobs: Sequence[NewJob], *, now: datetime, once: bool
     ) -> tuple[dict[str, Job], int]:
-        for order in orders:
-            require_text(key=order.key, kind=order.kind)
-        keys = [order.key for order in orders]
+        for one in new_jobs:
+            require_text(key=one.key, kind=one.kind)
+        keys = [one.key for one in new_jobs]
         with self._database.write() as connection:
             rows = list(self._rows.find_many(connection, "key", keys))
             before = {row.key: decode(row) for row in rows}
             jobs = {row.key: before[row.key] or undecodable(row) for row in rows}
-            for order in orders:
-                _put(jobs, order, now, once=once)
+            for one in new_jobs:
+                _put(jobs, one, now, once=once)
             new = [job for key, job in jobs.items() if key not in before]
             self._rows.insert(connection, new)
             if not once:
@@ -321,14 +321,12 @@ class SQLJobs:
         return count
 
 
-def _put(jobs: dict[str, Job], order: NewJob, now: datetime, *, once: bool) -> None:
-    """Put one order into the jobs that stand."""
-    known = jobs.get(order.key)
+def _put(jobs: dict[str, Job], one: NewJob, now: datetime, *, once: bool) -> None:
+    """Put a new job among the jobs that stand."""
+    known = jobs.get(one.key)
     if known is None:
-        jobs[order.key] = queue.new_job(
-            order.key, order.kind, order.payload, order.due_at, now, order.data
+        jobs[one.key] = queue.new_job(
+            one.key, one.kind, one.payload, one.due_at, now, one.data
         )
     elif not once:
-        jobs[order.key] = queue.enqueued(
-            known, order.payload, order.due_at, now, order.data
-        )
+        jobs[one.key] = queue.enqueued(known, one.payload, one.due_at, now, one.data)

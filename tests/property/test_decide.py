@@ -98,7 +98,7 @@ facts = st.builds(
         status=st.sampled_from(LMSStatus),
         name=st.sampled_from([None, "row1"]),
     ),
-    order=st.none()
+    action=st.none()
     | st.builds(
         OperatorAction,
         override=st.sampled_from(Override),
@@ -163,7 +163,7 @@ def has_reason(row, facts, policy):
         EXITS, row.amount == NOTHING and facts.released is ReleaseOutcome.REDEEMED
     )
     words = {Override.ACCEPTED, Override.REINSTATED}
-    ordered = facts.order is not None and facts.order.override in words
+    ordered = facts.action is not None and facts.action.override in words
     return ordered or reasons.get(row.status, False)
 
 

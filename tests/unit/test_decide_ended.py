@@ -214,8 +214,8 @@ ALLOWED = {
 @pytest.mark.parametrize("status", list(Status))
 def test_order_is_obeyed_where_it_may_be_said(override, status):
     """An operator's word fits some statuses and is refused for all others."""
-    order = OperatorAction(override=override, actor="op", reason="why")
-    answer = ask(paid_row(status), order=order)
+    action = OperatorAction(override=override, actor="op", reason="why")
+    answer = ask(paid_row(status), action=action)
     to = ALLOWED[override].get(status)
     if override is Override.REVOKED and status in UNPAID:
         # There is no right to take away: the attempt is ended, its session first.
@@ -240,8 +240,8 @@ def test_order_is_obeyed_where_it_may_be_said(override, status):
 def test_order_that_was_obeyed_is_not_written_twice():
     """A repeated word changes nothing."""
     row = paid_row(Status.REVOKED, override=Override.REVOKED)
-    order = OperatorAction(override=Override.REVOKED, actor="op", reason="why")
-    assert ask(row, order=order) == Keep()
+    action = OperatorAction(override=Override.REVOKED, actor="op", reason="why")
+    assert ask(row, action=action) == Keep()
 
 
 @pytest.mark.parametrize("requested", [None, {"params": {}}])

@@ -310,8 +310,8 @@ def test_what_the_money_suspended_is_reinstated_not_accepted():
     row = paid_row(Status.ON_HOLD, reason="disputed", dispute=D.NEEDS_RESPONSE)
 
     def say(override):
-        order = OperatorAction(override=override, actor="op", reason="why")
-        return ask(row, {"order": order})
+        action = OperatorAction(override=override, actor="op", reason="why")
+        return ask(row, {"action": action})
 
     assert isinstance(say(Override.ACCEPTED), Refuse)
     assert isinstance(say(Override.DISMISSED), Refuse)
@@ -322,8 +322,8 @@ def test_what_the_money_suspended_is_reinstated_not_accepted():
 def test_reassigned_row_is_not_reinstated():
     """Its right has gone over to another row: two would be entitled."""
     row = paid_row(Status.REVOKED, override=Override.REVOKED, moved_to="enr_2")
-    order = OperatorAction(override=Override.REINSTATED, actor="op", reason="why")
-    assert isinstance(ask(row, {"order": order}), Refuse)
+    action = OperatorAction(override=Override.REINSTATED, actor="op", reason="why")
+    assert isinstance(ask(row, {"action": action}), Refuse)
 
 
 PAID = make_session(SessionStatus.COMPLETE, PaymentStatus.PAID)

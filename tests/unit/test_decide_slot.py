@@ -59,8 +59,8 @@ FAILED = {
 }
 #: Everything that entitles again: the row, and the facts that do it.
 WAYS = [
-    (REVOKED, {"order": word(Override.REINSTATED)}),
-    (LATE, {"order": word(Override.ACCEPTED)}),
+    (REVOKED, {"action": word(Override.REINSTATED)}),
+    (LATE, {"action": word(Override.ACCEPTED)}),
     (REVOKED, FAILED),
     (
         without(
@@ -128,7 +128,7 @@ def test_payment_of_a_reassignment_is_held_where_it_was_to_go():
     """It is not refused: whoever passes it on would try for ever."""
     facts = {
         "attached": Attached(reason="reassigned", payment_id="pi_1"),
-        "order": word(Override.ACCEPTED),
+        "action": word(Override.ACCEPTED),
         "rivals": (ENROLLED,),
     }
     row = without(Status.ON_HOLD, held_for="reassigned", reason="reassigned")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Affiliates: their accounts, commissions and statements."""
+"""Affiliates: accounts, commissions, payouts and statements."""

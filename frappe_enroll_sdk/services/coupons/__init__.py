@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Coupons: what a code is worth, for whom, and how many are made at once."""
+"""Coupons: terms, prices, batches, and import and export."""

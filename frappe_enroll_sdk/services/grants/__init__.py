@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Grants: the form that learners fill in, and what becomes of an application."""
+"""Grants: the application form, and its approval or rejection."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Jobs: how due work is claimed, run, judged and completed."""
+"""Jobs: claim due work, run it, and complete or retry it."""

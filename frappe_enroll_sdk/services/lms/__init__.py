@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The LMS: what the enrollments say is made true there."""
+"""LMS: make its rows match the enrollments."""

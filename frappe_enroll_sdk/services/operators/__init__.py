@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Operators: what a person may look at, change and mend."""
+"""Operators: search, change and repair by hand."""

@@ -112,19 +112,19 @@ class Enrollments:
         Raises:
             TransitionError: It is neither entitled nor unpaid.
         """
-        return self._order(enrollment_id, Override.REVOKED, actor, reason)
+        return self._act(enrollment_id, Override.REVOKED, actor, reason)
 
     def reinstate(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
         """Give the right back; raises `TransitionError` unless it is revoked."""
-        return self._order(enrollment_id, Override.REINSTATED, actor, reason)
+        return self._act(enrollment_id, Override.REINSTATED, actor, reason)
 
     def accept(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
         """Enroll one that is on hold; raises `TransitionError` for any other."""
-        return self._order(enrollment_id, Override.ACCEPTED, actor, reason)
+        return self._act(enrollment_id, Override.ACCEPTED, actor, reason)
 
     def dismiss(self, enrollment_id: str, actor: str, reason: str) -> Enrollment:
         """End one that is on hold; raises `TransitionError` for any other."""
-        return self._order(enrollment_id, Override.DISMISSED, actor, reason)
+        return self._act(enrollment_id, Override.DISMISSED, actor, reason)
 
     def reassign(
         self, enrollment_id: str, new_email: str, actor: str, reason: str
@@ -150,12 +150,12 @@ class Enrollments:
         )
         return self._inline.sync(new)
 
-    def _order(
+    def _act(
         self, enrollment_id: str, override: Override, actor: str, reason: str
     ) -> Enrollment:
         who, why = validate.words(actor, reason)
-        order = OperatorAction(override=override, actor=who, reason=why)
+        action = OperatorAction(override=override, actor=who, reason=why)
         row = self.get(enrollment_id)
         if override in _ENTITLING and is_erased(row.email):
             raise TransitionError(f"{row.id}: its learner was erased")
-        return self._settle(row.id, wish=Wish.END, order=order)
+        return self._settle(row.id, wish=Wish.END, action=action)

@@ -60,7 +60,7 @@ def reassign(
     action = OperatorAction(
         override=Override.REVOKED, actor=actor, reason=reason, moved_to=name
     )
-    settle(row.id, order=action)
+    settle(row.id, action=action)
     return settle(name)
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Payments: the provider's events, from the signature to their effect."""
+"""Payments: verify, apply and replay the provider's events."""

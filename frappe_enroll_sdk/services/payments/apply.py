@@ -150,11 +150,11 @@ class EventHandler:
             paid=session.amount if session else None,
             tax_minor=session.tax_minor if session else 0,
         )
-        order = OperatorAction(
+        action = OperatorAction(
             override=Override.ACCEPTED, actor=actor, reason=str(said.get("reason"))
         )
         try:
-            self._settle(row.id, attached=attached, order=order)
+            self._settle(row.id, attached=attached, action=action)
         except TransitionError as error:
             # Its own payment is under way, say: the word did not take.
             logger.warning(

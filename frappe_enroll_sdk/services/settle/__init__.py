@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Settle: what an enrollment is due, decided from facts, and done."""
+"""Settle: decide from the facts what an enrollment needs, and do it."""

@@ -79,7 +79,7 @@ def decide(row: Enrollment, facts: Facts, policy: SettlePolicy) -> Decision:
     """Answer what to do next with this row, given what is known."""
     if facts.created is not None and not lost.can_store(row, facts.created):
         return Need(Step.DISCARD)
-    told = _decide_attached(row, facts) or _decide_order(row, facts)
+    told = _decide_attached(row, facts) or _decide_action(row, facts)
     if told is not None:
         return told
     if row.status is Status.PENDING:
@@ -152,45 +152,48 @@ def _may_be(row: Enrollment, override: Override) -> bool:
     return (row.status is Status.REVOKED and row.moved_to is None) or suspended
 
 
-def _decide_order(row: Enrollment, facts: Facts) -> Decision | None:
-    order = facts.order
-    if order is None:
+def _decide_action(row: Enrollment, facts: Facts) -> Decision | None:
+    action = facts.action
+    if action is None:
         return None
-    if order.override is Override.REVOKED and row.status in UNPAID:
+    if action.override is Override.REVOKED and row.status in UNPAID:
         # There is no right to take away: the attempt is ended, its session first.
         return None
-    if not _may_be(row, order.override):
-        if row.override is order.override:
+    if not _may_be(row, action.override):
+        if row.override is action.override:
             return None
-        return Refuse(f"an enrollment that is {row.status} can't be {order.override}")
-    to = _TO[order.override]
+        return Refuse(f"an enrollment that is {row.status} can't be {action.override}")
+    to = _TO[action.override]
     rivals = rivals_of(row, facts) if to in ENTITLED else ()
     if isinstance(rivals, Need):
         return rivals
     if rivals:
-        return _decide_taken(row, facts, order, rivals)
+        return _decide_taken(row, facts, action, rivals)
     changes: dict[str, object] = {
-        "override": order.override,
+        "override": action.override,
         "reason": None if to in ENTITLED else "operator",
         "held_for": None,
         "lms_status": LMSStatus.PENDING,
     }
-    fact = f"{order.override}_by_operator"
-    if order.moved_to is not None:
-        changes |= {"moved_to": order.moved_to, "reason": "reassigned"}
+    fact = f"{action.override}_by_operator"
+    if action.moved_to is not None:
+        changes |= {"moved_to": action.moved_to, "reason": "reassigned"}
         fact = "reassigned_by_operator"
-    detail = {"actor": order.actor, "reason": order.reason}
+    detail = {"actor": action.actor, "reason": action.reason}
     return Write(to=to, fact=fact, changes=changes, detail=detail)
 
 
 def _decide_taken(
-    row: Enrollment, facts: Facts, order: OperatorAction, rivals: tuple[Enrollment, ...]
+    row: Enrollment,
+    facts: Facts,
+    action: OperatorAction,
+    rivals: tuple[Enrollment, ...],
 ) -> Decision | None:
     """Refuse a word that would entitle the learner twice; hold money that is here."""
     if facts.attached is None:
         other = rivals[0]
         return Refuse(
-            f"can't be {order.override}: the learner has {other.id}, "
+            f"can't be {action.override}: the learner has {other.id}, "
             f"which is {other.status}"
         )
     return None if row.held_for in TAKEN else hold(row, rivals)
@@ -487,10 +490,10 @@ def _lms_trouble(row: Enrollment, report: LMSReport) -> Decision:
 
 def _leave(row: Enrollment, facts: Facts) -> Decision:
     """End a row that was never paid."""
-    order = facts.order
-    if order is not None:
-        said = {"actor": order.actor, "reason": order.reason}
-        fact = f"{order.override}_by_operator"
+    action = facts.action
+    if action is not None:
+        said = {"actor": action.actor, "reason": action.reason}
+        fact = f"{action.override}_by_operator"
         return _exit(row, facts, Status.CANCELLED, "operator", said, fact=fact)
     to = Status.CANCELLED if facts.wish is Wish.CANCEL else Status.EXPIRED
     return _exit(row, facts, to, str(to), {})

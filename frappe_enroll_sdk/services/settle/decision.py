@@ -143,7 +143,7 @@ class Facts:
         wish: Why settle was called.
         event: A signed payment event that names this enrollment.
         lms: What a sync found.
-        order: An operator's word.
+        action: An operator's word.
         attached: A payment that an operator attaches.
         check_money: Whether refunds and disputes are to be listed again.
         quiet: Whether what is written now is told to nobody (no plugin's job or hook).
@@ -174,7 +174,7 @@ class Facts:
     wish: Wish = Wish.LOOK
     event: PaymentEvent | None = None
     lms: LMSReport | None = None
-    order: OperatorAction | None = None
+    action: OperatorAction | None = None
     attached: Attached | None = None
     check_money: bool = False
     quiet: bool = False

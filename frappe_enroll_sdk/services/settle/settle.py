@@ -85,7 +85,7 @@ class Settle:
         wish: Wish = Wish.LOOK,
         event: PaymentEvent | None = None,
         lms: LMSReport | None = None,
-        order: OperatorAction | None = None,
+        action: OperatorAction | None = None,
         attached: Attached | None = None,
         check_money: bool = False,
         quiet: bool = False,
@@ -99,7 +99,7 @@ class Settle:
             wish: Why.
             event: A signed event that names it.
             lms: What a sync found.
-            order: An operator's word.
+            action: An operator's word.
             attached: A payment that an operator attaches.
             check_money: Whether to list the refunds and disputes again.
             quiet: Whether to tell no plugin what is written now (an enrolment in the
@@ -117,7 +117,7 @@ class Settle:
             wish=wish,
             event=event,
             lms=lms,
-            order=order,
+            action=action,
             attached=attached,
             check_money=check_money or news,
             quiet=quiet,
@@ -235,7 +235,7 @@ class Settle:
             paid=row.paid,
             tax_minor=row.tax_minor,
         )
-        order = OperatorAction(
+        action = OperatorAction(
             override=Override.ACCEPTED,
             actor=str(said.get("actor")),
             reason=str(said.get("reason")),
@@ -251,7 +251,7 @@ class Settle:
             # What became of it since is its own: it may have moved on.
             self(heir.id, check_money=True)
             return
-        self(row.moved_to or "", attached=attached, order=order, check_money=True)
+        self(row.moved_to or "", attached=attached, action=action, check_money=True)
 
     def owe_sync(self, row: Enrollment) -> None:
         """Let the LMS be brought to where the row's learner and course stand."""
@@ -326,7 +326,7 @@ def _after_write(write: Write, facts: Facts) -> Facts:
         # What was said of the request before this one.
         create_unclear=False,
         # A word that ended an unpaid attempt has taken effect.
-        order=None if write.fact.endswith(BY_OPERATOR) else facts.order,
+        action=None if write.fact.endswith(BY_OPERATOR) else facts.action,
         # What was released before an exit says nothing of a seat reserved meanwhile.
         released=None if write.to in EXITS else facts.released,
         # Nor what stood in the way before a write of the row that it may give back.

@@ -173,11 +173,11 @@ def enqueue_same(storage: Storage, number: int) -> int:
     from ...models import NewJob  # noqa: PLC0415
     from .records import NOW  # noqa: PLC0415
 
-    orders = [
+    new_jobs = [
         NewJob(key=f"job-{n}", kind="sync", payload={"by": number}, due_at=NOW)
         for n in range(10)
     ]
-    return storage.jobs.enqueue_many(orders, now=NOW)
+    return storage.jobs.enqueue_many(new_jobs, now=NOW)
 
 
 def claim_rows(storage: Storage, _number: int) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every store in this process's memory, for tests."""
+"""All stores in memory, for tests."""
 
 from .storage import MemoryStorage
 

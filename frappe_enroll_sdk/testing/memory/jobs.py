@@ -71,20 +71,20 @@ class MemoryJobs:
         return job
 
     def enqueue_many(
-        self, orders: Sequence[NewJob], *, now: datetime, once: bool = False
+        self, new_jobs: Sequence[NewJob], *, now: datetime, once: bool = False
     ) -> int:
         """See `JobStore.enqueue_many`."""
         with self._lock:
             before = len(self._rows)
-            for order in orders:
+            for one in new_jobs:
                 self.enqueue(
-                    order.key,
-                    order.kind,
-                    order.payload,
-                    order.due_at,
+                    one.key,
+                    one.kind,
+                    one.payload,
+                    one.due_at,
                     now=now,
                     once=once,
-                    data=order.data,
+                    data=one.data,
                 )
             return len(self._rows) - before
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frappe_enroll_sdk import spreadsheets as cells
+from frappe_enroll_sdk import spreadsheets
 from frappe_enroll_sdk.models import LedgerRow, RowKind
 from frappe_enroll_sdk.services.affiliates.statement import statement_of
 
@@ -32,9 +32,9 @@ FORMULAS = [
 @pytest.mark.parametrize("text", FORMULAS)
 def test_formula_is_defused_in_any_width(text):
     """It begins with a quote then, and is read as what it was."""
-    cell = cells.cell(text)
+    cell = spreadsheets.cell(text)
     assert cell == f"'{text}"
-    assert cells.read(cell) == text
+    assert spreadsheets.read(cell) == text
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_formula_is_defused_in_any_width(text):
 )
 def test_other_text_is_left_alone(text):
     """As it was written."""
-    assert cells.cell(text) == text
-    assert cells.read(text) == text
+    assert spreadsheets.cell(text) == text
+    assert spreadsheets.read(text) == text
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_other_text_is_left_alone(text):
 )
 def test_other_value_is_a_plain_cell(value, cell):
     """A number stays one, below zero too."""
-    assert cells.cell(value) == cell
+    assert spreadsheets.cell(value) == cell
 
 
 @given(st.text())
 def test_every_text_is_read_again(text):
     """Whatever it begins with."""
-    assert cells.read(cells.defused(text)) == text
+    assert spreadsheets.read(spreadsheets.defused(text)) == text
 
 
 def test_statement_holds_no_formula():
