@@ -179,7 +179,7 @@ class Gatekeeper:
                 self._note("nobody", "sign_in_failed", "the token is not known")
                 raise
         value = self._sessions.open(hash_token(token))
-        self._note(who.name, "sign_in", "by a token")
+        self._note(who.name, "sign_in", "with a token")
         return value
 
     def sign_out(self, request: Request) -> None:
@@ -190,7 +190,7 @@ class Gatekeeper:
         self._sessions.close(told)
         who = self._of_hash(told.digest)
         if who is not None:
-            self._note(who.name, "sign_out", "by its button")
+            self._note(who.name, "sign_out", "with the button")
 
     def _note(self, actor: str, action: str, reason: str) -> None:
         self._sdk.admin.note(actor, action, "dashboard", reason)
