@@ -12,6 +12,7 @@ from support.stripe_side import (
     COURSE,
     SECRET,
     SESSIONS,
+    TIMEOUT_S,
     browse,
     creations,
     new_gateway,
@@ -46,7 +47,7 @@ def sandbox(clock):
 
 @pytest.fixture
 def gateway(sandbox):
-    """Return the plugin over the sandbox; it waits half a second at the most."""
+    """Return the plugin over the sandbox."""
     return new_gateway(sandbox)
 
 
@@ -157,8 +158,8 @@ class TestWholeSDK:
         storage.setup()
         settings = Settings(public_url="http://127.0.0.1:5000", retry_jitter=0)
 
-        def start(plan=None):
-            payments = plan.tap(gateway, "payments") if plan else gateway
+        def start(plan=None, payments=gateway):
+            payments = plan.tap(payments, "payments") if plan else payments
             sdk = EnrollSDK(
                 settings,
                 storage=storage,
@@ -179,7 +180,7 @@ class TestWholeSDK:
     ):
         """Scenario 5: the answer is lost; nobody is given the first one's URL."""
         sandbox.fail_next(f"POST {SESSIONS}$", kind)
-        sdk = new_sdk()
+        sdk = new_sdk(payments=new_gateway(sandbox, timeout_s=TIMEOUT_S))
         try:
             answer = sdk.checkout(course_id=COURSE, email=ADA)
         except TransientError:
