@@ -10,7 +10,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
 from support.bulk import MARK, fill_up
-from support.size import LEAST, SERVER_DIFFERS
+from support.size import BRIEF, LEAST, SERVER_DIFFERS
 
 from frappe_enroll_mongo.storage import MongoStorage
 from frappe_enroll_sdk import interfaces
@@ -19,7 +19,7 @@ from frappe_enroll_sdk.testing.conformance.verbs import VERBS, fill
 
 
 pytestmark = pytest.mark.skipif(LEAST, reason=SERVER_DIFFERS)
-COUNT = 50_000
+COUNT = 15_000 if BRIEF else 50_000
 #: Index keys and documents that one command may look at: a page, and some.
 MOST = 200
 #: Numbers are counted up to a cap, and no further.
@@ -111,6 +111,7 @@ def explained(crowded, mongo_uri):
     storage.close()
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", sorted(VERBS))
 def test_verb_reads_by_index_beside_many(name, explained):
     """No scan, no sort in memory; keys and documents looked at are bounded."""
