@@ -26,8 +26,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 #: The Pythons after the first one play smaller samples (tests/support/size.py).
 LEAST = {"ENROLL_TEST_SIZE": "least"}
-#: What they play where time is short: what a Python or a dependency may change in a
-#: module. Stores, servers and programs together are up to the first Python and `wheel`.
+#: With the brief size they play only what depends on the Python or on a dependency. The
+#: first Python and `wheel` test stores, servers and programs together.
 ELSEWHERE = (
     [f"tests/{part}" for part in ("unit", "contract", "property")]
     if os.environ.get("ENROLL_TEST_SIZE") == "brief"

@@ -31,7 +31,7 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 
-#: With the brief size, as many cases of a test in these folders are played, at random.
+#: Folders whose tests play only so many cases, chosen at random, with the brief size.
 SAMPLED, MAX_CASES = ("conformance", "integration", "security"), 3
 
 

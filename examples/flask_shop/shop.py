@@ -18,11 +18,11 @@ from frappe_enroll_sdk import EnrollSDK
 from frappe_enroll_sdk.errors import EnrollError
 
 
-#: Words for what a learner may run into; everything else has a public message.
+#: Messages for what learners may run into; all other errors have a public message.
 WORDS = {
-    "coupon_unavailable": "This code is not good for this course and address.",
-    "already_enrolled": "You have this course already: sign in to the LMS.",
-    "rate_limited": "That was a bit much. Please wait a moment.",
+    "coupon_unavailable": "This code is not valid for this course and email address.",
+    "already_enrolled": "You already have this course. Sign in to the LMS.",
+    "rate_limited": "Too many tries. Please wait a moment.",
 }
 
 

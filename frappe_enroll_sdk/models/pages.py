@@ -55,20 +55,17 @@ class Trail:
         return cursor
 
 
-def _ignore(_: str) -> None:
-    """Leave it to the log of the store."""
-
-
 def walk(
     page_after: Callable[[str | None], Page[T]],
-    unreadable: Callable[[str], object] = _ignore,
+    unreadable: Callable[[str], object] | None = None,
 ) -> Iterator[T]:
     """
     Yield the records of all pages, fetching one page at a time.
 
     Args:
         page_after: Returns the page at a cursor; None = the first one.
-        unreadable: Called with each entry of the pages' `unreadable`.
+        unreadable: Called with each entry of the pages' `unreadable`; None = the
+            store's log is enough.
 
     Raises:
         TransientError: The list never ends.
@@ -76,8 +73,9 @@ def walk(
     trail, cursor = Trail(), None
     while True:
         page = page_after(cursor)
-        for words in page.unreadable:
-            unreadable(words)
+        if unreadable is not None:
+            for words in page.unreadable:
+                unreadable(words)
         yield from page.items
         cursor = trail.follow(page.next_cursor)
         if cursor is None:

@@ -263,7 +263,7 @@ def as_learner(walker, host):
     walker.fill("#name", NAME)
     walker.fill("#code", "NO-SUCH-CODE")
     walker.click("button")
-    walker.wait_for("not good for this course")
+    walker.wait_for("not valid for this course")
     walker.look("refused-code")
     walker.fill("#code", host.code)
     walker.click("button")

@@ -84,7 +84,7 @@ def test_shop_tells_what_is_wrong(shop, world):
     """In its own words where it has some; the form keeps what was typed."""
     wrong = buy(shop, code="NO-SUCH-CODE", name='"><b>')
     assert wrong.status_code == 409
-    assert "not good for this course" in wrong.text
+    assert "not valid for this course" in wrong.text
     assert "&#34;&gt;&lt;b&gt;" in wrong.text
     assert "There is no such course" in shop.get("/courses/none").text
     assert shop.get("/thanks").status_code == 403

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Looks again until the course is there. The page is not loaded anew under whoever reads
-// it: its words change in place, and are read out. Without scripts it is loaded anew.
+// Check until the course is there. The text changes in place and is read out, because a
+// reload makes a screen reader lose its place. Without scripts, the page reloads.
 "use strict";
 
 const seconds = Number(document.currentScript.dataset.seconds);

@@ -45,10 +45,6 @@ _CODE = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 _BATCH = 500
 
 
-def _ignore(_: object) -> None:
-    """Tell nobody."""
-
-
 class Affiliates:
     """The affiliates of one SDK. Thread-safe."""
 
@@ -203,7 +199,10 @@ class Affiliates:
         return self._breakdowns.get(code, now, lambda: self._all_rows(code))
 
     def statement(
-        self, name: str, out: IO[str], unreadable: Callable[[str], object] = _ignore
+        self,
+        name: str,
+        out: IO[str],
+        unreadable: Callable[[str], object] | None = None,
     ) -> int:
         """
         Write the whole ledger as CSV, a page at a time; count the rows.
@@ -224,7 +223,7 @@ class Affiliates:
         return statement_of(self._all_rows(self.get(name).code))
 
     def _all_rows(
-        self, code: str, unreadable: Callable[[str], object] = _ignore
+        self, code: str, unreadable: Callable[[str], object] | None = None
     ) -> Iterator[LedgerRow]:
         find = self._context.storage.affiliates.list_rows
         return walk(lambda cursor: find(code, limit=_BATCH, cursor=cursor), unreadable)

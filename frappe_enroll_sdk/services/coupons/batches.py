@@ -150,7 +150,7 @@ def each(
     *,
     prefix: str | None,
     course_id: str | None,
-    unreadable: Callable[[str], object],
+    unreadable: Callable[[str], object] | None,
 ) -> Iterator[Coupon]:
     """Yield coupons in order of code, a page at a time; `prefix` filters them."""
     begin = prefix.upper() if prefix else None

@@ -52,7 +52,7 @@ Names = dict[Any, str | CourseNotFoundError]
 
 
 def _ignore(_: object) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 class Coupons:
@@ -338,7 +338,7 @@ class Coupons:
         *,
         prefix: str | None = None,
         course_id: str | None = None,
-        unreadable: Callable[[str], object] = _ignore,
+        unreadable: Callable[[str], object] | None = None,
     ) -> Iterator[Coupon]:
         """
         Yield all coupons with their counts, by code, reading a page at a time.
@@ -369,7 +369,7 @@ class Coupons:
         *,
         prefix: str | None = None,
         course_id: str | None = None,
-        unreadable: Callable[[str], object] = _ignore,
+        unreadable: Callable[[str], object] | None = None,
     ) -> int:
         """Write coupons with their counts as CSV, a page at a time; return how many."""
         found = self.each(prefix=prefix, course_id=course_id, unreadable=unreadable)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """
-How the return page looks again by itself until the course is there.
+Let the return page check by itself until the course is there.
 
-With scripts its words change in place: a page that is loaded anew takes a screen
-reader's place away. Without them it is loaded anew.
+With scripts, the text changes in place, because a reload makes a screen reader lose its
+place. Without scripts, the page reloads.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DIGEST = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
 
 #: Belongs at the end of the page.
 SCRIPT = f"<script>{_SCRIPT}</script>"
-#: Lets nothing but this script run, and look only here.
+#: Allow only this script, and requests only to this origin.
 POLICY = (
     f"default-src 'none'; script-src 'sha256-{_DIGEST}'; connect-src 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
